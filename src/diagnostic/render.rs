@@ -1,0 +1,144 @@
+//! Diagnostics on a terminal, through miette.
+
+use std::fmt;
+
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+
+use super::{Diagnostic, Label, Severity};
+use crate::source::Sources;
+
+/// How to draw: what the terminal can do.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// ANSI colours.
+    pub color: bool,
+    /// Box-drawing characters instead of ASCII.
+    pub unicode: bool,
+    /// Columns to wrap at.
+    pub width: usize,
+}
+
+impl Style {
+    /// Neither colour nor Unicode, 100 columns: for files and snapshots.
+    pub fn plain() -> Self {
+        Style { color: false, unicode: false, width: 100 }
+    }
+}
+
+/// One diagnostic, drawn; ends in a line end.
+pub fn render(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> String {
+    let theme = match (style.color, style.unicode) {
+        (true, true) => GraphicalTheme::unicode(),
+        (false, true) => GraphicalTheme::unicode_nocolor(),
+        (true, false) => GraphicalTheme { characters: miette::ThemeCharacters::ascii(), ..GraphicalTheme::unicode() },
+        (false, false) => GraphicalTheme::none(),
+    };
+    let handler = GraphicalReportHandler::new_themed(theme).with_width(style.width).with_links(false);
+    let mut out = String::new();
+    let report = Report::new(diagnostic, sources);
+    // Writing to a String can't fail, but a span outside its file makes miette return an error: then the
+    // message alone is better than nothing.
+    if handler.render_report(&mut out, &report).is_err() {
+        out = format!("{}: {}\n", diagnostic.code, diagnostic.message);
+    }
+    out
+}
+
+/// All of them, one after another, in the order given.
+pub fn render_all<'a>(list: impl IntoIterator<Item = &'a Diagnostic>, sources: &Sources, style: Style) -> String {
+    list.into_iter().map(|d| render(d, sources, style)).collect()
+}
+
+/// What miette asks of a diagnostic. Labels in other files than the primary one become related reports,
+/// since miette draws one file a report.
+#[derive(Debug)]
+struct Report {
+    code: Option<String>,
+    severity: miette::Severity,
+    message: String,
+    help: Option<String>,
+    source: Option<NamedSource<String>>,
+    labels: Vec<LabeledSpan>,
+    related: Vec<Report>,
+}
+
+impl Report {
+    fn new(d: &Diagnostic, sources: &Sources) -> Self {
+        let severity = match d.severity {
+            Severity::Advice => miette::Severity::Advice,
+            Severity::Warning => miette::Severity::Warning,
+            Severity::Error => miette::Severity::Error,
+        };
+        let home = d.primary.as_ref().map(|l| l.span.source);
+        let mut labels: Vec<LabeledSpan> = d.primary.iter().map(|l| labelled(l, true)).collect();
+        labels.extend(d.secondary.iter().filter(|l| Some(l.span.source) == home).map(|l| labelled(l, false)));
+        let related = d
+            .secondary
+            .iter()
+            .filter(|l| Some(l.span.source) != home)
+            .map(|l| Report {
+                code: None,
+                severity: miette::Severity::Advice,
+                message: l.text.clone(),
+                help: None,
+                source: Some(named(sources, l)),
+                labels: vec![LabeledSpan::new(None, l.span.start as usize, l.span.len())],
+                related: Vec::new(),
+            })
+            .collect();
+        let mut help: Vec<&str> = d.notes.iter().map(String::as_str).collect();
+        help.extend(d.help.as_deref());
+        Report {
+            code: Some(format!("{} {}", d.code, d.code.name)),
+            severity,
+            message: d.message.clone(),
+            help: (!help.is_empty()).then(|| help.join("\n")),
+            source: d.primary.as_ref().map(|l| named(sources, l)),
+            labels,
+            related,
+        }
+    }
+}
+
+fn named(sources: &Sources, label: &Label) -> NamedSource<String> {
+    let file = sources.get(label.span.source);
+    NamedSource::new(&file.name, file.text.to_string())
+}
+
+fn labelled(label: &Label, primary: bool) -> LabeledSpan {
+    let text = (!label.text.is_empty()).then(|| label.text.clone());
+    let (start, len) = (label.span.start as usize, label.span.len());
+    if primary { LabeledSpan::new_primary_with_span(text, (start, len)) } else { LabeledSpan::new(text, start, len) }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Report {}
+
+impl miette::Diagnostic for Report {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.code.as_ref().map(|c| Box::new(c) as _)
+    }
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(self.severity)
+    }
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.help.as_ref().map(|h| Box::new(h) as _)
+    }
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.source.as_ref().map(|s| s as _)
+    }
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        Some(Box::new(self.labels.iter().cloned()))
+    }
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
+        if self.related.is_empty() {
+            return None;
+        }
+        Some(Box::new(self.related.iter().map(|r| r as _)))
+    }
+}

@@ -1,0 +1,1 @@
+//! A checked program lowered to a DAG of steps over machines.

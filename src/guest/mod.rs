@@ -1,0 +1,1 @@
+//! Running scripts in guests: Unix now, Windows later.

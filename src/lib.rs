@@ -1,0 +1,22 @@
+//! Build VMware templates and platforms from a VMWfile, through vCenter and VMware Tools alone.
+//!
+//! The way of a VMWfile: [`source`] → [`syntax`] (AST) → [`sema`] (checked program) → [`graph`] (DAG of steps) →
+//! [`engine`] → [`guest`] and [`vsphere`] → events → [`progress`]. `lint`, `fmt` and `graph` get off early and
+//! never open a socket.
+
+pub mod cli;
+pub mod diagnostic;
+pub mod engine;
+pub mod format;
+pub mod graph;
+pub mod guest;
+pub mod import;
+pub mod lint;
+pub mod plan;
+pub mod progress;
+pub mod sandbox;
+pub mod sema;
+pub mod shell;
+pub mod source;
+pub mod syntax;
+pub mod vsphere;

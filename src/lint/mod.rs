@@ -1,0 +1,1 @@
+//! Lints, one rule a file.

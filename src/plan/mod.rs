@@ -1,0 +1,1 @@
+//! The DAG and facts about the inventory.

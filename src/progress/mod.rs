@@ -1,0 +1,1 @@
+//! Views of a build; they only consume events.

@@ -1,0 +1,1 @@
+//! An embedded vSphere server whose guests truly run.

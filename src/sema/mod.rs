@@ -1,0 +1,1 @@
+//! Names, types, keys, secrets: from AST to a checked program.

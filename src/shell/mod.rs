@@ -1,0 +1,1 @@
+//! Reading shell text: in which context each interpolated value stands, and putting constants there.

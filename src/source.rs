@@ -1,0 +1,166 @@
+//! Source files, spans into them, and the way from a byte offset to a line and column.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Names one file of a compilation; an index into [`Sources`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SourceId(pub u32);
+
+/// A half-open range of bytes in one source file. Owned and small: kept in every node of the AST.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Span {
+    /// The file.
+    pub source: SourceId,
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// The span of bytes `start..end` of `source`.
+    pub fn new(source: SourceId, start: usize, end: usize) -> Self {
+        debug_assert!(start <= end);
+        Span { source, start: start as u32, end: end as u32 }
+    }
+
+    /// Length in bytes.
+    pub fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// Whether the span covers no byte (a place between two bytes).
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    /// The smallest span that covers both; `other` must be of the same file, else `self` is returned.
+    pub fn to(self, other: Span) -> Span {
+        if self.source != other.source {
+            return self;
+        }
+        Span { source: self.source, start: self.start.min(other.start), end: self.end.max(other.end) }
+    }
+
+    /// The empty span at the end of this one.
+    pub fn after(self) -> Span {
+        Span { start: self.end, ..self }
+    }
+}
+
+/// A value with the place where it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Spanned<T> {
+    /// The value.
+    pub node: T,
+    /// Where it stands.
+    pub span: Span,
+}
+
+impl<T> Spanned<T> {
+    /// Pairs a value with its place.
+    pub fn new(node: T, span: Span) -> Self {
+        Spanned { node, span }
+    }
+}
+
+/// One source file: how it is called in messages, where it was read from, and its text.
+#[derive(Debug)]
+pub struct Source {
+    /// As shown to the user: the path as it was given, `<stdin>`, or a made-up name.
+    pub name: String,
+    /// Where it was read from, for resolving `INCLUDE` and `COPY`.
+    pub path: Option<PathBuf>,
+    /// The text, as read (CRLF and BOM are still in it).
+    pub text: Arc<str>,
+    line_starts: Vec<u32>,
+}
+
+impl Source {
+    fn new(name: String, path: Option<PathBuf>, text: Arc<str>) -> Self {
+        let mut line_starts = vec![0];
+        line_starts.extend(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i as u32 + 1));
+        Source { name, path, text, line_starts }
+    }
+
+    /// Line and column of a byte offset, both from 1; columns count characters.
+    pub fn line_col(&self, offset: u32) -> (usize, usize) {
+        let offset = offset.min(self.text.len() as u32);
+        let line = self.line_starts.partition_point(|s| *s <= offset) - 1;
+        let start = self.line_starts[line] as usize;
+        let before = self.text.get(start..offset as usize).unwrap_or_default();
+        (line + 1, before.chars().count() + 1)
+    }
+
+    /// The text of a line (from 1) without its line end; empty when there is no such line.
+    pub fn line(&self, number: usize) -> &str {
+        let Some(start) = number.checked_sub(1).and_then(|n| self.line_starts.get(n)) else { return "" };
+        let end = self.line_starts.get(number).map_or(self.text.len(), |e| *e as usize);
+        self.text[*start as usize..end].trim_end_matches(['\n', '\r'])
+    }
+
+    /// How many lines there are; a file that ends in a line end has an empty last one.
+    pub fn line_count(&self) -> usize {
+        self.line_starts.len()
+    }
+}
+
+/// All files of one compilation.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    files: Vec<Arc<Source>>,
+}
+
+impl Sources {
+    /// No files yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a file's text. `path` is where it was read from, if it was.
+    pub fn add(&mut self, name: impl Into<String>, path: Option<&Path>, text: impl Into<Arc<str>>) -> SourceId {
+        let id = SourceId(self.files.len() as u32);
+        self.files.push(Arc::new(Source::new(name.into(), path.map(Path::to_path_buf), text.into())));
+        id
+    }
+
+    /// The file. Ids come from [`Sources::add`] of the same value only.
+    pub fn get(&self, id: SourceId) -> &Arc<Source> {
+        &self.files[id.0 as usize]
+    }
+
+    /// All files, in the order they were added.
+    pub fn iter(&self) -> impl Iterator<Item = (SourceId, &Arc<Source>)> {
+        self.files.iter().enumerate().map(|(i, s)| (SourceId(i as u32), s))
+    }
+
+    /// The text that a span covers; empty when the span does not fit the file.
+    pub fn slice(&self, span: Span) -> &str {
+        self.get(span.source).text.get(span.start as usize..span.end as usize).unwrap_or_default()
+    }
+
+    /// `name:line:column` of a span's start.
+    pub fn place(&self, span: Span) -> String {
+        let file = self.get(span.source);
+        let (line, column) = file.line_col(span.start);
+        format!("{}:{line}:{column}", file.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_columns_count_characters_from_one() {
+        let mut sources = Sources::new();
+        let id = sources.add("f", None, "aé\nb\r\n");
+        let file = sources.get(id);
+        assert_eq!(file.line_col(0), (1, 1));
+        assert_eq!(file.line_col(3), (1, 3));
+        assert_eq!(file.line_col(4), (2, 1));
+        assert_eq!(file.line_col(99), (3, 1));
+        assert_eq!((file.line(1), file.line(2), file.line(3), file.line(9)), ("aé", "b", "", ""));
+    }
+}

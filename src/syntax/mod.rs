@@ -1,0 +1,1 @@
+//! The VMWfile's text: pest grammar to AST, and the instruction table.

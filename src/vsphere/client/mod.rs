@@ -1,0 +1,1 @@
+//! Session, property collector, tasks, finder, virtual machines, guest operations, transfers.

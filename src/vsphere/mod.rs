@@ -1,0 +1,4 @@
+//! vSphere: what goes over the wire, and the client.
+
+pub mod client;
+pub mod wire;
