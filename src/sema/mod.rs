@@ -1,8 +1,16 @@
 //! Names, types, keys, secrets: from AST to a checked program.
 
+pub mod codes_values;
+pub mod eval;
+pub mod expr;
 pub mod filter;
 pub mod program;
+pub mod script;
+pub mod template;
+pub mod text;
+pub mod types;
 pub mod value;
+pub mod value_parse;
 
 use std::path::{Path, PathBuf};
 

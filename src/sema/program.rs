@@ -320,6 +320,11 @@ pub enum RtKind {
     Const(Value),
     /// Known later.
     Ref(Ref),
+    /// No value at all, only a type: an ARG that `lint` was given no value for, and what is computed from it.
+    /// Never in a program checked for [`super::Purpose::Build`].
+    Unset,
+    /// The inner value as one of this type: rendered as text, or text read as `value_parse::parse_value` does.
+    Convert(Box<Rt>),
     /// A list.
     List(Vec<Rt>),
     /// `.field` of a json value.

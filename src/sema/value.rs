@@ -46,3 +46,10 @@ impl std::fmt::Debug for Value {
         }
     }
 }
+
+impl Value {
+    /// As text: what stands where the value is interpolated.
+    pub fn to_text(&self) -> String {
+        String::new()
+    }
+}
