@@ -78,7 +78,7 @@ impl Thumbprint {
             bare.unwrap_or(&lower).chars().filter(|c| !matches!(c, ':' | ' ')).map_while(|c| c.to_digit(16)).collect();
         let strange = bare.unwrap_or(&lower).chars().any(|c| !c.is_ascii_hexdigit() && !matches!(c, ':' | ' '));
         let bytes: Vec<u8> = digits.chunks_exact(2).map(|p| p.iter().fold(0, |n, d| n << 4 | *d as u8)).collect();
-        if strange || digits.len() % 2 != 0 || !matches!(bytes.len(), 20 | 32) {
+        if strange || !digits.len().is_multiple_of(2) || !matches!(bytes.len(), 20 | 32) {
             return Err(Error::Usage(format!(
                 "`{}` is not a certificate's thumbprint: 20 bytes (SHA-1) or 32 bytes (SHA-256) as hexadecimal \
                  digits, colons between them or not",

@@ -10,8 +10,8 @@ pub(super) const OLDEST: &str = "6.5";
 /// Reads `vimServiceVersions.xml`: all versions of the namespace `urn:vim25`. Empty when it is something else.
 pub(super) fn offered(document: &[u8]) -> Vec<String> {
     let Ok(root) = Element::parse(document, Limits::default()) else { return Vec::new() };
-    let namespaces = root.children_named("namespace");
-    let Some(vim) = namespaces.filter(|n| n.child_text("name").is_some_and(|t| t.trim() == "urn:vim25")).next() else {
+    let mut namespaces = root.children_named("namespace");
+    let Some(vim) = namespaces.find(|n| n.child_text("name").is_some_and(|t| t.trim() == "urn:vim25")) else {
         return Vec::new();
     };
     let prior = vim.child("priorVersions").into_iter().flat_map(|p| p.children_named("version"));
