@@ -31,7 +31,7 @@ type guests struct {
 
 // newGuests chooses the id and sets the environment of the `docker` command that
 // the simulator calls.
-func newGuests(ip bool) *guests {
+func newGuests(ip bool, enter string) *guests {
 	g := &guests{
 		id:     fmt.Sprintf("p%d", os.Getpid()),
 		frozen: make(map[types.ManagedObjectReference]string),
@@ -43,6 +43,7 @@ func newGuests(ip bool) *guests {
 	settings := map[string]string{
 		"VMWBUILD_VCSIM_ID":       g.id,
 		"VMWBUILD_VCSIM_GUEST_IP": answer,
+		"VMWBUILD_VCSIM_EXEC":     enter,
 	}
 	// The simulator looks at each container every ten seconds, and says that the
 	// machine is off when that fails. Guests here only stop when told to.

@@ -44,6 +44,7 @@ type options struct {
 	image          string
 	templates      templates
 	guestIP        bool
+	exec           string
 	sessionTimeout time.Duration
 	apiVersion     string
 	tlsNames       string
@@ -92,6 +93,7 @@ func main() {
 	flag.Var(&o.templates, "template", "NAME[=IMAGE] of a template whose guest is a container; NAME may be a path below the\n"+
 		"machine folder of DC0, or start with a datacenter: /DC1/vm/golden/base (default debian-template)")
 	flag.BoolVar(&o.guestIP, "guest-ip", true, "guests report a made-up address; without, each first power-on takes 2.5 s longer")
+	flag.StringVar(&o.exec, "exec", "podman", "how programs get into a guest: podman, or runc, which is quicker")
 	flag.DurationVar(&o.sessionTimeout, "session-timeout", 0, "end sessions that were idle for so long; 0: never")
 	flag.StringVar(&o.apiVersion, "api-version", "", "API version to advertise instead of the simulator's")
 	flag.StringVar(&o.tlsNames, "tls-names", "127.0.0.1,localhost", "names and addresses in the certificate")
@@ -121,11 +123,15 @@ func run(o options) error {
 		return errors.New("-vms, -clusters and -datacenters must be at least 1: templates are made from the first machine")
 	}
 
+	if o.exec != "podman" && o.exec != "runc" {
+		return fmt.Errorf("-exec must be podman or runc, not %q", o.exec)
+	}
+
 	// Asked for before anything is started: a signal may come at any time.
 	ended := make(chan os.Signal, 1)
 	signal.Notify(ended, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 
-	guests := newGuests(o.guestIP)
+	guests := newGuests(o.guestIP, o.exec)
 	guests.sweep()
 
 	simulator.Trace = o.trace
