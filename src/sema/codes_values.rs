@@ -151,12 +151,13 @@ codes! {
     wrong "ARG name = \"web\"\nFROM debian-12\nOUTPUT NONE\nHOSTNAME ${{ name | raw }}\n"
     right "ARG name = \"web\"\nFROM debian-12\nOUTPUT NONE\nHOSTNAME ${{ name }}\n";
 
-    /// `$NAME` outside shell text.
-    DOLLAR_NAME = 118 "dollar-name" Error
-    about "`$NAME` and `${NAME}` are variables of the guest's shell, and no shell ever reads this text. A value of \
-           the VMWfile is written `${{ name }}`; a dollar sign that is meant as such stands in `'…'`."
-    wrong "ARG name = \"web\"\nFROM debian-12\nOUTPUT NONE\nHOSTNAME $name\n"
-    right "ARG name = \"web\"\nFROM debian-12\nOUTPUT NONE\nHOSTNAME ${{ name }}\n";
+    /// A `${…}` in ENV that is more than a name.
+    ENV_EXPANSION = 118 "env-expansion" Error
+    about "An ENV value may name the guest's variables as `$NAME` and `${NAME}`, which are expanded when the step \
+           runs. It is no shell text: there is no `${NAME:-word}` and the like. For the characters themselves use \
+           `'…'`; for more, set the variable in the command."
+    wrong "FROM debian-12\nOUTPUT NONE\nENV LEVEL=${LEVEL:-info}\n"
+    right "FROM debian-12\nOUTPUT NONE\nENV LEVEL=info\n";
 
     /// An expression nested beyond reason.
     TOO_DEEP = 119 "expression-too-deep" Error
