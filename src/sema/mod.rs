@@ -3,7 +3,10 @@
 pub mod codes_values;
 pub mod eval;
 pub mod expr;
+mod expr_check;
+mod expr_ops;
 pub mod filter;
+mod filter_apply;
 pub mod program;
 pub mod script;
 pub mod template;

@@ -323,6 +323,8 @@ pub enum RtKind {
     /// No value at all, only a type: an ARG that `lint` was given no value for, and what is computed from it.
     /// Never in a program checked for [`super::Purpose::Build`].
     Unset,
+    /// A key that this build never captures. Only `| default` takes it in, so that it never leaves the check.
+    Missing,
     /// The inner value as one of this type: rendered as text, or text read as `value_parse::parse_value` does.
     Convert(Box<Rt>),
     /// A list.
