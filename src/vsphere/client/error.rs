@@ -1,10 +1,9 @@
-//! What can go wrong, classified: for the exit code, for the next step, and for the message.
+//! What can go wrong, classified: for the exit code and for the next step. [`Error::diagnostic`] makes the message.
 
 use std::time::Duration;
 
 use thiserror::Error as ThisError;
 
-use crate::diagnostic::Diagnostic;
 use crate::vsphere::wire::{Fault, Moref};
 
 /// The result of a call.
@@ -21,7 +20,7 @@ pub enum ConnectKind {
     Unreachable,
     /// No answer in time.
     TimedOut,
-    /// The connection broke before anything was sent, or the reply was lost (see [`Error::lost_reply`]).
+    /// The connection broke. Whether the call was carried out says [`Error::lost_reply`].
     Closed,
     /// Something else.
     Other,
@@ -45,6 +44,8 @@ pub enum TlsKind {
 /// What to do about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
+    /// A setting can't be used: exit code 2.
+    Usage,
     /// Can't connect, log in, or verify TLS: exit code 3.
     Connection,
     /// A guest operation failed.
@@ -53,8 +54,8 @@ pub enum Class {
     Operation,
     /// A deadline passed: exit code 6.
     Deadline,
-    /// Cancelled by us: exit code 130.
-    Interrupted,
+    /// Cancelled: exit code 130 when we were interrupted.
+    Cancelled,
 }
 
 /// What a failed guest operation means.
@@ -118,6 +119,18 @@ pub enum Error {
         /// Details.
         detail: String,
     },
+    /// The server, or a proxy before it, can't serve at present.
+    #[error("{address} can't answer {call} at present: HTTP {status}")]
+    Unavailable {
+        /// Host and port.
+        address: String,
+        /// What was asked.
+        call: String,
+        /// 502, 503 or 504.
+        status: u16,
+        /// What else it said.
+        detail: String,
+    },
     /// The server refused user and password.
     #[error("{address} refused the login of `{user}`: {fault}")]
     Login {
@@ -143,7 +156,7 @@ pub enum Error {
         lost_reply: bool,
     },
     /// A method failed.
-    #[error("{call} on {object}: {fault}")]
+    #[error("{call} on {object} failed: {fault}")]
     Fault {
         /// The method.
         call: String,
@@ -153,12 +166,36 @@ pub enum Error {
         fault: Box<Fault>,
     },
     /// A task failed.
-    #[error("{what} failed: {fault}")]
+    #[error("can't {what}: {fault}")]
     Task {
-        /// The operation.
+        /// The operation, as in "can't …".
         what: String,
         /// Why.
         fault: Box<Fault>,
+    },
+    /// A guest operation failed.
+    #[error("can't {what} in the guest: {fault}")]
+    Guest {
+        /// The operation, as in "can't …": "start /bin/sh".
+        what: String,
+        /// The guest's user.
+        user: String,
+        /// What it means.
+        kind: GuestFault,
+        /// Why.
+        fault: Box<Fault>,
+    },
+    /// A file transfer failed.
+    #[error("can't transfer {path} of the guest through {address}: {detail}")]
+    Transfer {
+        /// The host that the transfer goes to: on a vCenter the ESXi host.
+        address: String,
+        /// The file in the guest.
+        path: String,
+        /// What happened.
+        detail: String,
+        /// The connection's error, if it failed as such.
+        connection: Option<Box<Error>>,
     },
     /// A deadline passed.
     #[error("{what} took longer than {} s", allowed.as_secs_f32())]
@@ -175,11 +212,11 @@ pub enum Error {
         kind: &'static str,
         /// What was asked for.
         name: String,
-        /// Paths of objects of that kind with near names, or of all when they are few.
+        /// Paths of objects of that kind: those with near names, or all when they are few.
         near: Vec<String>,
     },
     /// Several objects fit.
-    #[error("{kind} `{name}` can be any of {}", candidates.join(", "))]
+    #[error("{}", ambiguous(kind, name, candidates))]
     Ambiguous {
         /// "datastore" and others.
         kind: &'static str,
@@ -198,29 +235,46 @@ pub enum Error {
         /// The answers that it allows: key and label.
         choices: Vec<(String, String)>,
     },
-    /// A file transfer failed.
-    #[error("transfer of {path} with {address}: {detail}")]
-    Transfer {
-        /// The host that the transfer goes to: on a vCenter the ESXi host.
-        address: String,
-        /// The file in the guest.
-        path: String,
-        /// HTTP status, if it came so far.
-        status: Option<u16>,
-        /// What happened.
-        detail: String,
-    },
+}
+
+fn ambiguous(kind: &str, name: &str, candidates: &[String]) -> String {
+    match name {
+        "" => format!("there is more than one {kind}, and none was chosen: {}", candidates.join(", ")),
+        name => format!("{kind} `{name}` can be any of {}", candidates.join(", ")),
+    }
 }
 
 impl Error {
     /// What to do about it.
     pub fn class(&self) -> Class {
-        unimplemented!()
+        match self {
+            Error::Usage(_) => Class::Usage,
+            Error::Connect { .. }
+            | Error::Tls { .. }
+            | Error::Unavailable { .. }
+            | Error::Login { .. }
+            | Error::Protocol { .. } => Class::Connection,
+            Error::Fault { fault, .. } if fault.is_a("NotAuthenticated") => Class::Connection,
+            Error::Fault { fault, .. } | Error::Task { fault, .. } if fault.is_a("RequestCanceled") => Class::Cancelled,
+            Error::Guest { .. } | Error::Transfer { .. } => Class::Guest,
+            Error::Timeout { .. } => Class::Deadline,
+            Error::Fault { .. }
+            | Error::Task { .. }
+            | Error::NotFound { .. }
+            | Error::Ambiguous { .. }
+            | Error::Question { .. } => Class::Operation,
+        }
     }
 
     /// The fault behind it.
     pub fn fault(&self) -> Option<&Fault> {
-        unimplemented!()
+        match self {
+            Error::Login { fault, .. }
+            | Error::Fault { fault, .. }
+            | Error::Task { fault, .. }
+            | Error::Guest { fault, .. } => Some(fault),
+            _ => None,
+        }
     }
 
     /// Whether the fault behind it is of that type or one derived from it.
@@ -228,18 +282,65 @@ impl Error {
         self.fault().is_some_and(|f| f.is_a(kind))
     }
 
-    /// Whether the call may have been carried out although it failed here.
+    /// Whether the call may have been carried out although it failed here: the reply was lost or unusable, or its
+    /// deadline passed meanwhile. Look for the result before trying again.
     pub fn lost_reply(&self) -> bool {
-        unimplemented!()
+        match self {
+            Error::Connect { lost_reply, .. } | Error::Protocol { lost_reply, .. } => *lost_reply,
+            Error::Unavailable { .. } | Error::Timeout { .. } => true,
+            _ => false,
+        }
     }
 
-    /// What it means for a guest operation; none when no guest operation failed.
+    /// What it means for a guest operation; none when it isn't the guest's failure.
     pub fn guest_fault(&self) -> Option<GuestFault> {
-        unimplemented!()
+        match self {
+            Error::Guest { kind, .. } => Some(*kind),
+            _ => None,
+        }
     }
+}
 
-    /// As a diagnostic without a place, with its code, notes and the next step.
-    pub fn diagnostic(&self) -> Diagnostic {
-        unimplemented!()
+impl GuestFault {
+    /// What a fault means when a guest operation ends in it; none where it is the server that refuses (a missing
+    /// privilege, a licence).
+    pub fn of(fault: &Fault) -> Option<Self> {
+        let codes = |code: &str| {
+            let reason = fault.field("reason").into_iter();
+            fault.is_a("SystemError") && reason.chain(fault.messages()).any(|text| text.contains(code))
+        };
+        // Derived types stand before their bases.
+        let by_type = [
+            ("NoPermission", None),
+            ("SecurityError", None),
+            ("ManagedObjectNotFound", None),
+            ("GuestOperationsUnavailable", Some(GuestFault::Unavailable)),
+            ("ToolsUnavailable", Some(GuestFault::Unavailable)),
+            ("InvalidGuestLogin", Some(GuestFault::Login)),
+            ("GuestPermissionDenied", Some(GuestFault::Denied)),
+            ("GuestProcessNotFound", Some(GuestFault::ProcessGone)),
+            ("OperationDisabledByGuest", Some(GuestFault::Disabled)),
+            ("OperationNotSupportedByGuest", Some(GuestFault::Unsupported)),
+            ("GuestComponentsOutOfDate", Some(GuestFault::Unsupported)),
+            ("NotSupported", Some(GuestFault::Unsupported)),
+            ("MethodNotFound", Some(GuestFault::Unsupported)),
+            ("TooManyGuestLogons", Some(GuestFault::Busy)),
+            ("InvalidPowerState", Some(GuestFault::PowerState)),
+            ("QuestionPending", Some(GuestFault::Other)),
+            ("InvalidState", Some(GuestFault::Busy)),
+            ("TaskInProgress", Some(GuestFault::Busy)),
+            ("ConcurrentAccess", Some(GuestFault::Busy)),
+            ("FileNotFound", Some(GuestFault::FileNotFound)),
+            ("FileAlreadyExists", Some(GuestFault::FileExists)),
+            ("FileFault", Some(GuestFault::File)),
+            ("InvalidArgument", Some(GuestFault::Argument)),
+        ];
+        if codes("(3016,") {
+            return Some(GuestFault::Unavailable);
+        }
+        if codes("(5,") {
+            return Some(GuestFault::Busy);
+        }
+        by_type.into_iter().find(|(kind, _)| fault.is_a(kind)).map_or(Some(GuestFault::Other), |(_, meaning)| meaning)
     }
 }
