@@ -4,6 +4,6 @@ pub mod event;
 mod options;
 
 pub use options::{
-    Built, BuiltOutput, Deadlines, Failure, FailureClass, GuestLogin, LoginDefaults, OnError, Options,
+    Built, BuiltOutput, Control, Deadlines, Failure, FailureClass, GuestLogin, LoginDefaults, OnError, Options,
     PlacementDefaults,
 };

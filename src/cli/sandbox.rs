@@ -1,0 +1,1 @@
+//! `vmwbuild sandbox`, and the server behind `build --sandbox`.
