@@ -194,6 +194,12 @@ impl Vcsim {
         containers_of(&self.ready.id)
     }
 
+    /// Ends the simulator without a chance to clean up.
+    pub fn kill(&self) {
+        let status = Command::new("kill").args(["-s", "KILL", &self.ready.pid.to_string()]).status().expect("kill");
+        assert!(status.success(), "kill -s KILL {}", self.ready.pid);
+    }
+
     /// `vmwbuild` with the flags that connect it to this simulator; the flags
     /// stand behind the subcommand, which is the first of `args`.
     pub fn vmwbuild(&self, dir: &Path, args: &[&str]) -> Command {
