@@ -81,6 +81,8 @@ impl Vcsim {
         let mut child = guest_command(&setting("VMWBUILD_TEST_VCSIM"))
             .args(["-until-eof", "-exec", "runc"])
             .args(args)
+            // Goes with the directory, even when the simulator is killed.
+            .env("TMPDIR", dir.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
