@@ -1,11 +1,8 @@
-//! The `vmwbuild` command.
+//! The command line tool; everything is in the library.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    // The sandbox's guests are made by this very program, started anew with one thread.
+fn main() {
+    // Must stay first: guests' warden is this program again, and has to be single-threaded.
     if let Some(code) = vmwbuild::sandbox::guests::reexec() {
-        return code;
+        std::process::exit(code);
     }
-    vmwbuild::cli::run(std::env::args_os())
 }
