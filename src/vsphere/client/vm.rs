@@ -115,10 +115,12 @@ impl Client {
         };
         let begun = tokio::time::Instant::now();
         let task = match self.call(&request).await {
-            Err(lost) if lost.lost_reply() => match self.lost_task(&source.moref, "clone", begun.elapsed()).await {
-                Ok(Some(task)) => task,
-                _ => return Err(lost),
-            },
+            Err(lost) if lost.lost_reply() => {
+                match self.lost_task(&source.moref, "VirtualMachine.clone", begun.elapsed()).await {
+                    Ok(Some(task)) => task,
+                    _ => return Err(lost),
+                }
+            }
             other => other?,
         };
         self.inner.own_tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(task.clone());
