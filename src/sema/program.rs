@@ -1,7 +1,6 @@
 //! The checked program: every machine that a build makes, with everything decided that can be decided before
 //! the build runs. What is left open stands as expressions ([`Rt`]) over keys, attributes and secrets.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -338,7 +337,8 @@ pub enum RtKind {
     Unary(UnaryOp, Box<Rt>),
     /// An operation.
     Binary(BinaryOp, Box<Rt>, Box<Rt>),
-    /// A choice.
+    /// `then` where `cond` is true, else `other`.
+    #[allow(missing_docs)]
     If { cond: Box<Rt>, then: Box<Rt>, other: Box<Rt> },
     /// A filter. `default` sees an unset key as missing.
     Filter(Filter, Box<Rt>, Vec<Rt>),
@@ -489,10 +489,12 @@ pub enum Action {
     /// COPY.
     Copy(Copy),
     /// FETCH: paths in the guest; destination here, a path below the context or absolute.
+    #[allow(missing_docs)]
     Fetch { paths: Vec<Template>, dest: Template },
     /// REBOOT.
     Reboot,
-    /// WAIT.
+    /// WAIT, looking again after `interval`.
+    #[allow(missing_docs)]
     Wait { what: WaitWhat, interval: Option<Duration> },
 }
 
@@ -502,6 +504,7 @@ pub enum KeySource {
     /// A command's standard output.
     Run(Invocation),
     /// A file in the guest, deleted afterwards if asked.
+    #[allow(missing_docs)]
     File { path: Template, delete: bool },
     /// An expression.
     Value(Rt),
@@ -623,6 +626,3 @@ impl Default for StepOptions {
         }
     }
 }
-
-/// An address, for those who take a constant apart.
-pub type Ip = IpAddr;
