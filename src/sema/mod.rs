@@ -9,6 +9,7 @@ pub mod filter;
 mod filter_apply;
 pub mod program;
 pub mod script;
+mod script_text;
 pub mod template;
 pub mod text;
 pub mod types;
