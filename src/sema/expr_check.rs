@@ -308,7 +308,7 @@ impl<'a> Checker<'a> {
 
     fn unset(&mut self, name: &str, span: Span, why: &Why, declared: Option<&Why>) {
         let mut d = Diagnostic::new(&codes::KEY_MAY_BE_UNSET, format!("`{name}` may be unset when it is needed here"))
-            .primary(span, "this is read through `| default(…)`")
+            .primary(span, "needs a `| default(…)`")
             .label(why.span, why.text.clone())
             .help(format!("say what stands for it then: `{name} | default(\"…\")`"));
         if let Some(declared) = declared.filter(|d| d.span != why.span) {
@@ -364,11 +364,11 @@ impl<'a> Checker<'a> {
                     RtKind::Unset => Some(Some(Before::Owner(Owner::AnyReplica(stage), label))),
                     _ => {
                         self.report(
-                            Diagnostic::at(
+                            Diagnostic::new(
                                 &codes::NOT_KNOWN_YET,
-                                at.span,
                                 format!("which machine of `{name}` is meant must be known before the build starts"),
                             )
+                            .primary(at.span, "known only while it runs")
                             .help("use ARGs, loop variables and constants here"),
                         );
                         None

@@ -5,12 +5,22 @@ pub mod eval;
 pub mod expr;
 mod expr_check;
 mod expr_ops;
+#[cfg(test)]
+mod expr_tests;
+#[cfg(test)]
+mod expr_world;
 pub mod filter;
 mod filter_apply;
 pub mod program;
 pub mod script;
+mod script_exec;
+#[cfg(test)]
+mod script_tests;
+mod script_text;
 pub mod template;
 pub mod text;
+#[cfg(test)]
+mod text_tests;
 pub mod types;
 pub mod value;
 pub mod value_parse;

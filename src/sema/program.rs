@@ -559,6 +559,8 @@ pub struct ScriptHole {
     pub start: usize,
     /// One past the last.
     pub end: usize,
+    /// What is known of the value.
+    pub kind: shell::HoleKind,
     /// The context in which it stands.
     pub context: shell::Context,
     /// The value.
