@@ -1,13 +1,15 @@
-//! From a written expression to a typed one: names resolved, types checked, constants folded.
+//! What names mean where an expression stands: the contract between the check of stages and that of expressions.
 
 use indexmap::IndexMap;
 
-use crate::diagnostic::{Diagnostic, Problems};
+use crate::diagnostic::Diagnostic;
 use crate::source::{Sources, Span, Spanned};
 use crate::syntax::ast;
 
 use super::program::{MachineId, Rt, StageId};
 use super::value::Value;
+
+pub use super::expr_check::{check_expr, check_expr_as};
 
 /// What names mean at one place of the file. The check of stages implements it.
 pub trait Scope {
@@ -84,23 +86,4 @@ pub enum Lookup {
     Refused(Box<Diagnostic>),
     /// It is already reported; stay silent.
     Silent,
-}
-
-/// Checks an expression: every name, type and constant. None when it has errors (they are in `problems`).
-pub fn check_expr(expr: &ast::Expr, scope: &dyn Scope, problems: &mut Problems) -> Option<Rt> {
-    let _ = (expr, scope, problems);
-    None
-}
-
-/// Checks an expression whose value must have the type `want` (`what` says whose: "the gateway"). A string literal
-/// is read as an ip, a cidr or json where one is wanted; anything but a list becomes text where a string is.
-pub fn check_expr_as(
-    expr: &ast::Expr,
-    want: &ast::Type,
-    what: &str,
-    scope: &dyn Scope,
-    problems: &mut Problems,
-) -> Option<Rt> {
-    let _ = (expr, want, what, scope, problems);
-    None
 }

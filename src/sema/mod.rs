@@ -3,9 +3,13 @@
 pub mod codes_values;
 pub mod eval;
 pub mod expr;
+mod expr_check;
+mod expr_ops;
 pub mod filter;
+mod filter_apply;
 pub mod program;
 pub mod script;
+mod script_text;
 pub mod template;
 pub mod text;
 pub mod types;

@@ -1,7 +1,6 @@
 //! The checked program: every machine that a build makes, with everything decided that can be decided before
 //! the build runs. What is left open stands as expressions ([`Rt`]) over keys, attributes and secrets.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -324,6 +323,8 @@ pub enum RtKind {
     /// No value at all, only a type: an ARG that `lint` was given no value for, and what is computed from it.
     /// Never in a program checked for [`super::Purpose::Build`].
     Unset,
+    /// A key that this build never captures. Only `| default` takes it in, so that it never leaves the check.
+    Missing,
     /// The inner value as one of this type: rendered as text, or text read as `value_parse::parse_value` does.
     Convert(Box<Rt>),
     /// A list.
@@ -336,7 +337,8 @@ pub enum RtKind {
     Unary(UnaryOp, Box<Rt>),
     /// An operation.
     Binary(BinaryOp, Box<Rt>, Box<Rt>),
-    /// A choice.
+    /// `then` where `cond` is true, else `other`.
+    #[allow(missing_docs)]
     If { cond: Box<Rt>, then: Box<Rt>, other: Box<Rt> },
     /// A filter. `default` sees an unset key as missing.
     Filter(Filter, Box<Rt>, Vec<Rt>),
@@ -487,10 +489,12 @@ pub enum Action {
     /// COPY.
     Copy(Copy),
     /// FETCH: paths in the guest; destination here, a path below the context or absolute.
+    #[allow(missing_docs)]
     Fetch { paths: Vec<Template>, dest: Template },
     /// REBOOT.
     Reboot,
-    /// WAIT.
+    /// WAIT, looking again after `interval`.
+    #[allow(missing_docs)]
     Wait { what: WaitWhat, interval: Option<Duration> },
 }
 
@@ -500,6 +504,7 @@ pub enum KeySource {
     /// A command's standard output.
     Run(Invocation),
     /// A file in the guest, deleted afterwards if asked.
+    #[allow(missing_docs)]
     File { path: Template, delete: bool },
     /// An expression.
     Value(Rt),
@@ -554,6 +559,8 @@ pub struct ScriptHole {
     pub start: usize,
     /// One past the last.
     pub end: usize,
+    /// What is known of the value.
+    pub kind: shell::HoleKind,
     /// The context in which it stands.
     pub context: shell::Context,
     /// The value.
@@ -621,6 +628,3 @@ impl Default for StepOptions {
         }
     }
 }
-
-/// An address, for those who take a constant apart.
-pub type Ip = IpAddr;

@@ -35,3 +35,16 @@ pub fn a_type(ty: &Type) -> String {
     let article = if matches!(ty, Type::Int | Type::Ip) { "an" } else { "a" };
     format!("{article} {name}")
 }
+
+/// Whether values of the type stand in text as they are: everything but lists.
+pub fn is_scalar(ty: &Type) -> bool {
+    !matches!(ty, Type::List(_))
+}
+
+/// The type of what is computed from a secret: its elements, for a list; else a secret.
+pub fn tainted(ty: &Type) -> Type {
+    match ty {
+        Type::List(of) => Type::List(Box::new(tainted(of))),
+        _ => Type::Secret,
+    }
+}
