@@ -13,7 +13,7 @@ use crate::source::Span;
 use crate::syntax::ast::OutputKind;
 
 use super::program::{Action, Attr, Machine, MachineId, Need, Origin, Program, Ref, Step, StepId};
-use super::{codes, refs};
+use super::{codes, order_refs as refs};
 
 /// Something that a build does, at the grain at which one thing waits for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -335,7 +335,7 @@ fn chain_diagnostic(program: &Program, chain: &[&Edge]) -> Diagnostic {
     }
     let message = match machines.as_slice() {
         [one] => format!("a step of `{one}` waits for itself"),
-        several => format!("steps of {} wait for each other", crate::sema::text_list(several.iter().map(String::as_str))),
+        several => format!("steps of {} wait for each other", super::names::text_list(several.iter().map(String::as_str))),
     };
     let mut labels: Vec<Label> = Vec::new();
     let mut number = 0;

@@ -30,5 +30,5 @@ mod tests;
 
 pub use decode::decode;
 pub use keyword::Keyword;
-pub use parse::{parse, parse_expr, parse_words};
+pub use parse::{parse, parse_body, parse_expr, parse_words};
 pub use same::same;
