@@ -4,6 +4,8 @@ pub mod codes_values;
 pub mod eval;
 pub mod expr;
 mod expr_check;
+mod expr_coerce;
+mod expr_names;
 mod expr_ops;
 #[cfg(test)]
 mod expr_tests;
