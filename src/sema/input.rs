@@ -10,10 +10,10 @@ use super::expr::{Scope, check_expr, check_expr_as};
 use super::include::{self, Layout};
 use super::names_scope::Place;
 use super::program::{Rt, RtKind, SecretId};
-use super::text::{Dollar, Known, Secrets, Usage, check_static};
+use super::text::{Known, Secrets, Usage, check_static};
 use super::types::{holds_secret, type_name};
 use super::value::Value;
-use super::{Purpose, codes, value_parse};
+use super::{Purpose, codes, codes_values, value_parse};
 
 /// The longest secret that is made.
 const MAX_GENERATED: i64 = 1024;
@@ -79,7 +79,7 @@ impl Checker<'_> {
 
     fn generate_length(&self, text: &Text, place: Place, problems: &mut Problems) -> Option<u32> {
         let usage =
-            Usage { what: "the length of a secret", secrets: Secrets::Refused("it is a number"), dollar: Dollar::Error };
+            Usage { what: "the length of a secret", secrets: Secrets::Refused("it is a number") };
         match check_static(text, &Type::Int, usage, &self.view(place), problems)? {
             Known::Value(Value::Int(n)) if (1..=MAX_GENERATED).contains(&n) => u32::try_from(n).ok(),
             Known::Value(value) => {
@@ -177,7 +177,7 @@ impl Checker<'_> {
                     Diagnostic::at(&codes::SECRET_ARG, expr.span, "an ARG can't be computed from a secret")
                         .help("use the SECRET itself where it is needed")
                 } else {
-                    Diagnostic::at(&codes::NOT_STATIC, expr.span, "the default of an ARG must be known before the build runs")
+                    Diagnostic::at(&codes_values::NOT_KNOWN_YET, expr.span, "the default of an ARG must be known before the build runs")
                         .help("use a KEY for what only the running build knows")
                 };
                 problems.push(diagnostic);

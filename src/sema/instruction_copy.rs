@@ -17,10 +17,10 @@ use super::instruction_step::{PATHS, directory_needed};
 use super::machine::{Making, bad_argument};
 use super::names_scope::Place;
 use super::program::{Copy, CopyFrom, MachineId, Template};
-use super::text::{Dollar, Secrets, Usage, check_text};
+use super::text::{Secrets, Usage, check_text};
 
 /// What files and heredocs that are copied may hold.
-const BODY: Usage<'static> = Usage { what: "a copied text", secrets: Secrets::Allowed, dollar: Dollar::Text };
+const BODY: Usage<'static> = Usage { what: "a copied text", secrets: Secrets::Allowed };
 
 impl Checker<'_> {
     pub(super) fn copy(
@@ -280,7 +280,7 @@ impl Checker<'_> {
         };
         let parsed = text.map(|text| {
             let source = self.sources.add(file.to_string_lossy(), Some(file), text);
-            Rc::new(syntax::parse_template(self.sources, source, problems))
+            Rc::new(syntax::parse_body(self.sources, source, problems))
         });
         self.rendered.insert(file.to_path_buf(), parsed.clone());
         parsed

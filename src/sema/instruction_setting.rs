@@ -12,7 +12,7 @@ use super::machine::{Making, bad_argument};
 use super::names_scope::{Moment, Place};
 use super::program::{Address, EnvVar, Hostname, Login, NetworkMethod, RunAs, Setting, Template, TemplatePiece};
 use super::script::ShellKind;
-use super::text::{Dollar, Known, Secrets, Usage, check_arg, check_env, check_static, check_static_text};
+use super::text::{Known, Secrets, Usage, check_arg, check_env, check_static, check_static_text};
 use super::value::Value;
 use super::{codes, names};
 
@@ -21,7 +21,7 @@ const CONFIGURED: Secrets<'static> = Secrets::Refused("network settings are no s
 
 /// Arguments of ADDRESS.
 pub(super) const NETWORK: Usage<'static> =
-    Usage { what: "a network address", secrets: CONFIGURED, dollar: Dollar::Error };
+    Usage { what: "a network address", secrets: CONFIGURED };
 
 const MIB: u64 = 1 << 20;
 
@@ -42,7 +42,7 @@ impl Checker<'_> {
             Body::Config { pairs } => self.config(making, pairs, problems),
             Body::Annotation { text } => {
                 let place = making.place(Moment::Reconfigured);
-                let usage = Usage { what: "an ANNOTATION", secrets: STORED, dollar: Dollar::Text };
+                let usage = Usage { what: "an ANNOTATION", secrets: STORED };
                 making.hardware.annotation = super::text::check_text(text, usage, &self.view(place), problems);
             }
             Body::Address { .. } => {
@@ -100,7 +100,7 @@ impl Checker<'_> {
         problems: &mut Problems,
     ) -> Option<Setting> {
         let what = format!("the value of {keyword}");
-        let usage = Usage { what: &what, secrets: STORED, dollar: Dollar::Error };
+        let usage = Usage { what: &what, secrets: STORED };
         let Known::Value(text) = check_static_text(value, usage, &self.view(place), problems)? else { return None };
         if text.trim().is_empty() || text.chars().any(char::is_control) {
             let fault = if text.trim().is_empty() { "is empty" } else { "has control characters in it" };
@@ -122,7 +122,7 @@ impl Checker<'_> {
         let user = self.text(user, "the user of a LOGIN", Secrets::Allowed, place, problems);
         let password = match password {
             Some(text) => {
-                let usage = Usage { what: "the password of a LOGIN", secrets: Secrets::Allowed, dollar: Dollar::Error };
+                let usage = Usage { what: "the password of a LOGIN", secrets: Secrets::Allowed };
                 Some(super::text::check_text(text, usage, &self.view(place), problems)?)
             }
             None => None,
@@ -150,7 +150,7 @@ impl Checker<'_> {
 
     fn number(&self, text: &Text, what: &str, place: Place, problems: &mut Problems) -> Option<u32> {
         const MOST: i64 = 768; // of a virtual machine of the newest hardware version
-        let usage = Usage { what, secrets: STORED, dollar: Dollar::Error };
+        let usage = Usage { what, secrets: STORED };
         match check_static(text, &Type::Int, usage, &self.view(place), problems)? {
             Known::Value(Value::Int(n)) if (1..=MOST).contains(&n) => u32::try_from(n).ok(),
             Known::Value(value) => {
@@ -163,7 +163,7 @@ impl Checker<'_> {
 
     fn memory(&self, making: &mut Making, text: &Text, problems: &mut Problems) {
         let place = making.place(Moment::Before("the size of the memory"));
-        let usage = Usage { what: "the size of the memory", secrets: STORED, dollar: Dollar::Error };
+        let usage = Usage { what: "the size of the memory", secrets: STORED };
         let Some(Known::Value(Value::Size(bytes))) = check_static(text, &Type::Size, usage, &self.view(place), problems)
         else {
             return;
@@ -191,7 +191,7 @@ impl Checker<'_> {
                 continue;
             }
             making.config_spans.insert(pair.key.node.clone(), pair.key.span);
-            let usage = Usage { what: "a value of CONFIG", secrets: STORED, dollar: Dollar::Error };
+            let usage = Usage { what: "a value of CONFIG", secrets: STORED };
             if let Some(value) = super::text::check_text(&pair.value, usage, &self.view(place), problems) {
                 making.hardware.config.push((pair.key.node.clone(), value));
             }
@@ -202,7 +202,7 @@ impl Checker<'_> {
         let Body::Address { cidr, gateway, dns, search, device } = &instruction.body else { return None };
         let place = making.place(Moment::Network);
         let view = self.view(place);
-        let of = |what| Usage { what, secrets: CONFIGURED, dollar: Dollar::Error };
+        let of = |what| Usage { what, secrets: CONFIGURED };
         let before = problems.len();
         let cidr = cidr.as_ref().and_then(|t| check_arg(t, &Type::Cidr, of("the address"), &view, problems));
         let gateway = gateway.as_ref().and_then(|t| check_arg(t, &Type::Ip, of("the gateway"), &view, problems));

@@ -7,15 +7,15 @@ use crate::syntax::ast::{Body, Command, Instruction, KeyFrom, Text, WaitFor};
 
 use super::check::{Checker, LineStep};
 use super::expr::{check_expr, check_expr_as};
-use super::instruction::{split_pair, via};
+use super::instruction::via;
 use super::instruction_setting::env_var;
 use super::machine::{Making, bad_argument, placeholder};
 use super::names_scope::{Moment, Place};
 use super::program::{
     Action, GuestContext, Invocation, KeySource, MachineId, Need, Ref, RunAs, Step, StepId, StepOptions, Template, WaitWhat,
 };
-use super::script::check_command;
-use super::text::Secrets;
+use super::script::{check_command, check_flag_command};
+use super::text::{Secrets, split_pair};
 use super::{codes, order_refs};
 
 /// Paths in the guest and here.
@@ -146,8 +146,7 @@ impl Checker<'_> {
         let before = problems.len();
         let mut options = StepOptions::default();
         if let Some(text) = instruction.flag("unless").and_then(|f| f.value.as_ref()) {
-            let command = Command::Shell(text.clone());
-            options.unless = check_command(&command, &[], &making.shell, &self.view(place), problems);
+            options.unless = check_flag_command(text, &making.shell, &self.view(place), problems);
         }
         options.timeout = self.flag_duration(instruction, "timeout", place, problems);
         options.retry = self.flag_count(instruction, "retry", place, problems).unwrap_or(0);
@@ -181,7 +180,7 @@ impl Checker<'_> {
             context.user = Some(RunAs { name, via: how });
         }
         for flag in instruction.flags.iter().filter(|f| f.name.node == "env") {
-            let Some((name, value)) = split_pair(flag) else {
+            let Some((name, value)) = flag.value.as_ref().and_then(split_pair) else {
                 if flag.value.is_some() {
                     problems.push(
                         bad_argument(flag.span, "`--env` needs a name and a value").help("write `--env=NAME=value`"),

@@ -17,11 +17,11 @@ use super::program::{
     Template,
 };
 use super::script::ShellKind;
-use super::text::{Dollar, Known, Secrets, Usage, check_static};
+use super::text::{Known, Secrets, Usage, check_static};
 use super::value::Value;
 
 const CONDITION: Usage<'static> =
-    Usage { what: "the condition of --if", secrets: Secrets::Refused("it is decided before the build"), dollar: Dollar::Error };
+    Usage { what: "the condition of --if", secrets: Secrets::Refused("it is decided before the build") };
 
 /// A machine in the making.
 pub(super) struct Making {
@@ -67,6 +67,7 @@ impl Checker<'_> {
         let name = self.machine_name(id);
         if let Some(machine) = self.machines.get_mut(id.0 as usize) {
             machine.name = name;
+            machine.prepared = true;
         }
         take_new(&mut self.seen, found, problems);
     }

@@ -11,13 +11,13 @@ use super::check::{Checker, LoopValue};
 use super::codes;
 use super::names_scope::{Moment, Place};
 use super::program::{Exists, Machine, MachineId, Origin, Output, Program};
-use super::text::{Dollar, Known, Secrets, Usage, check_static_text};
+use super::text::{Known, Secrets, Usage, check_static_text};
 
 /// The longest name that vCenter gives a VM, in characters.
 const MAX_NAME: usize = 80;
 
 const NAME: Usage<'static> =
-    Usage { what: "the name of an OUTPUT", secrets: Secrets::Refused("names in vCenter can be read there"), dollar: Dollar::Error };
+    Usage { what: "the name of an OUTPUT", secrets: Secrets::Refused("names in vCenter can be read there") };
 
 fn kind_name(kind: OutputKind) -> &'static str {
     match kind {

@@ -10,7 +10,7 @@ use super::check::{Checker, LoopValue, MachineInfo, StageInfo};
 use super::expr::{Lookup, Owner, Resolved, Scope, Why};
 use super::program::{Attr, MachineId, Ref, Rt, RtKind, StageId};
 use super::value::Value;
-use super::{codes, names};
+use super::{codes, codes_values, names};
 
 /// A place in the file.
 #[derive(Clone, Copy, Debug)]
@@ -446,7 +446,9 @@ impl<'c> View<'c, '_> {
         }
         let span = name.span;
         let here = self.here();
-        if let Some((_, _, _, Moment::Before(what))) = here {
+        if let Some((_, _, _, Moment::Before(what))) = here
+            && (name.node != "name" || !machine.prepared)
+        {
             return Some(Err(not_known_before(name, what)));
         }
         let Some(attr) = names::attribute(&name.node) else {
@@ -529,7 +531,7 @@ fn too_early(attr: Attr, moment: Moment) -> Option<&'static str> {
 
 fn not_known_before(name: &Spanned<String>, what: &str) -> Lookup {
     Lookup::Refused(Box::new(
-        Diagnostic::at(&codes::NOT_STATIC, name.span, format!("`{}` is not known before the build runs", name.node))
+        Diagnostic::at(&codes_values::NOT_KNOWN_YET, name.span, format!("`{}` is not known before the build runs", name.node))
             .note(format!("{what} must be: it can be made from ARGs, loop variables and `build.id`, `build.date`"))
             .help("use an ARG"),
     ))

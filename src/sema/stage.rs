@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use indexmap::IndexMap;
 
 use crate::diagnostic::{Diagnostic, Problems};
-use crate::source::{Span, Spanned};
+use crate::source::Span;
 use crate::syntax::ast::{Body, Instruction};
 use crate::syntax::table::Place as Standing;
 use crate::syntax::Keyword;
@@ -15,14 +15,12 @@ use super::include::{Layout, RawStage};
 use super::names::{Kind, Table};
 use super::names_scope::{Moment, Place};
 use super::program::{MachineId, Origin, Os};
-use super::text::{Dollar, Known, Secrets, Usage, check_static_text};
+use super::text::{Known, Secrets, Usage, check_static_text};
 use super::{codes, instruction, refuse};
 
 const SOURCE: Usage<'static> = Usage {
     what: "the source of a FROM",
-    secrets: Secrets::Refused("it names a template in vCenter"),
-    dollar: Dollar::Error,
-};
+    secrets: Secrets::Refused("it names a template in vCenter") };
 
 impl Checker<'_> {
     /// Enters all names, and checks what can be told from the order of the lines.
@@ -35,6 +33,14 @@ impl Checker<'_> {
             };
             if self.table.declare(kind, name, None, problems) {
                 self.declare_global(name, kind == Kind::Secret);
+            }
+        }
+        // Those of stages are reported as misplaced; their uses need not be.
+        for line in layout.stages.iter().flat_map(|s| &s.lines) {
+            if let Body::Secret { name, .. } = &line.body
+                && self.table.declare(Kind::Secret, name, None, problems)
+            {
+                self.declare_global(name, true);
             }
         }
         self.order_secrets(live);
@@ -188,6 +194,7 @@ impl Checker<'_> {
             keys: IndexMap::new(),
             outputs: Vec::new(),
             name: None,
+            prepared: false,
         });
         id
     }
@@ -432,9 +439,4 @@ pub(super) fn given_twice(second: &Instruction, first: &Instruction) -> Diagnost
         .primary(second.span, "given again here")
         .label(first.span, "first given here")
         .help("keep one of them")
-}
-
-/// A name with its place, for those who make one up.
-pub(super) fn spanned(text: &str, span: Span) -> Spanned<String> {
-    Spanned::new(text.to_owned(), span)
 }

@@ -13,10 +13,10 @@ use super::expr::check_expr;
 use super::include::{near_file, normalize};
 use super::names_scope::Place;
 use super::program::RtKind;
-use super::text::{Dollar, Known, Secrets, Usage, check_static, check_static_text};
+use super::text::{Known, Secrets, Usage, check_static, check_static_text};
 use super::types::a_type;
 use super::value::Value;
-use super::codes;
+use super::{codes, codes_values};
 
 /// How many replicas a stage may have.
 pub const MAX_REPLICAS: usize = 1000;
@@ -31,10 +31,10 @@ enum Over {
 }
 
 const BOUND: Usage<'static> =
-    Usage { what: "a bound of FOR", secrets: Secrets::Refused("it is a number"), dollar: Dollar::Error };
+    Usage { what: "a bound of FOR", secrets: Secrets::Refused("it is a number") };
 
 const CSV_PATH: Usage<'static> =
-    Usage { what: "the path of FOR's file", secrets: Secrets::Refused("it is a path"), dollar: Dollar::Error };
+    Usage { what: "the path of FOR's file", secrets: Secrets::Refused("it is a path") };
 
 impl Checker<'_> {
     /// The loop values of a stage: one for each machine that it makes; one [`LoopValue::None`] without FOR.
@@ -147,7 +147,7 @@ impl Checker<'_> {
             }
             _ => {
                 problems.push(
-                    Diagnostic::at(&codes::NOT_STATIC, expr.span, "what a FOR runs over must be known before the build runs")
+                    Diagnostic::at(&codes_values::NOT_KNOWN_YET, expr.span, "what a FOR runs over must be known before the build runs")
                         .help("use an ARG of a list type"),
                 );
                 None
