@@ -1,6 +1,8 @@
 //! The whole way, by the real binary: VMWfile in, templates and machines out. Each test runs on the simulator that
 //! others wrote and on our sandbox, and what was built is looked at with somebody else's client.
 
+#![allow(clippy::unwrap_used)] // a test may
+
 mod common;
 
 use std::time::Duration;
