@@ -54,7 +54,7 @@ impl Cursor {
     /// The records that follow what was read before, as far as a listing of [`Cursor::segment`] holds them, and whether the
     /// next directory is to be listed at once. A listing may miss a file that is made meanwhile and yet
     /// have the one after it.
-    pub fn take(&mut self, names: &[String]) -> std::result::Result<(Vec<Record>, bool), String> {
+    pub fn take(&mut self, names: &[String]) -> Result<(Vec<Record>, bool), String> {
         let mut found: Vec<(u64, &str)> = names
             .iter()
             .filter_map(|name| {

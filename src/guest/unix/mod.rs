@@ -8,10 +8,10 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-pub(super) use facts::{Decoder, Encoder, Facts};
+pub(super) use facts::{Decoder, Facts};
 
 use super::error::{Error, Result};
-use super::job::{Body, Job, RunAs, Via};
+use super::job::{Job, RunAs, Via};
 use super::os::{BatchPlan, GuestOs};
 use super::quote;
 use super::wire::Program;
