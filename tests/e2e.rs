@@ -54,6 +54,18 @@ fn simulators_side_by_side_are_apart() {
     assert_eq!(two.guest_run("same", "echo alive"), "alive\n");
 }
 
+/// A simulator that was killed could not clean up; the next one does.
+#[test]
+fn what_a_killed_simulator_left_is_gone_with_the_next() {
+    let Some(killed) = Vcsim::start(&[]) else { return };
+    killed.govc(&["vm.clone", "-vm", "debian-template", "-pool", "DC0_C0/Resources", "orphan"]);
+    assert_eq!(killed.containers().len(), 1);
+    killed.kill();
+    let Some(next) = Vcsim::start(&[]) else { return };
+    assert_eq!(killed.containers(), Vec::<String>::new());
+    assert_eq!(next.containers(), Vec::<String>::new());
+}
+
 /// The switches that the tests of failures stand on.
 #[test]
 fn the_simulator_fails_when_told_to() {
@@ -94,7 +106,14 @@ fn the_simulator_fails_when_told_to() {
     vcsim.control("POST", "/expire");
     assert_eq!(vcsim.sessions(), 0);
 
-    vcsim.control("POST", "/gone");
+    // In mid-run: govc makes a view after its login.
+    vcsim.control("POST", "/expire?method=CreateContainerView");
+    let find = run(&mut vcsim.govc_command(&["find", "/", "-type", "m"]), DEADLINE);
+    assert!(find.code == Some(1) && find.stderr().contains("NotAuthenticated"), "{find}");
+
+    vcsim.control("POST", "/gone?method=CreateContainerView");
+    let find = run(&mut vcsim.govc_command(&["find", "/", "-type", "m"]), DEADLINE);
+    assert_eq!(find.code, Some(1), "{find}");
     let gone = about(&vcsim.ready.password);
     assert!(gone.code == Some(1) && gone.stderr().contains("refused"), "{gone}");
 }

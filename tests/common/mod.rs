@@ -7,6 +7,8 @@
 // Every test file compiles its own copy and uses a part of it.
 #![allow(dead_code)]
 
+pub mod site;
+
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
@@ -81,6 +83,8 @@ impl Vcsim {
         let mut child = guest_command(&setting("VMWBUILD_TEST_VCSIM"))
             .args(["-until-eof", "-exec", "runc"])
             .args(args)
+            // Goes with the directory, even when the simulator is killed.
+            .env("TMPDIR", dir.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -192,6 +196,12 @@ impl Vcsim {
     /// machine that was on at least once.
     pub fn containers(&self) -> Vec<String> {
         containers_of(&self.ready.id)
+    }
+
+    /// Ends the simulator without a chance to clean up.
+    pub fn kill(&self) {
+        let status = Command::new("kill").args(["-s", "KILL", &self.ready.pid.to_string()]).status().expect("kill");
+        assert!(status.success(), "kill -s KILL {}", self.ready.pid);
     }
 
     /// `vmwbuild` with the flags that connect it to this simulator; the flags

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"log"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -18,14 +19,14 @@ import (
 //
 //	GET  /stats[?reset=1]      requests, bytes and faults per method
 //	GET  /sessions             number of sessions
-//	POST /expire               end all sessions now
+//	POST /expire[?method]      end all sessions, now or when that request comes
 //	POST /delay?method&ms      before the simulator sees the request
 //	POST /fault?method&type    answer with a vim25 fault, such as type=NoPermission
 //	POST /status?method&code   answer with an HTTP status and a page that isn't SOAP
 //	POST /drop?method[&after=1]  close the connection, before or after the effect
 //	POST /task-delay?task&ms   let tasks take longer; a task is named as in its info, such as PowerOnVM_Task
 //	POST /clear                forget all of the above
-//	POST /gone                 close the port and all connections: the server is gone
+//	POST /gone[?method]        close the port and all connections, now or when that request comes
 //
 // method is a SOAP method, "GET guestFile", "PUT guestFile" or "*"; count and
 // skip say how many requests it holds for (default 1, 0: all; delays: all) and
@@ -78,11 +79,36 @@ func (c *control) sessions() []types.UserSession {
 	return manager.SessionList
 }
 
-func (c *control) expire(url.Values) error {
-	ctx := &simulator.Context{Map: c.model.Map(), Session: new(simulator.Session)}
-	for _, session := range c.sessions() {
-		c.model.Map().SessionManager().TerminateSession(ctx, &types.TerminateSession{SessionId: []string{session.Key}})
+func (c *control) expire(query url.Values) error {
+	return c.nowOrWhen(query, func() {
+		ctx := &simulator.Context{Map: c.model.Map(), Session: new(simulator.Session)}
+		for _, session := range c.sessions() {
+			c.model.Map().SessionManager().TerminateSession(ctx, &types.TerminateSession{SessionId: []string{session.Key}})
+		}
+	})
+}
+
+func (c *control) gone(query url.Values) error {
+	return c.nowOrWhen(query, func() {
+		if err := c.server.Listener.Close(); err != nil {
+			log.Print(err)
+		}
+		c.server.CloseClientConnections()
+	})
+}
+
+// nowOrWhen does something at once, or when the request of a rule comes.
+func (c *control) nowOrWhen(query url.Values, do func()) error {
+	if query.Get("method") == "" {
+		do()
+		return nil
 	}
+	r, err := newRule(query, 1)
+	if err != nil {
+		return err
+	}
+	r.action, r.do = first, do
+	c.wire.add(r)
 	return nil
 }
 
@@ -175,14 +201,6 @@ func (c *control) clear(url.Values) error {
 	c.wire.clear()
 	c.model.Service.ClearFaultRules()
 	simulator.TaskDelay.MethodDelay = nil
-	return nil
-}
-
-func (c *control) gone(url.Values) error {
-	if err := c.server.Listener.Close(); err != nil {
-		return err
-	}
-	c.server.CloseClientConnections()
 	return nil
 }
 

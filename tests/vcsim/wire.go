@@ -20,6 +20,7 @@ type rule struct {
 	delay  time.Duration
 	action action
 	status int
+	do     func() // for first
 }
 
 type action int
@@ -29,6 +30,7 @@ const (
 	answer            // with an HTTP status and no SOAP
 	dropBefore        // close the connection, nothing done
 	dropAfter         // carry it out, then close the connection without an answer
+	first             // do something, then carry it out
 )
 
 // counts is what one method has seen.
@@ -93,6 +95,9 @@ func (w *wire) ServeHTTP(res http.ResponseWriter, req *http.Request) {
 	case rule.action == answer:
 		counting.WriteHeader(rule.status)
 		_, _ = fmt.Fprintf(counting, "<html><body><h1>%d %s</h1></body></html>\n", rule.status, http.StatusText(rule.status))
+	case rule.action == first:
+		rule.do()
+		w.next.ServeHTTP(counting, req)
 	case rule.action == dropAfter:
 		w.next.ServeHTTP(&discard{header: make(http.Header)}, req)
 		drop(res)

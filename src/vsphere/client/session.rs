@@ -185,7 +185,7 @@ impl Client {
         if inner.ended.load(Ordering::SeqCst) {
             return Err(Error::Usage(format!("{} was called after the session had ended", M::NAME)));
         }
-        let generation = lock(&inner.session).generation;
+        let generation = self.generation();
         match inner.exchange(method, limit).await {
             Err(e) if e.is_fault("NotAuthenticated") => {
                 inner.log_in(generation).await?;
@@ -193,6 +193,16 @@ impl Client {
             }
             other => other,
         }
+    }
+
+    /// How many logins there were.
+    pub(super) fn generation(&self) -> u64 {
+        lock(&self.inner.session).generation
+    }
+
+    /// Logs in again, unless that has been done since `generation`.
+    pub(super) async fn renew(&self, generation: u64) -> Result<()> {
+        self.inner.log_in(generation).await
     }
 
     /// Keeps the session alive while nothing else does.

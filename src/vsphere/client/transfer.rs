@@ -68,7 +68,7 @@ pub struct Download {
 }
 
 impl Download {
-    /// How many bytes there will be.
+    /// How many bytes there will be; zero when the server doesn't know.
     pub fn size(&self) -> u64 {
         self.size
     }
@@ -188,6 +188,7 @@ impl Guest {
             tries += 1;
             match deadline.limit(&format!("fetching {path} from the guest"), begun).await {
                 Ok((response, http)) => {
+                    let size = if size == 0 { response.content_length().unwrap_or_default() } else { size };
                     return Ok(Download { response, http, path: path.to_owned(), size, received: 0, deadline });
                 }
                 Err(Error::Transfer { .. }) if tries < TRIES && !deadline.passed() => {}
