@@ -6,7 +6,7 @@ use super::server::{Answer, Got, Server, fault, soap};
 use super::{connect, failure, soon};
 use crate::vsphere::client::{Class, Client, ConnectKind, Deadline, Error};
 use crate::vsphere::wire::{
-    CurrentTime, Element, Moref, PowerOnVmTask, RetrievePropertiesEx, RetrieveResult, response_document,
+    CurrentTime, Element, Moref, ObjectContent, PowerOnVmTask, RetrievePropertiesEx, RetrieveResult, response_document,
 };
 
 fn html(status: u16) -> Answer {
@@ -188,11 +188,8 @@ async fn values_that_xml_cannot_carry_are_refused_before_they_are_sent() {
 
 #[tokio::test]
 async fn pages_are_followed_and_none_may_be_there() {
-    let object = |n: usize| {
-        let mut content = crate::vsphere::wire::ObjectContent::default();
-        content.obj = Moref::new("VirtualMachine", format!("vm-{n}"));
-        content
-    };
+    let object =
+        |n: usize| ObjectContent { obj: Moref::new("VirtualMachine", format!("vm-{n}")), ..ObjectContent::default() };
     let server = Server::http(move |got| match got.method.as_str() {
         "RetrievePropertiesEx" if got.before == 0 => {
             let page = RetrieveResult { token: Some("0".to_owned()), objects: vec![object(0)] };

@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod http;
+mod reports;
 mod server;
 mod tls;
 mod waits;
