@@ -9,6 +9,25 @@ use super::error::{Error, Result};
 use crate::vsphere::client::{self, Deadline, Download, GuestFault, Source};
 use crate::vsphere::wire::{GuestFileAttributes, GuestPosixFileAttributes, GuestProgramSpec};
 
+/// Repeats what fails because the guest's agent doesn't answer, until it has not answered for so long. A macro,
+/// since the compiler can't see that the future of an async closure is `Send` for every lifetime.
+macro_rules! patiently {
+    ($patience:expr, |$deadline:ident| $work:expr) => {{
+        let mut patience = Patience::new($patience);
+        loop {
+            let $deadline = patience.deadline;
+            match $work {
+                Ok(done) => break Ok(done),
+                Err(error) => {
+                    if let Err(error) = patience.bear(error).await {
+                        break Err(error);
+                    }
+                }
+            }
+        }
+    }};
+}
+
 /// Pauses while the guest doesn't answer.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -62,15 +81,14 @@ impl Wire {
             env_variables: program.env.clone(),
         };
         let mut lost = 0;
-        patiently(patience, async |deadline| match guest.start(&spec, deadline).await {
+        patiently!(patience, |deadline| match guest.start(&spec, deadline).await {
             Err(error) if error.lost_reply() && !matches!(error, client::Error::Timeout { .. }) && lost < 2 => {
                 lost += 1;
                 guest.start(&spec, deadline).await
             }
             other => other,
         })
-        .await?;
-        Ok(())
+        .map(|_| ())
     }
 
     /// The names in a directory.
@@ -80,7 +98,7 @@ impl Wire {
             #[cfg(test)]
             Wire::Local(local) => return Ok(local.list(directory)),
         };
-        match patiently(patience, async |deadline| guest.list_all(directory, None, deadline).await).await {
+        match patiently!(patience, |deadline| guest.list_all(directory, None, deadline).await) {
             // Servers give whole paths or names.
             Ok(files) => Ok(Listing::Names(
                 files.into_iter().map(|file| file.path.rsplit('/').next().unwrap_or_default().to_owned()).collect(),
@@ -103,8 +121,7 @@ impl Wire {
         };
         let attributes =
             || GuestFileAttributes::Posix(GuestPosixFileAttributes { permissions: Some(0o600), ..Default::default() });
-        let sent =
-            patiently(patience, async |deadline| guest.upload(path, source, attributes(), true, deadline).await).await;
+        let sent = patiently!(patience, |deadline| guest.upload(path, source, attributes(), true, deadline).await);
         match sent {
             Ok(()) => Ok(None),
             Err(Error::Client(error @ client::Error::Transfer { .. })) => Ok(Some(error.to_string())),
@@ -119,7 +136,7 @@ impl Wire {
             #[cfg(test)]
             Wire::Local(local) => return local.download(path),
         };
-        match patiently(patience, async |deadline| guest.download(path, deadline).await).await {
+        match patiently!(patience, |deadline| guest.download(path, deadline).await) {
             Ok(download) => Ok(Ok(Incoming::Remote(download))),
             Err(Error::Client(error @ client::Error::Transfer { .. })) => Ok(Err(error.to_string())),
             Err(error) => Err(error),
@@ -136,7 +153,7 @@ impl Wire {
                 return Ok(());
             }
         };
-        patiently(patience, async |deadline| guest.delete_directory(path, true, deadline).await).await
+        patiently!(patience, |deadline| guest.delete_directory(path, true, deadline).await)
     }
 }
 
@@ -179,22 +196,28 @@ impl Incoming {
     }
 }
 
-/// Repeats what fails because the guest's agent doesn't answer, until it has not answered for so long.
-async fn patiently<T>(patience: Duration, mut work: impl AsyncFnMut(Deadline) -> client::Result<T>) -> Result<T> {
-    let deadline = Deadline::after(patience);
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let error = match work(deadline).await {
-            Ok(done) => return Ok(done),
-            Err(error) => error,
-        };
+/// How long a guest's agent that doesn't answer is borne with.
+struct Patience {
+    deadline: Deadline,
+    whole: Duration,
+    pause: Duration,
+}
+
+impl Patience {
+    fn new(whole: Duration) -> Self {
+        Patience { deadline: Deadline::after(whole), whole, pause: FIRST_PAUSE }
+    }
+
+    /// Waits a while after an error that passes by itself; gives back all others, and that one when the time is up.
+    async fn bear(&mut self, error: client::Error) -> Result<()> {
         if error.guest_fault() != Some(GuestFault::Unavailable) {
             return Err(error.into());
         }
-        if deadline.left() <= pause {
-            return Err(Error::Unavailable { waited: patience, detail: error.to_string() });
+        if self.deadline.left() <= self.pause {
+            return Err(Error::Unavailable { waited: self.whole, detail: error.to_string() });
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        Ok(())
     }
 }
