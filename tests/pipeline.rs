@@ -360,8 +360,8 @@ fn files_come_back_and_pass_between_machines(site: &Site) {
 fn a_machine_is_rebooted(site: &Site) {
     let dir = context(&[(
         "VMWfile",
-        "ARG template\nFROM ${{ template }} AS b\nOUTPUT VM b-vm\nRUN sleep 600 >/dev/null 2>&1 & touch /root/before\n\
-         REBOOT\nWAIT TOOLS\nRUN test -e /root/before && ! grep -l 'sleep' /proc/[0-9]*/comm\n\
+        "ARG template\nFROM ${{ template }} AS b\nOUTPUT VM b-vm\nRUN sleep 601 >/dev/null 2>&1 & touch /root/before\n\
+         REBOOT\nWAIT TOOLS\nRUN test -e /root/before && ! cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep 'sleep 60[1]'\n\
          RUN --reboot-on=194 exit 194\nRUN touch /root/after\n",
     )]);
     site.built(dir.path(), &[]);

@@ -100,7 +100,8 @@ impl Worker {
                 Node::Step(step) => {
                     self.phase(Phase::Running);
                     // Marks each step of its batch as done by itself.
-                    at += steps::run(self, step).await? - 1;
+                    // Boxed, as the others below are not: these futures are large, and nest.
+                    at += Box::pin(steps::run(self, step)).await? - 1;
                     continue;
                 }
                 Node::Export(_) => export::run(self).await?,
