@@ -2,7 +2,6 @@
 
 mod endpoints;
 mod http;
-mod reports;
 mod server;
 mod tls;
 mod waits;
