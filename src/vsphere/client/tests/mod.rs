@@ -2,6 +2,8 @@
 
 mod endpoints;
 mod http;
+mod lookups;
+mod machines;
 mod server;
 mod tls;
 mod waits;
