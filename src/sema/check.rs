@@ -37,21 +37,33 @@ pub fn check(
     let layout = include::layout(sources, main, files, &inputs.context, problems);
     let mut found = Problems::new();
     let all: Vec<usize> = (0..layout.stages.len()).collect();
-    let program = if inputs.targets.is_empty() {
-        Checker::run(sources, inputs, files, &layout, &Live { stages: all, live: usize::MAX, secrets: None }, &mut found)
+    let checked = if inputs.targets.is_empty() {
+        Checker::run(
+            sources,
+            inputs,
+            files,
+            &layout,
+            &Live { stages: all, live: usize::MAX, secrets: None },
+            &mut found,
+        )
     } else {
         // Everything is looked at once to learn what the targets need; then again, with what they don't need put
         // behind what they do, so that it can be cut off.
         let live = {
             let everything = Live { stages: all.clone(), live: 0, secrets: None };
-            let program = Checker::run(sources, inputs, files, &layout, &everything, &mut Problems::new());
-            targets(&program, inputs, &all, &mut found)
+            let checked = Checker::run(sources, inputs, files, &layout, &everything, &mut Problems::new());
+            targets(&checked.program, inputs, &all, &mut found)
         };
         Checker::run(sources, inputs, files, &layout, &live, &mut found)
     };
-    found.extend(order::cycles(&program));
+    found.extend(order::cycles(&checked.program));
+    if inputs.purpose == Purpose::Build && layout.stages.is_empty() && !problems.has_errors() && !found.has_errors() {
+        let start = Span::new(main.source, 0, 0);
+        let nothing = Diagnostic::at(&codes::NO_STAGE, start, "there is no FROM in this file, so nothing to build");
+        found.push(nothing.help("write `FROM template`: what a machine is made from"));
+    }
     problems.extend(found.sorted());
-    let program = cut(program);
+    let program = cut(checked);
     (!problems.has_errors()).then_some(program)
 }
 
@@ -64,19 +76,12 @@ fn cut(mut checked: Checked) -> Program {
 }
 
 /// What a run of the checker gave.
-pub(super) struct Checked {
-    pub program: Program,
+struct Checked {
+    program: Program,
     /// How many of each are to be built; those behind were only checked.
-    pub machines: usize,
-    pub stages: usize,
-    pub secrets: usize,
-}
-
-impl std::ops::Deref for Checked {
-    type Target = Program;
-    fn deref(&self) -> &Program {
-        &self.program
-    }
+    machines: usize,
+    stages: usize,
+    secrets: usize,
 }
 
 /// The stages in the order in which they are numbered, and how many of them are built.
@@ -90,7 +95,7 @@ pub(super) struct Live {
 }
 
 /// The stages that the targets need, first.
-fn targets(program: &Checked, inputs: &Inputs, all: &[usize], problems: &mut Problems) -> Live {
+fn targets(program: &Program, inputs: &Inputs, all: &[usize], problems: &mut Problems) -> Live {
     let mut wanted: Vec<StageId> = Vec::new();
     let names: Vec<&str> = program.stages.iter().filter_map(|s| s.name.as_deref()).collect();
     for target in &inputs.targets {
@@ -102,7 +107,9 @@ fn targets(program: &Checked, inputs: &Inputs, all: &[usize], problems: &mut Pro
                 diagnostic = match did_you_mean(target, names.iter().copied()) {
                     Some(near) => diagnostic.help(format!("did you mean `--target {near}`?")),
                     None if names.is_empty() => diagnostic.help("name a stage with `FROM … AS name`"),
-                    None => diagnostic.note(format!("the stages are {}", super::names::text_list(names.iter().copied()))),
+                    None => {
+                        diagnostic.note(format!("the stages are {}", super::names::text_list(names.iter().copied())))
+                    }
                 };
                 problems.push(diagnostic);
             }
@@ -287,6 +294,8 @@ pub(super) struct MachineInfo {
     pub outputs: Vec<Output>,
     /// None: hangs on an ARG without value, or has an error.
     pub name: Option<String>,
+    /// Whether all of this is known: those further down in the file are not while the first are prepared.
+    pub prepared: bool,
 }
 
 /// What a line is in a machine's sequence.
@@ -395,10 +404,7 @@ impl<'a> Checker<'a> {
     fn secret_list(&self) -> Vec<Secret> {
         let mut secrets: Vec<(&String, &SecretInfo)> = self.secrets.iter().collect();
         secrets.sort_by_key(|(_, s)| s.id);
-        secrets
-            .into_iter()
-            .map(|(name, s)| Secret { name: name.clone(), span: s.span, generate: s.generate })
-            .collect()
+        secrets.into_iter().map(|(name, s)| Secret { name: name.clone(), span: s.span, generate: s.generate }).collect()
     }
 
     fn stage_list(&self) -> Vec<Stage> {

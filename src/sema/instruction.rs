@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, Problems, did_you_mean};
-use crate::syntax::ast::{Body, Flag, Instruction, Piece, Text, Type};
+use crate::source::Span;
+use crate::syntax::ast::{Body, Instruction, Text, Type};
 use crate::syntax::table::{FlagValue, Place as Standing};
-use crate::source::{Span, Spanned};
 
 use super::check::{Checker, LineStep};
 use super::machine::{Making, bad_argument};
 use super::names_scope::{Moment, Place};
 use super::program::{Template, Via};
-use super::text::{Dollar, Known, Secrets, Usage, check_static, check_static_text, check_text};
+use super::text::{Known, Secrets, Usage, check_static, check_static_text, check_text};
 use super::value::Value;
 use super::{codes, refuse};
 
@@ -20,7 +20,7 @@ const FLAG_SECRET: Secrets<'static> = Secrets::Refused("flags are shown with the
 
 /// The usage of a flag's value.
 pub(super) fn flag_usage(what: &str) -> Usage<'_> {
-    Usage { what, secrets: FLAG_SECRET, dollar: Dollar::Error }
+    Usage { what, secrets: FLAG_SECRET }
 }
 
 /// Flags that stand more than once and mean something once.
@@ -59,11 +59,7 @@ impl Checker<'_> {
             Standing::Step => {
                 if let Body::Note { text } = &instruction.body {
                     let place = making.place(Moment::Steps);
-                    let usage = Usage {
-                        what: "a NOTE",
-                        secrets: Secrets::Refused("a NOTE is shown and logged"),
-                        dollar: Dollar::Text,
-                    };
+                    let usage = Usage { what: "a NOTE", secrets: Secrets::Refused("a NOTE is shown and logged") };
                     making.note = check_text(text, usage, &self.view(place), problems);
                 }
             }
@@ -107,12 +103,8 @@ impl Checker<'_> {
         if words.contains(&value.as_str()) {
             return Some(value);
         }
-        let mut diagnostic = Diagnostic::at(
-            &codes::BAD_ARGUMENT,
-            text.span,
-            format!("`--{flag}` can't be `{value}`"),
-        )
-        .note(format!("it is one of {}", super::names::text_list_or(words.iter().copied())));
+        let mut diagnostic = Diagnostic::at(&codes::BAD_ARGUMENT, text.span, format!("`--{flag}` can't be `{value}`"))
+            .note(format!("it is one of {}", super::names::text_list_or(words.iter().copied())));
         if let Some(near) = did_you_mean(&value, words.iter().copied()) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?")).replace(
                 format!("write `{near}`"),
@@ -213,7 +205,7 @@ impl Checker<'_> {
         place: Place,
         problems: &mut Problems,
     ) -> Option<Template> {
-        let usage = Usage { what, secrets, dollar: Dollar::Error };
+        let usage = Usage { what, secrets };
         let template = check_text(text, usage, &self.view(place), problems)?;
         if template.as_literal() == Some("") {
             problems.push(bad_argument(text.span, format!("{what} is empty")));
@@ -232,24 +224,4 @@ pub(super) fn via(word: Option<&str>) -> Via {
         Some("doas") => Via::Doas,
         Some(_) | None => Via::Auto,
     }
-}
-
-/// `key=value` as a flag's value, taken apart.
-pub(super) fn split_pair(flag: &Flag) -> Option<(Spanned<String>, Text)> {
-    let text = flag.value.as_ref()?;
-    let (first, rest) = text.pieces.split_first()?;
-    let Piece::Literal { span, text: literal, quote } = first else { return None };
-    let (key, value) = literal.split_once('=')?;
-    // With quotes or escapes the source is longer than the text: then the places are near, not exact.
-    let middle = (span.start as usize + key.len()).min(span.end as usize);
-    let after = (middle + 1).min(span.end as usize);
-    let key_span = Span::new(span.source, span.start as usize, middle);
-    let value_span = Span::new(span.source, after, span.end as usize);
-    let mut pieces = Vec::new();
-    if !value.is_empty() {
-        pieces.push(Piece::Literal { span: value_span, text: value.to_owned(), quote: *quote });
-    }
-    pieces.extend(rest.iter().cloned());
-    let whole = Span::new(text.span.source, after.min(text.span.end as usize), text.span.end as usize);
-    Some((Spanned::new(key.to_owned(), key_span), Text { span: whole, pieces }))
 }

@@ -7,15 +7,16 @@ use crate::syntax::ast::{Body, Command, Instruction, KeyFrom, Text, WaitFor};
 
 use super::check::{Checker, LineStep};
 use super::expr::{check_expr, check_expr_as};
-use super::instruction::{split_pair, via};
+use super::instruction::via;
 use super::instruction_setting::env_var;
 use super::machine::{Making, bad_argument, placeholder};
 use super::names_scope::{Moment, Place};
 use super::program::{
-    Action, GuestContext, Invocation, KeySource, MachineId, Need, Ref, RunAs, Step, StepId, StepOptions, Template, WaitWhat,
+    Action, GuestContext, Invocation, KeySource, MachineId, Need, Ref, RunAs, Step, StepId, StepOptions, Template,
+    WaitWhat,
 };
-use super::script::check_command;
-use super::text::Secrets;
+use super::script::{check_command, check_flag_command};
+use super::text::{Secrets, split_pair};
 use super::{codes, order_refs};
 
 /// Paths in the guest and here.
@@ -146,8 +147,7 @@ impl Checker<'_> {
         let before = problems.len();
         let mut options = StepOptions::default();
         if let Some(text) = instruction.flag("unless").and_then(|f| f.value.as_ref()) {
-            let command = Command::Shell(text.clone());
-            options.unless = check_command(&command, &[], &making.shell, &self.view(place), problems);
+            options.unless = check_flag_command(text, &making.shell, &self.view(place), problems);
         }
         options.timeout = self.flag_duration(instruction, "timeout", place, problems);
         options.retry = self.flag_count(instruction, "retry", place, problems).unwrap_or(0);
@@ -181,7 +181,7 @@ impl Checker<'_> {
             context.user = Some(RunAs { name, via: how });
         }
         for flag in instruction.flags.iter().filter(|f| f.name.node == "env") {
-            let Some((name, value)) = split_pair(flag) else {
+            let Some((name, value)) = flag.value.as_ref().and_then(split_pair) else {
                 if flag.value.is_some() {
                     problems.push(
                         bad_argument(flag.span, "`--env` needs a name and a value").help("write `--env=NAME=value`"),
@@ -196,12 +196,7 @@ impl Checker<'_> {
     }
 
     /// `--after=stage[.key]`.
-    fn after(
-        &self,
-        instruction: &Instruction,
-        place: Place,
-        problems: &mut Problems,
-    ) -> Option<Vec<Need>> {
+    fn after(&self, instruction: &Instruction, place: Place, problems: &mut Problems) -> Option<Vec<Need>> {
         let mut needs = Vec::new();
         for flag in instruction.flags.iter().filter(|f| f.name.node == "after") {
             let text = flag.value.as_ref()?;
@@ -256,8 +251,7 @@ impl Checker<'_> {
         };
         let Some(stage) = self.stage_named(name) else {
             let known: Vec<&str> = self.stage_names.keys().map(String::as_str).collect();
-            let mut diagnostic =
-                Diagnostic::at(&codes::UNKNOWN_STAGE, span, format!("there is no stage `{name}`"));
+            let mut diagnostic = Diagnostic::at(&codes::UNKNOWN_STAGE, span, format!("there is no stage `{name}`"));
             diagnostic = match did_you_mean(name, known.iter().copied()) {
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
                 None => diagnostic.note(format!("`{flag}` takes a stage that `FROM … AS name` names")),
@@ -295,8 +289,12 @@ impl Checker<'_> {
         let Some(stage) = self.machine(making.id).and_then(|m| self.stages.get(m.stage)) else { return };
         if !stage.replicated() {
             problems.push(
-                Diagnostic::at(&codes::FLAG_WITHOUT_EFFECT, flag.span, format!("{} has no FOR, so `--serial` does nothing", stage.called()))
-                    .help("leave it out"),
+                Diagnostic::at(
+                    &codes::FLAG_WITHOUT_EFFECT,
+                    flag.span,
+                    format!("{} has no FOR, so `--serial` does nothing", stage.called()),
+                )
+                .help("leave it out"),
             );
             return;
         }
@@ -373,8 +371,12 @@ fn without_effect(instruction: &Instruction, problems: &mut Problems) {
             }
             if let Some(flag) = instruction.flag(name) {
                 problems.push(
-                    Diagnostic::at(&codes::FLAG_WITHOUT_EFFECT, flag.span, format!("this {keyword} runs no command, so `--{name}` does nothing"))
-                        .help("leave it out"),
+                    Diagnostic::at(
+                        &codes::FLAG_WITHOUT_EFFECT,
+                        flag.span,
+                        format!("this {keyword} runs no command, so `--{name}` does nothing"),
+                    )
+                    .help("leave it out"),
                 );
             }
         }
@@ -391,7 +393,11 @@ fn without_effect(instruction: &Instruction, problems: &mut Problems) {
 
 /// Several things need a directory to go to.
 pub(super) fn directory_needed(dest: &Text, keyword: Keyword) -> Diagnostic {
-    Diagnostic::at(&codes::DIRECTORY_NEEDED, dest.span, format!("{keyword} of several things needs a directory to put them in"))
-        .help("end the destination in `/`")
-        .replace("end it in `/`", true, dest.span.after(), "/")
+    Diagnostic::at(
+        &codes::DIRECTORY_NEEDED,
+        dest.span,
+        format!("{keyword} of several things needs a directory to put them in"),
+    )
+    .help("end the destination in `/`")
+    .replace("end it in `/`", true, dest.span.after(), "/")
 }

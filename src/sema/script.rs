@@ -258,6 +258,9 @@ fn try_known_raw(script: &Script) -> Result<(), EvalError> {
 /// changes how they are read: it opened a quote, say.
 fn insert_raw(script: &Script, codes: &[Option<String>]) -> Result<(String, Vec<Hole>), EvalError> {
     let holes: Vec<Hole> = script.holes.iter().map(|h| Hole { start: h.start, end: h.end, kind: h.kind }).collect();
+    if holes.iter().all(|h| h.kind != HoleKind::Raw) {
+        return Ok((script.text.clone(), holes));
+    }
     let codes: Vec<Option<&str>> = codes.iter().map(Option::as_deref).collect();
     let (text, kept) = shell::insert_raw(&script.text, &holes, &codes);
     let before = script.holes.iter().filter(|h| h.kind != HoleKind::Raw).map(|h| h.context);

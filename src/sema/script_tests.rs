@@ -5,9 +5,10 @@ use std::process::{Command as Process, Stdio};
 
 use proptest::prelude::*;
 
+use crate::diagnostic::Problems;
 use crate::shell::Dialect;
 use crate::source::Span;
-use crate::syntax::ast::{Command, Heredoc, Text};
+use crate::syntax::ast::{Body, Command, Heredoc, Item, Text};
 
 use super::expr_world::World;
 use super::program::{Invocation, Os, Script};
@@ -189,7 +190,7 @@ fn exec_arrays() {
         &["echo", "${{ name | raw }}"][..],
     ] {
         let mut world = World::new();
-        let mut problems = crate::diagnostic::Problems::new();
+        let mut problems = Problems::new();
         let texts: Vec<Text> = argv.iter().map(|a| world.text(a).0).collect();
         let found = check_command(&Command::Exec(texts), &[], &sh(), &world, &mut problems);
         let found = match found {
@@ -298,4 +299,55 @@ proptest! {
         let out = run(&render_script(&found, &world).expect("all is known").text);
         prop_assert_eq!(String::from_utf8_lossy(&out), format!("[{value}]\n"));
     }
+}
+
+/// The commands of a file's RUNs, through the parser.
+fn parsed(text: &str) -> String {
+    let mut world = World::new();
+    let id = world.sources.add("VMWfile", None, text);
+    let mut problems = Problems::new();
+    let file = crate::syntax::parse(&world.sources, id, &mut problems);
+    let mut out = String::new();
+    for item in &file.items {
+        let Item::Instruction(instruction) = item else { continue };
+        let Body::Run { command } = &instruction.body else { continue };
+        let found = check_command(command, &instruction.heredocs, &sh(), &world, &mut problems);
+        out.push_str(&outcome(&world, (found.and_then(script), String::new())));
+        out.push('\n');
+    }
+    out + &world.rendered(problems)
+}
+
+#[test]
+fn from_the_source() {
+    let unix = parsed(concat!(
+        "FROM debian\n",
+        "RUN echo one ${{ token }} \\\n",
+        "# a comment between\n",
+        "  two \"${{ token }}\"\n",
+        "RUN cat <<-EOF > /tmp/x && cat <<'B' \\\n",
+        "      && echo `id ${{ name }}`\n",
+        "    first ${{ n }}\n",
+        "      second\n",
+        "    EOF\n",
+        "plain ${{ n }} $HOME\n",
+        "B\n",
+        "RUN <<EOF\n",
+        "cat <<'X'\n",
+        "${{ not an expression }}\n",
+        "X\n",
+        "echo $${{ n }} ${{ n }}\n",
+        "EOF\n",
+        "RUN <<-'EOF'\n",
+        "  echo ${{ n }}\n",
+        "  EOF\n",
+    ));
+    insta::assert_snapshot!(unix);
+    let windows = parsed(concat!(
+        "# escape=`\r\nFROM debian\r\n",
+        "RUN echo 'a\\' `\r\n  ${{ token }}\r\n",
+        "RUN cat `\r\n <<-EOF `\r\n > /tmp/x\r\n\tx\r\n\t  y ${{ n }}\r\n\tEOF\r\n",
+        "RUN echo `\r\n \"${HOME:-${{ n }}}\"\r\n",
+    ));
+    insta::assert_snapshot!(windows);
 }

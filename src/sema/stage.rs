@@ -5,24 +5,21 @@ use std::collections::{HashMap, HashSet};
 use indexmap::IndexMap;
 
 use crate::diagnostic::{Diagnostic, Problems};
-use crate::source::{Span, Spanned};
+use crate::source::Span;
+use crate::syntax::Keyword;
 use crate::syntax::ast::{Body, Instruction};
 use crate::syntax::table::Place as Standing;
-use crate::syntax::Keyword;
 
 use super::check::{Checker, KeyDecl, Live, LoopValue, MachineInfo, StageArg, StageInfo};
 use super::include::{Layout, RawStage};
 use super::names::{Kind, Table};
 use super::names_scope::{Moment, Place};
 use super::program::{MachineId, Origin, Os};
-use super::text::{Dollar, Known, Secrets, Usage, check_static_text};
+use super::text::{Known, Secrets, Usage, check_static_text};
 use super::{codes, instruction, refuse};
 
-const SOURCE: Usage<'static> = Usage {
-    what: "the source of a FROM",
-    secrets: Secrets::Refused("it names a template in vCenter"),
-    dollar: Dollar::Error,
-};
+const SOURCE: Usage<'static> =
+    Usage { what: "the source of a FROM", secrets: Secrets::Refused("it names a template in vCenter") };
 
 impl Checker<'_> {
     /// Enters all names, and checks what can be told from the order of the lines.
@@ -35,6 +32,14 @@ impl Checker<'_> {
             };
             if self.table.declare(kind, name, None, problems) {
                 self.declare_global(name, kind == Kind::Secret);
+            }
+        }
+        // Those of stages are reported as misplaced; their uses need not be.
+        for line in layout.stages.iter().flat_map(|s| &s.lines) {
+            if let Body::Secret { name, .. } = &line.body
+                && self.table.declare(Kind::Secret, name, None, problems)
+            {
+                self.declare_global(name, true);
             }
         }
         self.order_secrets(live);
@@ -188,6 +193,7 @@ impl Checker<'_> {
             keys: IndexMap::new(),
             outputs: Vec::new(),
             name: None,
+            prepared: false,
         });
         id
     }
@@ -266,7 +272,8 @@ impl Checker<'_> {
             };
         }
         problems.push(
-            diagnostic.help("one of them must be FROM a template; for a template that has a stage's name, give its path"),
+            diagnostic
+                .help("one of them must be FROM a template; for a template that has a stage's name, give its path"),
         );
         for index in cycle {
             if let Some(stage) = self.stages.get_mut(*index) {
@@ -432,9 +439,4 @@ pub(super) fn given_twice(second: &Instruction, first: &Instruction) -> Diagnost
         .primary(second.span, "given again here")
         .label(first.span, "first given here")
         .help("keep one of them")
-}
-
-/// A name with its place, for those who make one up.
-pub(super) fn spanned(text: &str, span: Span) -> Spanned<String> {
-    Spanned::new(text.to_owned(), span)
 }
