@@ -1,12 +1,12 @@
-//! How errors are told: whole rendered messages.
+//! How errors of the vSphere client are told: whole rendered messages.
 
 use std::time::Duration;
 
-use crate::diagnostic::{Style, render};
-use crate::source::Sources;
-use crate::vsphere::client::{Class, ConnectKind, Error, GuestFault, TlsKind};
-use crate::vsphere::codes;
-use crate::vsphere::wire::{Fault, Moref};
+use vmwbuild::diagnostic::{Style, render};
+use vmwbuild::source::Sources;
+use vmwbuild::vsphere::client::{Class, ConnectKind, Error, GuestFault, TlsKind};
+use vmwbuild::vsphere::codes;
+use vmwbuild::vsphere::wire::{Fault, Moref};
 
 fn vm() -> Moref {
     Moref::new("VirtualMachine", "vm-42")
