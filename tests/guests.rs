@@ -8,8 +8,8 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use vmwbuild::sandbox::guests::{
-    BootSpec, Config, Ended, Error, ExecSpec, Exit, Facts, FileKind, Guest, Guests, Ids, LayerId, Limit, NewName,
-    Parent, TemplateSource,
+    BootSpec, Config, Ended, Error, ExecSpec, Exit, FileKind, Guest, Guests, Ids, Limit, NewName, Parent, Process,
+    TemplateSource,
 };
 
 /// The program to re-execute; another copy where this user can't read the one that cargo built.
@@ -264,4 +264,372 @@ async fn what_is_the_hosts_stays_the_hosts() {
         assert!(!std::path::Path::new(directory).join(&mark).exists(), "{directory}/{mark} is on the host");
     }
     guests.close().await;
+}
+
+#[tokio::test]
+async fn files_are_the_guests_with_an_accounts_rights() {
+    let guests = with_host().await;
+    let guest = boot(&guests).await;
+    let single = guests.facts().ids == Ids::Single;
+    ok(&guest, "echo 'ann:x:1234:1235:Ann:/home/ann:/bin/sh' >> /etc/passwd; echo 'team:x:77:bob,ann' >> /etc/group")
+        .await;
+    ok(&guest, "mkdir -p /home/ann; chown 1234:1235 /home/ann; chmod 755 /home/ann").await;
+    let ann = guest.user("ann").await.unwrap();
+    assert_eq!(
+        (ann.uid, ann.gid, ann.groups, ann.home.as_str(), ann.shell.as_str()),
+        (1234, 1235, vec![77], "/home/ann", "/bin/sh")
+    );
+    assert_eq!(guest.user("nemo").await, Err(Error::NoSuchUser("nemo".to_owned())));
+    let (text, exit) = sh_as(&guest, "ann", "id -u; id -g; pwd; touch /home/ann/mine").await;
+    assert_eq!((text.as_str(), exit), ("1234\n1235\n/home/ann\n", Exit::Code(0)));
+
+    let (root, ann) = (guest.files(""), guest.files("ann"));
+    let mut file = ann.open_write("/home/ann/data", false, 0o640).await.unwrap();
+    file.write_all(&vec![7; 3_000_000]).unwrap();
+    drop(file);
+    let info = ann.stat("/home/ann/data").await.unwrap();
+    assert_eq!(
+        (info.name.as_str(), info.size, info.mode, info.uid, info.gid, info.kind),
+        ("data", 3_000_000, 0o640, 1234, 1235, FileKind::File)
+    );
+    assert!(info.modified_ms > 1_600_000_000_000);
+    let (mut file, info) = ann.open_read("/home/ann/data").await.unwrap();
+    let mut data = Vec::new();
+    file.read_to_end(&mut data).unwrap();
+    assert_eq!((data.len(), info.size), (3_000_000, 3_000_000));
+    assert_eq!(ann.open_write("/home/ann/data", false, 0o640).await.unwrap_err().errno(), Some(libc::EEXIST));
+    drop(ann.open_write("/home/ann/data", true, 0o640).await.unwrap());
+    assert_eq!(ann.stat("/home/ann/data").await.unwrap().size, 0);
+
+    if !single {
+        assert_eq!(ann.open_write("/etc/forbidden", true, 0o644).await.unwrap_err().errno(), Some(libc::EACCES));
+        assert_eq!(ann.open_read("/etc/shadow").await.unwrap_err().errno(), Some(libc::EACCES));
+        assert_eq!(ann.list("/root").await.unwrap_err().errno(), Some(libc::EACCES));
+        assert_eq!(ann.set_attributes("/etc/passwd", mode(0o666)).await.unwrap_err().errno(), Some(libc::EPERM));
+        assert_eq!(guest.kill("ann", 1, 15).await.unwrap_err().errno(), Some(libc::EPERM));
+        assert_eq!(sh_as(&guest, "ann", "cat /etc/shadow").await.1, Exit::Code(1));
+    }
+    assert_eq!(root.open_read("/etc").await.unwrap_err().errno(), Some(libc::EISDIR));
+    assert_eq!(root.open_read("/dev/zero").await.unwrap_err().errno(), Some(libc::EINVAL));
+    assert_eq!(root.open_read("/absent").await.unwrap_err().to_string(), "open /absent: No such file or directory");
+    ok(&guest, "mkfifo /tmp/pipe").await;
+    assert_eq!(root.open_read("/tmp/pipe").await.unwrap_err().errno(), Some(libc::EINVAL));
+
+    root.make_dir("/srv/a/b", true, 0o711).await.unwrap();
+    assert_eq!(root.make_dir("/srv/a/b", true, 0o711).await.unwrap_err().errno(), Some(libc::EEXIST));
+    assert_eq!(root.make_dir("/srv/x/y", false, 0o755).await.unwrap_err().errno(), Some(libc::ENOENT));
+    drop(root.open_write("/srv/a/b/file", false, 0o600).await.unwrap());
+    ok(&guest, "ln -s ../../../../../../../../etc/passwd /srv/a/link; ln -s /srv /srv/a/up").await;
+    let mut list = root.list("/srv/a").await.unwrap();
+    list.sort_by(|a, b| a.name.cmp(&b.name));
+    let shown: Vec<_> = list.iter().map(|i| (i.name.as_str(), i.kind, i.target.as_str())).collect();
+    assert_eq!(
+        shown,
+        [
+            (".", FileKind::Directory, ""),
+            ("..", FileKind::Directory, ""),
+            ("b", FileKind::Directory, ""),
+            ("link", FileKind::Symlink, "../../../../../../../../etc/passwd"),
+            ("up", FileKind::Symlink, "/srv")
+        ]
+    );
+    assert_eq!(root.list("/srv/a/b/file").await.unwrap().len(), 1);
+    // A link leads to the guest's file, never to the host's.
+    let (mut file, _) = root.open_read("/srv/a/link").await.unwrap();
+    let mut text = String::new();
+    file.read_to_string(&mut text).unwrap();
+    assert!(text.contains("ann:x:1234"), "{text}");
+
+    root.set_attributes(
+        "/srv/a/b/file",
+        vmwbuild::sandbox::guests::Attributes {
+            mode: Some(0o4755),
+            uid: Some(1234),
+            gid: Some(77),
+            modified_ms: Some(1_500_000_000_123),
+            accessed_ms: None,
+        },
+    )
+    .await
+    .unwrap();
+    let info = root.stat("/srv/a/b/file").await.unwrap();
+    assert_eq!((info.mode, info.modified_ms), (0o4755, 1_500_000_000_123));
+    if !single {
+        assert_eq!((info.uid, info.gid), (1234, 77));
+    }
+    root.rename("/srv/a/b", "/srv/c", false).await.unwrap();
+    drop(root.open_write("/srv/d", false, 0o600).await.unwrap());
+    assert_eq!(root.rename("/srv/d", "/srv/c/file", false).await.unwrap_err().errno(), Some(libc::EEXIST));
+    root.rename("/srv/d", "/srv/c/file", true).await.unwrap();
+    root.rename("/srv/c/file", "/usr/share/moved", false).await.unwrap();
+    root.rename("/etc/skel", "/etc/skeleton", false).await.unwrap();
+    assert_eq!(root.stat("/etc/skel").await.unwrap_err().errno(), Some(libc::ENOENT));
+    assert!(root.stat("/etc/skeleton/.profile").await.is_ok());
+    assert_eq!(root.remove_dir("/srv/a", false).await.unwrap_err().errno(), Some(libc::ENOTEMPTY));
+    root.remove_dir("/srv/a", true).await.unwrap();
+    assert!(root.stat("/srv").await.is_ok(), "what a link pointed at stays");
+    root.remove_file("/usr/share/moved").await.unwrap();
+    assert_eq!(root.remove_file("/usr/share/moved").await.unwrap_err().errno(), Some(libc::ENOENT));
+
+    let name = NewName { directory: None, prefix: "pre".to_owned(), suffix: "suf".to_owned() };
+    let directory = ann.make_temp_dir(name.clone()).await.unwrap();
+    assert!(
+        directory.starts_with("/tmp/pre") && directory.ends_with("suf") && directory.len() == "/tmp/preXXXXXXsuf".len()
+    );
+    let info = ann.stat(&directory).await.unwrap();
+    assert_eq!((info.kind, info.mode, info.uid), (FileKind::Directory, 0o700, 1234));
+    let file = ann.make_temp_file(NewName { directory: Some(directory.clone()), ..name }).await.unwrap();
+    assert!(file.starts_with(&directory));
+    assert_eq!(ann.stat(&file).await.unwrap().mode, 0o600);
+    guests.close().await;
+}
+
+fn mode(mode: u32) -> vmwbuild::sandbox::guests::Attributes {
+    vmwbuild::sandbox::guests::Attributes { mode: Some(mode), ..Default::default() }
+}
+
+#[tokio::test]
+async fn processes_are_listed_and_signalled() {
+    let guests = with_host().await;
+    let guest = boot(&guests).await;
+    ok(&guest, "echo 'ann:x:1234:1235::/tmp:/bin/sh' >> /etc/passwd").await;
+    let before = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+    let sleep = |user: &str| {
+        let (guest, user) = (guest.clone(), user.to_owned());
+        async move {
+            let argv = ["/bin/sleep", "1000"].map(str::to_owned).to_vec();
+            guest.exec(ExecSpec { program: "/bin/sleep".to_owned(), argv, user, ..ExecSpec::default() }).await.unwrap()
+        }
+    };
+    let (first, second) = (sleep("").await, sleep("ann").await);
+    let all = guest.processes().await.unwrap();
+    let of = |pid: u32| all.iter().find(|process| process.pid == pid).unwrap();
+    assert_eq!(of(1).command_line, "/sbin/init");
+    assert_eq!(
+        (of(first.pid()).command_line.as_str(), of(first.pid()).owner.as_str(), of(first.pid()).name.as_str()),
+        ("/bin/sleep 1000", "root", "sleep")
+    );
+    assert_eq!(of(first.pid()).parent, 1);
+    assert!((of(first.pid()).started_ms - before).abs() < 5000, "{} {before}", of(first.pid()).started_ms);
+    if guests.facts().ids != Ids::Single {
+        assert_eq!(of(second.pid()).owner, "ann");
+        assert_eq!(guest.kill("ann", first.pid(), 9).await.unwrap_err().errno(), Some(libc::EPERM));
+    }
+    assert_eq!(all.len(), 3, "{all:?}");
+    guest.kill("ann", second.pid(), 15).await.unwrap();
+    assert_eq!(second.wait().await, Exit::Signal(15));
+    guest.kill("", first.pid(), 9).await.unwrap();
+    let pid = first.pid();
+    assert_eq!(first.wait().await, Exit::Signal(9));
+    assert_eq!(guest.kill("", pid, 9).await.unwrap_err().errno(), Some(libc::ESRCH));
+    // What a program leaves behind is collected by init.
+    ok(&guest, "sleep 1000 >/dev/null 2>&1 & sleep 0.01 & exit 0").await;
+    let third = sleep("").await;
+    guest.stop().await.unwrap();
+    assert_eq!(third.wait().await, Exit::GuestEnded);
+    guests.close().await;
+}
+
+/// A shell that has done `setup` and then runs for ever.
+async fn listening(guest: &Guest, setup: &str) -> Process {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let spec = ExecSpec {
+        program: "/bin/sh".to_owned(),
+        argv: ["sh", "-c", &format!("{setup}; echo ready; while :; do /bin/sleep 0.01; done")]
+            .map(str::to_owned)
+            .to_vec(),
+        stdout: Some(File::from(OwnedFd::from(writer))),
+        ..ExecSpec::default()
+    };
+    let process = guest.exec(spec).await.unwrap();
+    let mut ready = [0; 6];
+    tokio::task::spawn_blocking(move || reader.read_exact(&mut ready)).await.unwrap().unwrap();
+    process
+}
+
+#[tokio::test]
+async fn a_guest_ends_when_told_to_and_by_itself() {
+    let guests = with_host().await;
+    let layer = guests.new_layer(linux()).await.unwrap();
+    let again = || async { guests.boot(layer, BootSpec::default()).await.unwrap() };
+
+    let guest = again().await;
+    let busy = guests.boot(layer, BootSpec::default()).await.unwrap_err();
+    assert!(busy.to_string().contains("in use by a running guest"), "{busy}");
+    let process = listening(&guest, "trap 'echo asked > /root/asked; exit 3' TERM").await;
+    guest.shutdown(Duration::from_secs(60)).await.unwrap();
+    // Its end may or may not be told before the guest's.
+    let exit = process.wait().await;
+    assert!([Exit::Code(3), Exit::GuestEnded].contains(&exit), "{exit:?}");
+    assert_eq!(guest.ended().await, Ended::PoweredOff);
+    assert_eq!(guest.processes().await, Err(Error::Gone));
+    assert!(guest.stop().await.is_ok(), "stopping what has ended is fine");
+
+    // One that doesn't listen is killed after the time given.
+    let guest = again().await;
+    assert!(guest.files("").stat("/root/asked").await.is_ok());
+    let process = listening(&guest, "trap '' TERM").await;
+    guest.shutdown(Duration::from_millis(300)).await.unwrap();
+    assert_eq!(process.wait().await, Exit::GuestEnded);
+
+    // The guest's own doing: reboot(2) as systemctl and busybox call it, and init's signals.
+    for (script, how) in [
+        ("python3 -c 'import ctypes; ctypes.CDLL(None).reboot(0x4321fedc)'", Ended::PoweredOff),
+        ("python3 -c 'import ctypes; ctypes.CDLL(None).reboot(0x1234567)'", Ended::Rebooted),
+        ("kill -USR2 1", Ended::PoweredOff),
+        ("kill -TERM 1", Ended::Rebooted),
+    ] {
+        let guest = again().await;
+        let (text, _) = sh(&guest, script).await;
+        let ended = tokio::time::timeout(Duration::from_secs(20), guest.ended()).await;
+        assert_eq!(ended, Ok(how), "{script}: {text}");
+    }
+    guests.close().await;
+}
+
+#[tokio::test]
+async fn a_guest_knows_what_machine_it_is() {
+    let guests = with_host().await;
+    let layer = guests.new_layer(linux()).await.unwrap();
+    let spec = BootSpec {
+        hostname: Some("web-1".to_owned()),
+        uuid: Some("564d2f9e-0a1b-4c3d-8e5f-60718293a4b5".to_owned()),
+        ..BootSpec::default()
+    };
+    let guest = guests.boot(layer, spec).await.unwrap();
+    assert_eq!(
+        ok(&guest, "uname -n; cat /sys/class/dmi/id/product_uuid").await,
+        "web-1\n564d2f9e-0a1b-4c3d-8e5f-60718293a4b5\n"
+    );
+    assert_eq!(
+        ok(&guest, "cat /sys/class/dmi/id/product_serial").await,
+        "VMware-56 4d 2f 9e 0a 1b 4c 3d-8e 5f 60 71 82 93 a4 b5\n"
+    );
+    let first = ok(&guest, "cat /etc/machine-id; hostname other; hostname").await;
+    guest.stop().await.unwrap();
+    let guest = guests.boot(layer, BootSpec::default()).await.unwrap();
+    assert_eq!(ok(&guest, "uname -n; cat /etc/machine-id; echo other").await, format!("localhost\n{first}"));
+    match guest.add_dummy_link("eth0", Some([0, 0x50, 0x56, 1, 2, 3]), Some(([10, 0, 0, 7].into(), 24))).await {
+        Ok(()) => {
+            assert_eq!(ok(&guest, "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' ' | sort").await, "eth0\nlo\n");
+            assert!(ok(&guest, "cat /proc/net/fib_trie").await.contains("10.0.0.7"));
+        }
+        // A kernel without the module says exactly that.
+        Err(error) => assert_eq!(error.errno(), Some(libc::EOPNOTSUPP), "{error}"),
+    }
+    guests.close().await;
+}
+
+#[tokio::test]
+async fn a_fork_bomb_hurts_its_guest_only() {
+    let guests = with_host().await;
+    println!("limits: processes {:?}, memory {:?}", guests.facts().process_limit, guests.facts().memory_limit);
+    assert_ne!(guests.facts().process_limit, Limit::None);
+    let layer = guests.new_layer(linux()).await.unwrap();
+    let spec = BootSpec { max_processes: Some(64), max_memory: Some(256 << 20), ..BootSpec::default() };
+    let guest = guests.boot(layer, spec).await.unwrap();
+    let other = boot(&guests).await;
+    let (text, _) = sh(&guest, "bomb() { bomb | bomb & }; bomb; sleep 1").await;
+    assert!(text.contains("fork") || text.is_empty(), "{text}");
+    let inside = tokio::time::timeout(Duration::from_secs(20), other.processes()).await.unwrap().unwrap();
+    assert_eq!(inside.len(), 1);
+    ok(&other, "true").await;
+    guest.stop().await.unwrap();
+    // The same guest counts no more than it may.
+    let guest = guests.boot(layer, BootSpec { max_processes: Some(20), ..BootSpec::default() }).await.unwrap();
+    let (text, _) = sh(&guest, "for i in $(seq 100); do sleep 100 >/dev/null 2>&1 & done; echo all").await;
+    assert!(!text.contains("all"), "a hundred processes where twenty are allowed: {text}");
+    let count = std::fs::read_dir("/proc").unwrap().count();
+    assert!(count > 0);
+    guest.stop().await.unwrap();
+    if guests.facts().memory_limit == Limit::Cgroup {
+        let spec = BootSpec { max_memory: Some(64 << 20), ..BootSpec::default() };
+        let guest = guests.boot(layer, spec).await.unwrap();
+        let (text, exit) = sh(&guest, "head -c 200m /dev/zero | tail | wc -c").await;
+        assert_ne!((text.trim(), exit), ("209715200", Exit::Code(0)), "200 MB where 64 are allowed");
+        assert_eq!(guests.layers().await.unwrap().len(), 2);
+    }
+    guests.close().await;
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+#[tokio::test]
+async fn is_quick() {
+    let started = Instant::now();
+    let guests = Guests::start(config()).await.unwrap();
+    println!("start {:?}, {:?}", started.elapsed(), guests.facts());
+    let started = Instant::now();
+    guests.add_template("linux", TemplateSource::Host).await.unwrap();
+    println!("template of the host {:?}", started.elapsed());
+    let (mut boots, mut execs, mut stops, mut stats) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..30 {
+        let layer = guests.new_layer(linux()).await.unwrap();
+        let started = Instant::now();
+        let guest = guests.boot(layer, BootSpec::default()).await.unwrap();
+        boots.push(started.elapsed());
+        for _ in 0..10 {
+            let started = Instant::now();
+            let spec = ExecSpec { program: "/bin/true".to_owned(), ..ExecSpec::default() };
+            assert_eq!(guest.exec(spec).await.unwrap().wait().await, Exit::Code(0));
+            execs.push(started.elapsed());
+            let started = Instant::now();
+            guest.files("").stat("/etc/passwd").await.unwrap();
+            stats.push(started.elapsed());
+        }
+        let started = Instant::now();
+        guest.stop().await.unwrap();
+        stops.push(started.elapsed());
+    }
+    println!(
+        "medians: boot {:?}, exec true {:?}, stat {:?}, stop {:?}",
+        median(boots),
+        median(execs),
+        median(stats),
+        median(stops)
+    );
+    guests.close().await;
+}
+
+fn available_kb() -> i64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap();
+    text.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB")?.parse().ok()).unwrap()
+}
+
+#[tokio::test]
+async fn two_hundred_guests_run_at_once() {
+    let guests = with_host().await;
+    let before = available_kb();
+    let started = Instant::now();
+    let booting: Vec<_> = (0..200)
+        .map(|_| {
+            let guests = guests.clone();
+            tokio::spawn(async move { boot(&guests).await })
+        })
+        .collect();
+    let mut all = Vec::new();
+    for guest in booting {
+        all.push(guest.await.unwrap());
+    }
+    let booted = started.elapsed();
+    let used = before - available_kb();
+    let started = Instant::now();
+    let running: Vec<_> = all
+        .iter()
+        .map(|guest| {
+            let guest = guest.clone();
+            tokio::spawn(async move { ok(&guest, "echo $$ > /tmp/mine; cat /tmp/mine").await })
+        })
+        .collect();
+    for output in running {
+        assert!(!output.await.unwrap().is_empty());
+    }
+    println!("200 guests: booted in {booted:?}, {} kB each, a shell in each {:?}", used / 200, started.elapsed());
+    drop(all);
+    let started = Instant::now();
+    guests.close().await;
+    println!("ended in {:?}", started.elapsed());
 }
