@@ -20,7 +20,11 @@ fn program() -> PathBuf {
 fn config() -> Config {
     Config {
         executable: Some(program()),
-        single_id: std::env::var_os("VMWBUILD_TEST_SINGLE_ID").is_some(),
+        ids: std::env::var("VMWBUILD_TEST_IDS").ok().map(|ids| match ids.as_str() {
+            "single" => Ids::Single,
+            "identity" => Ids::Identity,
+            other => panic!("VMWBUILD_TEST_IDS={other}"),
+        }),
         ..Config::default()
     }
 }
@@ -639,4 +643,307 @@ async fn two_hundred_guests_run_at_once() {
     let started = Instant::now();
     guests.close().await;
     println!("ended in {:?}", started.elapsed());
+}
+
+/// A tar archive of a system with busybox and nothing else.
+fn busybox() -> File {
+    let program = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find_map(|path| std::fs::read(path).ok());
+    let program = program.expect("this test needs Debian's package `busybox-static` (or a static /bin/busybox)");
+    let mut archive = tar::Builder::new(tempfile::tempfile().unwrap());
+    let mut add = |path: &str, mode: u32, uid: u64, content: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(mode);
+        header.set_uid(uid);
+        header.set_gid(uid);
+        header.set_mtime(1_600_000_000);
+        header.set_size(content.len() as u64);
+        header.set_entry_type(if path.ends_with('/') { tar::EntryType::Directory } else { tar::EntryType::Regular });
+        archive.append_data(&mut header, path, content).unwrap();
+    };
+    add("bin/", 0o755, 0, b"");
+    add("bin/busybox", 0o755, 0, &program);
+    add("etc/", 0o755, 0, b"");
+    add("etc/passwd", 0o644, 0, b"root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n");
+    add("home/ann/", 0o700, 1000, b"");
+    add("home/ann/.profile", 0o600, 1000, b"export KIND=busybox\n");
+    let header = |size: u64, kind| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(size);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(1_600_000_000);
+        header
+    };
+    let mut link = header(0, tar::EntryType::Symlink);
+    archive.append_link(&mut link, "bin/sh", "busybox").unwrap();
+    // What would leave the archive's directory on the host, and must not.
+    archive.append_link(&mut link, "var", "/home").unwrap();
+    archive.append_data(&mut header(4, tar::EntryType::Regular), "var/inside", &b"here"[..]).unwrap();
+    let mut file = archive.into_inner().unwrap();
+    std::io::Seek::rewind(&mut file).unwrap();
+    file
+}
+
+#[tokio::test]
+async fn a_tar_archive_with_nothing_but_a_shell_boots() {
+    let guests = Guests::start(config()).await.unwrap();
+    guests.add_template("tiny", TemplateSource::Tar(busybox())).await.unwrap();
+    let layer = guests.new_layer(Parent::Template("tiny".to_owned())).await.unwrap();
+    let guest = guests.boot(layer, BootSpec::default()).await.unwrap();
+    let text = ok(&guest, "busybox id -u; busybox ls / | busybox tr '\\n' ' '; busybox cat /home/inside").await;
+    assert_eq!(text, "0\nbin dev etc home proc run sys tmp var here");
+    let (text, exit) =
+        sh_as(&guest, "ann", ". /home/ann/.profile; echo $KIND; busybox id -u; busybox stat -c '%u %a' /home/ann")
+            .await;
+    assert_eq!((text.as_str(), exit), ("busybox\n1000\n1000 700\n", Exit::Code(0)));
+    // busybox' own commands for the power.
+    sh(&guest, "busybox poweroff").await;
+    assert_eq!(tokio::time::timeout(Duration::from_secs(20), guest.ended()).await, Ok(Ended::PoweredOff));
+    let guest = guests.boot(layer, BootSpec::default()).await.unwrap();
+    sh(&guest, "busybox reboot -f").await;
+    assert_eq!(tokio::time::timeout(Duration::from_secs(20), guest.ended()).await, Ok(Ended::Rebooted));
+    guests.close().await;
+}
+
+#[tokio::test]
+async fn a_template_that_is_none_is_refused() {
+    let guests = Guests::start(config()).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let add = async |source| guests.add_template("none", source).await.unwrap_err().to_string();
+    let error = add(TemplateSource::Directory(directory.path().to_owned())).await;
+    assert!(error.ends_with("no root file system: it has neither /bin nor /usr/bin"), "{error}");
+    let error = add(TemplateSource::Directory(directory.path().join("absent"))).await;
+    assert!(error.ends_with("absent: No such file or directory (os error 2)"), "{error}");
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&[0x1f, 0x8b, 8, 0, 0, 0]).unwrap();
+    std::io::Seek::rewind(&mut file).unwrap();
+    assert_eq!(
+        add(TemplateSource::Tar(file)).await,
+        "the template's archive is compressed with gzip: uncompress it first"
+    );
+    let file = tempfile::tempfile().unwrap();
+    let error = add(TemplateSource::Tar(file)).await;
+    assert!(error.ends_with("no root file system: it has neither /bin nor /usr/bin"), "{error}");
+    assert_eq!(
+        guests.new_layer(Parent::Template("none".to_owned())).await,
+        Err(Error::NotFound("template `none`".to_owned()))
+    );
+    guests.close().await;
+}
+
+#[tokio::test]
+async fn a_directory_is_a_template_and_stays_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    for folder in ["bin", "etc"] {
+        std::fs::create_dir(directory.path().join(folder)).unwrap();
+    }
+    std::fs::copy("/bin/busybox", directory.path().join("bin/busybox")).expect("this test needs `busybox-static`");
+    std::os::unix::fs::symlink("busybox", directory.path().join("bin/sh")).unwrap();
+    std::fs::write(directory.path().join("etc/passwd"), "root:x:0:0::/root:/bin/sh\n").unwrap();
+    let guests = Guests::start(config()).await.unwrap();
+    guests.add_template("tiny", TemplateSource::Directory(directory.path().to_owned())).await.unwrap();
+    let layer = guests.new_layer(Parent::Template("tiny".to_owned())).await.unwrap();
+    let guest = guests.boot(layer, BootSpec::default()).await.unwrap();
+    ok(
+        &guest,
+        "echo x > /bin/new; busybox rm /etc/passwd; busybox chmod 700 /bin/busybox; busybox mv /bin/busybox /bin/bb",
+    )
+    .await;
+    guests.close().await;
+    assert!(!directory.path().join("bin/new").exists());
+    assert!(directory.path().join("etc/passwd").exists());
+    assert!(directory.path().join("bin/busybox").exists());
+}
+
+#[tokio::test]
+async fn a_state_directory_keeps_layers() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = || Config { state: Some(directory.path().join("state")), ..config() };
+    let guests = Guests::start(config()).await.unwrap();
+    guests.add_template("linux", TemplateSource::Host).await.unwrap();
+    let guest = boot(&guests).await;
+    ok(&guest, "echo kept > /etc/kept; rm /etc/issue; rm -r /etc/skel; mkdir /etc/skel").await;
+    guest.stop().await.unwrap();
+    guests.freeze(guest.layer()).await.unwrap();
+    let unfrozen = guests.new_layer(Parent::Layer(guest.layer())).await.unwrap();
+    let busy = Guests::start(config()).await.unwrap_err();
+    assert!(matches!(busy, Error::Busy(_)), "{busy}");
+    let layers = guests.layers().await.unwrap();
+    guests.close().await;
+
+    let guests = Guests::start(config()).await.unwrap();
+    assert_eq!(guests.layers().await.unwrap(), layers);
+    let missing = guests.boot(unfrozen, BootSpec::default()).await.unwrap_err();
+    assert_eq!(missing, Error::NotFound("template `linux`".to_owned()));
+    guests.add_template("linux", TemplateSource::Host).await.unwrap();
+    let guest = guests.boot(unfrozen, BootSpec::default()).await.unwrap();
+    assert_eq!(
+        ok(&guest, "cat /etc/kept; ls -A /etc/skel; ls /etc/issue 2>&1 || true").await,
+        "kept\nls: cannot access '/etc/issue': No such file or directory\n"
+    );
+    guest.stop().await.unwrap();
+    guests.delete_layer(unfrozen).await.unwrap();
+    guests.delete_layer(guest.layer()).await.unwrap_err();
+    assert!(guests.new_layer(Parent::Layer(layers[0].id)).await.unwrap() > unfrozen, "numbers aren't used again");
+    guests.close().await;
+}
+
+#[tokio::test]
+async fn many_operations_leave_nothing_behind() {
+    let guests = with_host().await;
+    let guest = boot(&guests).await;
+    let files = guest.files("");
+    let count = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let inside = "ls /proc | grep -c '^[0-9]*$'; cat /proc/self/mounts | wc -l; ls /tmp | wc -l";
+    let (before, inside_before) = (count(), ok(&guest, inside).await);
+    for _ in 0..1000 {
+        let path = files.make_temp_file(NewName::default()).await.unwrap();
+        drop(files.open_read(&path).await.unwrap());
+        files.remove_file(&path).await.unwrap();
+        files.stat("/absent").await.unwrap_err();
+        guest.exec(ExecSpec { program: "/bin/absent".to_owned(), ..ExecSpec::default() }).await.unwrap_err();
+    }
+    for _ in 0..200 {
+        let process = guest.exec(ExecSpec { program: "/bin/true".to_owned(), ..ExecSpec::default() }).await.unwrap();
+        process.wait().await;
+    }
+    assert_eq!(ok(&guest, inside).await, inside_before);
+    assert!(count() <= before + 8, "{} descriptors, {before} before", count());
+    guests.close().await;
+}
+
+#[tokio::test]
+async fn probing_finds_out_that_guests_run() {
+    let facts = Guests::probe(config()).await.unwrap();
+    assert_eq!(
+        is_root(),
+        [Ids::Shifted, Ids::Identity].contains(&facts.ids) || config().ids == Some(Ids::Single) && is_root()
+    );
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0)
+}
+
+/// Processes by number and start, and their parents.
+fn processes_of_host() -> Vec<(u32, String, u32)> {
+    // One that has ended stays until its parent asks, which is not ours to wait for.
+    let ended = "Z";
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| {
+            let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            let fields: Vec<_> = stat.rsplit_once(") ")?.1.split(' ').collect();
+            (fields[0] != ended).then_some(())?;
+            Some((pid, fields[19].to_owned(), fields[1].parse().ok()?))
+        })
+        .collect()
+}
+
+fn descendants(of: u32) -> Vec<(u32, String)> {
+    let all = processes_of_host();
+    let mut found = vec![of];
+    loop {
+        let more: Vec<u32> =
+            all.iter().filter(|p| found.contains(&p.2) && !found.contains(&p.0)).map(|p| p.0).collect();
+        if more.is_empty() {
+            break;
+        }
+        found.extend(more);
+    }
+    all.into_iter().filter(|p| p.0 != of && found.contains(&p.0)).map(|p| (p.0, p.1)).collect()
+}
+
+fn alive(processes: &[(u32, String)]) -> usize {
+    let all = processes_of_host();
+    processes.iter().filter(|(pid, start)| all.iter().any(|p| p.0 == *pid && p.1 == *start)).count()
+}
+
+fn control_groups() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut todo = vec![PathBuf::from("/sys/fs/cgroup")];
+    while let Some(directory) = todo.pop() {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                if entry.file_name().to_string_lossy().starts_with("vmwbuild-") {
+                    found.push(entry.path());
+                }
+                todo.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+/// The tool of the test below: a process that holds guests until it is killed.
+#[tokio::test]
+#[ignore = "runs as a process of another test"]
+async fn holds_guests_until_killed() {
+    let guests = with_host().await;
+    let mut all = Vec::new();
+    for _ in 0..std::env::var("VMWBUILD_TEST_GUESTS").map_or(1, |count| count.parse().unwrap()) {
+        let guest = boot(&guests).await;
+        let argv = ["sleep", "1000"].map(str::to_owned).to_vec();
+        let process =
+            guest.exec(ExecSpec { program: "/bin/sleep".to_owned(), argv, ..ExecSpec::default() }).await.unwrap();
+        all.push((guest, process));
+    }
+    println!("\nholding");
+    std::future::pending::<()>().await;
+}
+
+#[test]
+fn whatever_is_killed_nothing_is_left() {
+    let mounts = || std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let before = mounts();
+    for victim in ["tool", "janitor", "warden"] {
+        let mut tool = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "holds_guests_until_killed", "--ignored", "--nocapture"])
+            .env("VMWBUILD_TEST_GUESTS", "50")
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(tool.stdout.take().unwrap()));
+        assert!(lines.any(|line| line.unwrap() == "holding"), "the tool ended early");
+        assert_eq!(mounts(), before, "guests show in the host's mounts");
+        let family = descendants(tool.id());
+        assert!(family.len() >= 102, "{} processes", family.len());
+        // The tool's child is the janitor, whose child is the warden.
+        let janitor = processes_of_host().into_iter().find(|p| p.2 == tool.id()).unwrap().0;
+        let warden = processes_of_host().into_iter().find(|p| p.2 == janitor).unwrap().0;
+        let groups: Vec<_> = control_groups()
+            .into_iter()
+            .filter(|path| path.to_string_lossy().contains(&format!("vmwbuild-{janitor}-")))
+            .collect();
+        let target = match victim {
+            "tool" => tool.id(),
+            "janitor" => janitor,
+            _ => warden,
+        };
+        let started = Instant::now();
+        assert!(std::process::Command::new("kill").args(["-9", &target.to_string()]).status().unwrap().success());
+        if victim == "tool" {
+            tool.wait().unwrap();
+        }
+        while (alive(&family) > 0 || groups.iter().any(|path| path.exists()))
+            && started.elapsed() < Duration::from_secs(20)
+        {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        assert_eq!(alive(&family), 0, "processes are left after the end of the {victim}");
+        assert_eq!(groups.iter().filter(|path| path.exists()).count(), 0, "control groups are left: {groups:?}");
+        println!(
+            "50 guests gone {:?} after kill -9 of the {victim} ({} control groups)",
+            started.elapsed(),
+            groups.len()
+        );
+        assert_eq!(mounts(), before);
+        if victim != "tool" {
+            tool.kill().unwrap();
+            tool.wait().unwrap();
+        }
+    }
 }

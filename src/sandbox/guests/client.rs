@@ -89,7 +89,7 @@ impl Guests {
             let _ = tokio::task::spawn_blocking(cgroup::sweep).await;
             let _ = tell.send(true);
         });
-        let start = Start { state, store_bytes: config.store_bytes, single_id: config.single_id };
+        let start = Start { state, store_bytes: config.store_bytes, ids: config.ids };
         let facts = match warden_answer(&control, &Ask::Start(start), &[]).await? {
             (Answer::Facts(facts), _) => facts,
             (other, _) => return Err(unexpected(&other)),
