@@ -31,4 +31,6 @@ mod tests;
 pub use decode::decode;
 pub use keyword::Keyword;
 pub use parse::{parse, parse_expr, parse_words};
+#[cfg(test)]
+pub(crate) use same::difference;
 pub use same::same;

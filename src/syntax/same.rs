@@ -26,7 +26,7 @@ fn bare(file: &File) -> File {
                 }
                 *span = NOWHERE;
             }
-            Item::Comment(text) => spanned(text),
+            Item::Comment(text) => comment(text),
             Item::Directive { span, .. } => *span = NOWHERE,
             Item::Instruction(instruction) => self::instruction(instruction),
         }
@@ -42,6 +42,12 @@ fn spanned<T>(node: &mut Spanned<T>) {
     node.span = NOWHERE;
 }
 
+/// Blanks at a comment's end say nothing.
+fn comment(it: &mut Spanned<String>) {
+    spanned(it);
+    it.node.truncate(it.node.trim_end().len());
+}
+
 fn instruction(it: &mut Instruction) {
     it.span = NOWHERE;
     spanned(&mut it.keyword);
@@ -55,7 +61,7 @@ fn instruction(it: &mut Instruction) {
         doc.end = NOWHERE;
         text(&mut doc.body);
     }
-    it.comments.iter_mut().for_each(spanned);
+    it.comments.iter_mut().for_each(comment);
     body(&mut it.body);
 }
 
@@ -253,5 +259,17 @@ fn body(it: &mut Body) {
             }
             OnFail::Revert(name) => text(name),
         },
+    }
+}
+
+/// Where two files first differ in what they say, for messages of tests.
+#[cfg(test)]
+pub(crate) fn difference(a: &File, b: &File) -> Option<String> {
+    let (a, b) = (bare(a), bare(b));
+    let pair = a.items.iter().zip(&b.items).find(|(x, y)| x != y);
+    match pair {
+        Some((x, y)) => Some(format!("{x:?}\n---\n{y:?}")),
+        None if a != b => Some(format!("{} and {} items", a.items.len(), b.items.len())),
+        None => None,
     }
 }
