@@ -50,3 +50,13 @@ fn the_other_escape_character() {
         "# escape=`\nFROM --os=windows a\nWORKDIR \"C:\\x`\"y\"\nRUN dir `\n   c:\\\nENV A=1 `\n    # c\n    B=``2\n"
     );
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn generated_programs(text in crate::syntax::tests::generate::program()) {
+        formatted(&text);
+        formatted(&text.replace('\n', "\r\n"));
+    }
+}

@@ -26,7 +26,7 @@ pub mod table;
 mod words;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use decode::decode;
 pub use keyword::Keyword;

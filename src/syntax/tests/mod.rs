@@ -1,6 +1,8 @@
 //! Tests of the whole parser.
 
 mod errors;
+pub(crate) mod generate;
+mod properties;
 
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::source::Sources;
