@@ -251,7 +251,7 @@ fn hostile_values_stay_values(site: &Site) {
              RUN printf %s \"${{ source.evil }}\" > /root/double\n\
              RUN cat > /root/heredoc <<EOF\n${{ source.evil }}\nEOF\n\
              RUN <<END\nprintf %s ${{ source.evil }} > /root/script\nEND\n\
-             RUN [\"sh\", \"-c\", \"printf %s \\\"$1\\\" > /root/exec\", \"sh\", ${{ source.evil }}]\n\
+             RUN [\"sh\", \"-c\", \"printf %s \\\"$1\\\" > /root/exec\", \"sh\", \"${{ source.evil }}\"]\n\
              RUN sh -c 'printf %s \"$1\" > /root/again' sh ${{ source.evil }}\n\
              COPY <<END /root/copied\n${{ source.evil }}\nEND\n\
              ENV EVIL=${{ source.evil }}\nRUN printf %s \"$EVIL\" > /root/env\n",
