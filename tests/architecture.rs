@@ -90,8 +90,7 @@ fn rooms_see_only_what_stands_before_them() {
     let (mut problems, mut files) = (Vec::new(), 0);
     walk(&src, &mut |file| {
         let relative = file.strip_prefix(&src).unwrap();
-        let parts: Vec<String> =
-            relative.with_extension("").iter().map(|p| p.to_string_lossy().into_owned()).collect();
+        let parts: Vec<String> = relative.with_extension("").iter().map(|p| p.to_string_lossy().into_owned()).collect();
         let room = match parts.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             // Only the command line sees everything.
             ["main" | "lib"] | ["cli", ..] => return,

@@ -49,16 +49,18 @@ fn a_template_is_made_from_a_template(site: &Site) {
          FROM next AS vm\nOUTPUT VM t-vm\nRUN test \"$(cat /root/made | tr '\\n' ' ')\" = 'one two '\n",
     )]);
     let run = site.built(dir.path(), &[]);
-    assert_eq!(run.stdout().lines().map(|l| l.split("  ").next().unwrap()).collect::<Vec<_>>(), [
-        "template t-image",
-        "template t-next",
-        "VM t-vm"
-    ]);
+    assert_eq!(
+        run.stdout().lines().map(|l| l.split("  ").next().unwrap()).collect::<Vec<_>>(),
+        ["template t-image", "template t-next", "VM t-vm"]
+    );
     assert_eq!(site.guest("t-vm", "cat /root/made"), "one\ntwo\n");
     // The guest has nothing of ours left in it.
     assert_eq!(site.guest("t-vm", "ls -A /root | grep -i vmw || true"), "");
     let templates = site.govc(&["find", "/", "-type", "m", "-config.template", "true"]);
-    assert!(templates.contains("t-image") && templates.contains("t-next") && !templates.contains("t-vm"), "{templates}");
+    assert!(
+        templates.contains("t-image") && templates.contains("t-next") && !templates.contains("t-vm"),
+        "{templates}"
+    );
     // What was built can be cloned by anybody.
     site.govc(&["vm.clone", "-vm", "t-next", "-pool", "DC0_C0/Resources", "-on=true", "t-clone"]);
     let waited = std::time::Instant::now();
@@ -282,7 +284,9 @@ fn an_interrupted_build_leaves_nothing(site: &Site) {
 
 fn a_taken_name_is_refused_and_replaced_on_request(site: &Site) {
     let file = |word: &str, flag: &str| {
-        format!("ARG template\nFROM ${{{{ template }}}} AS r\nOUTPUT TEMPLATE {flag} r-image\nRUN echo {word} > /root/word\n")
+        format!(
+            "ARG template\nFROM ${{{{ template }}}} AS r\nOUTPUT TEMPLATE {flag} r-image\nRUN echo {word} > /root/word\n"
+        )
     };
     let dir = context(&[("VMWfile", file("old", ""))]);
     site.built(dir.path(), &[]);
@@ -372,7 +376,8 @@ fn placement_and_hardware_are_applied(site: &Site) {
     let dir = {
         // A name with a blank is quoted.
         let text = std::fs::read_to_string(dir.path().join("VMWfile")).unwrap();
-        std::fs::write(dir.path().join("VMWfile"), text.replace("NETWORK VM Network", "NETWORK \"VM Network\"")).unwrap();
+        std::fs::write(dir.path().join("VMWfile"), text.replace("NETWORK VM Network", "NETWORK \"VM Network\""))
+            .unwrap();
         dir
     };
     site.built(dir.path(), &[]);
@@ -386,7 +391,10 @@ fn wrong_names_are_answered_with_near_ones(site: &Site) {
     let near: String = site.template().chars().rev().skip(1).collect::<String>().chars().rev().collect();
     let dir = context(&[(
         "VMWfile",
-        format!("FROM {near} AS a\nOUTPUT VM w-a\nDATASTORE LocalDS_9\nRUN true\nFROM {} AS b\nOUTPUT VM w-b\nFOLDER nope\n", site.template()),
+        format!(
+            "FROM {near} AS a\nOUTPUT VM w-a\nDATASTORE LocalDS_9\nRUN true\nFROM {} AS b\nOUTPUT VM w-b\nFOLDER nope\n",
+            site.template()
+        ),
     )]);
     let before = site.machines();
     let run = site.build(dir.path(), &[]);
@@ -406,7 +414,10 @@ fn examples_are_built(site: &Site) {
         let run = site.built(dir.path(), &["--secret", "id=root_password,src=pw"]);
         assert!(!run.stdout().is_empty(), "{name}: {run}");
     }
-    assert_eq!(site.guest("hello", "/opt/hello/greet | cut -d: -f2"), " Hello from a guest that nobody has a network to\n");
+    assert_eq!(
+        site.guest("hello", "/opt/hello/greet | cut -d: -f2"),
+        " Hello from a guest that nobody has a network to\n"
+    );
 }
 
 fn copy(from: &std::path::Path, to: &std::path::Path) {

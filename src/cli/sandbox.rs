@@ -3,8 +3,12 @@ use super::args;
 use crate::diagnostic::Diagnostic;
 use crate::vsphere::client::Endpoint;
 pub(crate) struct Handle;
-impl Handle { pub(crate) async fn stop(self) {} }
+impl Handle {
+    pub(crate) async fn stop(self) {}
+}
 pub(crate) async fn embedded(_o: &args::SandboxOptions) -> Result<(Endpoint, Handle), Diagnostic> {
     Err(Diagnostic::new(&super::codes::NO_VCENTER, "not yet"))
 }
-pub(crate) fn run(_o: &args::Sandbox, _c: args::When) -> u8 { 2 }
+pub(crate) fn run(_o: &args::Sandbox, _c: args::When) -> u8 {
+    2
+}

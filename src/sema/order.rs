@@ -335,7 +335,9 @@ fn chain_diagnostic(program: &Program, chain: &[&Edge]) -> Diagnostic {
     }
     let message = match machines.as_slice() {
         [one] => format!("a step of `{one}` waits for itself"),
-        several => format!("steps of {} wait for each other", super::names::text_list(several.iter().map(String::as_str))),
+        several => {
+            format!("steps of {} wait for each other", super::names::text_list(several.iter().map(String::as_str)))
+        }
     };
     let mut labels: Vec<Label> = Vec::new();
     let mut number = 0;

@@ -6,9 +6,9 @@ use indexmap::IndexMap;
 
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::source::Span;
+use crate::syntax::Keyword;
 use crate::syntax::ast::{Body, Instruction};
 use crate::syntax::table::Place as Standing;
-use crate::syntax::Keyword;
 
 use super::check::{Checker, KeyDecl, Live, LoopValue, MachineInfo, StageArg, StageInfo};
 use super::include::{Layout, RawStage};
@@ -18,9 +18,8 @@ use super::program::{MachineId, Origin, Os};
 use super::text::{Known, Secrets, Usage, check_static_text};
 use super::{codes, instruction, refuse};
 
-const SOURCE: Usage<'static> = Usage {
-    what: "the source of a FROM",
-    secrets: Secrets::Refused("it names a template in vCenter") };
+const SOURCE: Usage<'static> =
+    Usage { what: "the source of a FROM", secrets: Secrets::Refused("it names a template in vCenter") };
 
 impl Checker<'_> {
     /// Enters all names, and checks what can be told from the order of the lines.
@@ -273,7 +272,8 @@ impl Checker<'_> {
             };
         }
         problems.push(
-            diagnostic.help("one of them must be FROM a template; for a template that has a stage's name, give its path"),
+            diagnostic
+                .help("one of them must be FROM a template; for a template that has a stage's name, give its path"),
         );
         for index in cycle {
             if let Some(stage) = self.stages.get_mut(*index) {

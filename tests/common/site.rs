@@ -166,7 +166,9 @@ impl Site {
     pub fn guest(&self, vm: &str, script: &str) -> String {
         match self {
             Site::Vcsim(vcsim) => vcsim.guest_run(vm, script),
-            Site::Sandbox(_) => self.govc(&["guest.run", "-vm", vm, "/bin/sh", "-c", &format!("'{}'", script.replace('\'', "'\\''"))]),
+            Site::Sandbox(_) => {
+                self.govc(&["guest.run", "-vm", vm, "/bin/sh", "-c", &format!("'{}'", script.replace('\'', "'\\''"))])
+            }
         }
     }
 
