@@ -182,12 +182,12 @@ async fn files_and_large_output_by_either_channel() {
 async fn transfers_that_fail_are_done_without() {
     let Some(bench) = Bench::start(&[]).await else { return };
     let guest = bench.open(Channel::Auto).await;
-    bench.vcsim.control("POST", "/status?method=PUT%20guestFile&code=503");
-    bench.vcsim.control("POST", "/status?method=GET%20guestFile&code=503");
+    bench.vcsim.control("POST", "/status?method=PUT%20guestFile&code=503&count=0");
+    bench.vcsim.control("POST", "/status?method=GET%20guestFile&code=503&count=0");
     let entry = CopyEntry { path: "/srv/f".into(), content: CopyContent::Bytes(vec![7; 300_000]), mode: 0o644 };
     guest.copy_in(&[entry], None, None).await.expect("copied all the same");
-    let (out, _, _) = outputs(&guest, &[Job::sh(1, "wc -c </srv/f")]).await;
-    assert_eq!(out, "300000\n");
+    let (out, _, notes) = outputs(&guest, &[Job::sh(1, "wc -c </srv/f")]).await;
+    assert_eq!((out.as_str(), notes.len()), ("300000\n", 1));
     let guest2 = bench.open(Channel::Auto).await;
     let (out, exits, notes) = outputs(&guest2, &[Job::sh(1, "head -c 200000 /dev/zero | tr '\\0' x")]).await;
     assert_eq!((out.len(), exits, notes.len()), (200_000, vec![Exit::Code(0)], 1), "{notes:?}");

@@ -112,6 +112,8 @@ struct State {
     running: Option<(u64, usize)>,
     /// Why transfers don't work, once one has failed.
     transfers_fail: Option<String>,
+    /// To be told with the next event.
+    note: Option<String>,
 }
 
 /// Where events of a batch go.
