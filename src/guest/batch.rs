@@ -17,7 +17,7 @@ use crate::vsphere::client::Source;
 /// A text that needs more requests than this goes by a transfer, if there are any.
 const MAX_PARTS: usize = 4;
 /// How long the log may not grow before we look whether anybody writes it; rarer while somebody does.
-const FIRST_DOUBT: Duration = Duration::from_secs(20);
+const FIRST_DOUBT: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 20 });
 const LONGEST_DOUBT: Duration = Duration::from_secs(120);
 /// Largest piece of an event.
 const PIECE: usize = 64 << 10;
@@ -50,7 +50,7 @@ impl Guest {
         let plan = BatchPlan { number, nonce: &nonce, meeting: &self.meeting, jobs, chunk };
         let text = self.os.batch(&plan)?;
         self.state().running = Some((number, 0));
-        self.send(number, &text, on_event).await?;
+        self.send(number, &text).await?;
         let mut following = Following::new(self, number, jobs, on_event);
         let outcome = following.follow().await;
         match &outcome {
@@ -62,19 +62,19 @@ impl Guest {
     }
 
     /// Sends a batch's text and starts it.
-    async fn send(&self, number: u64, text: &str, on_event: OnEvent<'_>) -> Result<()> {
+    async fn send(&self, number: u64, text: &str) -> Result<()> {
         if let Some(program) = self.os.start(text) {
             return self.wire.start(&program).await;
         }
         let path = format!("{}/in.{number}", self.os.facts().work);
-        match self.carry(&path, &Source::Bytes(Bytes::copy_from_slice(text.as_bytes())), on_event).await? {
+        match self.carry(&path, &Source::Bytes(Bytes::copy_from_slice(text.as_bytes()))).await? {
             Carried::Whole => self.wire.start(&self.os.start_uploaded(number)).await,
             Carried::Parts(count) => self.wire.start(&self.os.start_parts(number, count)).await,
         }
     }
 
     /// Sends data to a file of the work directory, whole by a transfer or in parts through vCenter.
-    pub(super) async fn carry(&self, path: &str, source: &Source, on_event: OnEvent<'_>) -> Result<Carried> {
+    pub(super) async fn carry(&self, path: &str, source: &Source) -> Result<Carried> {
         let size = match source {
             Source::Bytes(bytes) => bytes.len() as u64,
             Source::File(file) => std::fs::metadata(file).map_err(|e| local(file, &e))?.len(),
@@ -83,7 +83,7 @@ impl Guest {
         if self.transfers() && (!few || self.options.channel == Channel::Transfer) {
             match self.wire.upload(path, source).await? {
                 None => return Ok(Carried::Whole),
-                Some(reason) => self.transfers_failed(reason, on_event),
+                Some(reason) => self.transfers_failed(reason),
             }
         }
         let limit = self.options.vcenter_limit;
@@ -104,13 +104,16 @@ impl Guest {
         Ok(Carried::Parts(parts.len()))
     }
 
-    /// From now on without transfers.
-    pub(super) fn transfers_failed(&self, reason: String, on_event: OnEvent<'_>) {
-        on_event(Event::Note(format!(
-            "file transfers with the ESXi host don't work, so everything goes through vCenter, which is slower and abridges \
-             large output: {reason}"
-        )));
-        self.state().transfers_fail = Some(reason);
+    /// From now on without transfers; the next event says so.
+    pub(super) fn transfers_failed(&self, reason: String) {
+        let mut state = self.state();
+        if state.transfers_fail.is_none() {
+            state.note = Some(format!(
+                "file transfers with the ESXi host don't work, so everything goes through vCenter, which is slower and \
+                 abridges large output: {reason}"
+            ));
+        }
+        state.transfers_fail = Some(reason);
     }
 
     /// Why there are no transfers.
@@ -297,6 +300,10 @@ impl<'a, 'e> Following<'a, 'e> {
 
     /// Tells what the records say; true at the end.
     async fn records(&mut self, records: Vec<Record>) -> Result<bool> {
+        let note = self.guest.state().note.take();
+        if let Some(note) = note {
+            (self.on_event)(Event::Note(note));
+        }
         let mut gathered: Option<(usize, Stream, Vec<u8>)> = None;
         for record in records {
             match (&mut gathered, &record) {
@@ -416,7 +423,7 @@ impl<'a, 'e> Following<'a, 'e> {
                 },
                 Err(reason) => reason,
             };
-            self.guest.transfers_failed(reason, self.on_event);
+            self.guest.transfers_failed(reason);
             if done > 0 {
                 return if wanted {
                     Err(Error::NoTransfer {

@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 
 use super::batch::{Carried, local};
 use super::error::{Error, Result};
-use super::job::{Body, CopyContent, CopyEntry, Event, Job, RunAs};
+use super::job::{Body, CopyContent, CopyEntry, Job, RunAs};
 use super::{Guest, done};
 use crate::vsphere::client::Source;
 
@@ -42,8 +42,7 @@ impl Guest {
         .await?;
         let number = self.next_number();
         let remote = format!("{}/c{number}", self.os.facts().work);
-        let mut ignore = |_: Event| {};
-        let carried = self.carry(&remote, &Source::File(archive.path().to_owned()), &mut ignore).await?;
+        let carried = self.carry(&remote, &Source::File(archive.path().to_owned())).await?;
         let mut script = match carried {
             Carried::Whole => String::new(),
             Carried::Parts(count) => self.os.join_parts(&remote, count) + "umask 022\n",
@@ -132,7 +131,7 @@ impl Guest {
                         detail: format!("{got} of {size} bytes arrived"),
                     });
                 }
-                Err(reason) => self.transfers_failed(reason, &mut |_| {}),
+                Err(reason) => self.transfers_failed(reason),
             }
         }
         if size > self.options.vcenter_limit {

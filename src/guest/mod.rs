@@ -35,6 +35,8 @@ use os::GuestOs;
 use unix::{Facts, Unix};
 use wire::{Listing, Wire};
 
+/// How long a refused login is repeated after a restart.
+const REBOOT_WINDOW: Duration = Duration::from_secs(60);
 /// Between two attempts to log in to a guest that has just booted.
 const LOGIN_PAUSE: Duration = Duration::from_secs(2);
 /// From a start to the first look at what came of it; looks become rarer up to [`LONGEST_LOOK`].
@@ -110,6 +112,8 @@ struct State {
     running: Option<(u64, usize)>,
     /// Why transfers don't work, once one has failed.
     transfers_fail: Option<String>,
+    /// To be told with the next event.
+    note: Option<String>,
 }
 
 /// Where events of a batch go.
@@ -142,22 +146,21 @@ impl Guest {
             None => random()?,
         };
         let meeting = random()?;
-        let facts = facts(&wire, sh, login, &name, &meeting, options.boot_window).await?;
-        let grace = options.grace.as_secs().max(1);
-        let os = Unix { facts, user: login.user.clone(), sh: sh.to_owned(), name, grace };
+        let os = look(&wire, sh, login, &options, &name, &meeting, options.boot_window).await?;
         let state = Mutex::new(State { met: true, ..State::default() });
-        Ok(Guest { wire, os: Box::new(os), login: login.clone(), options, meeting, state, turn: Default::default() })
+        Ok(Guest { wire, os, login: login.clone(), options, meeting, state, turn: Default::default() })
     }
 
-    /// Looks anew at a guest that was restarted: a fresh handle on the same work directory. Repeats a refused login for up
-    /// to 60 s.
-    pub async fn reopen(self, client: &Client, vm: &Moref) -> Result<Guest> {
-        let options = Options { boot_window: Duration::from_secs(60), ..self.options.clone() };
-        let begun = self.state().begun;
-        let options = Options { name: Some(self.os.name().to_owned()), ..options };
-        let guest = Guest::open(client, vm, &self.login, options).await?;
-        guest.state().begun = begun;
-        Ok(guest)
+    /// Looks anew at a guest that was restarted; the handle stays good. Repeats a refused login for up to 60 s.
+    pub async fn reopen(&mut self) -> Result<()> {
+        let meeting = random()?;
+        self.os =
+            look(&self.wire, self.os.sh(), &self.login, &self.options, self.os.name(), &meeting, REBOOT_WINDOW).await?;
+        self.meeting = meeting;
+        let mut state = self.state();
+        state.met = true;
+        state.running = None;
+        Ok(())
     }
 
     /// Runs one job without events.
@@ -241,14 +244,15 @@ fn done(end: JobEnd, path: &str) -> Result<()> {
 }
 
 /// Starts the first program and waits for what it reports.
-async fn facts(
+async fn look(
     wire: &Wire,
     sh: &str,
     login: &Login,
+    options: &Options,
     name: &str,
     meeting: &str,
     boot_window: Duration,
-) -> Result<Facts> {
+) -> Result<Box<dyn GuestOs>> {
     let program = unix::open_program(sh, &login.user, name, meeting);
     let began = Instant::now();
     loop {
@@ -277,7 +281,15 @@ async fn facts(
                     let detail = format!("neither below {} nor in /var/lib or /var/tmp", facts.home);
                     return Err(Error::NoWorkDir { user: login.user.clone(), detail });
                 }
-                Some(Ok(facts)) => return Ok(facts),
+                Some(Ok(facts)) => {
+                    return Ok(Box::new(Unix {
+                        facts,
+                        user: login.user.clone(),
+                        sh: sh.to_owned(),
+                        name: name.to_owned(),
+                        grace: options.grace.as_secs().max(1),
+                    }));
+                }
                 Some(Err(detail)) => return Err(Error::Report(detail)),
                 None => {}
             }

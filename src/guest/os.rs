@@ -21,6 +21,8 @@ pub(super) struct BatchPlan<'a> {
 
 /// What is sent to guests of a family. Unix guests are [`super::unix::Unix`].
 pub(super) trait GuestOs: Send + Sync {
+    /// The shell's path.
+    fn sh(&self) -> &str;
     /// Names the work directory and marks processes.
     fn name(&self) -> &str;
     /// What was found in the guest.

@@ -9,25 +9,6 @@ use super::error::{Error, Result};
 use crate::vsphere::client::{self, Deadline, Download, GuestFault, Source};
 use crate::vsphere::wire::{GuestFileAttributes, GuestPosixFileAttributes, GuestProgramSpec};
 
-/// Repeats what fails because the guest's agent doesn't answer, until it has not answered for so long. A macro,
-/// since the compiler can't see that the future of an async closure is `Send` for every lifetime.
-macro_rules! patiently {
-    ($patience:expr, |$deadline:ident| $work:expr) => {{
-        let mut patience = Patience::new($patience);
-        loop {
-            let $deadline = patience.deadline;
-            match $work {
-                Ok(done) => break Ok(done),
-                Err(error) => {
-                    if let Err(error) = patience.bear(error).await {
-                        break Err(error);
-                    }
-                }
-            }
-        }
-    }};
-}
-
 /// Pauses while the guest doesn't answer.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -70,7 +51,7 @@ impl Wire {
     /// Starts a program. May be repeated, so it must see to it that twice does no harm.
     pub async fn start(&self, program: &Program) -> Result<()> {
         let (guest, patience) = match self {
-            Wire::Remote { guest, patience } => (guest, *patience),
+            Wire::Remote { guest, patience } => (guest, patience),
             #[cfg(test)]
             Wire::Local(local) => return local.start(program),
         };
@@ -80,80 +61,99 @@ impl Wire {
             working_directory: None,
             env_variables: program.env.clone(),
         };
+        let mut patience = Patience::new(*patience);
         let mut lost = 0;
-        patiently!(patience, |deadline| match guest.start(&spec, deadline).await {
-            Err(error) if error.lost_reply() && !matches!(error, client::Error::Timeout { .. }) && lost < 2 => {
+        loop {
+            let error = match guest.start(&spec, patience.deadline).await {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            if error.lost_reply() && !matches!(error, client::Error::Timeout { .. }) && lost < 2 {
                 lost += 1;
-                guest.start(&spec, deadline).await
+                continue;
             }
-            other => other,
-        })
-        .map(|_| ())
+            patience.again(error).await?;
+        }
     }
 
     /// The names in a directory.
     pub async fn list(&self, directory: &str) -> Result<Listing> {
         let (guest, patience) = match self {
-            Wire::Remote { guest, patience } => (guest, *patience),
+            Wire::Remote { guest, patience } => (guest, patience),
             #[cfg(test)]
             Wire::Local(local) => return Ok(local.list(directory)),
         };
-        match patiently!(patience, |deadline| guest.list_all(directory, None, deadline).await) {
-            // Servers give whole paths or names.
-            Ok(files) => Ok(Listing::Names(
-                files.into_iter().map(|file| file.path.rsplit('/').next().unwrap_or_default().to_owned()).collect(),
-            )),
-            Err(Error::Client(error)) => match error.guest_fault() {
+        let mut patience = Patience::new(*patience);
+        loop {
+            let error = match guest.list_all(directory, None, patience.deadline).await {
+                // Servers give whole paths or names.
+                Ok(files) => {
+                    let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+                    return Ok(Listing::Names(files.into_iter().map(|file| name(&file.path)).collect()));
+                }
+                Err(error) => error,
+            };
+            match error.guest_fault() {
                 // Some servers say no more than that it failed.
-                Some(GuestFault::FileNotFound | GuestFault::File | GuestFault::Other) => Ok(Listing::Missing),
-                _ => Err(error.into()),
-            },
-            Err(error) => Err(error),
+                Some(GuestFault::FileNotFound | GuestFault::File | GuestFault::Other) => return Ok(Listing::Missing),
+                _ => patience.again(error).await?,
+            }
         }
     }
 
     /// Sends a file, readable by the account alone. `None`: sent. Else why transfers don't work here.
     pub async fn upload(&self, path: &str, source: &Source) -> Result<Option<String>> {
         let (guest, patience) = match self {
-            Wire::Remote { guest, patience } => (guest, *patience),
+            Wire::Remote { guest, patience } => (guest, patience),
             #[cfg(test)]
             Wire::Local(local) => return local.upload(path, source),
         };
         let attributes =
-            || GuestFileAttributes::Posix(GuestPosixFileAttributes { permissions: Some(0o600), ..Default::default() });
-        let sent = patiently!(patience, |deadline| guest.upload(path, source, attributes(), true, deadline).await);
-        match sent {
-            Ok(()) => Ok(None),
-            Err(Error::Client(error @ client::Error::Transfer { .. })) => Ok(Some(error.to_string())),
-            Err(error) => Err(error),
+            GuestFileAttributes::Posix(GuestPosixFileAttributes { permissions: Some(0o600), ..Default::default() });
+        let mut patience = Patience::new(*patience);
+        loop {
+            match guest.upload(path, source, attributes.clone(), true, patience.deadline).await {
+                Ok(()) => return Ok(None),
+                Err(error @ client::Error::Transfer { .. }) => return Ok(Some(error.to_string())),
+                Err(error) => patience.again(error).await?,
+            }
         }
     }
 
     /// Begins to fetch a file; `Err` within `Ok`: why transfers don't work here.
     pub async fn download(&self, path: &str) -> Result<std::result::Result<Incoming, String>> {
         let (guest, patience) = match self {
-            Wire::Remote { guest, patience } => (guest, *patience),
+            Wire::Remote { guest, patience } => (guest, patience),
             #[cfg(test)]
             Wire::Local(local) => return local.download(path),
         };
-        match patiently!(patience, |deadline| guest.download(path, deadline).await) {
-            Ok(download) => Ok(Ok(Incoming::Remote(download))),
-            Err(Error::Client(error @ client::Error::Transfer { .. })) => Ok(Err(error.to_string())),
-            Err(error) => Err(error),
+        let mut patience = Patience::new(*patience);
+        loop {
+            match guest.download(path, patience.deadline).await {
+                Ok(download) => return Ok(Ok(Incoming::Remote(download))),
+                Err(error @ client::Error::Transfer { .. }) => return Ok(Err(error.to_string())),
+                Err(error) => patience.again(error).await?,
+            }
         }
     }
 
     /// Deletes a directory and all in it; none is no error.
     pub async fn delete_directory(&self, path: &str) -> Result<()> {
         let (guest, patience) = match self {
-            Wire::Remote { guest, patience } => (guest, *patience),
+            Wire::Remote { guest, patience } => (guest, patience),
             #[cfg(test)]
             Wire::Local(_) => {
                 let _ = std::fs::remove_dir_all(path);
                 return Ok(());
             }
         };
-        patiently!(patience, |deadline| guest.delete_directory(path, true, deadline).await)
+        let mut patience = Patience::new(*patience);
+        loop {
+            match guest.delete_directory(path, true, patience.deadline).await {
+                Ok(()) => return Ok(()),
+                Err(error) => patience.again(error).await?,
+            }
+        }
     }
 }
 
@@ -196,25 +196,24 @@ impl Incoming {
     }
 }
 
-/// How long a guest's agent that doesn't answer is borne with.
+/// Repeats what fails because the guest's agent doesn't answer, until it has not answered for so long.
 struct Patience {
     deadline: Deadline,
-    whole: Duration,
     pause: Duration,
 }
 
 impl Patience {
-    fn new(whole: Duration) -> Self {
-        Patience { deadline: Deadline::after(whole), whole, pause: FIRST_PAUSE }
+    fn new(allowed: Duration) -> Self {
+        Patience { deadline: Deadline::after(allowed), pause: FIRST_PAUSE }
     }
 
-    /// Waits a while after an error that passes by itself; gives back all others, and that one when the time is up.
-    async fn bear(&mut self, error: client::Error) -> Result<()> {
+    /// Waits when it is worth another try, else hands the error back.
+    async fn again(&mut self, error: client::Error) -> Result<()> {
         if error.guest_fault() != Some(GuestFault::Unavailable) {
             return Err(error.into());
         }
         if self.deadline.left() <= self.pause {
-            return Err(Error::Unavailable { waited: self.whole, detail: error.to_string() });
+            return Err(Error::Unavailable { waited: self.deadline.allowed(), detail: error.to_string() });
         }
         tokio::time::sleep(self.pause).await;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);

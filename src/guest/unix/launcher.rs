@@ -64,6 +64,7 @@ pub(super) fn launcher(unix: &Unix, job: &Job, body: &Body, script: &str, delimi
         }
         None => text.push_str("cd 2>/dev/null || cd /\n"),
     }
+    text.push_str("unset OLDPWD\n");
     // Last, lest it changes what the lines before do.
     variables(job, &mut text)?;
     text.push_str(&command);
@@ -96,7 +97,7 @@ fn environment(unix: &Unix, job: &Job, text: &mut String) -> Result<()> {
     }
     let _ = writeln!(
         text,
-        "PATH={PATH} SHELL=/bin/sh LANG={lang} PWD=\nexport HOME USER LOGNAME PATH SHELL LANG\nunset OLDPWD TERM",
+        "PATH={PATH} SHELL=/bin/sh LANG={lang}\nexport HOME USER LOGNAME PATH SHELL LANG\nunset TERM",
         lang = quote(&facts.lang),
     );
     Ok(())

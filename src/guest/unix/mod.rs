@@ -197,6 +197,10 @@ impl Unix {
 }
 
 impl GuestOs for Unix {
+    fn sh(&self) -> &str {
+        &self.sh
+    }
+
     fn name(&self) -> &str {
         &self.name
     }

@@ -13,9 +13,12 @@ if [ ! -d "$home" ]; then
 fi
 work=
 for dir in "$home" /var/lib /var/tmp; do
-	if [ -d "$dir" ] && { [ -f "$dir/.vmwbuild-$NAME/run" ] || mkdir "$dir/.vmwbuild-$NAME"; } 2>/dev/null; then
+	if [ -d "$dir" ]; then
 		work=${dir%/}/.vmwbuild-$NAME
-		break
+		# It is there after a restart; one that somebody else has put there is not ours.
+		mkdir "$work" 2>/dev/null && break
+		[ -n "$(find "$work" -prune -type d -user "$(id -u)" 2>/dev/null)" ] && break
+		work=
 	fi
 done
 if [ -n "$work" ]; then
