@@ -38,7 +38,14 @@ pub fn check(
     let mut found = Problems::new();
     let all: Vec<usize> = (0..layout.stages.len()).collect();
     let checked = if inputs.targets.is_empty() {
-        Checker::run(sources, inputs, files, &layout, &Live { stages: all, live: usize::MAX, secrets: None }, &mut found)
+        Checker::run(
+            sources,
+            inputs,
+            files,
+            &layout,
+            &Live { stages: all, live: usize::MAX, secrets: None },
+            &mut found,
+        )
     } else {
         // Everything is looked at once to learn what the targets need; then again, with what they don't need put
         // behind what they do, so that it can be cut off.
@@ -100,7 +107,9 @@ fn targets(program: &Program, inputs: &Inputs, all: &[usize], problems: &mut Pro
                 diagnostic = match did_you_mean(target, names.iter().copied()) {
                     Some(near) => diagnostic.help(format!("did you mean `--target {near}`?")),
                     None if names.is_empty() => diagnostic.help("name a stage with `FROM … AS name`"),
-                    None => diagnostic.note(format!("the stages are {}", super::names::text_list(names.iter().copied()))),
+                    None => {
+                        diagnostic.note(format!("the stages are {}", super::names::text_list(names.iter().copied())))
+                    }
                 };
                 problems.push(diagnostic);
             }
@@ -395,10 +404,7 @@ impl<'a> Checker<'a> {
     fn secret_list(&self) -> Vec<Secret> {
         let mut secrets: Vec<(&String, &SecretInfo)> = self.secrets.iter().collect();
         secrets.sort_by_key(|(_, s)| s.id);
-        secrets
-            .into_iter()
-            .map(|(name, s)| Secret { name: name.clone(), span: s.span, generate: s.generate })
-            .collect()
+        secrets.into_iter().map(|(name, s)| Secret { name: name.clone(), span: s.span, generate: s.generate }).collect()
     }
 
     fn stage_list(&self) -> Vec<Stage> {

@@ -42,7 +42,16 @@ pub(super) fn layout(
     problems: &mut Problems,
 ) -> Layout {
     let path = sources.get(main.source).path.clone();
-    let mut walk = Walk { sources, files, context, problems, layout: Layout::default(), open: Open::Global, chain: vec![], followed: 0 };
+    let mut walk = Walk {
+        sources,
+        files,
+        context,
+        problems,
+        layout: Layout::default(),
+        open: Open::Global,
+        chain: vec![],
+        followed: 0,
+    };
     walk.file(main, path.as_deref());
     walk.layout
 }
@@ -121,7 +130,10 @@ impl Walk<'_> {
     fn include(&mut self, instruction: &Instruction, span: Span, name: &str, from: Option<&Path>) {
         let base = from.and_then(Path::parent).unwrap_or(self.context);
         let target = normalize(&base.join(name));
-        if let Some(at) = self.chain.iter().position(|(p, _)| p.as_deref() == Some(target.as_path()))
+        if let Some(at) = self
+            .chain
+            .iter()
+            .position(|(p, _)| p.as_deref() == Some(target.as_path()))
             .or_else(|| (from.map(normalize).as_deref() == Some(target.as_path())).then_some(self.chain.len()))
         {
             return self.cycle(at, span, name);
@@ -179,9 +191,12 @@ impl Walk<'_> {
                 {
                     let path = Path::new(name).with_file_name(&near);
                     let path = path.to_string_lossy();
-                    diagnostic = diagnostic
-                        .help(format!("did you mean `{path}`?"))
-                        .replace(format!("write `{path}`"), false, span, path.as_ref());
+                    diagnostic = diagnostic.help(format!("did you mean `{path}`?")).replace(
+                        format!("write `{path}`"),
+                        false,
+                        span,
+                        path.as_ref(),
+                    );
                 }
                 self.problems.push(diagnostic);
                 return None;
@@ -239,8 +254,12 @@ pub(super) fn may_be_global(keyword: Keyword) -> bool {
     match keyword {
         K::Arg | K::Secret | K::Include | K::Login => true,
         K::Datacenter | K::Cluster | K::Host | K::Pool | K::Datastore | K::Folder | K::Network => true,
-        K::From | K::On | K::Output | K::Cpu | K::Memory | K::Disk | K::Nic | K::Cdrom | K::Hardware | K::Config => false,
-        K::Annotation | K::Label | K::Tag | K::Address | K::Hostname | K::User | K::Workdir | K::Env | K::Shell => false,
+        K::From | K::On | K::Output | K::Cpu | K::Memory | K::Disk | K::Nic | K::Cdrom | K::Hardware | K::Config => {
+            false
+        }
+        K::Annotation | K::Label | K::Tag | K::Address | K::Hostname | K::User | K::Workdir | K::Env | K::Shell => {
+            false
+        }
         K::Run | K::Key | K::Copy | K::Fetch | K::Reboot | K::Wait | K::Note | K::Checkpoint | K::Snapshot => false,
         K::Seal | K::OnFail | K::Healthcheck | K::OnRemove | K::Serial => false,
     }

@@ -78,14 +78,17 @@ impl Checker<'_> {
     }
 
     fn generate_length(&self, text: &Text, place: Place, problems: &mut Problems) -> Option<u32> {
-        let usage =
-            Usage { what: "the length of a secret", secrets: Secrets::Refused("it is a number") };
+        let usage = Usage { what: "the length of a secret", secrets: Secrets::Refused("it is a number") };
         match check_static(text, &Type::Int, usage, &self.view(place), problems)? {
             Known::Value(Value::Int(n)) if (1..=MAX_GENERATED).contains(&n) => u32::try_from(n).ok(),
             Known::Value(value) => {
                 problems.push(
-                    Diagnostic::at(&codes::BAD_ARGUMENT, text.span, format!("a secret can't have {} characters", value.to_text()))
-                        .help(format!("from 1 to {MAX_GENERATED} are possible; 32 are plenty")),
+                    Diagnostic::at(
+                        &codes::BAD_ARGUMENT,
+                        text.span,
+                        format!("a secret can't have {} characters", value.to_text()),
+                    )
+                    .help(format!("from 1 to {MAX_GENERATED} are possible; 32 are plenty")),
                 );
                 None
             }
@@ -145,11 +148,15 @@ impl Checker<'_> {
             Purpose::Build => {
                 let name_text = &name.node;
                 problems.push(
-                    Diagnostic::at(&codes::MISSING_ARG, name.span, format!("`{name_text}` has no value and no default"))
-                        .help(format!(
-                            "give it with `--arg {name_text}=…`, in a file with `--args FILE`, as the variable \
+                    Diagnostic::at(
+                        &codes::MISSING_ARG,
+                        name.span,
+                        format!("`{name_text}` has no value and no default"),
+                    )
+                    .help(format!(
+                        "give it with `--arg {name_text}=…`, in a file with `--args FILE`, as the variable \
                              `VMWBUILD_ARG_{name_text}`, or write a default: `ARG {name_text} = …`"
-                        )),
+                    )),
                 );
                 None
             }
@@ -177,8 +184,12 @@ impl Checker<'_> {
                     Diagnostic::at(&codes::SECRET_ARG, expr.span, "an ARG can't be computed from a secret")
                         .help("use the SECRET itself where it is needed")
                 } else {
-                    Diagnostic::at(&codes_values::NOT_KNOWN_YET, expr.span, "the default of an ARG must be known before the build runs")
-                        .help("use a KEY for what only the running build knows")
+                    Diagnostic::at(
+                        &codes_values::NOT_KNOWN_YET,
+                        expr.span,
+                        "the default of an ARG must be known before the build runs",
+                    )
+                    .help("use a KEY for what only the running build knows")
                 };
                 problems.push(diagnostic);
                 None
@@ -199,10 +210,11 @@ impl Checker<'_> {
             if names.contains(&given.as_str()) || origin.starts_with("VMWBUILD_ARG_") {
                 continue;
             }
-            let mut diagnostic =
-                Diagnostic::new(&codes::UNKNOWN_ARG, format!("there is no ARG `{given}`")).note(format!("it is given by {origin}"));
+            let mut diagnostic = Diagnostic::new(&codes::UNKNOWN_ARG, format!("there is no ARG `{given}`"))
+                .note(format!("it is given by {origin}"));
             if self.secrets.contains_key(given) {
-                diagnostic = diagnostic.help(format!("`{given}` is a SECRET: give it with `--secret id={given},env=…`"));
+                diagnostic =
+                    diagnostic.help(format!("`{given}` is a SECRET: give it with `--secret id={given},env=…`"));
             } else if let Some(near) = did_you_mean(given, names.iter().copied()) {
                 diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
             } else if names.is_empty() {
@@ -228,11 +240,8 @@ impl Checker<'_> {
 /// An instruction that needs a stage, before any.
 fn outside(instruction: &Instruction, layout: &Layout) -> Diagnostic {
     let keyword = instruction.keyword.node;
-    let mut diagnostic = Diagnostic::at(
-        &codes::OUTSIDE_STAGE,
-        instruction.keyword.span,
-        format!("{keyword} stands outside of a stage"),
-    );
+    let mut diagnostic =
+        Diagnostic::at(&codes::OUTSIDE_STAGE, instruction.keyword.span, format!("{keyword} stands outside of a stage"));
     diagnostic = match layout.stages.first() {
         Some(stage) if stage.from.span.source == instruction.span.source && stage.from.span > instruction.span => {
             diagnostic.label(stage.from.span, "the first stage begins here").help("move the line behind the FROM")

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, Problems, did_you_mean};
+use crate::source::Span;
 use crate::syntax::ast::{Body, Instruction, Text, Type};
 use crate::syntax::table::{FlagValue, Place as Standing};
-use crate::source::Span;
 
 use super::check::{Checker, LineStep};
 use super::machine::{Making, bad_argument};
@@ -59,9 +59,7 @@ impl Checker<'_> {
             Standing::Step => {
                 if let Body::Note { text } = &instruction.body {
                     let place = making.place(Moment::Steps);
-                    let usage = Usage {
-                        what: "a NOTE",
-                        secrets: Secrets::Refused("a NOTE is shown and logged") };
+                    let usage = Usage { what: "a NOTE", secrets: Secrets::Refused("a NOTE is shown and logged") };
                     making.note = check_text(text, usage, &self.view(place), problems);
                 }
             }
@@ -105,12 +103,8 @@ impl Checker<'_> {
         if words.contains(&value.as_str()) {
             return Some(value);
         }
-        let mut diagnostic = Diagnostic::at(
-            &codes::BAD_ARGUMENT,
-            text.span,
-            format!("`--{flag}` can't be `{value}`"),
-        )
-        .note(format!("it is one of {}", super::names::text_list_or(words.iter().copied())));
+        let mut diagnostic = Diagnostic::at(&codes::BAD_ARGUMENT, text.span, format!("`--{flag}` can't be `{value}`"))
+            .note(format!("it is one of {}", super::names::text_list_or(words.iter().copied())));
         if let Some(near) = did_you_mean(&value, words.iter().copied()) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?")).replace(
                 format!("write `{near}`"),

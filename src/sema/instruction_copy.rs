@@ -38,8 +38,12 @@ impl Checker<'_> {
         let render = instruction.flag("render");
         if let (Some(flag), Some(_)) = (render, from) {
             problems.push(
-                Diagnostic::at(&codes::FLAG_WITHOUT_EFFECT, flag.span, "`--render` works on files of the context, not of another machine")
-                    .help("leave it out, or put the values in with a RUN on one of the machines"),
+                Diagnostic::at(
+                    &codes::FLAG_WITHOUT_EFFECT,
+                    flag.span,
+                    "`--render` works on files of the context, not of another machine",
+                )
+                .help("leave it out, or put the values in with a RUN on one of the machines"),
             );
         }
         let mut out = Vec::new();
@@ -121,13 +125,18 @@ impl Checker<'_> {
             return None;
         }
         // `dir/.` and `dir/` mean the directory's contents to some; what was written is kept for those.
-        let kept = if literal.ends_with('/') { PathBuf::from(format!("{}/", slashes(&relative))) } else { relative.clone() };
+        let kept =
+            if literal.ends_with('/') { PathBuf::from(format!("{}/", slashes(&relative))) } else { relative.clone() };
         let target = self.inputs.context.join(&relative);
         match self.files.is_dir(&target) {
             Ok(_) => return Some(vec![if relative.as_os_str().is_empty() { PathBuf::from(".") } else { kept }]),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => {
-                problems.push(Diagnostic::at(&codes::COPY_NOT_FOUND, text.span, format!("`{literal}` can't be read: {error}")));
+                problems.push(Diagnostic::at(
+                    &codes::COPY_NOT_FOUND,
+                    text.span,
+                    format!("`{literal}` can't be read: {error}"),
+                ));
                 return None;
             }
         }
@@ -137,8 +146,12 @@ impl Checker<'_> {
                 return Some(matches);
             }
             problems.push(
-                Diagnostic::at(&codes::COPY_NOT_FOUND, text.span, format!("nothing in the context matches `{literal}`"))
-                    .note(format!("the context is {}", self.inputs.context.display())),
+                Diagnostic::at(
+                    &codes::COPY_NOT_FOUND,
+                    text.span,
+                    format!("nothing in the context matches `{literal}`"),
+                )
+                .note(format!("the context is {}", self.inputs.context.display())),
             );
             return None;
         }
@@ -208,14 +221,15 @@ impl Checker<'_> {
         let text = self.flag_text(instruction, "from", "the value of `--from`", place, problems)?;
         let (machines, key) = self.machines_meant(&text, span, "COPY --from", problems)?;
         if key.is_some() {
-            problems.push(bad_argument(span, "`--from` takes a stage, not a key").help("a key's value can stand in a heredoc: `COPY <<EOF dest`"));
+            problems.push(
+                bad_argument(span, "`--from` takes a stage, not a key")
+                    .help("a key's value can stand in a heredoc: `COPY <<EOF dest`"),
+            );
             return None;
         }
         match machines.as_slice() {
             [one] if *one == own => {
-                problems.push(
-                    bad_argument(span, "a machine can't COPY from itself").help("use `RUN cp source dest`"),
-                );
+                problems.push(bad_argument(span, "a machine can't COPY from itself").help("use `RUN cp source dest`"));
                 None
             }
             [one] => Some(*one),
@@ -224,10 +238,13 @@ impl Checker<'_> {
                 let stage = self.machine(several.first().copied()?).and_then(|m| self.stages.get(m.stage))?;
                 let first = self.machine(several.first().copied()?)?.value.label();
                 problems.push(
-                    Diagnostic::new(&codes::NO_SUCH_REPLICA, format!("{} makes {} machines", stage.called(), several.len()))
-                        .primary(span, "which one is meant?")
-                        .label(stage.for_span.unwrap_or(stage.from.span), "they are made here")
-                        .help(format!("name one: `--from={text}[{first}]`")),
+                    Diagnostic::new(
+                        &codes::NO_SUCH_REPLICA,
+                        format!("{} makes {} machines", stage.called(), several.len()),
+                    )
+                    .primary(span, "which one is meant?")
+                    .label(stage.for_span.unwrap_or(stage.from.span), "they are made here")
+                    .help(format!("name one: `--from={text}[{first}]`")),
                 );
                 None
             }
@@ -249,7 +266,11 @@ impl Checker<'_> {
             let files = match self.files.walk(&target) {
                 Ok(files) => files,
                 Err(error) => {
-                    problems.push(Diagnostic::at(&codes::COPY_NOT_FOUND, flag, format!("`{}` can't be read: {error}", path.display())));
+                    problems.push(Diagnostic::at(
+                        &codes::COPY_NOT_FOUND,
+                        flag,
+                        format!("`{}` can't be read: {error}", path.display()),
+                    ));
                     failed = true;
                     continue;
                 }
@@ -274,7 +295,11 @@ impl Checker<'_> {
         let text = match self.files.read(file) {
             Ok(bytes) => String::from_utf8(bytes).ok().filter(|t| !t.contains('\0')),
             Err(error) => {
-                problems.push(Diagnostic::at(&codes::COPY_NOT_FOUND, flag, format!("`{}` can't be read: {error}", file.display())));
+                problems.push(Diagnostic::at(
+                    &codes::COPY_NOT_FOUND,
+                    flag,
+                    format!("`{}` can't be read: {error}", file.display()),
+                ));
                 None
             }
         };

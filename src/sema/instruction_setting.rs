@@ -20,8 +20,7 @@ const STORED: Secrets<'static> = Secrets::Refused("what vCenter stores can be re
 const CONFIGURED: Secrets<'static> = Secrets::Refused("network settings are no secrets, and are shown");
 
 /// Arguments of ADDRESS.
-pub(super) const NETWORK: Usage<'static> =
-    Usage { what: "a network address", secrets: CONFIGURED };
+pub(super) const NETWORK: Usage<'static> = Usage { what: "a network address", secrets: CONFIGURED };
 
 const MIB: u64 = 1 << 20;
 
@@ -133,15 +132,19 @@ impl Checker<'_> {
     fn cpu(&self, making: &mut Making, count: &Text, cores: Option<&Text>, problems: &mut Problems) {
         let place = making.place(Moment::Before("the number of processors"));
         let cpus = self.number(count, "the number of processors", place, problems);
-        let cores = cores.and_then(|text| Some((self.number(text, "the number of cores", place, problems)?, text.span)));
+        let cores =
+            cores.and_then(|text| Some((self.number(text, "the number of cores", place, problems)?, text.span)));
         if let (Some(cpus), Some((cores, span))) = (cpus, cores)
             && cpus % cores != 0
         {
             problems.push(
-                Diagnostic::new(&codes::BAD_ARGUMENT, format!("{cpus} processors don't divide into sockets of {cores} cores"))
-                    .primary(span, "cores a socket")
-                    .label(count.span, "processors in all")
-                    .help("the first number is the processors in all, CORES how many of them share a socket"),
+                Diagnostic::new(
+                    &codes::BAD_ARGUMENT,
+                    format!("{cpus} processors don't divide into sockets of {cores} cores"),
+                )
+                .primary(span, "cores a socket")
+                .label(count.span, "processors in all")
+                .help("the first number is the processors in all, CORES how many of them share a socket"),
             );
         }
         making.hardware.cpus = cpus;
@@ -164,14 +167,16 @@ impl Checker<'_> {
     fn memory(&self, making: &mut Making, text: &Text, problems: &mut Problems) {
         let place = making.place(Moment::Before("the size of the memory"));
         let usage = Usage { what: "the size of the memory", secrets: STORED };
-        let Some(Known::Value(Value::Size(bytes))) = check_static(text, &Type::Size, usage, &self.view(place), problems)
+        let Some(Known::Value(Value::Size(bytes))) =
+            check_static(text, &Type::Size, usage, &self.view(place), problems)
         else {
             return;
         };
         if bytes == 0 || bytes % (4 * MIB) != 0 {
             let up = (bytes / (4 * MIB) + 1).saturating_mul(4);
             problems.push(
-                bad_argument(text.span, "a machine's memory is a multiple of 4MiB").help(format!("the next one is `{up}MiB`")),
+                bad_argument(text.span, "a machine's memory is a multiple of 4MiB")
+                    .help(format!("the next one is `{up}MiB`")),
             );
             return;
         }
@@ -297,5 +302,6 @@ fn bad_hostname(name: &str) -> Option<String> {
             && !l.ends_with('-')
     };
     let fine = name.len() <= 253 && name.strip_suffix('.').unwrap_or(name).split('.').all(label);
-    (!fine).then(|| format!("`{name}` can't be a host name: it is labels of letters, digits and `-`, with dots between"))
+    (!fine)
+        .then(|| format!("`{name}` can't be a host name: it is labels of letters, digits and `-`, with dots between"))
 }

@@ -12,7 +12,8 @@ use super::instruction_setting::env_var;
 use super::machine::{Making, bad_argument, placeholder};
 use super::names_scope::{Moment, Place};
 use super::program::{
-    Action, GuestContext, Invocation, KeySource, MachineId, Need, Ref, RunAs, Step, StepId, StepOptions, Template, WaitWhat,
+    Action, GuestContext, Invocation, KeySource, MachineId, Need, Ref, RunAs, Step, StepId, StepOptions, Template,
+    WaitWhat,
 };
 use super::script::{check_command, check_flag_command};
 use super::text::{Secrets, split_pair};
@@ -195,12 +196,7 @@ impl Checker<'_> {
     }
 
     /// `--after=stage[.key]`.
-    fn after(
-        &self,
-        instruction: &Instruction,
-        place: Place,
-        problems: &mut Problems,
-    ) -> Option<Vec<Need>> {
+    fn after(&self, instruction: &Instruction, place: Place, problems: &mut Problems) -> Option<Vec<Need>> {
         let mut needs = Vec::new();
         for flag in instruction.flags.iter().filter(|f| f.name.node == "after") {
             let text = flag.value.as_ref()?;
@@ -255,8 +251,7 @@ impl Checker<'_> {
         };
         let Some(stage) = self.stage_named(name) else {
             let known: Vec<&str> = self.stage_names.keys().map(String::as_str).collect();
-            let mut diagnostic =
-                Diagnostic::at(&codes::UNKNOWN_STAGE, span, format!("there is no stage `{name}`"));
+            let mut diagnostic = Diagnostic::at(&codes::UNKNOWN_STAGE, span, format!("there is no stage `{name}`"));
             diagnostic = match did_you_mean(name, known.iter().copied()) {
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
                 None => diagnostic.note(format!("`{flag}` takes a stage that `FROM … AS name` names")),
@@ -294,8 +289,12 @@ impl Checker<'_> {
         let Some(stage) = self.machine(making.id).and_then(|m| self.stages.get(m.stage)) else { return };
         if !stage.replicated() {
             problems.push(
-                Diagnostic::at(&codes::FLAG_WITHOUT_EFFECT, flag.span, format!("{} has no FOR, so `--serial` does nothing", stage.called()))
-                    .help("leave it out"),
+                Diagnostic::at(
+                    &codes::FLAG_WITHOUT_EFFECT,
+                    flag.span,
+                    format!("{} has no FOR, so `--serial` does nothing", stage.called()),
+                )
+                .help("leave it out"),
             );
             return;
         }
@@ -312,13 +311,17 @@ impl Checker<'_> {
     pub(super) fn one_line(&self, span: Span) -> String {
         let text = self.sources.slice(span);
         let mut out = String::new();
+        // What aligns the arguments in the file is not part of the instruction.
+        let (keyword, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+        let text = format!("{keyword} {}", rest.trim_start_matches([' ', '\t']));
         for (number, line) in text.lines().enumerate() {
             let line = if number == 0 { line } else { line.trim_start() };
             if number > 0 && (line.starts_with('#') || line.is_empty()) {
                 continue;
             }
             let line = line.trim_end();
-            let line = line.strip_suffix(['\\', '`']).filter(|_| span_goes_on(text, number)).unwrap_or(line).trim_end();
+            let line =
+                line.strip_suffix(['\\', '`']).filter(|_| span_goes_on(&text, number)).unwrap_or(line).trim_end();
             if !out.is_empty() && !line.is_empty() {
                 out.push(' ');
             }
@@ -372,8 +375,12 @@ fn without_effect(instruction: &Instruction, problems: &mut Problems) {
             }
             if let Some(flag) = instruction.flag(name) {
                 problems.push(
-                    Diagnostic::at(&codes::FLAG_WITHOUT_EFFECT, flag.span, format!("this {keyword} runs no command, so `--{name}` does nothing"))
-                        .help("leave it out"),
+                    Diagnostic::at(
+                        &codes::FLAG_WITHOUT_EFFECT,
+                        flag.span,
+                        format!("this {keyword} runs no command, so `--{name}` does nothing"),
+                    )
+                    .help("leave it out"),
                 );
             }
         }
@@ -390,7 +397,11 @@ fn without_effect(instruction: &Instruction, problems: &mut Problems) {
 
 /// Several things need a directory to go to.
 pub(super) fn directory_needed(dest: &Text, keyword: Keyword) -> Diagnostic {
-    Diagnostic::at(&codes::DIRECTORY_NEEDED, dest.span, format!("{keyword} of several things needs a directory to put them in"))
-        .help("end the destination in `/`")
-        .replace("end it in `/`", true, dest.span.after(), "/")
+    Diagnostic::at(
+        &codes::DIRECTORY_NEEDED,
+        dest.span,
+        format!("{keyword} of several things needs a directory to put them in"),
+    )
+    .help("end the destination in `/`")
+    .replace("end it in `/`", true, dest.span.after(), "/")
 }

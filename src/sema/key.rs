@@ -5,9 +5,9 @@ use crate::syntax::ast::{Body, KeyFrom, Type};
 
 use super::check::Checker;
 use super::expr::check_expr;
+use super::instruction_setting::NETWORK;
 use super::names_scope::{Moment, Place, StaticIp};
 use super::program::{MachineId, RtKind};
-use super::instruction_setting::NETWORK;
 use super::text::check_arg;
 use super::value::Value;
 

@@ -13,8 +13,8 @@ use super::codes;
 use super::expr::Why;
 use super::names_scope::{Moment, Place};
 use super::program::{
-    Action, GuestContext, Hardware, KeyInfo, Machine, MachineId, Origin, Os, Placement, StageId, Step, StepId, StepOptions,
-    Template,
+    Action, GuestContext, Hardware, KeyInfo, Machine, MachineId, Origin, Os, Placement, StageId, Step, StepId,
+    StepOptions, Template,
 };
 use super::script::ShellKind;
 use super::text::{Known, Secrets, Usage, check_static};
@@ -135,7 +135,9 @@ impl Checker<'_> {
     }
 
     fn condition(&self, id: MachineId, line: usize, instruction: &Instruction, problems: &mut Problems) -> Condition {
-        let Some(flag) = instruction.flag("if") else { return Condition { holds: Some(true), flag: None, fixed: true } };
+        let Some(flag) = instruction.flag("if") else {
+            return Condition { holds: Some(true), flag: None, fixed: true };
+        };
         let Some(text) = &flag.value else { return Condition { holds: Some(true), flag: None, fixed: true } };
         let place = Place::Stage { machine: id, line, moment: Moment::Before("the condition of --if") };
         let holds = match check_static(text, &Type::Bool, CONDITION, &self.view(place), problems) {
@@ -165,7 +167,8 @@ impl Checker<'_> {
         };
         let Inherited { context, shell } = inherited.unwrap_or_else(|| {
             let shell = ShellKind::default_of(os);
-            let context = GuestContext { shell: vec![Template::literal(shell.name.clone())], ..GuestContext::default() };
+            let context =
+                GuestContext { shell: vec![Template::literal(shell.name.clone())], ..GuestContext::default() };
             Inherited { context, shell }
         });
         let mut making = Making {

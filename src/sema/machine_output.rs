@@ -36,9 +36,9 @@ impl Checker<'_> {
         let mut given: Vec<(OutputKind, Span)> = Vec::new();
         for (line, instruction) in self.lines(id).iter().enumerate() {
             let Body::Output { kind, name } = &instruction.body else { continue };
-            let clash = given.iter().find(|(other, _)| {
-                *other == kind.node || *other == OutputKind::None || kind.node == OutputKind::None
-            });
+            let clash = given
+                .iter()
+                .find(|(other, _)| *other == kind.node || *other == OutputKind::None || kind.node == OutputKind::None);
             if let Some((other, first)) = clash {
                 let message = if *other == kind.node {
                     format!("{} is given twice", kind_name(kind.node))
@@ -96,11 +96,13 @@ impl Checker<'_> {
                 Known::Unset => self.sources.slice(text.span).to_owned(),
                 Known::Value(name) => {
                     if let Some(wrong) = bad_name(kind, &name) {
-                        problems.push(
-                            Diagnostic::at(&codes::BAD_OUTPUT_NAME, text.span, wrong)
-                                .note(format!("the name is `{}`", shown(&name)))
-                                .help(format!("vCenter takes names of 1 to {MAX_NAME} characters, without control characters")),
-                        );
+                        let mut diagnostic = Diagnostic::at(&codes::BAD_OUTPUT_NAME, text.span, wrong).help(format!(
+                            "vCenter takes names of 1 to {MAX_NAME} characters, without control characters"
+                        ));
+                        if !name.is_empty() {
+                            diagnostic = diagnostic.note(format!("the name is `{}`", shown(&name)));
+                        }
+                        problems.push(diagnostic);
                         return None;
                     }
                     name
@@ -120,15 +122,19 @@ impl Checker<'_> {
         let Some(stage) = self.machine(id).and_then(|m| self.stages.get(m.stage)) else { return none(span) };
         if let (Some(at), false) = (stage.for_span, stage.broken) {
             problems.push(
-                Diagnostic::at(&codes::OUTPUT_NEEDED, at, format!("{} has a FOR, so it needs an OUTPUT", stage.called()))
-                    .help(match &stage.loop_var {
-                        Some(var) => format!(
-                            "say what each replica leaves, as in `OUTPUT VM {}-${{{{ {} }}}}`, or `OUTPUT NONE`",
-                            stage.name.as_ref().map_or("machine", |n| n.node.as_str()),
-                            var.node
-                        ),
-                        None => "say what each replica leaves".to_owned(),
-                    }),
+                Diagnostic::at(
+                    &codes::OUTPUT_NEEDED,
+                    at,
+                    format!("{} has a FOR, so it needs an OUTPUT", stage.called()),
+                )
+                .help(match &stage.loop_var {
+                    Some(var) => format!(
+                        "say what each replica leaves, as in `OUTPUT VM {}-${{{{ {} }}}}`, or `OUTPUT NONE`",
+                        stage.name.as_ref().map_or("machine", |n| n.node.as_str()),
+                        var.node
+                    ),
+                    None => "say what each replica leaves".to_owned(),
+                }),
             );
             return none(span);
         }

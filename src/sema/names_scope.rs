@@ -104,9 +104,7 @@ fn plain(rt: Rt) -> Resolved {
 /// The same with a type only.
 fn without_value(resolved: Resolved, span: Span) -> Resolved {
     match resolved {
-        Resolved::Value { rt, optional, declared } => {
-            Resolved::Value { rt: unset(span, rt.ty), optional, declared }
-        }
+        Resolved::Value { rt, optional, declared } => Resolved::Value { rt: unset(span, rt.ty), optional, declared },
         Resolved::Never { .. } | Resolved::Row(_) | Resolved::Owner(_) => resolved,
     }
 }
@@ -308,11 +306,7 @@ impl<'c> View<'c, '_> {
             Some(values) => RtKind::Const(Value::List(values)),
             None => RtKind::List(items),
         };
-        Ok(Resolved::Value {
-            rt: Rt { span: name.span, ty, kind },
-            optional: list_optional,
-            declared: list_declared,
-        })
+        Ok(Resolved::Value { rt: Rt { span: name.span, ty, kind }, optional: list_optional, declared: list_declared })
     }
 
     fn member_of_replica(&self, id: StageId, value: &Value, name: &Spanned<String>) -> Result<Resolved, Lookup> {
@@ -320,33 +314,30 @@ impl<'c> View<'c, '_> {
         let called = stage.called();
         if !stage.replicated() {
             return Err(Lookup::Refused(Box::new(
-                Diagnostic::at(&codes::NO_SUCH_REPLICA, name.span, format!("{called} has no FOR, so it has no replicas"))
-                    .label(stage.from.span, "one machine is made here")
-                    .help("leave the index out"),
+                Diagnostic::at(
+                    &codes::NO_SUCH_REPLICA,
+                    name.span,
+                    format!("{called} has no FOR, so it has no replicas"),
+                )
+                .label(stage.from.span, "one machine is made here")
+                .help("leave the index out"),
             )));
         }
         if stage.unknown_replicas {
             let any = Owner::AnyReplica(id);
             return self.member(&any, name);
         }
-        if let Some(machine) = stage.machines.iter().find(|m| {
-            self.checker.machine(**m).is_some_and(|m| m.value.is(value))
-        }) {
+        if let Some(machine) =
+            stage.machines.iter().find(|m| self.checker.machine(**m).is_some_and(|m| m.value.is(value)))
+        {
             return self.member_of(*machine, name);
         }
-        let values: Vec<String> = stage
-            .machines
-            .iter()
-            .filter_map(|m| self.checker.machine(*m))
-            .map(|m| m.value.label())
-            .collect();
+        let values: Vec<String> =
+            stage.machines.iter().filter_map(|m| self.checker.machine(*m)).map(|m| m.value.label()).collect();
         let wanted = value.to_text();
         let span = stage.for_span.unwrap_or(stage.from.span);
-        let mut diagnostic = Diagnostic::at(
-            &codes::NO_SUCH_REPLICA,
-            name.span,
-            format!("{called} has no replica `{wanted}`"),
-        );
+        let mut diagnostic =
+            Diagnostic::at(&codes::NO_SUCH_REPLICA, name.span, format!("{called} has no replica `{wanted}`"));
         diagnostic = diagnostic.label(
             span,
             match values.as_slice() {
@@ -355,7 +346,10 @@ impl<'c> View<'c, '_> {
                 [first, .., last] => format!("there are {}, from `{first}` to `{last}`", values.len()),
             },
         );
-        if let Some(near) = did_you_mean(&wanted, values.iter().map(String::as_str)).filter(|n| *n != wanted) {
+        // Of numbers, the nearest in spelling is not what was meant.
+        let text = matches!(value, Value::Str(_));
+        let near = did_you_mean(&wanted, values.iter().map(String::as_str)).filter(|n| text && *n != wanted);
+        if let Some(near) = near {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         } else if values.contains(&wanted) {
             diagnostic = diagnostic.help("the index must have the type of the loop variable");
@@ -422,13 +416,10 @@ impl<'c> View<'c, '_> {
             Some(n) => format!("after its step {n}"),
         };
         Lookup::Refused(Box::new(
-            Diagnostic::new(
-                &codes::KEY_BEFORE_CAPTURE,
-                format!("`{}` is used before it is captured", name.node),
-            )
-            .primary(name.span, "used here before")
-            .label(key, format!("captured here, in {}, {after}", stage.called()))
-            .help("a stage's steps run in the order written: move the KEY up, or this line down"),
+            Diagnostic::new(&codes::KEY_BEFORE_CAPTURE, format!("`{}` is used before it is captured", name.node))
+                .primary(name.span, "used here before")
+                .label(key, format!("captured here, in {}, {after}", stage.called()))
+                .help("a stage's steps run in the order written: move the KEY up, or this line down"),
         ))
     }
 
@@ -531,9 +522,13 @@ fn too_early(attr: Attr, moment: Moment) -> Option<&'static str> {
 
 fn not_known_before(name: &Spanned<String>, what: &str) -> Lookup {
     Lookup::Refused(Box::new(
-        Diagnostic::at(&codes_values::NOT_KNOWN_YET, name.span, format!("`{}` is not known before the build runs", name.node))
-            .note(format!("{what} must be: it can be made from ARGs, loop variables and `build.id`, `build.date`"))
-            .help("use an ARG"),
+        Diagnostic::at(
+            &codes_values::NOT_KNOWN_YET,
+            name.span,
+            format!("`{}` is not known before the build runs", name.node),
+        )
+        .note(format!("{what} must be: it can be made from ARGs, loop variables and `build.id`, `build.date`"))
+        .help("use an ARG"),
     ))
 }
 

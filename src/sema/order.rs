@@ -323,19 +323,29 @@ fn shortest_chain<'a>(edges: &'a [Edge], group: &HashSet<Node>) -> Vec<&'a Edge>
 }
 
 fn chain_diagnostic(program: &Program, chain: &[&Edge]) -> Diagnostic {
+    // Told from what stands first in the file.
+    let mut chain = chain.to_vec();
+    let first = chain.iter().enumerate().filter(|(_, e)| e.why != Why::Sequence).min_by_key(|(_, e)| e.span);
+    if let Some((at, _)) = first {
+        let turn = (at + 1) % chain.len().max(1);
+        chain.rotate_left(turn);
+    }
     let mut machines: Vec<String> = Vec::new();
-    for edge in chain {
+    for edge in &chain {
         let label = label_of(program, edge.to.machine());
         if machines.last() != Some(&label) {
             machines.push(label);
         }
     }
+    // Around a circle the first and last are next to each other.
     if machines.len() > 1 && machines.first() == machines.last() {
         machines.pop();
     }
     let message = match machines.as_slice() {
         [one] => format!("a step of `{one}` waits for itself"),
-        several => format!("steps of {} wait for each other", super::names::text_list(several.iter().map(String::as_str))),
+        several => {
+            format!("steps of {} wait for each other", super::names::text_list(several.iter().map(String::as_str)))
+        }
     };
     let mut labels: Vec<Label> = Vec::new();
     let mut number = 0;

@@ -2,11 +2,11 @@
 
 use crate::source::Span;
 
-use super::template::env_refs;
 use super::program::{
     Action, Address, CopyFrom, GuestContext, Hardware, Hostname, KeySource, Login, Machine, MachineId, Need, Ref, Step,
     WaitWhat,
 };
+use super::template::env_refs;
 
 /// What a walk calls for each reference, with the place of the expression part that makes it.
 pub type Visit<'a> = dyn FnMut(&Ref, Span) + 'a;

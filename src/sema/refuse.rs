@@ -70,7 +70,9 @@ pub fn output(kind: OutputKind) -> Option<Refused> {
 /// What is refused as a flag, with that value (as far as it is literal).
 pub fn flag(keyword: Keyword, name: &str, value: Option<&str>) -> Option<Refused> {
     let Some((_, _, _, refused)) = FLAGS.iter().find(|(of, flag, values, _)| {
-        of.is_none_or(|k| k == keyword) && *flag == name && (values.is_empty() || value.is_some_and(|v| values.contains(&v)))
+        of.is_none_or(|k| k == keyword)
+            && *flag == name
+            && (values.is_empty() || value.is_some_and(|v| values.contains(&v)))
     }) else {
         return None;
     };
@@ -131,7 +133,8 @@ pub(super) fn diagnostic(refused: Refused, span: Span, purpose: Purpose) -> Diag
         Purpose::Lint => Severity::Warning,
     };
     let mut diagnostic =
-        Diagnostic::at(&codes::NOT_EXECUTED, span, format!("this version can't execute {} yet", refused.what)).severity(severity);
+        Diagnostic::at(&codes::NOT_EXECUTED, span, format!("this version can't execute {} yet", refused.what))
+            .severity(severity);
     if let Some(instead) = refused.instead {
         diagnostic = diagnostic.help(instead);
     }

@@ -6,9 +6,9 @@ use indexmap::IndexMap;
 
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::source::Span;
+use crate::syntax::Keyword;
 use crate::syntax::ast::{Body, Instruction};
 use crate::syntax::table::Place as Standing;
-use crate::syntax::Keyword;
 
 use super::check::{Checker, KeyDecl, Live, LoopValue, MachineInfo, StageArg, StageInfo};
 use super::include::{Layout, RawStage};
@@ -18,9 +18,8 @@ use super::program::{MachineId, Origin, Os};
 use super::text::{Known, Secrets, Usage, check_static_text};
 use super::{codes, instruction, refuse};
 
-const SOURCE: Usage<'static> = Usage {
-    what: "the source of a FROM",
-    secrets: Secrets::Refused("it names a template in vCenter") };
+const SOURCE: Usage<'static> =
+    Usage { what: "the source of a FROM", secrets: Secrets::Refused("it names a template in vCenter") };
 
 impl Checker<'_> {
     /// Enters all names, and checks what can be told from the order of the lines.
@@ -273,7 +272,8 @@ impl Checker<'_> {
             };
         }
         problems.push(
-            diagnostic.help("one of them must be FROM a template; for a template that has a stage's name, give its path"),
+            diagnostic
+                .help("one of them must be FROM a template; for a template that has a stage's name, give its path"),
         );
         for index in cycle {
             if let Some(stage) = self.stages.get_mut(*index) {
@@ -371,9 +371,13 @@ fn structure(stage: &StageInfo, purpose: super::Purpose, problems: &mut Problems
         }
         if keyword == Keyword::Secret {
             problems.push(
-                Diagnostic::at(&codes::GLOBAL_ONLY, instruction.keyword.span, "SECRET stands before the first FROM")
-                    .label(stage.from.span, "the stage begins here")
-                    .help("move the line to the top of the file: a secret is the same for all stages"),
+                Diagnostic::at(
+                    &codes::GLOBAL_ONLY,
+                    instruction.keyword.span,
+                    "SECRET must stand before the first FROM",
+                )
+                .label(stage.from.span, "the stage begins here")
+                .help("move the line to the top of the file: a secret is the same for all stages"),
             );
             continue;
         }
@@ -395,7 +399,7 @@ fn structure(stage: &StageInfo, purpose: super::Purpose, problems: &mut Problems
         };
         if before_steps && let Some(step) = first_step {
             problems.push(
-                Diagnostic::new(&codes::MISPLACED, format!("{keyword} stands before a stage's first step"))
+                Diagnostic::new(&codes::MISPLACED, format!("{keyword} must stand before the stage's first step"))
                     .primary(instruction.keyword.span, "here the machine is running already")
                     .label(step.span, "the first step")
                     .help("move the line up, behind the FROM"),

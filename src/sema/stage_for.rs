@@ -30,11 +30,9 @@ enum Over {
     Broken,
 }
 
-const BOUND: Usage<'static> =
-    Usage { what: "a bound of FOR", secrets: Secrets::Refused("it is a number") };
+const BOUND: Usage<'static> = Usage { what: "a bound of FOR", secrets: Secrets::Refused("it is a number") };
 
-const CSV_PATH: Usage<'static> =
-    Usage { what: "the path of FOR's file", secrets: Secrets::Refused("it is a path") };
+const CSV_PATH: Usage<'static> = Usage { what: "the path of FOR's file", secrets: Secrets::Refused("it is a path") };
 
 impl Checker<'_> {
     /// The loop values of a stage: one for each machine that it makes; one [`LoopValue::None`] without FOR.
@@ -107,8 +105,12 @@ impl Checker<'_> {
                 ForOver::Range { .. } | ForOver::List(_) => "",
             };
             problems.push(
-                Diagnostic::at(&codes::DUPLICATE_REPLICA, over_span(replicas), format!("FOR has `{twice}` twice{what}"))
-                    .help("each value makes one machine, which is known by it; take one out"),
+                Diagnostic::at(
+                    &codes::DUPLICATE_REPLICA,
+                    over_span(replicas),
+                    format!("FOR has `{twice}` twice{what}"),
+                )
+                .help("each value makes one machine, which is known by it; take one out"),
             );
             return Over::Broken;
         }
@@ -130,8 +132,12 @@ impl Checker<'_> {
         let rt = check_expr(expr, &self.view(place), problems)?;
         let Type::List(of) = &rt.ty else {
             problems.push(
-                Diagnostic::at(&codes::BAD_FOR, expr.span, format!("FOR runs over a list, and this is {}", a_type(&rt.ty)))
-                    .help("for a range of ints write `1..3`; for text with lines use `| lines`"),
+                Diagnostic::at(
+                    &codes::BAD_FOR,
+                    expr.span,
+                    format!("FOR runs over a list, and this is {}", a_type(&rt.ty)),
+                )
+                .help("for a range of ints write `1..3`; for text with lines use `| lines`"),
             );
             return None;
         };
@@ -147,8 +153,12 @@ impl Checker<'_> {
             }
             _ => {
                 problems.push(
-                    Diagnostic::at(&codes_values::NOT_KNOWN_YET, expr.span, "what a FOR runs over must be known before the build runs")
-                        .help("use an ARG of a list type"),
+                    Diagnostic::at(
+                        &codes_values::NOT_KNOWN_YET,
+                        expr.span,
+                        "what a FOR runs over must be known before the build runs",
+                    )
+                    .help("use an ARG of a list type"),
                 );
                 None
             }
@@ -167,7 +177,8 @@ impl Checker<'_> {
         let bytes = match self.files.read(&target) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let mut diagnostic = bad(format!("there is no file `{name}`")).note(format!("looked for {}", target.display()));
+                let mut diagnostic =
+                    bad(format!("there is no file `{name}`")).note(format!("looked for {}", target.display()));
                 if let Some(near) = near_file(self.files, &target) {
                     diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
                 }

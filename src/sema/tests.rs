@@ -102,7 +102,14 @@ pub(crate) fn outline(program: &Program) -> String {
             Origin::Inventory { name, .. } => format!("inventory {name}"),
         };
         let outputs: Vec<String> = machine.outputs.iter().map(|o| format!("{:?} {}", o.kind, o.name)).collect();
-        let _ = writeln!(out, "{} {} = {} from {origin}, leaves {}", machine.id.0, machine.label, machine.name, outputs.join(", "));
+        let _ = writeln!(
+            out,
+            "{} {} = {} from {origin}, leaves {}",
+            machine.id.0,
+            machine.label,
+            machine.name,
+            outputs.join(", ")
+        );
         if !machine.wanted.is_empty() {
             let _ = writeln!(out, "  wanted {:?}", machine.wanted);
         }
