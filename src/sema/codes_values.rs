@@ -194,3 +194,28 @@ codes! {
     wrong "ARG shell = \"bash\"\nFROM debian-12\nOUTPUT NONE\nRUN <<EOF\n#!/bin/${{ shell }}\necho hello\nEOF\n"
     right "FROM debian-12\nOUTPUT NONE\nRUN <<EOF\n#!/bin/bash\necho hello\nEOF\n";
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+    use crate::diagnostic::{Problems, Style, render_all};
+    use crate::source::Sources;
+
+    #[test]
+    fn numbers_are_apart_and_examples_parse() {
+        let mut numbers: Vec<u16> = ALL.iter().map(|c| c.number).collect();
+        numbers.dedup();
+        assert_eq!(numbers.len(), ALL.len());
+        assert!(numbers.iter().all(|n| (100..150).contains(n)));
+        for code in ALL {
+            for text in [code.wrong, code.right] {
+                let mut sources = Sources::new();
+                let id = sources.add(code.name, None, text);
+                let mut problems = Problems::new();
+                crate::syntax::parse(&sources, id, &mut problems);
+                let said = render_all(problems.iter(), &sources, Style::plain());
+                assert!(problems.is_empty(), "{said}");
+            }
+        }
+    }
+}

@@ -7,7 +7,13 @@ pub mod codes_values;
 pub mod eval;
 pub mod expr;
 mod expr_check;
+mod expr_coerce;
+mod expr_names;
 mod expr_ops;
+#[cfg(test)]
+mod expr_tests;
+#[cfg(test)]
+mod expr_world;
 pub mod filter;
 mod filter_apply;
 mod include;
@@ -26,11 +32,16 @@ pub mod order_refs;
 pub mod program;
 pub mod refuse;
 pub mod script;
+mod script_exec;
+#[cfg(test)]
+mod script_tests;
 mod script_text;
 mod stage;
 mod stage_for;
 pub mod template;
 pub mod text;
+#[cfg(test)]
+mod text_tests;
 pub mod types;
 pub mod value;
 pub mod value_parse;

@@ -3,16 +3,16 @@
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::shell::{self, Context, Dialect, Hole, HoleKind};
 use crate::source::Span;
-use crate::syntax::ast::{Command, Expr, ExprKind, Heredoc, Piece, Text, Type};
+use crate::syntax::ast::{Command, Heredoc, Text, Type};
 
 use super::codes_values as codes;
 use super::eval::{Env, EvalError, eval};
 use super::expr::Scope;
 use super::expr_check::{Mark, check_hole};
-use super::program::{Invocation, Os, Script, ScriptHole, Template};
+use super::program::{Invocation, Os, Script, ScriptHole};
+use super::script_exec;
 use super::script_text::ScriptText;
 use super::template::Rendered;
-use super::text::{Secrets, Usage, check_text};
 use super::value::Value;
 
 /// The interpreter that reads shell text.
@@ -58,7 +58,7 @@ pub fn check_command(
     problems: &mut Problems,
 ) -> Option<Invocation> {
     match command {
-        Command::Exec(argv) => check_exec(argv, scope, problems),
+        Command::Exec(argv) => script_exec::check_exec(argv, scope, problems),
         Command::Shell(text) => {
             let text = ScriptText::of_line(text, heredocs, scope.sources());
             let errexit = false;
@@ -99,7 +99,8 @@ fn check_shebang(text: ScriptText<'_>, scope: &dyn Scope, problems: &mut Problem
         return None;
     }
     let line = text.text.get(..first_line).unwrap_or_default().trim_end();
-    let shell = ShellKind { name: line.to_owned(), dialect: shell::dialect_of(line), declared: None };
+    let name = line.trim_start_matches("#!").trim().to_owned();
+    let shell = ShellKind { name, dialect: shell::dialect_of(line), declared: None };
     let mut script = check_script(text, &shell, false, scope, problems)?;
     script.shebang = true;
     Some(script)
@@ -227,7 +228,8 @@ fn check_foreign(
     })
 }
 
-fn kind_of(ty: &Type, mark: Mark) -> HoleKind {
+/// What the shell's reader is told of a value.
+pub(super) fn kind_of(ty: &Type, mark: Mark) -> HoleKind {
     match (mark, ty) {
         (Mark::Raw, _) => HoleKind::Raw,
         (Mark::Quoted, _) => HoleKind::Quoted,
@@ -236,110 +238,6 @@ fn kind_of(ty: &Type, mark: Mark) -> HoleKind {
         (Mark::Plain, Type::String | Type::Json | Type::Secret) => HoleKind::Text,
         (Mark::Plain, Type::List(_)) => HoleKind::List,
     }
-}
-
-/// `["exe", "arg"…]`: no shell, each argument as it is.
-fn check_exec(argv: &[Text], scope: &dyn Scope, problems: &mut Problems) -> Option<Invocation> {
-    let usage = Usage { what: "an argument", secrets: Secrets::Allowed };
-    let mut out = Vec::with_capacity(argv.len());
-    let mut good = true;
-    for arg in argv {
-        match check_text(arg, usage, scope, problems) {
-            Some(template) => out.push(template),
-            None => good = false,
-        }
-    }
-    if !good {
-        return None;
-    }
-    good &= refuse_batch(argv, &out, problems);
-    good &= refuse_reread(argv, &out, problems);
-    good.then_some(Invocation::Exec(out))
-}
-
-fn holes(text: &Text) -> impl Iterator<Item = (&Expr, Span)> {
-    text.pieces.iter().filter_map(|piece| match piece {
-        Piece::Hole { expr, span, .. } => Some((expr, *span)),
-        Piece::Literal { .. } | Piece::Escaped { .. } => None,
-    })
-}
-
-fn refuse_batch(argv: &[Text], checked: &[Template], problems: &mut Problems) -> bool {
-    let program = checked.first().and_then(Template::as_literal).unwrap_or_default().to_ascii_lowercase();
-    if !program.ends_with(".bat") && !program.ends_with(".cmd") {
-        return true;
-    }
-    let mut good = true;
-    for (_, span) in argv.iter().skip(1).flat_map(holes) {
-        problems.push(
-            Diagnostic::new(&codes::BATCH_ARGUMENT, "a batch file's arguments are read as code")
-                .primary(span, "no value can be given here")
-                .label(argv.first().map_or(span, |a| a.span), "a batch file")
-                .help("give it through the environment: `ENV NAME=…`, and `%NAME%` in the batch file"),
-        );
-        good = false;
-    }
-    good
-}
-
-/// `["sh", "-c", "… ${{ x }}"]` makes code of a value: the argument after `-c` is a script.
-fn refuse_reread(argv: &[Text], checked: &[Template], problems: &mut Problems) -> bool {
-    let word = |i: usize| checked.get(i).and_then(Template::as_literal);
-    let Some(dialect) = word(0).and_then(shell::dialect_of) else { return true };
-    let is_command_flag = |word: &str| match dialect {
-        Dialect::Sh | Dialect::Bash | Dialect::Ksh => {
-            word.starts_with('-') && !word.starts_with("--") && word.contains('c')
-        }
-        Dialect::PowerShell => {
-            let word = word.to_ascii_lowercase();
-            word.len() > 1 && ("-command".starts_with(&word) || "/command".starts_with(&word))
-        }
-        Dialect::Cmd => word.eq_ignore_ascii_case("/c") || word.eq_ignore_ascii_case("/k"),
-    };
-    let Some(flag) = (1..checked.len()).find(|&i| word(i).is_some_and(is_command_flag)) else { return true };
-    // The shells of this kin take further arguments as `$1`, …; the others add them to the script.
-    let last = if dialect.is_posix() { flag + 1 } else { checked.len() };
-    let mut good = true;
-    for (index, (text, template)) in argv.iter().zip(checked).enumerate().skip(flag + 1) {
-        // Options may stand between `-c` and its script.
-        let option = dialect.is_posix() && word(index).is_some_and(|w| w.starts_with('-') || w.starts_with('+'));
-        if index > last && !option && dialect.is_posix() {
-            break;
-        }
-        let mut values = template.values();
-        for (expr, span) in holes(text) {
-            let safe = match &strip(expr).kind {
-                ExprKind::Filter { name, .. } if name.node == "quote" => dialect.is_posix(),
-                _ => values.next().is_some_and(|rt| is_plain(&rt.ty)),
-            };
-            if !safe {
-                problems.push(
-                    Diagnostic::new(&shell::codes::REREAD, "this text is read as code, and the value in it with it")
-                        .primary(span, "")
-                        .label(argv.get(flag).map_or(span, |a| a.span), "what follows is a script")
-                        .help(if dialect.is_posix() {
-                            "give the value as an argument: `[\"sh\", \"-c\", \"… \\\"$1\\\"\", \"sh\", \"${{ x }}\"]`, \
-                             or use `RUN` without an array"
-                        } else {
-                            "use `RUN` without an array, or give the value through ENV"
-                        }),
-                );
-                good = false;
-            }
-        }
-    }
-    good
-}
-
-fn is_plain(ty: &Type) -> bool {
-    matches!(ty, Type::Int | Type::Bool | Type::Ip | Type::Cidr | Type::Duration | Type::Size)
-}
-
-fn strip(mut expr: &Expr) -> &Expr {
-    while let ExprKind::Paren(inner) = &expr.kind {
-        expr = inner;
-    }
-    expr
 }
 
 /// Reads the script with the code of its `| raw` values in it, if all are known before the build.
@@ -360,6 +258,9 @@ fn try_known_raw(script: &Script) -> Result<(), EvalError> {
 /// changes how they are read: it opened a quote, say.
 fn insert_raw(script: &Script, codes: &[Option<String>]) -> Result<(String, Vec<Hole>), EvalError> {
     let holes: Vec<Hole> = script.holes.iter().map(|h| Hole { start: h.start, end: h.end, kind: h.kind }).collect();
+    if holes.iter().all(|h| h.kind != HoleKind::Raw) {
+        return Ok((script.text.clone(), holes));
+    }
     let codes: Vec<Option<&str>> = codes.iter().map(Option::as_deref).collect();
     let (text, kept) = shell::insert_raw(&script.text, &holes, &codes);
     let before = script.holes.iter().filter(|h| h.kind != HoleKind::Raw).map(|h| h.context);
