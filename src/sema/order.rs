@@ -331,7 +331,7 @@ fn chain_diagnostic(program: &Program, chain: &[&Edge]) -> Diagnostic {
         chain.rotate_left(turn);
     }
     let mut machines: Vec<String> = Vec::new();
-    for edge in &chain {
+    for edge in chain.iter().rev() {
         let label = label_of(program, edge.to.machine());
         if machines.last() != Some(&label) {
             machines.push(label);
@@ -343,6 +343,9 @@ fn chain_diagnostic(program: &Program, chain: &[&Edge]) -> Diagnostic {
     }
     let message = match machines.as_slice() {
         [one] => format!("a step of `{one}` waits for itself"),
+        several if chain.iter().any(|e| !matches!(e.to, Node::Step(_)) && e.why != Why::Sequence) => {
+            format!("{} wait for each other", super::names::text_list(several.iter().map(String::as_str)))
+        }
         several => {
             format!("steps of {} wait for each other", super::names::text_list(several.iter().map(String::as_str)))
         }
@@ -370,7 +373,10 @@ fn chain_diagnostic(program: &Program, chain: &[&Edge]) -> Diagnostic {
             && let Why::Key(name) = &edge.why
             && let Some(step) = program.machines.get(id.machine.0 as usize).and_then(|m| m.steps.get(id.index as usize))
         {
-            labels.push(Label { span: step.span, text: format!("`{name}` is captured here") });
+            let captured = Label { span: step.span, text: format!("`{name}` is captured here") };
+            if !labels.contains(&captured) {
+                labels.push(captured);
+            }
         }
     }
     let mut diagnostic = Diagnostic::new(&codes::STEP_CYCLE, message)

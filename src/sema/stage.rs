@@ -112,10 +112,9 @@ impl Checker<'_> {
     /// The loop variable, ARGs and KEYs of a stage.
     fn local_names(&self, stage: &mut StageInfo, problems: &mut Problems) {
         let outer = Some(&self.table);
-        if let Some(var) = &stage.loop_var
-            && !stage.table.declare(Kind::Loop, var, outer, problems)
-        {
-            stage.loop_var = None;
+        if let Some(var) = &stage.loop_var {
+            // Where it clashes it stays what is meant in the stage, so that nothing follows from the clash.
+            stage.table.declare(Kind::Loop, var, outer, problems);
         }
         for (line, instruction) in stage.lines.iter().enumerate() {
             match &instruction.body {
@@ -205,7 +204,7 @@ impl Checker<'_> {
                 let Some(stage) = self.stages.get(i) else { return vec![] };
                 let Body::From { source, .. } = &stage.from.body else { return vec![] };
                 // A source that hangs on the loop variable may name a stage too: `origin` sees to that.
-                let place = Place::Global { args: usize::MAX };
+                let place = Place::Global { args: usize::MAX, what: "the source of a FROM" };
                 let name = check_static_text(source, SOURCE, &self.view(place), &mut Problems::new());
                 let name = name.and_then(Known::value);
                 name.and_then(|name| self.stage_names.get(&name).copied()).into_iter().collect()
