@@ -69,7 +69,7 @@ impl Worker {
     /// Returns when everything that `node` needs is done and the machine has its place among the running ones.
     pub(super) async fn enter(&mut self, node: Node) -> Result<(), Stop> {
         let shared = Arc::clone(&self.shared);
-        let needs: Vec<Node> = shared.dag.needs(node).filter(|n| n.machine() != self.id).collect();
+        let needs: Vec<Node> = shared.dag.needs(node).into_iter().filter(|n| n.machine() != self.id).collect();
         for need in needs {
             if shared.board.is_done(need) {
                 continue;

@@ -10,7 +10,6 @@ use crate::diagnostic::Diagnostic;
 use crate::guest::{self, Guest, Login};
 use crate::sema::program::{GuestContext, Machine, RunAs};
 use crate::source::Span;
-use crate::vsphere::wire::Moref;
 
 /// How long a login that is refused just after a boot is tried again.
 const BOOT_WINDOW: Duration = Duration::from_secs(60);
@@ -50,9 +49,9 @@ impl Sessions {
     }
 
     /// After a restart of the guest: all accounts look at it anew.
-    pub(super) async fn reopen(&mut self, shared: &Shared, vm: &Moref) -> Result<(), guest::Error> {
-        for (login, guest) in std::mem::take(&mut self.open) {
-            self.open.push((login, guest.reopen(&shared.client, vm).await?));
+    pub(super) async fn reopen(&mut self) -> Result<(), guest::Error> {
+        for (_, guest) in &mut self.open {
+            guest.reopen().await?;
         }
         Ok(())
     }

@@ -153,7 +153,7 @@ pub(in crate::engine) async fn reboot(worker: &mut Worker, step: &Step) -> Resul
     }
     let ready = guest_ready(&shared.client, &vm, Deadline::after(limit));
     shared.interruptible(ready).await?.map_err(|e| failed(&e))?;
-    let reopened = shared.interruptible(worker.sessions.reopen(&shared, &vm)).await?;
+    let reopened = shared.interruptible(worker.sessions.reopen()).await?;
     reopened.map_err(|e| Stop::guest(&e, step.span, "REBOOT"))
 }
 

@@ -80,7 +80,7 @@ fn follows(shared: &Shared, machine: &Machine, before: &[&Step], step: &Step, lo
         return false;
     }
     let elsewhere = |node: &Node| node.machine() != machine.id;
-    if shared.dag.needs(Node::Step(step.id)).filter(elsewhere).any(|node| !shared.board.is_done(node)) {
+    if shared.dag.needs(Node::Step(step.id)).into_iter().filter(elsewhere).any(|node| !shared.board.is_done(node)) {
         return false;
     }
     let mut known = true;
