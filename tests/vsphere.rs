@@ -31,7 +31,7 @@ async fn connect(vcsim: &Vcsim) -> Client {
     Client::connect(endpoint(vcsim), soon()).await.expect("a session")
 }
 
-/// Runs a test against a simulator with these flags, and looks that no session is left.
+/// Runs a test against a simulator with these flags.
 fn against<F: Future<Output = ()>>(flags: &[&str], test: impl FnOnce(std::rc::Rc<Vcsim>) -> F) {
     let Some(vcsim) = Vcsim::start(flags) else { return };
     let vcsim = std::rc::Rc::new(vcsim);
