@@ -120,6 +120,7 @@ fn errors() -> Vec<Error> {
             candidates: vec!["/DC0/host/C0".into(), "/DC0/host/C1".into()],
         },
         task(fault("DuplicateName").with("name", text("web")).with("object", vm())),
+        task(fault("FileAlreadyExists").with("file", text("[DS] web"))),
         task(fault("SomethingNew")),
         Error::Timeout { what: "clone `web`".into(), allowed: Duration::from_secs(90) },
         task(fault("RestrictedVersion")),
