@@ -49,7 +49,7 @@ fn expr() -> impl Strategy<Value = String> {
                 format!("{a}{blank}{op}{blank}{b}")
             }),
             (inner.clone(), select(vec!["==", "!=", "<", ">="]), inner.clone())
-                .prop_map(|(a, op, b)| format!("({a}) {op} ({b})")),
+                .prop_map(|(a, op, b)| format!("(({a}) {op} ({b}))")),
             inner.clone().prop_map(|a| format!("( {a} )")),
             inner.clone().prop_map(|a| format!("(not {a})")),
             inner.clone().prop_map(|a| format!("-({a})")),

@@ -2,7 +2,9 @@
 
 mod errors;
 pub(crate) mod generate;
+mod limits;
 mod properties;
+mod table;
 
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::source::Sources;
