@@ -52,7 +52,7 @@ fn the_other_escape_character() {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig { cases: 120, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(crate::syntax::tests::generate::config())]
 
     #[test]
     fn generated_programs(text in crate::syntax::tests::generate::program()) {
