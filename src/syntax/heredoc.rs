@@ -29,6 +29,15 @@ pub(super) fn heredoc(cx: &mut Cx<'_>, marker: &Marker, doc: &Doc, script: bool)
     }
 }
 
+/// A whole text as a body that is not quoted; line ends stay as they are.
+pub(super) fn whole(cx: &mut Cx<'_>) -> Text {
+    let span = cx.span(0, cx.text.len());
+    let flat = Flat { text: cx.text.into(), lines: Vec::new(), start: 0 };
+    let mut pieces = Vec::new();
+    interpolated(cx, &flat, &[], &mut pieces);
+    Text { span, pieces }
+}
+
 /// A body as it is meant, and the way back to the source.
 struct Flat<'a> {
     text: std::borrow::Cow<'a, str>,

@@ -31,7 +31,7 @@ pub(crate) mod tests;
 
 pub use decode::decode;
 pub use keyword::Keyword;
-pub use parse::{parse, parse_expr, parse_words};
+pub use parse::{parse, parse_body, parse_expr, parse_words};
 #[cfg(test)]
 pub(crate) use same::difference;
 pub use same::same;

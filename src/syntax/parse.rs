@@ -9,7 +9,7 @@ use super::decode::MAX_FILE;
 use super::grammar::Rule;
 use super::lines::{self, Kind, Line};
 use super::words::{self, Mode};
-use super::{Keyword, codes, directive, expr, instruction};
+use super::{Keyword, codes, directive, expr, heredoc, instruction};
 use crate::diagnostic::{Diagnostic, Problems, Severity};
 use crate::source::{SourceId, Sources, Spanned};
 
@@ -180,6 +180,16 @@ pub fn parse_expr(sources: &Sources, id: SourceId, problems: &mut Problems) -> E
     };
     problems.extend(limited(cx.problems, id));
     expr
+}
+
+/// Reads a whole source as text with interpolations, as a heredoc's body that is not quoted: what `COPY --render`
+/// copies. The text keeps its line ends.
+pub fn parse_body(sources: &Sources, id: SourceId, problems: &mut Problems) -> Text {
+    let text: &str = &sources.get(id).text;
+    let mut cx = Cx { id, text, work: text, escape: '\\', problems: Vec::new(), base: 0 };
+    let body = heredoc::whole(&mut cx);
+    problems.extend(limited(cx.problems, id));
+    body
 }
 
 /// Reads a whole source as words, as an instruction's arguments: quotes, escapes and interpolations, no flags.
