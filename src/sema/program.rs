@@ -251,11 +251,13 @@ pub struct Address {
 pub struct Hostname {
     /// The name.
     pub name: Template,
+    /// `--method=`.
+    pub method: NetworkMethod,
     /// The instruction.
     pub span: Span,
 }
 
-/// `ADDRESS --method=`.
+/// `ADDRESS --method=`, `HOSTNAME --method=`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum NetworkMethod {
     /// Whatever the guest has, in the order nmcli, netplan, ifupdown.
@@ -320,6 +322,13 @@ pub enum RtKind {
     Const(Value),
     /// Known later.
     Ref(Ref),
+    /// No value at all, only a type: an ARG that `lint` was given no value for, and what is computed from it.
+    /// Never in a program checked for [`super::Purpose::Build`].
+    Unset,
+    /// A key that this build never captures. Only `| default` takes it in, so that it never leaves the check.
+    Missing,
+    /// The inner value as one of this type: rendered as text, or text read as `value_parse::parse_value` does.
+    Convert(Box<Rt>),
     /// A list.
     List(Vec<Rt>),
     /// `.field` of a json value.
@@ -552,6 +561,8 @@ pub struct ScriptHole {
     pub start: usize,
     /// One past the last.
     pub end: usize,
+    /// What is known of the value.
+    pub kind: shell::HoleKind,
     /// The context in which it stands.
     pub context: shell::Context,
     /// The value.
