@@ -60,6 +60,24 @@ pub(super) const HOST: &[&str] = &[
 pub(super) const POOL: &[&str] =
     &["childConfiguration", "config", "namespace", "owner", "resourcePool", "runtime", "summary", "vm"];
 
+/// There are none here, but clients ask for them.
+pub(super) const APP: &[&str] = &[
+    "childConfiguration",
+    "childLink",
+    "config",
+    "datastore",
+    "namespace",
+    "network",
+    "owner",
+    "parentFolder",
+    "parentVApp",
+    "resourcePool",
+    "runtime",
+    "summary",
+    "vAppConfig",
+    "vm",
+];
+
 /// Processor and memory that every host claims to have.
 const HOST_MHZ: i32 = 2400;
 const HOST_CORES: i16 = 16;
