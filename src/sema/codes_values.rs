@@ -165,22 +165,13 @@ codes! {
     wrong ""
     right "";
 
-    /// A value in text for an interpreter that we can't read.
-    UNKNOWN_INTERPRETER = 130 "unknown-interpreter" Error
-    about "A value never becomes part of a script's text; a constant is put there that the interpreter expands, and \
-           that takes a reading of the text. It is known for sh, bash, dash, ash, ksh, PowerShell and cmd. Scripts \
-           for other interpreters get values through the environment: `ENV NAME=${{ … }}` before the step."
-    wrong "ARG name = \"web\"\nFROM debian-12\nOUTPUT NONE\nRUN <<EOF\n#!/usr/bin/python3\nprint(${{ name | json }})\nEOF\n"
-    right "ARG name = \"web\"\nFROM debian-12\nOUTPUT NONE\nENV NAME=${{ name }}\nRUN <<EOF\n#!/usr/bin/python3\nimport os\nprint(os.environ[\"NAME\"])\nEOF\n";
-
-    /// A place in shell text where no value may stand.
-    VALUE_PLACE = 131 "value-place" Error
-    about "Values are never pasted into shell text, since text that holds a quote, a line end or a `$(` would become \
-           code. Instead a shell variable that holds the value is put where it stands, and there are places where \
-           no variable can do that: in backticks, inside `${…}`, in text that a shell reads again, as a variable's \
-           name, in arithmetic unless it is an int. The help shows how to write it."
-    wrong "ARG name = \"web\"\nFROM debian-12\nOUTPUT NONE\nRUN echo `id ${{ name }}`\n"
-    right "ARG name = \"web\"\nFROM debian-12\nOUTPUT NONE\nRUN echo $(id ${{ name }})\n";
+    /// Code of `| raw` that changes the meaning of what stands around it.
+    RAW_CHANGES_TEXT = 131 "raw-changes-text" Error
+    about "The code that `| raw` inserts changes how the shell reads the text around the other values: it opens a \
+           quote or closes one, begins a comment or a heredoc. Then those values would be code too. Insert whole \
+           words and commands only."
+    wrong "ARG options = \"-v '\"\nARG name = \"web\"\nFROM debian-12\nOUTPUT NONE\nRUN start ${{ options | raw }} ${{ name }}\n"
+    right "ARG options = \"-v\"\nARG name = \"web\"\nFROM debian-12\nOUTPUT NONE\nRUN start ${{ options | raw }} ${{ name }}\n";
 
     /// A shell quote that is never closed.
     UNCLOSED_QUOTE = 132 "unclosed-shell-quote" Error
@@ -202,4 +193,29 @@ codes! {
            no shell variable means anything there."
     wrong "ARG shell = \"bash\"\nFROM debian-12\nOUTPUT NONE\nRUN <<EOF\n#!/bin/${{ shell }}\necho hello\nEOF\n"
     right "FROM debian-12\nOUTPUT NONE\nRUN <<EOF\n#!/bin/bash\necho hello\nEOF\n";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+    use crate::diagnostic::{Problems, Style, render_all};
+    use crate::source::Sources;
+
+    #[test]
+    fn numbers_are_apart_and_examples_parse() {
+        let mut numbers: Vec<u16> = ALL.iter().map(|c| c.number).collect();
+        numbers.dedup();
+        assert_eq!(numbers.len(), ALL.len());
+        assert!(numbers.iter().all(|n| (100..150).contains(n)));
+        for code in ALL {
+            for text in [code.wrong, code.right] {
+                let mut sources = Sources::new();
+                let id = sources.add(code.name, None, text);
+                let mut problems = Problems::new();
+                crate::syntax::parse(&sources, id, &mut problems);
+                let said = render_all(problems.iter(), &sources, Style::plain());
+                assert!(problems.is_empty(), "{said}");
+            }
+        }
+    }
 }

@@ -1,26 +1,22 @@
 //! From a written expression to a typed one: names resolved, types checked, constants folded.
 
-use indexmap::IndexMap;
-
-use crate::diagnostic::{Code, Diagnostic, Problems, did_you_mean};
+use crate::diagnostic::{Diagnostic, Problems, did_you_mean};
 use crate::source::{Span, Spanned};
 use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Type, UnaryOp};
 
 use super::codes_values as codes;
-use super::eval::{Fail, NoEnv, convert, eval_inner};
-use super::expr::{Lookup, Owner, Resolved, Scope, Why};
+use super::eval::{Fail, NoEnv, eval_inner};
+use super::expr::Scope;
+use super::expr_coerce::{coerce, converted};
 use super::expr_ops::{binary_type, common_type};
 use super::filter::{self, Filter};
-use super::program::{Ref, Rt, RtKind};
-use super::types::{a_type, holds_secret, is_scalar, tainted, type_name};
+use super::program::{Rt, RtKind};
+use super::types::{a_type, holds_secret, is_scalar, tainted};
 use super::value::Value;
 use super::value_parse::parse_value;
 
 /// The deepest expression that is checked.
 const MAX_DEPTH: u32 = 200;
-
-/// How many names a message lists.
-const SHOWN_NAMES: usize = 8;
 
 /// Checks an expression: every name, type and constant. None when it has errors (they are in `problems`).
 pub fn check_expr(expr: &Expr, scope: &dyn Scope, problems: &mut Problems) -> Option<Rt> {
@@ -69,75 +65,16 @@ pub fn check_expr_as(expr: &Expr, want: &Type, what: &str, scope: &dyn Scope, pr
     coerce(rt, want, what, problems)
 }
 
-/// Makes an expression one of type `want`, where nothing can go wrong by that; else reports it.
-pub(super) fn coerce(rt: Rt, want: &Type, what: &str, problems: &mut Problems) -> Option<Rt> {
-    if rt.ty == *want {
-        return Some(rt);
-    }
-    let empty = matches!(&rt.kind, RtKind::Const(Value::List(items)) if items.is_empty());
-    let constant = matches!(rt.kind, RtKind::Const(_) | RtKind::Unset);
-    let fits = match (want, &rt.ty) {
-        (Type::String, from) => is_scalar(from) && *from != Type::Secret,
-        (Type::Secret, from) => is_scalar(from),
-        (Type::Json, from) => constant && !holds_secret(from) && *from != Type::String,
-        (Type::List(of), Type::List(from)) => {
-            empty || **of == Type::Secret || (**of == Type::String && is_scalar(from) && **from != Type::Secret)
-        }
-        _ => false,
-    };
-    if fits {
-        return Some(converted(rt, want));
-    }
-    let mut d = Diagnostic::new(&codes::WRONG_TYPE, format!("{what} must be {}", a_type(want)))
-        .primary(rt.span, format!("this is {}", a_type(&rt.ty)));
-    if let Some(help) = coercion_help(&rt.ty, want) {
-        d = d.help(help);
-    }
-    problems.push(d);
-    None
-}
-
-fn converted(rt: Rt, want: &Type) -> Rt {
-    let span = rt.span;
-    let kind = match rt.kind {
-        RtKind::Unset => RtKind::Unset,
-        RtKind::Const(value) => match convert(&value, want) {
-            Ok(value) => RtKind::Const(value),
-            Err(_) => RtKind::Convert(Box::new(Rt { span, ty: rt.ty, kind: RtKind::Const(value) })),
-        },
-        kind => RtKind::Convert(Box::new(Rt { span, ty: rt.ty, kind })),
-    };
-    Rt { span, ty: want.clone(), kind }
-}
-
-fn coercion_help(from: &Type, want: &Type) -> Option<String> {
-    Some(match (from, want) {
-        (Type::Secret, _) => "a secret stays one; it can't be turned into anything else".into(),
-        (Type::Int, Type::Size) => "a bare number is no size: write the unit, as in `512MiB`, or `n * 1MiB`".into(),
-        (Type::Int, Type::Duration) => "a bare number is no duration: write the unit, as in `90s`, or `n * 1s`".into(),
-        (Type::String | Type::Json, Type::Int) => "read the text as an int: `x | int`".into(),
-        (Type::String | Type::Json | Type::Cidr, Type::Ip) => "take the address: `x | ip`".into(),
-        (Type::List(_), Type::String) => "make one text of the list: `x | join(\",\")`".into(),
-        (Type::List(of), want) if **of == *want => "take one of its elements: `x[0]`".into(),
-        (Type::String, Type::List(_)) => "split the text: `x | lines`".into(),
-        (Type::String, want) => {
-            let ty = type_name(want);
-            format!("say so where it is declared: `ARG name: {ty}` or `KEY name: {ty}`")
-        }
-        _ => return None,
-    })
-}
-
 /// One expression on its way.
-struct Checker<'a> {
-    scope: &'a dyn Scope,
+pub(super) struct Checker<'a> {
+    pub(super) scope: &'a dyn Scope,
     problems: &'a mut Problems,
     /// Inside what `default` looks at: a missing value is no error.
-    in_default: u32,
+    pub(super) in_default: u32,
     /// In a branch that is not taken: only types count.
-    dead: u32,
+    pub(super) dead: u32,
     /// Something was met that may be missing.
-    may_miss: bool,
+    pub(super) may_miss: bool,
     /// How deep the expression is nested.
     depth: u32,
     /// The `| raw` that may be, by its span: the outermost filter of a value in shell text.
@@ -149,12 +86,12 @@ impl<'a> Checker<'a> {
         Checker { scope, problems, in_default: 0, dead: 0, may_miss: false, depth: 0, raw_at: None }
     }
 
-    fn report(&mut self, diagnostic: Diagnostic) {
+    pub(super) fn report(&mut self, diagnostic: Diagnostic) {
         self.problems.push(diagnostic);
     }
 
     /// Checks a part. `want` is a wish: the type that literals are read as where they can be.
-    fn check(&mut self, expr: &Expr, want: Option<&Type>) -> Option<Rt> {
+    pub(super) fn check(&mut self, expr: &Expr, want: Option<&Type>) -> Option<Rt> {
         // The parser bounds the depth far below this; an AST made elsewhere must not overflow the stack either.
         self.depth += 1;
         let rt = if self.depth > MAX_DEPTH {
@@ -243,227 +180,6 @@ impl<'a> Checker<'a> {
         let of = of.map(|(ty, _)| ty).or_else(|| element.cloned()).unwrap_or(Type::String);
         let parts = parts.into_iter().map(|p| if p.ty == of { p } else { converted(p, &of) }).collect();
         self.fold(Rt { span, ty: Type::List(Box::new(of)), kind: RtKind::List(parts) })
-    }
-
-    /// What the scope said of a name.
-    fn resolved(&mut self, resolved: Result<Resolved, Lookup>, name: &str, span: Span) -> Option<Rt> {
-        match resolved {
-            Ok(Resolved::Value { mut rt, optional, declared }) => {
-                rt.span = span;
-                if let Some(why) = optional {
-                    self.may_miss = true;
-                    if self.in_default == 0 && self.dead == 0 {
-                        self.unset(name, span, &why, declared.as_ref());
-                        return None;
-                    }
-                }
-                rt.refs(&mut |of, _| self.may_miss |= matches!(of, Ref::Key(..)));
-                if self.dead > 0 {
-                    rt.kind = RtKind::Unset;
-                }
-                Some(rt)
-            }
-            Ok(Resolved::Never { ty, why }) => {
-                self.may_miss = true;
-                if self.dead > 0 {
-                    return Some(Rt { span, ty, kind: RtKind::Unset });
-                }
-                if self.in_default > 0 {
-                    return Some(Rt { span, ty, kind: RtKind::Missing });
-                }
-                self.unset(name, span, &why, None);
-                None
-            }
-            Ok(Resolved::Row(columns)) => {
-                let map = columns.into_iter().map(|(k, v)| (k, v.into())).collect();
-                let kind = if self.dead > 0 {
-                    RtKind::Unset
-                } else {
-                    RtKind::Const(Value::Json(serde_json::Value::Object(map)))
-                };
-                Some(Rt { span, ty: Type::Json, kind })
-            }
-            Ok(Resolved::Owner(owner)) => {
-                let d = match owner {
-                    Owner::Build => {
-                        Diagnostic::at(&codes::NOT_A_VALUE, span, format!("`{name}` has no value of its own"))
-                            .help("`build.id` and `build.date` have")
-                    }
-                    Owner::Machine(_) | Owner::Stage(_) | Owner::Replica(..) | Owner::AnyReplica(_) => {
-                        Diagnostic::at(&codes::NOT_A_VALUE, span, format!("`{name}` is a machine, which is no value"))
-                            .help(format!(
-                                "name one of its keys, or `{name}.name`, `.ip`, `.hostname`, `.uuid` or `.moref`"
-                            ))
-                    }
-                };
-                self.report(d);
-                None
-            }
-            Err(lookup) => {
-                self.lookup(lookup, &codes::UNKNOWN_NAME, &format!("nothing is called `{name}`"), name, span);
-                None
-            }
-        }
-    }
-
-    fn unset(&mut self, name: &str, span: Span, why: &Why, declared: Option<&Why>) {
-        let mut d = Diagnostic::new(&codes::KEY_MAY_BE_UNSET, format!("`{name}` may be unset when it is needed here"))
-            .primary(span, "this is read through `| default(…)`")
-            .label(why.span, why.text.clone())
-            .help(format!("say what stands for it then: `{name} | default(\"…\")`"));
-        if let Some(declared) = declared.filter(|d| d.span != why.span) {
-            d = d.label(declared.span, declared.text.clone());
-        }
-        self.report(d);
-    }
-
-    fn lookup(&mut self, lookup: Lookup, code: &'static Code, message: &str, name: &str, span: Span) {
-        match lookup {
-            Lookup::Silent => {}
-            Lookup::Refused(diagnostic) => self.report(*diagnostic),
-            Lookup::Unknown { candidates } => {
-                let mut d = Diagnostic::at(code, span, message);
-                match did_you_mean(name, candidates.iter().map(String::as_str)) {
-                    Some(near) => {
-                        d = d.help(format!("did you mean `{near}`?")).replace(
-                            format!("write `{near}`"),
-                            false,
-                            span,
-                            near,
-                        );
-                    }
-                    None if candidates.is_empty() => {}
-                    None => {
-                        let more = if candidates.len() > SHOWN_NAMES { ", …" } else { "" };
-                        let list: Vec<String> = candidates.iter().take(SHOWN_NAMES).map(|c| format!("`{c}`")).collect();
-                        d = d.help(format!("there are {}{more}", list.join(", ")));
-                    }
-                }
-                self.report(d);
-            }
-        }
-    }
-
-    /// What stands before a dot or bracket, if it is something that has members. Outer None: reported.
-    fn owner(&mut self, expr: &Expr) -> Option<Option<Before>> {
-        match &expr.kind {
-            ExprKind::Paren(inner) => self.owner(inner),
-            ExprKind::Name(name) => match self.scope.resolve(name, expr.span) {
-                Ok(Resolved::Owner(owner)) => Some(Some(Before::Owner(owner, name.clone()))),
-                Ok(Resolved::Row(columns)) => Some(Some(Before::Row(columns))),
-                // Checked again as a value, which costs nothing and reports what there is to report.
-                _ => Some(None),
-            },
-            ExprKind::Index(of, index) => {
-                let Some(Before::Owner(Owner::Stage(stage), name)) = self.owner(of)? else { return Some(None) };
-                // Which machine is meant decides what the step waits for: it can't be left to the build.
-                let at = self.check(index, None)?;
-                let label = format!("{name}[…]");
-                match at.kind {
-                    RtKind::Const(value) => Some(Some(Before::Owner(Owner::Replica(stage, value), label))),
-                    RtKind::Unset => Some(Some(Before::Owner(Owner::AnyReplica(stage), label))),
-                    _ => {
-                        self.report(
-                            Diagnostic::at(
-                                &codes::NOT_KNOWN_YET,
-                                at.span,
-                                format!("which machine of `{name}` is meant must be known before the build starts"),
-                            )
-                            .help("use ARGs, loop variables and constants here"),
-                        );
-                        None
-                    }
-                }
-            }
-            _ => Some(None),
-        }
-    }
-
-    fn field(&mut self, span: Span, of: &Expr, name: &Spanned<String>) -> Option<Rt> {
-        match self.owner(of)? {
-            Some(Before::Owner(owner, label)) => match self.scope.member(&owner, name) {
-                Err(Lookup::Unknown { candidates }) => {
-                    let message = match owner {
-                        Owner::Build => format!("`build` has no `{}`", name.node),
-                        Owner::Machine(_) | Owner::Stage(_) | Owner::Replica(..) | Owner::AnyReplica(_) => {
-                            format!("`{label}` has neither a key nor an attribute `{}`", name.node)
-                        }
-                    };
-                    let lookup = Lookup::Unknown { candidates };
-                    self.lookup(lookup, &codes::UNKNOWN_MEMBER, &message, &name.node, name.span);
-                    None
-                }
-                answer => self.resolved(answer, &format!("{label}.{}", name.node), span),
-            },
-            Some(Before::Row(columns)) => match columns.get(&name.node) {
-                Some(_) if self.dead > 0 => Some(Rt { span, ty: Type::String, kind: RtKind::Unset }),
-                Some(text) => Some(Rt { span, ty: Type::String, kind: RtKind::Const(Value::Str(text.clone())) }),
-                None => {
-                    let candidates = columns.keys().cloned().collect();
-                    let message = format!("the rows have no column `{}`", name.node);
-                    let lookup = Lookup::Unknown { candidates };
-                    self.lookup(lookup, &codes::UNKNOWN_MEMBER, &message, &name.node, name.span);
-                    None
-                }
-            },
-            None => {
-                let of = self.check(of, None)?;
-                if of.ty != Type::Json {
-                    self.report(
-                        Diagnostic::new(&codes::NO_FIELDS, format!("{} has no fields", a_type(&of.ty)))
-                            .primary(name.span, "only json and machines have")
-                            .label(of.span, format!("this is {}", a_type(&of.ty))),
-                    );
-                    return None;
-                }
-                self.may_miss = true;
-                self.fold(Rt { span, ty: Type::Json, kind: RtKind::Field(Box::new(of), name.node.clone()) })
-            }
-        }
-    }
-
-    fn index(&mut self, span: Span, of: &Expr, index: &Expr) -> Option<Rt> {
-        if let Some(Before::Owner(owner, label)) = self.owner(of)? {
-            let message = match owner {
-                Owner::Stage(_) => {
-                    self.check(index, None)?;
-                    format!("`{label}[…]` is a machine, which is no value")
-                }
-                Owner::Build | Owner::Machine(_) | Owner::Replica(..) | Owner::AnyReplica(_) => {
-                    format!("`{label}` is no list")
-                }
-            };
-            self.report(
-                Diagnostic::at(&codes::NOT_A_VALUE, span, message)
-                    .help("name a key or an attribute of it, as in `worker[1].ip`"),
-            );
-            return None;
-        }
-        let of = self.check(of, None);
-        let at = self.check(index, None);
-        let (of, at) = (of?, at?);
-        let (ty, wanted, fits) = match &of.ty {
-            Type::List(element) => ((**element).clone(), "an int, from 0", at.ty == Type::Int),
-            Type::Json => {
-                self.may_miss = true;
-                (Type::Json, "an int, from 0, or a field's name", matches!(at.ty, Type::Int | Type::String))
-            }
-            other => {
-                self.report(
-                    Diagnostic::new(&codes::NO_FIELDS, format!("{} has no elements", a_type(other)))
-                        .primary(of.span, "only lists and json have"),
-                );
-                return None;
-            }
-        };
-        if !fits {
-            self.report(
-                Diagnostic::new(&codes::WRONG_TYPE, format!("an index is {wanted}"))
-                    .primary(at.span, format!("this is {}", a_type(&at.ty))),
-            );
-            return None;
-        }
-        self.fold(Rt { span, ty, kind: RtKind::Index(Box::new(of), Box::new(at)) })
     }
 
     fn unary(&mut self, span: Span, op: UnaryOp, of: &Expr) -> Option<Rt> {
@@ -727,7 +443,7 @@ impl<'a> Checker<'a> {
 
     /// Evaluates an operation whose parts are all constants. Parts without a value, or that are missing, make it
     /// the same.
-    fn fold(&mut self, rt: Rt) -> Option<Rt> {
+    pub(super) fn fold(&mut self, rt: Rt) -> Option<Rt> {
         if self.dead > 0 {
             return Some(Rt { kind: RtKind::Unset, ..rt });
         }
@@ -771,13 +487,6 @@ struct Parts {
     unset: bool,
     missing: bool,
     open: bool,
-}
-
-/// What stands before a dot or a bracket.
-enum Before {
-    /// With how it is written.
-    Owner(Owner, String),
-    Row(IndexMap<String, String>),
 }
 
 fn arguments(signature: &filter::Signature) -> String {

@@ -64,6 +64,10 @@ fn added(op: BinaryOp, left: &Type, right: &Type) -> Result<Type, Refused> {
         (Type::List(_), _) | (_, Type::List(_)) => {
             Err(Refused::types(types(op, left, right), Some("make one text of the list first: `list | join(\",\")`")))
         }
+        (Type::Json, _) | (_, Type::Json) => Err(Refused::types(
+            types(op, left, right),
+            Some("say what the json is: `(x | int)` to add, `\"\" + x` to join"),
+        )),
         _ => Err(Refused::types(
             types(op, left, right),
             Some("`+` adds two ints, durations or sizes, and joins when a side is a string"),
@@ -106,8 +110,7 @@ fn wrong(op: BinaryOp, takes: &str, left: &Type, right: &Type) -> Refused {
     let other_is_int = |a: &Type, b: &Type| readable(a) && *b == Type::Int;
     let help = match op {
         _ if other_is_int(left, right) || other_is_int(right, left) || (readable(left) && readable(right)) => {
-            (!matches!(op, BinaryOp::And | BinaryOp::Or | BinaryOp::Eq | BinaryOp::Ne))
-                .then_some("text is made an int by `(x | int)`")
+            (!matches!(op, BinaryOp::And | BinaryOp::Or)).then_some("text is made an int by `(x | int)`")
         }
         BinaryOp::And | BinaryOp::Or => {
             Some("nothing but a bool is true or false: compare, as in `x != 0` or `x != \"\"`")

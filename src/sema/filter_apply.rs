@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ipnet::IpNet;
 
+use crate::shell;
 use crate::syntax::ast::Type;
 
 use super::filter::Filter;
@@ -25,7 +26,7 @@ pub(super) fn apply(filter: Filter, value: &Value, args: &[Value]) -> Result<Val
     let arg = |i: usize| args.get(i).map(Value::to_text).unwrap_or_default();
     Ok(match filter {
         Filter::Raw => Value::Str(text()),
-        Filter::Quote => Value::Str(format!("'{}'", text().replace('\'', r"'\''"))),
+        Filter::Quote => Value::Str(shell::quote(&text())),
         Filter::Trim => Value::Str(text().trim().to_owned()),
         Filter::Upper => Value::Str(text().to_uppercase()),
         Filter::Lower => Value::Str(text().to_lowercase()),

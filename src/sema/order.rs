@@ -13,7 +13,7 @@ use crate::source::Span;
 use crate::syntax::ast::OutputKind;
 
 use super::program::{Action, Attr, Machine, MachineId, Need, Origin, Program, Ref, Step, StepId};
-use super::{codes, refs};
+use super::{codes, order_refs as refs};
 
 /// Something that a build does, at the grain at which one thing waits for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -323,19 +323,32 @@ fn shortest_chain<'a>(edges: &'a [Edge], group: &HashSet<Node>) -> Vec<&'a Edge>
 }
 
 fn chain_diagnostic(program: &Program, chain: &[&Edge]) -> Diagnostic {
+    // Told from what stands first in the file.
+    let mut chain = chain.to_vec();
+    let first = chain.iter().enumerate().filter(|(_, e)| e.why != Why::Sequence).min_by_key(|(_, e)| e.span);
+    if let Some((at, _)) = first {
+        let turn = (at + 1) % chain.len().max(1);
+        chain.rotate_left(turn);
+    }
     let mut machines: Vec<String> = Vec::new();
-    for edge in chain {
+    for edge in chain.iter().rev() {
         let label = label_of(program, edge.to.machine());
         if machines.last() != Some(&label) {
             machines.push(label);
         }
     }
+    // Around a circle the first and last are next to each other.
     if machines.len() > 1 && machines.first() == machines.last() {
         machines.pop();
     }
     let message = match machines.as_slice() {
         [one] => format!("a step of `{one}` waits for itself"),
-        several => format!("steps of {} wait for each other", crate::sema::text_list(several.iter().map(String::as_str))),
+        several if chain.iter().any(|e| !matches!(e.to, Node::Step(_)) && e.why != Why::Sequence) => {
+            format!("{} wait for each other", super::names::text_list(several.iter().map(String::as_str)))
+        }
+        several => {
+            format!("steps of {} wait for each other", super::names::text_list(several.iter().map(String::as_str)))
+        }
     };
     let mut labels: Vec<Label> = Vec::new();
     let mut number = 0;
@@ -360,7 +373,10 @@ fn chain_diagnostic(program: &Program, chain: &[&Edge]) -> Diagnostic {
             && let Why::Key(name) = &edge.why
             && let Some(step) = program.machines.get(id.machine.0 as usize).and_then(|m| m.steps.get(id.index as usize))
         {
-            labels.push(Label { span: step.span, text: format!("`{name}` is captured here") });
+            let captured = Label { span: step.span, text: format!("`{name}` is captured here") };
+            if !labels.contains(&captured) {
+                labels.push(captured);
+            }
         }
     }
     let mut diagnostic = Diagnostic::new(&codes::STEP_CYCLE, message)

@@ -251,11 +251,13 @@ pub struct Address {
 pub struct Hostname {
     /// The name.
     pub name: Template,
+    /// `--method=`.
+    pub method: NetworkMethod,
     /// The instruction.
     pub span: Span,
 }
 
-/// `ADDRESS --method=`.
+/// `ADDRESS --method=`, `HOSTNAME --method=`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum NetworkMethod {
     /// Whatever the guest has, in the order nmcli, netplan, ifupdown.
@@ -559,6 +561,8 @@ pub struct ScriptHole {
     pub start: usize,
     /// One past the last.
     pub end: usize,
+    /// What is known of the value.
+    pub kind: shell::HoleKind,
     /// The context in which it stands.
     pub context: shell::Context,
     /// The value.

@@ -1,5 +1,6 @@
 //! What can be asked of expressions, templates and scripts without evaluating them; and rendering templates.
 
+use crate::shell::Context;
 use crate::source::Span;
 
 use super::eval::{Env, EvalError, eval};
@@ -126,14 +127,19 @@ impl Template {
 }
 
 impl Script {
+    /// The values that go into it. What stands in a comment doesn't.
+    pub fn values(&self) -> impl Iterator<Item = &Rt> {
+        self.holes.iter().filter(|hole| hole.context != Context::Comment).map(|hole| &hole.value)
+    }
+
     /// See [`Rt::refs`].
     pub fn refs(&self, f: &mut dyn FnMut(&Ref, Span)) {
-        self.holes.iter().for_each(|hole| hole.value.refs(f));
+        self.values().for_each(|rt| rt.refs(f));
     }
 
     /// Whether a secret goes into it.
     pub fn is_secret(&self) -> bool {
-        self.holes.iter().any(|hole| hole.value.is_secret())
+        self.values().any(Rt::is_secret)
     }
 }
 

@@ -29,9 +29,12 @@ pub fn holds_secret(ty: &Type) -> bool {
     }
 }
 
-/// With the article, for messages: "an int", "a list<ip>".
+/// With the article, for messages: "an int", "a list<ip>", "json".
 pub fn a_type(ty: &Type) -> String {
     let name = type_name(ty);
+    if *ty == Type::Json {
+        return name;
+    }
     let article = if matches!(ty, Type::Int | Type::Ip) { "an" } else { "a" };
     format!("{article} {name}")
 }

@@ -140,7 +140,7 @@ pub fn format_duration(duration: Duration) -> String {
 
 /// `512MiB`: in the largest unit that takes it whole.
 pub fn format_size(bytes: u64) -> String {
-    for (shift, unit) in [(50, "PiB"), (40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
+    for (shift, unit) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
         if bytes > 0 && bytes.trailing_zeros() >= shift {
             return format!("{}{unit}", bytes >> shift);
         }

@@ -1,11 +1,11 @@
 //! From text to a value of a type.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use ipnet::IpNet;
 
 use crate::syntax::ast::Type;
+use crate::syntax::literal;
 
 use super::value::Value;
 
@@ -35,10 +35,10 @@ pub fn parse_value(ty: &Type, text: &str) -> Result<Value, String> {
         Type::Cidr => trimmed.parse::<IpNet>().map(Value::Cidr).map_err(|_| {
             format!("{} is not a cidr (an address with its prefix length, as in `10.0.0.1/24`)", shown(trimmed))
         }),
-        Type::Duration => parse_duration(trimmed)
+        Type::Duration => literal::duration(trimmed)
             .map(Value::Duration)
             .ok_or_else(|| format!("{} is not a duration (as in `90s` or `1h30m`)", shown(trimmed))),
-        Type::Size => parse_size(trimmed)
+        Type::Size => literal::size(trimmed)
             .map(Value::Size)
             .ok_or_else(|| format!("{} is not a size (as in `512MiB` or `8GB`)", shown(trimmed))),
         Type::Json => serde_json::from_str(trimmed)
@@ -98,57 +98,6 @@ pub fn parse_int(text: &str) -> Result<i64, String> {
         return Err(format!("{} is not an int (decimal digits, with `-` before them if negative)", shown(text)));
     }
     text.parse().map_err(|_| format!("{} does not fit into an int of 64 bits", shown(text)))
-}
-
-/// `1h30m`: whole numbers with `d`, `h`, `m`, `s` or `ms`, the larger unit first, each at most once.
-pub fn parse_duration(text: &str) -> Option<Duration> {
-    let mut total = Duration::ZERO;
-    let mut last = usize::MAX;
-    let mut rest = text;
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let (amount, after) = leading_number(rest)?;
-        let unit_end = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
-        let (unit, after) = after.split_at_checked(unit_end)?;
-        let (rank, part) = match unit {
-            "d" => (4, Duration::from_secs(amount.checked_mul(86400)?)),
-            "h" => (3, Duration::from_secs(amount.checked_mul(3600)?)),
-            "m" => (2, Duration::from_secs(amount.checked_mul(60)?)),
-            "s" => (1, Duration::from_secs(amount)),
-            "ms" => (0, Duration::from_millis(amount)),
-            _ => return None,
-        };
-        if rank >= last {
-            return None;
-        }
-        last = rank;
-        total = total.checked_add(part)?;
-        rest = after;
-    }
-    Some(total)
-}
-
-/// `512MiB`, `8GB` (the same as `8GiB`), `100B`, in bytes. A bare number is no size.
-pub fn parse_size(text: &str) -> Option<u64> {
-    let (amount, unit) = leading_number(text)?;
-    let factor: u64 = match unit {
-        "B" => 1,
-        "KiB" | "KB" => 1 << 10,
-        "MiB" | "MB" => 1 << 20,
-        "GiB" | "GB" => 1 << 30,
-        "TiB" | "TB" => 1 << 40,
-        "PiB" | "PB" => 1 << 50,
-        _ => return None,
-    };
-    amount.checked_mul(factor)
-}
-
-fn leading_number(text: &str) -> Option<(u64, &str)> {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (digits, rest) = text.split_at_checked(end)?;
-    Some((digits.parse().ok()?, rest))
 }
 
 /// A text in a message: in backticks, control characters escaped, cut when long.

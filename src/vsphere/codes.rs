@@ -299,8 +299,12 @@ pub static QUESTION: Code = code(
 );
 
 /// Object gone.
-pub static OBJECT_GONE: Code =
-    code(912, "object-gone", "The object no longer exists: somebody else deleted it while it was in use here.");
+pub static OBJECT_GONE: Code = code(
+    912,
+    "object-gone",
+    "The object no longer exists: somebody else deleted it while it was in use here. Nothing can be done with it any \
+     more; what was made of it before is kept.",
+);
 
 /// Resources short.
 pub static RESOURCES: Code = code(

@@ -7,6 +7,8 @@
 // Every test file compiles its own copy and uses a part of it.
 #![allow(dead_code)]
 
+pub mod site;
+
 use std::{
     collections::BTreeMap,
     ffi::OsStr,

@@ -1,7 +1,7 @@
 # Looks what the guest has, makes the work directory and puts the supervisor there. What is found is told by the names
 # of files in a directory of random name, since nobody knows yet where the work directory can be: hexadecimal text.
 #
-# From what stands before: NONCE NAME home (may be empty) RUN
+# From what stands before: NONCE NAME home (may be empty) bootid; @RUN@ is the supervisor.
 umask 077
 has() {
 	command -v "$1" >/dev/null 2>&1
@@ -13,13 +13,18 @@ if [ ! -d "$home" ]; then
 fi
 work=
 for dir in "$home" /var/lib /var/tmp; do
-	if [ -d "$dir" ] && { [ -f "$dir/.vmwbuild-$NAME/run" ] || mkdir "$dir/.vmwbuild-$NAME"; } 2>/dev/null; then
+	if [ -d "$dir" ]; then
 		work=${dir%/}/.vmwbuild-$NAME
-		break
+		# It is there after a restart; one that somebody else has put there is not ours.
+		mkdir "$work" 2>/dev/null && break
+		[ -n "$(find "$work" -prune -type d -user "$(id -u)" 2>/dev/null)" ] && break
+		work=
 	fi
 done
 if [ -n "$work" ]; then
-	echo "$RUN" >"$work/run.new"
+	cat >"$work/run.new" <<'RUN'
+@RUN@
+RUN
 	mv "$work/run.new" "$work/run"
 fi
 enc=hex
@@ -44,16 +49,7 @@ lang=C
 if ! has locale || [ "$(LC_ALL=C.UTF-8 locale charmap 2>/dev/null)" = UTF-8 ]; then
 	lang=C.UTF-8
 fi
-boot=
-if [ -r /proc/sys/kernel/random/boot_id ]; then
-	read -r boot </proc/sys/kernel/random/boot_id
-	read -r line </proc/1/stat
-	set -- ${line##*) }
-	shift 19
-	boot=$boot.$1
-else
-	boot=$(sysctl -n kern.boottime 2>/dev/null || who -b)
-fi
+bootid
 tools=
 for tool in setsid tar sha256sum runuser su sudo doas; do
 	has "$tool" && tools="$tools $tool"

@@ -7,9 +7,9 @@
 # NUMBER.RECORD, 64 to a directory s0, s1, ... A directory is there before the one before it is full, and no entry
 # is ever renamed or removed. Entries are made by redirection, so that no process list shows them. Records:
 #   bJ           job J begins
-#   oJ.DATA eJ.DATA   its output, error output (encoded)
+#   oJ.DATA eJ.DATA   its output, error output, in base64; xJ.DATA yJ.DATA the same in hexadecimal
 #   OJ.N.SIZE EJ.N.SIZE   the same, in file cN
-#   gSJ.SIZE     SIZE bytes of stream S (o or e) are left out here
+#   gSJ.SIZE     SIZE bytes of stream S (o, e, x, y) are left out here
 #   rJ.A.HOW     attempt A ended so, another follows
 #   fJ.HOW.A.CS  it is over after A attempts; the last took CS hundredths of a second
 #   d            the runner vanished
@@ -19,7 +19,7 @@
 # Files of job J: J.l launcher, J.u launcher of what tells whether the job is needed. Of its attempt A (0: that
 # one): J.A.b begun (when, limit, budget), J.A.out, J.A.err, J.A.to timed out, J.A.rc over (verdict, HOW, its number, took).
 #
-# From main: SH SETSID ENC FULL TICK GRACE MARK NONCE CHUNK BECOME
+# From main: SH SETSID ENC FULL OUT ERR TICK GRACE MARK NONCE CHUNK BECOME
 
 # Sets t to a time in hundredths of a second that never jumps, where there is one.
 now() {
@@ -268,10 +268,10 @@ step() {
 		[ "$tokens" -gt "$most" ] && tokens=$most
 	fi
 	pos=$outpos
-	drain o O 4 "$k.$a.out"
+	drain "$OUT" O 4 "$k.$a.out"
 	outpos=$pos
 	pos=$errpos
-	drain e E 5 "$k.$a.err"
+	drain "$ERR" E 5 "$k.$a.err"
 	errpos=$pos
 	[ "$slow" -ge 8 ] && slow=0
 	if [ -n "$finished" ]; then

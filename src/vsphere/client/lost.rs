@@ -13,8 +13,8 @@ use crate::vsphere::wire::{CurrentTime, Moref, TaskInfo};
 const SLACK: Duration = Duration::from_secs(5);
 
 impl Client {
-    /// The task that a call on `object` began, no longer ago than `ago`: the only recent one of that operation that
-    /// isn't known to be another call's. None when there is no such task, or more than one.
+    /// The task that a call on `object` began, no longer ago than `ago`: the only recent one whose description begins
+    /// with `operation` and that isn't known to be another call's. None when there is no such task, or more than one.
     pub(super) async fn lost_task(&self, object: &Moref, operation: &str, ago: Duration) -> Result<Option<Moref>> {
         let service = Moref::new("ServiceInstance", "ServiceInstance");
         let now = self.call(&CurrentTime { this: service }).await?;
@@ -28,7 +28,7 @@ impl Client {
             .into_iter()
             .filter(|(task, _)| !own.contains(task))
             .filter_map(|(task, p)| Some((task, p.get::<TaskInfo>("info")?)))
-            .filter(|(_, info)| info.description_id == format!("VirtualMachine.{operation}"))
+            .filter(|(_, info)| info.description_id.starts_with(operation))
             .filter(|(_, info)| instant(&info.queue_time).is_some_and(|queued| queued >= oldest))
             .map(|(task, _)| task)
             .collect();

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::error::{Error, Result};
 use super::session::Client;
 use crate::vsphere::wire::{
-    Any, ContinueRetrievePropertiesEx, Fault, Moref, ObjectContent, ObjectSpec, PropertyFilterSpec, PropertySpec,
-    RetrieveOptions, RetrievePropertiesEx, Value,
+    Any, ContinueRetrievePropertiesEx, Fault, MissingProperty, Moref, ObjectContent, ObjectSpec, PropertyFilterSpec,
+    PropertySpec, RetrieveOptions, RetrievePropertiesEx, Value,
 };
 
 /// Most pages of one retrieval; a server that never stops paging is broken.
@@ -72,8 +72,20 @@ impl Client {
         Ok(found.into_iter().map(|content| (content.obj.clone(), Properties::of(content))).collect())
     }
 
-    /// Retrieves all that a filter covers: servers page even when they aren't asked to.
+    /// Retrieves all that a filter covers. Without a session a server doesn't fail the call: it answers that each
+    /// property is missing.
     pub(super) async fn retrieve(&self, spec: PropertyFilterSpec) -> Result<Vec<ObjectContent>> {
+        let generation = self.generation();
+        let objects = self.retrieve_pages(spec.clone()).await?;
+        if !objects.iter().any(|o| unauthenticated(&o.missing_set)) {
+            return Ok(objects);
+        }
+        self.renew(generation).await?;
+        self.retrieve_pages(spec).await
+    }
+
+    /// Servers page even when they aren't asked to.
+    async fn retrieve_pages(&self, spec: PropertyFilterSpec) -> Result<Vec<ObjectContent>> {
         let collector = self.content().property_collector.clone();
         let options = RetrieveOptions::default();
         let request = RetrievePropertiesEx { this: collector.clone(), spec_set: vec![spec], options };
@@ -92,6 +104,11 @@ impl Client {
             lost_reply: false,
         })
     }
+}
+
+/// Whether properties are missing because the session has ended.
+pub(super) fn unauthenticated(missing: &[MissingProperty]) -> bool {
+    missing.iter().any(|m| m.fault.is_a("NotAuthenticated"))
 }
 
 /// A filter for some properties of given objects of one kind.

@@ -22,10 +22,10 @@ impl Error {
                 with_words(Diagnostic::new(&codes::LOGIN_REFUSED, message), fault)
                     .help("check user (with its domain, as in user@vsphere.local) and password")
             }
-            Error::Protocol { address, detail, excerpt, .. } => {
+            Error::Protocol { address, excerpt, .. } => {
                 let d = Diagnostic::new(&codes::NOT_VSPHERE, self.to_string())
                     .help(format!("check that {address} is a vCenter or ESXi host, and no proxy answers in its place"));
-                if excerpt.is_empty() { d } else { d.note(format!("the reply begins: {excerpt}")).note(detail.clone()) }
+                if excerpt.is_empty() { d } else { d.note(format!("the reply begins: {excerpt}")) }
             }
             Error::Fault { call, object, fault } => {
                 let d = operation(&format!("{call} on {} {} failed", object.kind, object.value), fault);
@@ -146,8 +146,9 @@ fn operation(message: &str, fault: &Fault) -> Diagnostic {
         ("RestrictedVersion", &codes::LICENCE, "ESXi with a free licence can't be changed through the API"),
         ("NotEnoughLicenses", &codes::LICENCE, "see the server's licences"),
         ("RequestCanceled", &codes::CANCELLED, ""),
-        ("DuplicateName", &codes::NAME_TAKEN, ""),
-        ("AlreadyExists", &codes::NAME_TAKEN, ""),
+        ("DuplicateName", &codes::NAME_TAKEN, "choose another name or folder, or have the old one replaced"),
+        ("AlreadyExists", &codes::NAME_TAKEN, "choose another name"),
+        ("FileAlreadyExists", &codes::NAME_TAKEN, "choose another name, or remove what is left of the old one"),
         ("ManagedObjectNotFound", &codes::OBJECT_GONE, "somebody else deleted it; start again"),
         ("InvalidPowerState", &codes::POWER_STATE, ""),
         ("QuestionPending", &codes::QUESTION, "answer it in the vSphere client"),
@@ -161,7 +162,7 @@ fn operation(message: &str, fault: &Fault) -> Diagnostic {
         ("InvalidDatastore", &codes::STORAGE, "choose a datastore that the host can access"),
         ("InsufficientResourcesFault", &codes::RESOURCES, "choose another place, or give the machine less"),
         ("NoCompatibleHost", &codes::RESOURCES, "choose another cluster or host"),
-        ("NotSupported", &codes::NOT_SUPPORTED, ""),
+        ("NotSupported", &codes::NOT_SUPPORTED, "an ESXi host alone can't clone: connect to its vCenter"),
         ("NotImplemented", &codes::NOT_SUPPORTED, ""),
         ("MethodNotFound", &codes::NOT_SUPPORTED, ""),
         ("InvalidName", &codes::INVALID_REQUEST, ""),
@@ -183,8 +184,8 @@ fn operation(message: &str, fault: &Fault) -> Diagnostic {
             d.note(format!("the account lacks the privilege {privilege} on {on}"))
                 .help(format!("give the account a role with {privilege} on {on}, or on something above it"))
         }
-        "DuplicateName" => d.note(format!("`{}` is the name of {}", field("name"), object("object"))),
-        "AlreadyExists" => d.note(format!("there is `{}` already", field("name"))),
+        "DuplicateName" => d.note(format!("`{}` is the name of {}", field("name"), object("object"))).help(*help),
+        "AlreadyExists" => d.note(format!("there is `{}` already", field("name"))).help(*help),
         "InvalidPowerState" => {
             let wanted = fault.field("requestedState").map(|s| format!(", and should be {s}")).unwrap_or_default();
             d.note(format!("the virtual machine is {}{wanted}", field("existingState")))
@@ -194,6 +195,7 @@ fn operation(message: &str, fault: &Fault) -> Diagnostic {
             Some(property) => d.note(format!("it refuses `{property}`")),
             None => d,
         },
+        "FileAlreadyExists" => d.note(format!("the file is {}", field("file"))).help(*help),
         "FileFault" => match fault.field("file") {
             Some(file) => d.note(format!("the file is {file}")),
             None => d,

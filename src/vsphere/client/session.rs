@@ -48,7 +48,7 @@ pub struct Client {
 
 pub(super) struct Inner {
     pub endpoint: Endpoint,
-    pub http: Http,
+    pub http: Arc<Http>,
     content: ServiceContent,
     version: String,
     session: Mutex<Session>,
@@ -90,7 +90,7 @@ impl Client {
     }
 
     async fn open(endpoint: Endpoint) -> Result<Client> {
-        let http = Http::new(&endpoint.url, &endpoint.trust)?;
+        let http = Arc::new(Http::new(&endpoint.url, &endpoint.trust)?);
         let mut inner = Inner {
             endpoint,
             http,
@@ -120,7 +120,7 @@ impl Client {
         }
         inner.log_in(0).await?;
         let client = Client { inner: Arc::new(inner) };
-        client.keep_alive();
+        client.keep_alive(KEEPALIVE);
         Ok(client)
     }
 
@@ -185,7 +185,7 @@ impl Client {
         if inner.ended.load(Ordering::SeqCst) {
             return Err(Error::Usage(format!("{} was called after the session had ended", M::NAME)));
         }
-        let generation = lock(&inner.session).generation;
+        let generation = self.generation();
         match inner.exchange(method, limit).await {
             Err(e) if e.is_fault("NotAuthenticated") => {
                 inner.log_in(generation).await?;
@@ -195,22 +195,32 @@ impl Client {
         }
     }
 
-    /// Keeps the session alive while nothing else does.
-    fn keep_alive(&self) {
+    /// How many logins there were.
+    pub(super) fn generation(&self) -> u64 {
+        lock(&self.inner.session).generation
+    }
+
+    /// Logs in again, unless that has been done since `generation`.
+    pub(super) async fn renew(&self, generation: u64) -> Result<()> {
+        self.inner.log_in(generation).await
+    }
+
+    /// Keeps the session alive when nothing else was sent for so long.
+    pub(super) fn keep_alive(&self, idle: Duration) {
         let weak = Arc::downgrade(&self.inner);
         let closing = self.inner.closing.clone();
         let service = Moref::new("ServiceInstance", "ServiceInstance");
         tokio::spawn(async move {
             loop {
                 let Some(inner) = weak.upgrade() else { return };
-                let due = *lock(&inner.last_request) + KEEPALIVE;
+                let due = *lock(&inner.last_request) + idle;
                 drop(inner);
                 tokio::select! {
                     () = closing.cancelled() => return,
                     () = tokio::time::sleep_until(due) => {}
                 }
                 let Some(inner) = weak.upgrade() else { return };
-                if *lock(&inner.last_request) + KEEPALIVE <= Instant::now() {
+                if *lock(&inner.last_request) + idle <= Instant::now() {
                     // Whatever fails here fails again, and is reported, at the next real call.
                     let _ = Client { inner }.call(&CurrentTime { this: service.clone() }).await;
                 }

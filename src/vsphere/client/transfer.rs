@@ -68,7 +68,7 @@ pub struct Download {
 }
 
 impl Download {
-    /// How many bytes there will be.
+    /// How many bytes there will be; zero when the server doesn't know.
     pub fn size(&self) -> u64 {
         self.size
     }
@@ -188,6 +188,7 @@ impl Guest {
             tries += 1;
             match deadline.limit(&format!("fetching {path} from the guest"), begun).await {
                 Ok((response, http)) => {
+                    let size = if size == 0 { response.content_length().unwrap_or_default() } else { size };
                     return Ok(Download { response, http, path: path.to_owned(), size, received: 0, deadline });
                 }
                 Err(Error::Transfer { .. }) if tries < TRIES && !deadline.passed() => {}
@@ -221,8 +222,11 @@ impl Guest {
         if let Some(http) = inner.hosts.0.lock().unwrap_or_else(PoisonError::into_inner).get(&address) {
             return Ok((url, http.clone()));
         }
+        if url.scheme() == api.scheme() && address == address_of(api) {
+            return Ok((url, inner.http.clone()));
+        }
         let mut trust = inner.endpoint.trust.clone();
-        if url.scheme() == "https" && address != address_of(api) && !trust.insecure {
+        if url.scheme() == "https" && !trust.insecure {
             // vCenter vouches for its hosts. Without the right to read that, the usual trust must do.
             trust.thumbprints.extend(self.host_thumbprint().await.ok().flatten());
         }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::endpoint::Deadline;
 use super::error::{Error, Result};
-use super::inventory::Entity;
 use super::names;
 use super::placement::Placement;
 use super::session::Client;
@@ -85,11 +84,11 @@ pub struct VmState {
 impl Client {
     /// Starts a clone; returns its task, to be given to [`Client::wait_clone`]. After a lost reply it looks for the
     /// task before it fails; when it fails with [`Error::lost_reply`], look for the clone by its name.
-    pub async fn start_clone(&self, source: &Entity, clone: &CloneRequest) -> Result<Moref> {
+    pub async fn start_clone(&self, source: &Moref, clone: &CloneRequest) -> Result<Moref> {
         let placement = &clone.placement;
         let wanted = &clone.hardware.networks;
         let device_change = match wanted.iter().any(Option::is_some) {
-            true => attach(&self.nics(&source.moref).await?, wanted)?,
+            true => attach(&self.nics(source).await?, wanted)?,
             false => Vec::new(),
         };
         let config = clone.hardware.spec();
@@ -108,17 +107,19 @@ impl Client {
             ..VirtualMachineCloneSpec::default()
         };
         let request = CloneVmTask {
-            this: source.moref.clone(),
+            this: source.clone(),
             folder: placement.folder.clone(),
             name: names::encode(&clone.name),
             spec,
         };
         let begun = tokio::time::Instant::now();
         let task = match self.call(&request).await {
-            Err(lost) if lost.lost_reply() => match self.lost_task(&source.moref, "clone", begun.elapsed()).await {
-                Ok(Some(task)) => task,
-                _ => return Err(lost),
-            },
+            Err(lost) if lost.lost_reply() => {
+                match self.lost_task(source, "VirtualMachine.clone", begun.elapsed()).await {
+                    Ok(Some(task)) => task,
+                    _ => return Err(lost),
+                }
+            }
             other => other?,
         };
         self.inner.own_tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(task.clone());

@@ -104,6 +104,7 @@ impl Watcher {
 async fn follow(client: Client, object: Moref, paths: Vec<String>, sender: mpsc::Sender<Result<Update>>) {
     let mut restarts = 0;
     loop {
+        let generation = client.generation();
         let error = match with_collector(&client, &object, &paths, &sender).await {
             Ok(()) => return,
             Err(error) => error,
@@ -113,7 +114,12 @@ async fn follow(client: Client, object: Moref, paths: Vec<String>, sender: mpsc:
             || matches!(&error, Error::Fault { object, fault, .. }
                 if object.kind.starts_with("PropertyCollector") && fault.is_a("ManagedObjectNotFound")
                     && fault.object("obj").is_none_or(|gone| gone == *object));
-        if lost && restarts < RESTARTS {
+        let expired = error.is_fault("NotAuthenticated");
+        if expired && restarts < RESTARTS && client.renew(generation).await.is_err() {
+            let _ = sender.send(Err(error)).await;
+            return;
+        }
+        if (lost || expired) && restarts < RESTARTS {
             restarts += 1;
             continue;
         }

@@ -84,11 +84,11 @@ macro_rules! family {
     )*};
 }
 
-/// Declares texts with a closed set of values; what is not listed is kept in `Other`.
+/// Declares texts with a closed set of values, with the API's name of the type; what is not listed is kept in `Other`.
 macro_rules! words {
     ($(
         $(#[$meta:meta])*
-        $name:ident { $( $variant:ident = $wire:literal, )* }
+        $name:ident = $type:literal { $( $variant:ident = $wire:literal, )* }
     )*) => {$(
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -127,7 +127,7 @@ macro_rules! words {
         }
 
         impl $crate::vsphere::wire::Value for $name {
-            const TYPE: &'static str = stringify!($name);
+            const TYPE: &'static str = $type;
             fn to_element(&self, name: &str) -> $crate::vsphere::wire::Element {
                 $crate::vsphere::wire::Element::text(name, self.as_str())
             }

@@ -79,7 +79,7 @@ family! {
 
 words! {
     /// What to do with a device.
-    DeviceOperation {
+    DeviceOperation = "VirtualDeviceConfigSpecOperation" {
         Add = "add",
         Edit = "edit",
         Remove = "remove",

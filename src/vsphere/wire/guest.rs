@@ -73,7 +73,8 @@ data! {
 
     /// Where to fetch a file from.
     FileTransferInformation {
-        attributes: GuestFileAttributes = "attributes",
+        /// Always there on real servers; simulators leave it out.
+        attributes: Option<GuestFileAttributes> = "attributes",
         /// Bytes.
         size: i64 = "size",
         url: String = "url",

@@ -119,14 +119,14 @@ data! {
 
 words! {
     /// How an object changed.
-    ObjectUpdateKind {
+    ObjectUpdateKind = "ObjectUpdateKind" {
         Enter = "enter",
         Modify = "modify",
         Leave = "leave",
     }
 
     /// How a property changed.
-    PropertyChangeOp {
+    PropertyChangeOp = "PropertyChangeOp" {
         Add = "add",
         Assign = "assign",
         Remove = "remove",

@@ -115,7 +115,7 @@ data! {
 
 words! {
     /// Where a task stands.
-    TaskState {
+    TaskState = "TaskInfoState" {
         Queued = "queued",
         Running = "running",
         Success = "success",

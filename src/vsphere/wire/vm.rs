@@ -100,7 +100,7 @@ data! {
 
 words! {
     /// Whether a virtual machine runs.
-    PowerState {
+    PowerState = "VirtualMachinePowerState" {
         On = "poweredOn",
         Off = "poweredOff",
         Suspended = "suspended",
