@@ -9,7 +9,6 @@ use crate::source::Span;
 use crate::syntax::ast::{Body, Expr, ExprKind, Instruction, Piece, Text, Type};
 
 use super::check::{Checker, Inherited, LineStep, MachineKey, take_new};
-use super::codes;
 use super::expr::Why;
 use super::names_scope::{Moment, Place};
 use super::program::{
@@ -19,6 +18,7 @@ use super::program::{
 use super::script::ShellKind;
 use super::text::{Known, Secrets, Usage, check_static};
 use super::value::Value;
+use super::{codes, codes_values};
 
 const CONDITION: Usage<'static> =
     Usage { what: "the condition of --if", secrets: Secrets::Refused("it is decided before the build") };
@@ -157,8 +157,24 @@ impl Checker<'_> {
         if machine.steps.iter().any(|s| s.text.is_empty()) || self.machine(id).is_some_and(|m| m.origin.is_none()) {
             self.fail(id, machine.span);
         }
+        let found = self.set_needless_apart(id, found);
         take_new(&mut self.seen, found, problems);
         machine
+    }
+
+    /// Takes out what is true of a stage only if it is of all its machines.
+    fn set_needless_apart(&mut self, id: MachineId, found: Problems) -> Problems {
+        let stage = self.machine(id).map_or(0, |m| m.stage);
+        let mut others = Problems::new();
+        for diagnostic in found {
+            if *diagnostic.code == codes_values::DEFAULT_UNUSED {
+                let place = diagnostic.primary.as_ref().map(|l| l.span);
+                self.needless.entry((stage, place)).or_insert((0, diagnostic)).0 += 1;
+            } else {
+                others.push(diagnostic);
+            }
+        }
+        others
     }
 
     fn build_machine(&mut self, id: MachineId, problems: &mut Problems) -> Machine {

@@ -209,6 +209,15 @@ fn keys_that_may_be_unset() {
 }
 
 #[test]
+fn a_default_that_one_replica_needs_is_not_needless() {
+    let fine = "FROM t AS a FOR n IN 1..2\nOUTPUT VM a${{ n }}\nKEY k --if=${{ n == 1 }} FROM RUN x\nRUN echo ${{ k | default(\"\") }}\n\
+                FROM t AS b FOR m IN 1..2\nOUTPUT VM b${{ m }}\nRUN echo ${{ a[m].k | default(\"\") }}\nRUN --if=${{ m > 2 }} echo ${{ a[m].k | default(\"\") }}\n";
+    assert_eq!(said(fine), "");
+    let needless = "ARG x = \"1\"\nFROM t AS a FOR n IN 1..2\nOUTPUT VM a${{ n }}\nRUN echo ${{ x | default(\"\") }}\n";
+    assert_eq!(said(needless).matches("VMW112").count(), 1);
+}
+
+#[test]
 fn cycles_between_steps() {
     assert_snapshot!(said_of(&[
         // Through the end of a stage.
