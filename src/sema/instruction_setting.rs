@@ -88,8 +88,31 @@ impl Checker<'_> {
                 return (!failed).then_some(());
             }
             Body::Shell { argv, .. } => self.shell(making, instruction, argv, problems)?,
-            // OUTPUT and ARG are done; what is refused never comes here; steps have their own place.
-            _ => {}
+            // These are done by now, or have been refused.
+            Body::Arg { .. } | Body::Secret { .. } | Body::Include { .. } | Body::From { .. } | Body::Output { .. } => {
+            }
+            Body::On { .. }
+            | Body::Disk { .. }
+            | Body::Nic { .. }
+            | Body::Cdrom { .. }
+            | Body::Hardware { .. }
+            | Body::Label { .. }
+            | Body::Tag { .. }
+            | Body::Checkpoint { .. }
+            | Body::Snapshot { .. }
+            | Body::Seal
+            | Body::OnFail { .. }
+            | Body::Healthcheck { .. }
+            | Body::OnRemove { .. }
+            | Body::Serial { .. } => {}
+            // Steps have their own place.
+            Body::Run { .. }
+            | Body::Key { .. }
+            | Body::Copy { .. }
+            | Body::Fetch { .. }
+            | Body::Reboot
+            | Body::Wait { .. }
+            | Body::Note { .. } => {}
         }
         Some(())
     }

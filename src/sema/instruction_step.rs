@@ -120,8 +120,36 @@ impl Checker<'_> {
                 };
                 Action::Wait { what, interval }
             }
-            // Nothing else is a step that gets here.
-            _ => return None,
+            // NOTE has been taken; the rest are no steps, or have been refused.
+            Body::Note { .. } => return None,
+            Body::Arg { .. } | Body::Secret { .. } | Body::Include { .. } | Body::From { .. } | Body::Output { .. } => {
+                return None;
+            }
+            Body::Placement { .. } | Body::Login { .. } => return None,
+            Body::Cpu { .. }
+            | Body::Memory { .. }
+            | Body::Config { .. }
+            | Body::Annotation { .. }
+            | Body::Address { .. }
+            | Body::Hostname { .. }
+            | Body::User { .. }
+            | Body::Workdir { .. }
+            | Body::Env { .. }
+            | Body::Shell { .. } => return None,
+            Body::On { .. }
+            | Body::Disk { .. }
+            | Body::Nic { .. }
+            | Body::Cdrom { .. }
+            | Body::Hardware { .. }
+            | Body::Label { .. }
+            | Body::Tag { .. }
+            | Body::Checkpoint { .. }
+            | Body::Snapshot { .. }
+            | Body::Seal
+            | Body::OnFail { .. }
+            | Body::Healthcheck { .. }
+            | Body::OnRemove { .. }
+            | Body::Serial { .. } => return None,
         })
     }
 

@@ -118,15 +118,11 @@ impl Checker<'_> {
         }
         for (line, instruction) in stage.lines.iter().enumerate() {
             match &instruction.body {
-                Body::Arg { name, .. } => {
-                    if stage.table.declare(Kind::Arg, name, outer, problems) {
-                        stage.args.insert(name.node.clone(), StageArg { span: name.span, line });
-                    }
+                Body::Arg { name, .. } if stage.table.declare(Kind::Arg, name, outer, problems) => {
+                    stage.args.insert(name.node.clone(), StageArg { span: name.span, line });
                 }
-                Body::Key { name, .. } => {
-                    if stage.table.declare(Kind::Key, name, outer, problems) {
-                        stage.keys.insert(name.node.clone(), KeyDecl { span: name.span, line });
-                    }
+                Body::Key { name, .. } if stage.table.declare(Kind::Key, name, outer, problems) => {
+                    stage.keys.insert(name.node.clone(), KeyDecl { span: name.span, line });
                 }
                 _ => {}
             }
@@ -230,7 +226,7 @@ impl Checker<'_> {
                     }
                     Some(1) => {
                         let cycle: Vec<usize> = path.iter().copied().skip_while(|i| *i != at).collect();
-                        self.from_cycle(&cycle, problems);
+                        self.report_source_cycle(&cycle, problems);
                         break;
                     }
                     _ => break,
@@ -246,7 +242,7 @@ impl Checker<'_> {
         order
     }
 
-    fn from_cycle(&mut self, cycle: &[usize], problems: &mut Problems) {
+    fn report_source_cycle(&mut self, cycle: &[usize], problems: &mut Problems) {
         let links: Vec<(Span, String)> = cycle
             .iter()
             .filter_map(|i| self.stages.get(*i))

@@ -492,3 +492,22 @@ fn a_replica_is_known_by_its_value() {
     let replicas: Vec<_> = program.machines.iter().map(|m| (m.label.as_str(), m.replica.clone())).collect();
     assert_eq!(replicas, [("a[1]", Some(Value::Int(1))), ("a[2]", Some(Value::Int(2)))]);
 }
+
+/// Walking a long chain must not exhaust the stack, nor take more than linear time.
+#[test]
+fn long_files() {
+    let many = "REBOOT\n".repeat(20_000);
+    assert_eq!(program(&format!("FROM t AS a\n{many}")).machines[0].steps.len(), 20_000);
+    let text =
+        format!("FROM t AS a\nRUN ${{{{ b.k }}}}\n{many}KEY k = 1\nFROM t AS b\nRUN ${{{{ a.k }}}}\n{many}KEY k = 1\n");
+    let (program, _, found) = checked(&text, &build(), &Context::usual());
+    assert!(program.is_none() && found.iter().all(|c| c.number == 221) && found.len() == 1);
+}
+
+#[test]
+fn a_thousand_replicas() {
+    let text =
+        "FROM t AS a FOR n IN 1..1000\nOUTPUT VM a${{ n }}\nKEY k = n\nKEY l = a[1].k\nFROM t AS b\nKEY all = a.k\n";
+    let program = program(text);
+    assert_eq!((program.machines.len(), program.machines[1000].steps[0].needs.len()), (1001, 1000));
+}
