@@ -171,6 +171,11 @@ pub fn edges(program: &Program) -> Vec<Edge> {
             out.add(Node::Finish(parent), Node::Clone(machine.id), Why::From, machine.span);
         }
         refs::hardware(&machine.hardware, &mut |r, span| out.reference(r, Node::Clone(machine.id), span));
+        if boots(machine) {
+            // The guest is ready when the account is accepted.
+            let node = Node::Boot(machine.id);
+            refs::context(&machine.context, refs::Uses::Login, &mut |r, span| out.reference(r, node, span));
+        }
         if has_network(machine) {
             let node = Node::Network(machine.id);
             machine.address.iter().for_each(|a| refs::address(a, &mut |r, span| out.reference(r, node, span)));

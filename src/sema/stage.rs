@@ -103,7 +103,8 @@ impl Checker<'_> {
             machines: Vec::new(),
             ghost: None,
             unknown_replicas: false,
-            broken: false,
+            // What an ON means is not known: its attributes need not be complained of.
+            broken: raw.from.keyword.node == Keyword::On,
             live: true,
             table: Table::default(),
         }

@@ -365,6 +365,7 @@ fn mistakes_in_machines() {
         "FROM t AS a\nCPU 0\nMEMORY 1\n",
         "FROM t AS a\nCPU 4 CORES 3\n",
         "FROM t AS a\nCONFIG x=1 x=2\n",
+        "ARG bell = \"\u{7}\"\nFROM t AS a\nCONFIG x=${{ bell }}\nANNOTATION ding ${{ bell }}\n",
         "SECRET s\nFROM t AS a\nCONFIG x=${{ s }}\nANNOTATION ${{ s }}\nWORKDIR /${{ s }}\nNOTE ${{ s }}\nRUN x\n",
         "FROM t AS a\nHOSTNAME not_a/host\n",
         "FROM t AS a\nADDRESS 10.0.0.1/24 GATEWAY 10.0.0.1/24 DNS dns.local\n",
