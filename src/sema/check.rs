@@ -333,6 +333,8 @@ pub(super) struct Lazy {
     /// By stage and key; None while it is being worked out, or after an error.
     pub key_types: HashMap<(usize, String), Option<Type>>,
     pub ips: HashMap<MachineId, StaticIp>,
+    /// How many of them are being worked out, one for the sake of the other.
+    pub depth: usize,
 }
 
 /// Who goes on from where a machine's lines end.

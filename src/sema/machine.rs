@@ -6,10 +6,11 @@ use indexmap::IndexMap;
 
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::source::Span;
-use crate::syntax::ast::{Body, Expr, ExprKind, Instruction, Piece, Text, Type};
+use crate::syntax::ast::{Body, ExprKind, Instruction, Piece, Text, Type};
 
 use super::check::{Checker, Inherited, LineStep, MachineKey, take_new};
 use super::expr::Why;
+use super::key::for_each_part;
 use super::names_scope::{Moment, Place};
 use super::program::{
     Action, GuestContext, Hardware, KeyInfo, Machine, MachineId, Origin, Os, Placement, StageId, Step, StepId,
@@ -315,32 +316,20 @@ fn machine_key(id: MachineId, step: LineStep, instruction: &Instruction, conditi
 /// The names that the expressions of a text begin with.
 fn names_in(text: &Text) -> Vec<&str> {
     let mut out = Vec::new();
-    let mut todo: Vec<&Expr> = Vec::new();
     for piece in &text.pieces {
         match piece {
             Piece::Literal { .. } | Piece::Escaped { .. } => {}
-            Piece::Hole { expr, .. } => todo.push(expr),
-        }
-    }
-    while let Some(expr) = todo.pop() {
-        match &expr.kind {
-            ExprKind::Int(_) | ExprKind::Str(_) | ExprKind::Bool(_) | ExprKind::Duration(_) => {}
-            ExprKind::Size(_) | ExprKind::Bad => {}
-            ExprKind::Name(name) => out.push(name.as_str()),
-            ExprKind::List(items) => todo.extend(items),
-            ExprKind::Field(value, _) | ExprKind::Unary(_, value) | ExprKind::Paren(value) => todo.push(value),
-            ExprKind::Index(a, b) | ExprKind::Binary(a, _, b) => todo.extend([a.as_ref(), b.as_ref()]),
-            ExprKind::If { then, cond, other } => todo.extend([then.as_ref(), cond.as_ref(), other.as_ref()]),
-            ExprKind::Filter { value, args, .. } => {
-                todo.push(value);
-                todo.extend(args);
-            }
+            Piece::Hole { expr, .. } => for_each_part(Some(expr), &mut |part| {
+                if let ExprKind::Name(name) = &part.kind {
+                    out.push(name.as_str());
+                }
+            }),
         }
     }
     out
 }
 
-/// Used where a diagnostic about a machine's output needs one.
+/// A value of the right type that its place can't take.
 pub(super) fn bad_argument(span: Span, message: impl Into<String>) -> Diagnostic {
     Diagnostic::at(&codes::BAD_ARGUMENT, span, message)
 }

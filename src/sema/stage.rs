@@ -166,6 +166,7 @@ impl Checker<'_> {
         for id in 0..self.machines.len() {
             self.prepare(MachineId(id as u32), problems);
         }
+        self.find_key_types();
     }
 
     fn add_machine(&mut self, stage: usize, value: LoopValue) -> MachineId {

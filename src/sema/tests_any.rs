@@ -184,7 +184,7 @@ fn given(purpose: Purpose, target: bool) -> Inputs {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
     fn files_of_lines(

@@ -506,6 +506,26 @@ fn long_files() {
 }
 
 #[test]
+fn long_chains_of_stages() {
+    for backwards in [false, true] {
+        let (mut keys, mut ips, mut clones) = (String::new(), String::new(), String::new());
+        for n in 0..2000 {
+            let other = if backwards { n + 1 } else { n - 1 };
+            let end = !(0..2000).contains(&other);
+            let key = if end { "1".to_owned() } else { format!("s{other}.k + 1") };
+            keys.push_str(&format!("FROM t AS s{n}\nKEY k = {key}\n"));
+            let ip = if end { "10.0.0.1".to_owned() } else { format!("${{{{ s{other}.ip }}}}") };
+            ips.push_str(&format!("FROM t AS s{n}\nOUTPUT VM s{n}\nADDRESS {ip}/24\n"));
+            let source = if end { "t".to_owned() } else { format!("s{other}") };
+            clones.push_str(&format!("FROM {source} AS s{n}\nRUN x\n"));
+        }
+        for text in [keys, ips, clones] {
+            assert_eq!(program(&text).machines.len(), 2000);
+        }
+    }
+}
+
+#[test]
 fn a_thousand_replicas() {
     let text =
         "FROM t AS a FOR n IN 1..1000\nOUTPUT VM a${{ n }}\nKEY k = n\nKEY l = a[1].k\nFROM t AS b\nKEY all = a.k\n";
