@@ -172,3 +172,12 @@ impl FailureClass {
         }
     }
 }
+
+/// How a running build is stopped from outside.
+#[derive(Clone, Debug, Default)]
+pub struct Control {
+    /// First Ctrl-C: stop, clean up, report.
+    pub stop: tokio_util::sync::CancellationToken,
+    /// Second Ctrl-C: leave at once, and say what stays and how to remove it.
+    pub leave: tokio_util::sync::CancellationToken,
+}

@@ -17,7 +17,7 @@ use petgraph::visit::EdgeRef;
 
 pub use crate::sema::order::{Edge, Node, Why, boots, leaves_running};
 use crate::sema::order::{edges, nodes};
-use crate::sema::program::Program;
+use crate::sema::program::{MachineId, Program};
 use crate::source::Span;
 
 pub use dot::dot;
@@ -62,6 +62,11 @@ impl Dag {
     /// All nodes: machine after machine, each in its sequence.
     pub fn nodes(&self) -> impl Iterator<Item = Node> {
         self.graph.node_weights().copied()
+    }
+
+    /// A machine's nodes, in their sequence.
+    pub fn of(&self, machine: MachineId) -> impl Iterator<Item = Node> {
+        self.nodes().filter(move |node| node.machine() == machine)
     }
 
     /// Whether there is such a node: a machine that never boots has no [`Node::Boot`], say.

@@ -1,1 +1,3 @@
 //! An embedded vSphere server whose guests truly run.
+
+pub mod guests;

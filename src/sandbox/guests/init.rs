@@ -1,0 +1,255 @@
+//! The first process of a guest: starts helpers and programs, collects what ends, and ends the guest.
+
+use super::wire::{self, Answer, ExecAsk, GuestAsk};
+use super::{Error, Exit, Ids, Result, accounts, netlink, operations, sys};
+use rustix::process::{Resource, Rlimit, WaitOptions};
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Init's exit code after a shutdown.
+pub const POWERED_OFF: i32 = 0;
+/// Init's exit code when the guest is to be booted again.
+pub const REBOOT: i32 = 10;
+
+/// How many open files a program expects to be allowed; the tool's own limit is higher.
+const USUAL_FILES: u64 = 1024;
+
+/// How long processes may take to end when the guest itself asked for a shutdown.
+const OWN_GRACE: Duration = Duration::from_secs(10);
+
+/// Serves until the guest ends. All signals are blocked and come from `signals`.
+pub fn run(control: UnixStream, signals: &OwnedFd, ids: Ids) -> ! {
+    let mut init = Init { control: Some(control), ids, running: HashMap::new() };
+    loop {
+        let descriptors: Vec<_> =
+            std::iter::once(signals.as_fd()).chain(init.control.iter().map(AsFd::as_fd)).collect();
+        let Ok(ready) = sys::poll(&descriptors, None) else { sys::exit_now(1) };
+        if ready.first() == Some(&true) {
+            init.take_signals(signals);
+        }
+        if ready.get(1) == Some(&true) {
+            init.take_connection(signals);
+        }
+    }
+}
+
+struct Init {
+    /// None when the tool no longer has a handle on this guest.
+    control: Option<UnixStream>,
+    ids: Ids,
+    /// Who wants to know when a process ends.
+    running: HashMap<i32, UnixStream>,
+}
+
+impl Init {
+    fn take_signals(&mut self, signals: &OwnedFd) {
+        while let Some(signal) = sys::next_signal(signals) {
+            // The meanings that sysvinit, busybox and systemd give them; 37 to 39 are their real-time signals.
+            match signal {
+                libc::SIGCHLD => drop(self.reap()),
+                libc::SIGUSR1 | libc::SIGUSR2 | 37 | 38 => self.shut_down(signals, OWN_GRACE, POWERED_OFF),
+                libc::SIGTERM | libc::SIGINT | 39 => self.shut_down(signals, OWN_GRACE, REBOOT),
+                _ => {}
+            }
+        }
+    }
+
+    fn take_connection(&mut self, signals: &OwnedFd) {
+        let Some(control) = &self.control else { return };
+        match wire::accept(control) {
+            Ok(Some((wire::FOR_INIT, connection))) => {
+                if let Ok(Some((GuestAsk::Shutdown { grace_ms }, _))) = wire::receive(&connection) {
+                    self.shut_down(signals, Duration::from_millis(grace_ms), POWERED_OFF);
+                }
+            }
+            Ok(Some((_, connection))) => match sys::fork(0) {
+                Ok(sys::Fork::Child) => helper(&connection, self.ids),
+                Ok(sys::Fork::Parent(pid)) => {
+                    self.running.insert(pid, connection);
+                }
+                Err(error) => {
+                    let errno = error.raw_os_error().unwrap_or(libc::EAGAIN);
+                    let error = Error::Os { action: "start a process in the guest".to_owned(), errno };
+                    wire::send_at_once(&connection, &Answer::Failed(error));
+                }
+            },
+            Ok(None) => self.control = None,
+            // A connection that got lost on its way has nobody to answer to.
+            Err(_) => {}
+        }
+    }
+
+    /// Collects processes that ended; whether others are left.
+    fn reap(&mut self) -> bool {
+        loop {
+            match rustix::process::wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => {
+                    if let Some(connection) = self.running.remove(&pid.as_raw_nonzero().get()) {
+                        let exit = match (status.exit_status(), status.terminating_signal()) {
+                            (Some(code), _) => Exit::Code(code),
+                            (None, signal) => Exit::Signal(signal.unwrap_or(libc::SIGKILL)),
+                        };
+                        wire::send_at_once(&connection, &Answer::Exit(exit));
+                    }
+                }
+                Ok(None) => return true,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return false,
+            }
+        }
+    }
+
+    fn shut_down(&mut self, signals: &OwnedFd, grace: Duration, code: i32) -> ! {
+        let deadline = Instant::now().checked_add(grace);
+        // These fail only when there is nobody left to send to.
+        let _ = sys::kill(-1, libc::SIGTERM);
+        let _ = sys::kill(-1, libc::SIGCONT);
+        while self.reap() {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                break;
+            }
+            let _ = sys::poll(&[signals.as_fd()], left);
+            while sys::next_signal(signals).is_some() {}
+        }
+        sys::exit_now(code)
+    }
+}
+
+/// A fresh child of init: reads a request, answers it, and ends or becomes the program asked for.
+fn helper(connection: &UnixStream, ids: Ids) -> ! {
+    sys::default_signals();
+    let Ok(Some((ask, descriptors))) = wire::receive(connection) else { sys::exit_now(1) };
+    let answer = match ask {
+        GuestAsk::Exec(ask) => Err(execute(connection, ask, descriptors, ids)),
+        other => answer(other, ids),
+    };
+    let (answer, descriptor) = answer.unwrap_or_else(|error| (Answer::Failed(error), None));
+    let descriptors: Vec<_> = descriptor.iter().map(AsFd::as_fd).collect();
+    // Whoever asked may be gone.
+    let _ = wire::send(connection, &answer, &descriptors);
+    sys::exit_now(0)
+}
+
+fn answer(ask: GuestAsk, ids: Ids) -> Result<(Answer, Option<OwnedFd>)> {
+    match ask {
+        GuestAsk::File { user, op } => {
+            accounts::assume(&accounts::requested(&user)?, ids)?;
+            rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+            operations::file(op)
+        }
+        GuestAsk::Kill { user, pid, signal } => {
+            accounts::assume(&accounts::requested(&user)?, ids)?;
+            let target = i32::try_from(pid).ok().filter(|pid| *pid > 0);
+            target
+                .map_or_else(|| Err(io::Error::from_raw_os_error(libc::ESRCH)), |pid| sys::kill(pid, signal))
+                .map_err(|error| os(&format!("send signal {signal} to process {pid}"), &error))?;
+            Ok((Answer::Done, None))
+        }
+        GuestAsk::Processes => Ok((Answer::Processes(operations::processes()?), None)),
+        GuestAsk::User { name } => Ok((Answer::User(accounts::lookup(&name)?), None)),
+        GuestAsk::Link { name, mac, address } => {
+            netlink::add_dummy(&name, mac, address)
+                .map_err(|error| os(&format!("add network interface {name}"), &error))?;
+            Ok((Answer::Done, None))
+        }
+        GuestAsk::Exec(_) | GuestAsk::Shutdown { .. } => {
+            Err(Error::Internal("a request for another process of the guest".to_owned()))
+        }
+    }
+}
+
+fn os(action: &str, error: &io::Error) -> Error {
+    Error::Os { action: action.to_owned(), errno: error.raw_os_error().unwrap_or(libc::EIO) }
+}
+
+/// Becomes a program. Returns why not when that is known before the program's number was told; later failures go
+/// to the first descriptor, which the program's execution closes.
+fn execute(connection: &UnixStream, ask: ExecAsk, descriptors: Vec<OwnedFd>, ids: Ids) -> Error {
+    let mut descriptors = descriptors.into_iter();
+    let Some(failure) = descriptors.next() else {
+        return Error::Internal("a program without a descriptor for failures".to_owned());
+    };
+    let program = match prepare(&ask, descriptors, ids) {
+        Ok(program) => program,
+        Err(error) => return error,
+    };
+    if wire::send(connection, &Answer::Started(std::process::id()), &[]).is_err() {
+        sys::exit_now(1);
+    }
+    let error = sys::execve(&program.path, &program.arguments, &program.environment);
+    let text = serde_json::to_vec(&os(&format!("execute {}", ask.program), &error)).unwrap_or_default();
+    // A pipe nobody reads any more.
+    let _ = rustix::io::write(&failure, &text);
+    sys::exit_now(127)
+}
+
+struct Program {
+    path: CString,
+    arguments: Vec<CString>,
+    environment: Vec<CString>,
+}
+
+fn prepare(ask: &ExecAsk, mut descriptors: impl Iterator<Item = OwnedFd>, ids: Ids) -> Result<Program> {
+    let text = |text: String| {
+        CString::new(text)
+            .map_err(|_| Error::Os { action: "pass a NUL byte to a program".to_owned(), errno: libc::EINVAL })
+    };
+    let program = Program {
+        path: text(ask.program.clone())?,
+        arguments: if ask.argv.is_empty() {
+            vec![text(ask.program.clone())?]
+        } else {
+            ask.argv.iter().cloned().map(text).collect::<Result<_>>()?
+        },
+        environment: ask.env.iter().map(|(name, value)| text(format!("{name}={value}"))).collect::<Result<_>>()?,
+    };
+    let user = accounts::requested(&ask.user)?;
+    for (number, given) in ask.given.iter().enumerate() {
+        let descriptor = if *given {
+            descriptors.next().ok_or_else(|| Error::Internal("a program's descriptor is missing".to_owned()))?
+        } else {
+            null(number == 0)?
+        };
+        let number = i32::try_from(number).unwrap_or(0);
+        sys::make_standard(&descriptor, number).map_err(|error| os("pass on a descriptor", &error))?;
+    }
+    if ask.new_session {
+        rustix::process::setsid().map_err(|error| os("start a session", &error.into()))?;
+    }
+    let files = rustix::process::getrlimit(Resource::Nofile);
+    if files.current.is_none_or(|current| current > USUAL_FILES) {
+        let usual = Rlimit { current: Some(USUAL_FILES), ..files };
+        rustix::process::setrlimit(Resource::Nofile, usual).map_err(|error| os("limit open files", &error.into()))?;
+    }
+    accounts::assume(&user, ids)?;
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    match &ask.cwd {
+        Some(directory) => {
+            std::env::set_current_dir(directory).map_err(|error| os(&format!("enter {directory}"), &error))?;
+        }
+        None => {
+            if std::env::set_current_dir(&user.home).is_err() {
+                std::env::set_current_dir("/").map_err(|error| os("enter /", &error))?;
+            }
+        }
+    }
+    // Said here rather than after the number was told: what is most often wrong is a path.
+    let meta =
+        fs::metadata(Path::new(&ask.program)).map_err(|error| os(&format!("execute {}", ask.program), &error))?;
+    if meta.is_dir() {
+        return Err(Error::Os { action: format!("execute {}", ask.program), errno: libc::EACCES });
+    }
+    Ok(program)
+}
+
+fn null(input: bool) -> Result<OwnedFd> {
+    let file = if input { fs::File::open("/dev/null") } else { fs::File::options().write(true).open("/dev/null") };
+    file.map(OwnedFd::from).map_err(|error| os("open /dev/null", &error))
+}

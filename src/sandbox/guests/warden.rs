@@ -1,0 +1,549 @@
+//! The process that owns the store and all guests, and the janitor that watches it.
+
+use super::boot::{self, Plan, Report};
+use super::cgroup::{self, Cgroups};
+use super::hints::{self, step};
+use super::store::{Store, layer_path};
+use super::template::{self, Builder, Top};
+use super::wire::{self, Answer, Ask, Source, Start};
+use super::{BootSpec, Ended, Error, Facts, GuestId, Ids, LayerId, Limit, Result, ids, init, sys, tree};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind_recursive, mount_change};
+use rustix::process::{Pid, WaitOptions, WaitStatus};
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io::{self, PipeReader, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+/// Where the store is mounted in the warden's mount namespace: nothing of it is needed from there.
+const STORE: &str = "/sys";
+
+/// The janitor: makes the warden and ends it with the tool. Standard input is the control socket, standard output a
+/// pipe that hangs up when the tool is gone.
+pub fn janitor() -> i32 {
+    let started = (|| -> Result<(UnixStream, OwnedFd)> {
+        let control = io::stdin().as_fd().try_clone_to_owned();
+        let lifeline = io::stdout().as_fd().try_clone_to_owned();
+        let control = step("taking the tool's socket", control)?.into();
+        let lifeline = step("taking the tool's pipe", lifeline)?;
+        for (number, write) in [(0, false), (1, true)] {
+            let null = step("opening /dev/null", File::options().read(!write).write(write).open("/dev/null"))?;
+            step("closing standard descriptors", sys::make_standard(&null.into(), number))?;
+        }
+        Ok((control, lifeline))
+    })();
+    let Ok((control, lifeline)) = started else { return 1 };
+    // Signals of the tool's terminal are the tool's business.
+    let _ = rustix::process::setsid();
+    let _ = rustix::thread::set_name(c"vmwbuild-janitor");
+    let Ok(Some((_, connection))) = wire::accept(&control) else { return 1 };
+    let Ok(Some((Ask::Start(start), _))) = wire::receive(&connection) else { return 1 };
+    match start_warden(control, &connection, &lifeline, start) {
+        Ok((pid, cgroups)) => {
+            drop(connection);
+            watch(pid, &lifeline, &cgroups);
+            0
+        }
+        Err(error) => {
+            let _ = wire::send(&connection, &Answer::Failed(error), &[]);
+            1
+        }
+    }
+}
+
+fn start_warden(
+    control: UnixStream,
+    connection: &UnixStream,
+    lifeline: &OwnedFd,
+    start: Start,
+) -> Result<(i32, Cgroups)> {
+    let ids = step(hints::USER_NAMESPACE, ids::acquire(start.ids))?;
+    let mut cgroups = Cgroups::default();
+    if !ids.is_user() {
+        cgroup::sweep();
+        cgroups = Cgroups::create();
+    }
+    match sys::fork(sys::NEW_MOUNTS | sys::NEW_PIDS) {
+        Ok(sys::Fork::Child) => {
+            let outcome = Warden::set_up(control, ids, start, cgroups, lifeline);
+            sys::exit_now(match outcome {
+                Ok(mut warden) => {
+                    let _ = wire::send(connection, &Answer::Facts(warden.facts()), &[]);
+                    warden.run()
+                }
+                Err(error) => {
+                    let _ = wire::send(connection, &Answer::Failed(error), &[]);
+                    1
+                }
+            })
+        }
+        Ok(sys::Fork::Parent(pid)) => Ok((pid, cgroups)),
+        Err(error) => {
+            cgroups.remove_all();
+            Err(hints::refused(hints::NAMESPACES, &error))
+        }
+    }
+}
+
+/// Waits for the end of the tool or of the warden, and sees to the end of both.
+fn watch(pid: i32, lifeline: &OwnedFd, cgroups: &Cgroups) {
+    let Some(pid) = Pid::from_raw(pid) else { return };
+    if let Ok(warden) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
+        let _ = sys::poll(&[lifeline.as_fd(), warden.as_fd()], None);
+    } else {
+        let _ = sys::poll(&[lifeline.as_fd()], None);
+    }
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    // Returns when every process of every guest is gone.
+    let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
+    cgroups.remove_all();
+}
+
+struct Warden {
+    control: UnixStream,
+    signals: OwnedFd,
+    ids: Ids,
+    namespace: Option<OwnedFd>,
+    notes: Vec<String>,
+    cgroups: Cgroups,
+    store: Store,
+    guests: HashMap<i32, Guest>,
+    booting: Vec<Booting>,
+    workers: HashMap<i32, Worker>,
+    next_guest: u64,
+    /// Keeps a second warden from the same state directory.
+    _lock: Option<File>,
+}
+
+struct Guest {
+    id: GuestId,
+    layer: LayerId,
+    /// Where its end is told.
+    connection: UnixStream,
+    stopped: bool,
+}
+
+struct Booting {
+    id: GuestId,
+    layer: LayerId,
+    connection: UnixStream,
+    reports: PipeReader,
+    received: Vec<u8>,
+    pid: Option<i32>,
+}
+
+/// A process that does what takes long.
+struct Worker {
+    connection: UnixStream,
+    result: PipeReader,
+    then: Then,
+}
+
+/// What a worker's success means.
+enum Then {
+    Template(String),
+    Copied(LayerId),
+    Deleted,
+}
+
+impl Warden {
+    fn set_up(control: UnixStream, ids: Ids, start: Start, mut cgroups: Cgroups, lifeline: &OwnedFd) -> Result<Self> {
+        let signal = Some(rustix::process::Signal::KILL);
+        step(
+            "binding the warden's life",
+            rustix::process::set_parent_process_death_signal(signal).map_err(Into::into),
+        )?;
+        let _ = rustix::thread::set_name(c"vmwbuild-warden");
+        // The janitor may have died before that; then the tool is about to learn it, and hangs up.
+        if sys::poll(&[lifeline.as_fd()], Some(std::time::Duration::ZERO)).is_ok_and(|ready| ready == [true]) {
+            sys::exit_now(1);
+        }
+        let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        step(hints::NAMESPACES, mount_change("/", private).map_err(Into::into))?;
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        step(hints::PROC, mount("proc", "/proc", "proc", flags, None).map_err(Into::into))?;
+        // Control groups are under what the store covers: they stay reachable through a descriptor.
+        let groups =
+            rustix::fs::open(STORE, rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty());
+        if let Ok(groups) = groups {
+            use std::os::fd::{AsRawFd, IntoRawFd};
+            let number = groups.as_raw_fd();
+            cgroups.move_to(|path| match path.strip_prefix(STORE) {
+                Ok(inside) => PathBuf::from(format!("/proc/self/fd/{number}")).join(inside),
+                Err(_) => path.to_owned(),
+            });
+            // Open for as long as this process lives.
+            let _ = groups.into_raw_fd();
+        }
+        let options = match start.store_bytes {
+            Some(bytes) => format!("mode=711,size={bytes},nr_inodes=0"),
+            None => "mode=711,size=50%,nr_inodes=0".to_owned(),
+        };
+        let options = step("naming the store's size", CString::new(options).map_err(io::Error::other))?;
+        // Set-user-id bits work: guests have sudo. The store itself is out of everyone's reach.
+        let flags = MountFlags::NODEV;
+        step("mounting the store", mount("tmpfs", STORE, "tmpfs", flags, options.as_c_str()).map_err(Into::into))?;
+        step("entering the store", std::env::set_current_dir(STORE))?;
+        step("making the store", fs::DirBuilder::new().mode(0o711).create("s"))?;
+        let lock = start.state.as_deref().map(use_state).transpose()?;
+        let (mut ids, mut notes) = (ids, Vec::new());
+        let mut namespace = None;
+        if ids == Ids::Identity && start.ids != Some(Ids::Identity) {
+            namespace = template::shifting_namespace(Ids::Shifted).filter(template::can_shift);
+            if namespace.is_some() {
+                ids = Ids::Shifted;
+            }
+        }
+        match ids {
+            Ids::Single => notes.push(
+                "this user has no subordinate ids (/etc/subuid, newuidmap): accounts of a guest are one and the same \
+                 user, and changes of owner have no effect"
+                    .to_owned(),
+            ),
+            Ids::Identity => notes.push(
+                "owners of files aren't shifted: a guest's root has the host's user id 0, and can't mount".to_owned(),
+            ),
+            Ids::Subordinate | Ids::Shifted => {}
+        }
+        if ids.is_user() {
+            notes.push(
+                "without root, files of the host's system can be replaced and deleted in a guest, but not changed in \
+                 place"
+                    .to_owned(),
+            );
+        }
+        let store = step("opening the store", Store::open(ids))?;
+        let signals = step("taking signals", sys::signals_as_descriptor())?;
+        Ok(Self {
+            control,
+            signals,
+            ids,
+            namespace,
+            notes,
+            cgroups,
+            store,
+            guests: HashMap::new(),
+            booting: Vec::new(),
+            workers: HashMap::new(),
+            next_guest: 1,
+            _lock: lock,
+        })
+    }
+
+    fn facts(&self) -> Facts {
+        let (mut process_limit, memory_limit) = self.cgroups.kinds();
+        if self.ids == Ids::Identity && process_limit == Limit::Rlimit {
+            // The kernel never limits the host's root.
+            process_limit = Limit::None;
+        }
+        Facts { ids: self.ids, process_limit, memory_limit, notes: self.notes.clone() }
+    }
+
+    /// Serves until the tool hangs up. Ending this process ends everything.
+    fn run(&mut self) -> i32 {
+        loop {
+            let mut descriptors = vec![self.signals.as_fd(), self.control.as_fd()];
+            descriptors.extend(self.booting.iter().map(|guest| guest.reports.as_fd()));
+            let Ok(ready) = sys::poll(&descriptors, None) else { return 1 };
+            // Reports before ends, and ends before requests, so that each finds what it builds on.
+            let reported = ready.get(2..).unwrap_or_default().to_vec();
+            self.take_reports(&reported);
+            if ready.first() == Some(&true) {
+                while sys::next_signal(&self.signals).is_some() {}
+                self.reap();
+            }
+            if ready.get(1) == Some(&true) {
+                match wire::accept(&self.control) {
+                    Ok(Some((_, connection))) => self.serve(connection),
+                    Ok(None) => return 0,
+                    Err(_) => {}
+                }
+            }
+        }
+    }
+
+    fn serve(&mut self, connection: UnixStream) {
+        let Ok(Some((ask, descriptors))) = wire::receive::<Ask>(&connection) else { return };
+        let mut descriptors = descriptors.into_iter();
+        let answer = match ask {
+            Ask::Start(_) => Err(Error::Internal("the warden runs already".to_owned())),
+            Ask::NewLayer { parent } => self.store.new_layer(parent).map(Answer::Layer),
+            Ask::Freeze { layer } => self.store.freeze(layer).map(|()| Answer::Done),
+            Ask::Layers => Ok(Answer::Layers(self.store.list())),
+            Ask::Stop { guest } => self.stop(guest).map(|()| Answer::Done),
+            Ask::AddTemplate { name, source } => {
+                match self.add_template(name, source, descriptors.next(), &connection) {
+                    Ok(()) => return,
+                    Err(error) => Err(error),
+                }
+            }
+            Ask::Copy { layer } => match self.copy(layer, &connection) {
+                Ok(()) => return,
+                Err(error) => Err(error),
+            },
+            Ask::Delete { layer } => match self.delete(layer, &connection) {
+                Ok(()) => return,
+                Err(error) => Err(error),
+            },
+            Ask::Boot { layer, spec } => match self.boot(layer, spec, descriptors.next(), &connection) {
+                Ok(()) => return,
+                Err(error) => Err(error),
+            },
+        };
+        wire::send_at_once(&connection, &answer.unwrap_or_else(Answer::Failed));
+    }
+
+    fn add_template(
+        &mut self,
+        name: String,
+        source: Source,
+        archive: Option<OwnedFd>,
+        connection: &UnixStream,
+    ) -> Result<()> {
+        let directory = self
+            .store
+            .template_directory()
+            .map_err(|error| Error::Internal(format!("no place for a template in the store: {error}")))?;
+        let (ids, namespace) = (self.ids, self.namespace.as_ref());
+        let worker = self.work(connection, Then::Template(name), || {
+            let builder = Builder { ids, namespace, directory: &directory };
+            match (source, archive) {
+                (Source::Host, _) => builder.host(),
+                (Source::Directory(path), _) => builder.directory(&path),
+                (Source::Tar, Some(archive)) => builder.tar(archive.into()),
+                (Source::Tar, None) => Err(Error::Internal("an archive without its descriptor".to_owned())),
+            }
+        })?;
+        self.workers.insert(worker.0, worker.1);
+        Ok(())
+    }
+
+    fn copy(&mut self, from: LayerId, connection: &UnixStream) -> Result<()> {
+        let to = self.store.copy(from)?;
+        let worker = self.work(connection, Then::Copied(to), || {
+            let failed = |error: io::Error| {
+                let _ = fs::remove_dir_all(layer_path(to));
+                Error::Internal(format!("layer {} can't be copied: {error}", from.0))
+            };
+            for entry in fs::read_dir(layer_path(from)).map_err(failed)? {
+                let name = entry.map_err(failed)?.file_name();
+                if name != "meta.json" {
+                    tree::copy(&layer_path(from).join(&name), &layer_path(to).join(&name), tree::Attributes::Layer)
+                        .map_err(failed)?;
+                }
+            }
+            Ok(Vec::new())
+        })?;
+        self.workers.insert(worker.0, worker.1);
+        Ok(())
+    }
+
+    fn delete(&mut self, layer: LayerId, connection: &UnixStream) -> Result<()> {
+        let doomed = self.store.delete(layer)?;
+        let worker = self.work(connection, Then::Deleted, || {
+            for path in doomed {
+                match fs::remove_dir_all(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(Error::Internal(format!("layer {} can't be deleted: {error}", layer.0)));
+                    }
+                    _ => {}
+                }
+            }
+            Ok(Vec::new())
+        })?;
+        self.workers.insert(worker.0, worker.1);
+        Ok(())
+    }
+
+    /// Does something in a process of its own; its answer is given when that ends.
+    fn work(
+        &self,
+        connection: &UnixStream,
+        then: Then,
+        task: impl FnOnce() -> Result<Vec<Top>>,
+    ) -> Result<(i32, Worker)> {
+        let internal = |error: io::Error| Error::Internal(format!("the warden can't start a worker: {error}"));
+        let (result, mut tell) = io::pipe().map_err(internal)?;
+        let connection = connection.try_clone().map_err(internal)?;
+        match sys::fork(0).map_err(internal)? {
+            sys::Fork::Child => {
+                sys::default_signals();
+                let outcome = task();
+                let text = serde_json::to_vec(&outcome).unwrap_or_default();
+                let written = tell.write_all(&text);
+                sys::exit_now(i32::from(written.is_err()))
+            }
+            sys::Fork::Parent(pid) => Ok((pid, Worker { connection, result, then })),
+        }
+    }
+
+    fn boot(
+        &mut self,
+        layer: LayerId,
+        spec: BootSpec,
+        control: Option<OwnedFd>,
+        connection: &UnixStream,
+    ) -> Result<()> {
+        let internal = |error: io::Error| Error::Internal(format!("a guest can't be booted: {error}"));
+        let control = control.ok_or_else(|| Error::Internal("a guest without its socket".to_owned()))?.into();
+        let connection = connection.try_clone().map_err(internal)?;
+        let id = GuestId(self.next_guest);
+        self.next_guest += 1;
+        let overlays = self.store.take(layer)?;
+        let started = self
+            .cgroups
+            .add(id.0, spec.max_processes, spec.max_memory)
+            .and_then(|cgroups| boot::start(Plan { overlays, spec, ids: self.ids, control, cgroups }));
+        match started {
+            Ok(reports) => {
+                self.booting.push(Booting { id, layer, connection, reports, received: Vec::new(), pid: None });
+                Ok(())
+            }
+            Err(error) => {
+                self.store.give_back(layer);
+                self.cgroups.remove(id.0);
+                Err(hints::refused(hints::NAMESPACES, &error))
+            }
+        }
+    }
+
+    fn stop(&mut self, id: GuestId) -> Result<()> {
+        match self.guests.iter_mut().find(|(_, guest)| guest.id == id) {
+            Some((pid, guest)) => {
+                guest.stopped = true;
+                // It is our child and not reaped yet, so the number is still its own.
+                sys::kill(*pid, libc::SIGKILL)
+                    .map_err(|error| Error::Internal(format!("a guest can't be stopped: {error}")))
+            }
+            None => Err(Error::NotFound(format!("guest {}", id.0))),
+        }
+    }
+
+    fn take_reports(&mut self, ready: &[bool]) {
+        let mut still = Vec::new();
+        let booting = std::mem::take(&mut self.booting);
+        for (guest, ready) in booting.into_iter().zip(ready.iter().copied().chain(std::iter::repeat(false))) {
+            let mut guest = guest;
+            let mut bytes = [0; 4096];
+            if !ready {
+                still.push(guest);
+                continue;
+            }
+            match guest.reports.read(&mut bytes) {
+                Ok(0) | Err(_) => self.booted(guest),
+                Ok(read) => {
+                    guest.received.extend(bytes.get(..read).unwrap_or_default());
+                    still.push(guest);
+                }
+            }
+        }
+        self.booting = still;
+    }
+
+    /// All reports of a guest are there.
+    fn booted(&mut self, mut guest: Booting) {
+        let (mut is_ready, mut failure) = (false, None);
+        for line in guest.received.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            match serde_json::from_slice(line) {
+                Ok(Report::Pid(pid)) => guest.pid = Some(pid),
+                Ok(Report::Ready) => is_ready = true,
+                Ok(Report::Failed(error)) => failure = failure.or(Some(error)),
+                Err(_) => {}
+            }
+        }
+        match (guest.pid, is_ready, failure) {
+            (Some(pid), true, None) => {
+                let Booting { id, layer, connection, .. } = guest;
+                wire::send_at_once(&connection, &Answer::Booted(id));
+                self.guests.insert(pid, Guest { id, layer, connection, stopped: false });
+                // It may have ended already, and its end been collected as that of an unknown process.
+                if sys::kill(pid, 0).is_err() {
+                    self.ended(pid, Ended::Died);
+                }
+            }
+            (pid, _, failure) => {
+                if let Some(pid) = pid {
+                    let _ = sys::kill(pid, libc::SIGKILL);
+                }
+                self.store.give_back(guest.layer);
+                self.cgroups.remove(guest.id.0);
+                let failure =
+                    failure.unwrap_or_else(|| Error::Internal("the guest's init ended before it was ready".to_owned()));
+                wire::send_at_once(&guest.connection, &Answer::Failed(failure));
+            }
+        }
+    }
+
+    fn reap(&mut self) {
+        loop {
+            match rustix::process::wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => {
+                    let pid = pid.as_raw_nonzero().get();
+                    if let Some(worker) = self.workers.remove(&pid) {
+                        self.worked(worker);
+                    } else {
+                        self.ended(pid, how(status));
+                    }
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+
+    fn ended(&mut self, pid: i32, how: Ended) {
+        if let Some(guest) = self.guests.remove(&pid) {
+            self.store.give_back(guest.layer);
+            self.cgroups.remove(guest.id.0);
+            let how = if guest.stopped { Ended::Stopped } else { how };
+            wire::send_at_once(&guest.connection, &Answer::Ended(how));
+        }
+    }
+
+    fn worked(&mut self, mut worker: Worker) {
+        let mut text = Vec::new();
+        let outcome: Result<Vec<Top>> = match worker.result.read_to_end(&mut text) {
+            Ok(_) => serde_json::from_slice(&text)
+                .unwrap_or_else(|_| Err(Error::Internal("a worker of the warden died".to_owned()))),
+            Err(error) => Err(Error::Internal(format!("a worker's answer can't be read: {error}"))),
+        };
+        let answer = match (worker.then, outcome) {
+            (Then::Template(name), Ok(tops)) => {
+                self.store.add_template(name, tops);
+                Ok(Answer::Done)
+            }
+            (Then::Copied(layer), Ok(_)) => self.store.copied(layer, true).map(|()| Answer::Layer(layer)),
+            (Then::Copied(layer), Err(error)) => self.store.copied(layer, false).and(Err(error)),
+            (Then::Deleted, Ok(_)) => Ok(Answer::Done),
+            (Then::Template(_) | Then::Deleted, Err(error)) => Err(error),
+        };
+        wire::send_at_once(&worker.connection, &answer.unwrap_or_else(Answer::Failed));
+    }
+}
+
+/// What an init's end means. The kernel ends it by a signal when the guest calls reboot(2).
+fn how(status: WaitStatus) -> Ended {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(init::POWERED_OFF), _) | (_, Some(libc::SIGINT)) => Ended::PoweredOff,
+        (Some(init::REBOOT), _) | (_, Some(libc::SIGHUP)) => Ended::Rebooted,
+        _ => Ended::Died,
+    }
+}
+
+/// Puts the state directory in the store's place for layers.
+fn use_state(path: &Path) -> Result<File> {
+    let failed = |error: io::Error| Error::Internal(format!("state directory {}: {error}", path.display()));
+    fs::DirBuilder::new().recursive(true).mode(0o711).create(path).map_err(failed)?;
+    let lock = File::create(path.join("lock")).map_err(failed)?;
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
+        rustix::io::Errno::WOULDBLOCK => {
+            Error::Busy(format!("state directory {} is in use by another sandbox", path.display()))
+        }
+        other => failed(other.into()),
+    })?;
+    mount_bind_recursive(path, "s").map_err(|error| failed(error.into()))?;
+    Ok(lock)
+}
