@@ -113,7 +113,6 @@ impl<'a> Form<'_, 'a> {
 
     /// The body of a line that fits the rule of its keyword.
     pub fn body(&mut self, node: Node<'a>) -> Result<Body, Lacking> {
-        let whole = self.cx.at(&node);
         let mut parts = self.parts(node);
         Ok(match self.keyword {
             Keyword::Arg => {
@@ -209,10 +208,7 @@ impl<'a> Form<'_, 'a> {
                 parts.next();
                 Body::OnRemove { command: self.command(&mut parts)? }
             }
-            Keyword::Serial => {
-                let _ = whole;
-                Body::Serial { count: self.next(&mut parts, "a count")? }
-            }
+            Keyword::Serial => Body::Serial { count: self.next(&mut parts, "a count")? },
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod errors;
 pub(crate) mod generate;
+mod heredocs;
 mod limits;
 mod properties;
 mod table;
