@@ -8,8 +8,8 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use vmwbuild::sandbox::guests::{
-    BootSpec, Config, Ended, Error, ExecSpec, Exit, Facts, FileKind, Guest, Guests, Ids, LayerId, Limit, NewName,
-    Parent, TemplateSource,
+    BootSpec, Config, Ended, Error, ExecSpec, Exit, FileKind, Guest, Guests, Ids, Limit, NewName, Parent, Process,
+    TemplateSource,
 };
 
 /// The program to re-execute; another copy where this user can't read the one that cargo built.
@@ -20,7 +20,11 @@ fn program() -> PathBuf {
 fn config() -> Config {
     Config {
         executable: Some(program()),
-        single_id: std::env::var_os("VMWBUILD_TEST_SINGLE_ID").is_some(),
+        ids: std::env::var("VMWBUILD_TEST_IDS").ok().map(|ids| match ids.as_str() {
+            "single" => Ids::Single,
+            "identity" => Ids::Identity,
+            other => panic!("VMWBUILD_TEST_IDS={other}"),
+        }),
         ..Config::default()
     }
 }
@@ -29,6 +33,10 @@ async fn with_host() -> Guests {
     let guests = Guests::start(config()).await.unwrap();
     guests.add_template("linux", TemplateSource::Host).await.unwrap();
     guests
+}
+
+fn is_user(guests: &Guests) -> bool {
+    [Ids::Subordinate, Ids::Single].contains(&guests.facts().ids)
 }
 
 fn linux() -> Parent {
@@ -245,10 +253,13 @@ async fn what_is_the_hosts_stays_the_hosts() {
         "mount -t ext4 /dev/vda /mnt",
         "nsenter -t 1 -m true",
     ] {
+        // Mounts of an ordinary user's guest are the guest's own; undoing them shows nothing of the host.
+        let own = ["umount /usr", "mount -o remount,rw /sys && echo > /sys/class/dmi/id/sys_vendor"];
+        if is_user(&guests) && own.contains(&attempt) {
+            continue;
+        }
         let (text, exit) = sh(&guest, attempt).await;
-        let user_may =
-            guests.facts().ids != Ids::Shifted && guests.facts().ids != Ids::Identity && attempt == "umount /usr";
-        assert!(user_may || exit != Exit::Code(0), "`{attempt}` worked: {text}");
+        assert_ne!(exit, Exit::Code(0), "`{attempt}` worked: {text}");
     }
     // And its changes.
     let mark = format!("vmwbuild-guest-{}", std::process::id());
@@ -264,4 +275,675 @@ async fn what_is_the_hosts_stays_the_hosts() {
         assert!(!std::path::Path::new(directory).join(&mark).exists(), "{directory}/{mark} is on the host");
     }
     guests.close().await;
+}
+
+#[tokio::test]
+async fn files_are_the_guests_with_an_accounts_rights() {
+    let guests = with_host().await;
+    let guest = boot(&guests).await;
+    let single = guests.facts().ids == Ids::Single;
+    ok(&guest, "echo 'ann:x:1234:1235:Ann:/home/ann:/bin/sh' >> /etc/passwd; echo 'team:x:77:bob,ann' >> /etc/group")
+        .await;
+    ok(&guest, "mkdir -p /home/ann; chown 1234:1235 /home/ann; chmod 755 /home/ann").await;
+    let ann = guest.user("ann").await.unwrap();
+    assert_eq!(
+        (ann.uid, ann.gid, ann.groups, ann.home.as_str(), ann.shell.as_str()),
+        (1234, 1235, vec![77], "/home/ann", "/bin/sh")
+    );
+    assert_eq!(guest.user("nemo").await, Err(Error::NoSuchUser("nemo".to_owned())));
+    let (text, exit) = sh_as(&guest, "ann", "id -u; id -g; pwd; touch /home/ann/mine").await;
+    assert_eq!((text.as_str(), exit), ("1234\n1235\n/home/ann\n", Exit::Code(0)));
+
+    let (root, ann) = (guest.files(""), guest.files("ann"));
+    let mut file = ann.open_write("/home/ann/data", false, 0o640).await.unwrap();
+    file.write_all(&vec![7; 3_000_000]).unwrap();
+    drop(file);
+    let info = ann.stat("/home/ann/data").await.unwrap();
+    assert_eq!(
+        (info.name.as_str(), info.size, info.mode, info.uid, info.gid, info.kind),
+        ("data", 3_000_000, 0o640, 1234, 1235, FileKind::File)
+    );
+    assert!(info.modified_ms > 1_600_000_000_000);
+    let (mut file, info) = ann.open_read("/home/ann/data").await.unwrap();
+    let mut data = Vec::new();
+    file.read_to_end(&mut data).unwrap();
+    assert_eq!((data.len(), info.size), (3_000_000, 3_000_000));
+    assert_eq!(ann.open_write("/home/ann/data", false, 0o640).await.unwrap_err().errno(), Some(libc::EEXIST));
+    drop(ann.open_write("/home/ann/data", true, 0o640).await.unwrap());
+    assert_eq!(ann.stat("/home/ann/data").await.unwrap().size, 0);
+
+    if !single {
+        assert_eq!(ann.open_write("/etc/forbidden", true, 0o644).await.unwrap_err().errno(), Some(libc::EACCES));
+        assert_eq!(ann.open_read("/etc/shadow").await.unwrap_err().errno(), Some(libc::EACCES));
+        assert_eq!(ann.list("/root").await.unwrap_err().errno(), Some(libc::EACCES));
+        assert_eq!(ann.set_attributes("/etc/passwd", mode(0o666)).await.unwrap_err().errno(), Some(libc::EPERM));
+        assert_eq!(guest.kill("ann", 1, 15).await.unwrap_err().errno(), Some(libc::EPERM));
+        assert_eq!(sh_as(&guest, "ann", "cat /etc/shadow").await.1, Exit::Code(1));
+    }
+    assert_eq!(root.open_read("/etc").await.unwrap_err().errno(), Some(libc::EISDIR));
+    assert_eq!(root.open_read("/dev/zero").await.unwrap_err().errno(), Some(libc::EINVAL));
+    assert_eq!(root.open_read("/absent").await.unwrap_err().to_string(), "open /absent: No such file or directory");
+    ok(&guest, "mkfifo /tmp/pipe").await;
+    assert_eq!(root.open_read("/tmp/pipe").await.unwrap_err().errno(), Some(libc::EINVAL));
+
+    root.make_dir("/srv/a/b", true, 0o711).await.unwrap();
+    assert_eq!(root.make_dir("/srv/a/b", true, 0o711).await.unwrap_err().errno(), Some(libc::EEXIST));
+    assert_eq!(root.make_dir("/srv/x/y", false, 0o755).await.unwrap_err().errno(), Some(libc::ENOENT));
+    drop(root.open_write("/srv/a/b/file", false, 0o600).await.unwrap());
+    ok(&guest, "ln -s ../../../../../../../../etc/passwd /srv/a/link; ln -s /srv /srv/a/up").await;
+    let mut list = root.list("/srv/a").await.unwrap();
+    list.sort_by(|a, b| a.name.cmp(&b.name));
+    let shown: Vec<_> = list.iter().map(|i| (i.name.as_str(), i.kind, i.target.as_str())).collect();
+    assert_eq!(
+        shown,
+        [
+            (".", FileKind::Directory, ""),
+            ("..", FileKind::Directory, ""),
+            ("b", FileKind::Directory, ""),
+            ("link", FileKind::Symlink, "../../../../../../../../etc/passwd"),
+            ("up", FileKind::Symlink, "/srv")
+        ]
+    );
+    assert_eq!(root.list("/srv/a/b/file").await.unwrap().len(), 1);
+    // A link leads to the guest's file, never to the host's.
+    let (mut file, _) = root.open_read("/srv/a/link").await.unwrap();
+    let mut text = String::new();
+    file.read_to_string(&mut text).unwrap();
+    assert!(text.contains("ann:x:1234"), "{text}");
+
+    root.set_attributes(
+        "/srv/a/b/file",
+        vmwbuild::sandbox::guests::Attributes {
+            mode: Some(0o4755),
+            uid: Some(1234),
+            gid: Some(77),
+            modified_ms: Some(1_500_000_000_123),
+            accessed_ms: None,
+        },
+    )
+    .await
+    .unwrap();
+    let info = root.stat("/srv/a/b/file").await.unwrap();
+    assert_eq!((info.mode, info.modified_ms), (0o4755, 1_500_000_000_123));
+    if !single {
+        assert_eq!((info.uid, info.gid), (1234, 77));
+    }
+    root.rename("/srv/a/b", "/srv/c", false).await.unwrap();
+    drop(root.open_write("/srv/d", false, 0o600).await.unwrap());
+    assert_eq!(root.rename("/srv/d", "/srv/c/file", false).await.unwrap_err().errno(), Some(libc::EEXIST));
+    root.rename("/srv/d", "/srv/c/file", true).await.unwrap();
+    root.rename("/srv/c/file", "/usr/share/moved", false).await.unwrap();
+    root.rename("/etc/skel", "/etc/skeleton", false).await.unwrap();
+    assert_eq!(root.stat("/etc/skel").await.unwrap_err().errno(), Some(libc::ENOENT));
+    assert!(root.stat("/etc/skeleton/.profile").await.is_ok());
+    assert_eq!(root.remove_dir("/srv/a", false).await.unwrap_err().errno(), Some(libc::ENOTEMPTY));
+    root.remove_dir("/srv/a", true).await.unwrap();
+    assert!(root.stat("/srv").await.is_ok(), "what a link pointed at stays");
+    root.remove_file("/usr/share/moved").await.unwrap();
+    assert_eq!(root.remove_file("/usr/share/moved").await.unwrap_err().errno(), Some(libc::ENOENT));
+
+    let name = NewName { directory: None, prefix: "pre".to_owned(), suffix: "suf".to_owned() };
+    let directory = ann.make_temp_dir(name.clone()).await.unwrap();
+    assert!(
+        directory.starts_with("/tmp/pre") && directory.ends_with("suf") && directory.len() == "/tmp/preXXXXXXsuf".len()
+    );
+    let info = ann.stat(&directory).await.unwrap();
+    assert_eq!((info.kind, info.mode, info.uid), (FileKind::Directory, 0o700, 1234));
+    let file = ann.make_temp_file(NewName { directory: Some(directory.clone()), ..name }).await.unwrap();
+    assert!(file.starts_with(&directory));
+    assert_eq!(ann.stat(&file).await.unwrap().mode, 0o600);
+    guests.close().await;
+}
+
+fn mode(mode: u32) -> vmwbuild::sandbox::guests::Attributes {
+    vmwbuild::sandbox::guests::Attributes { mode: Some(mode), ..Default::default() }
+}
+
+#[tokio::test]
+async fn processes_are_listed_and_signalled() {
+    let guests = with_host().await;
+    let guest = boot(&guests).await;
+    ok(&guest, "echo 'ann:x:1234:1235::/tmp:/bin/sh' >> /etc/passwd").await;
+    let before = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+    let sleep = |user: &str| {
+        let (guest, user) = (guest.clone(), user.to_owned());
+        async move {
+            let argv = ["/bin/sleep", "1000"].map(str::to_owned).to_vec();
+            guest.exec(ExecSpec { program: "/bin/sleep".to_owned(), argv, user, ..ExecSpec::default() }).await.unwrap()
+        }
+    };
+    let (first, second) = (sleep("").await, sleep("ann").await);
+    let all = guest.processes().await.unwrap();
+    let of = |pid: u32| all.iter().find(|process| process.pid == pid).unwrap();
+    assert_eq!(of(1).command_line, "/sbin/init");
+    assert_eq!(
+        (of(first.pid()).command_line.as_str(), of(first.pid()).owner.as_str(), of(first.pid()).name.as_str()),
+        ("/bin/sleep 1000", "root", "sleep")
+    );
+    assert_eq!(of(first.pid()).parent, 1);
+    assert!((of(first.pid()).started_ms - before).abs() < 5000, "{} {before}", of(first.pid()).started_ms);
+    if guests.facts().ids != Ids::Single {
+        assert_eq!(of(second.pid()).owner, "ann");
+        assert_eq!(guest.kill("ann", first.pid(), 9).await.unwrap_err().errno(), Some(libc::EPERM));
+    }
+    assert_eq!(all.len(), 3, "{all:?}");
+    guest.kill("ann", second.pid(), 15).await.unwrap();
+    assert_eq!(second.wait().await, Exit::Signal(15));
+    guest.kill("", first.pid(), 9).await.unwrap();
+    let pid = first.pid();
+    assert_eq!(first.wait().await, Exit::Signal(9));
+    assert_eq!(guest.kill("", pid, 9).await.unwrap_err().errno(), Some(libc::ESRCH));
+    // What a program leaves behind is collected by init.
+    ok(&guest, "sleep 1000 >/dev/null 2>&1 & sleep 0.01 & exit 0").await;
+    let third = sleep("").await;
+    guest.stop().await.unwrap();
+    assert_eq!(third.wait().await, Exit::GuestEnded);
+    guests.close().await;
+}
+
+/// A shell that has done `setup` and then runs for ever.
+async fn listening(guest: &Guest, setup: &str) -> Process {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let spec = ExecSpec {
+        program: "/bin/sh".to_owned(),
+        argv: ["sh", "-c", &format!("{setup}; echo ready; while :; do /bin/sleep 0.01; done")]
+            .map(str::to_owned)
+            .to_vec(),
+        stdout: Some(File::from(OwnedFd::from(writer))),
+        ..ExecSpec::default()
+    };
+    let process = guest.exec(spec).await.unwrap();
+    let mut ready = [0; 6];
+    tokio::task::spawn_blocking(move || reader.read_exact(&mut ready)).await.unwrap().unwrap();
+    process
+}
+
+#[tokio::test]
+async fn a_guest_ends_when_told_to_and_by_itself() {
+    let guests = with_host().await;
+    let layer = guests.new_layer(linux()).await.unwrap();
+    let again = || async { guests.boot(layer, BootSpec::default()).await.unwrap() };
+
+    let guest = again().await;
+    let busy = guests.boot(layer, BootSpec::default()).await.unwrap_err();
+    assert!(busy.to_string().contains("in use by a running guest"), "{busy}");
+    let process = listening(&guest, "trap 'echo asked > /root/asked; exit 3' TERM").await;
+    guest.shutdown(Duration::from_secs(60)).await.unwrap();
+    // Its end may or may not be told before the guest's.
+    let exit = process.wait().await;
+    assert!([Exit::Code(3), Exit::GuestEnded].contains(&exit), "{exit:?}");
+    assert_eq!(guest.ended().await, Ended::PoweredOff);
+    assert_eq!(guest.processes().await, Err(Error::Gone));
+    assert!(guest.stop().await.is_ok(), "stopping what has ended is fine");
+
+    // One that doesn't listen is killed after the time given.
+    let guest = again().await;
+    assert!(guest.files("").stat("/root/asked").await.is_ok());
+    let process = listening(&guest, "trap '' TERM").await;
+    guest.shutdown(Duration::from_millis(300)).await.unwrap();
+    assert_eq!(process.wait().await, Exit::GuestEnded);
+
+    // The guest's own doing: reboot(2) as systemctl and busybox call it, and init's signals.
+    for (script, how) in [
+        ("python3 -c 'import ctypes; ctypes.CDLL(None).reboot(0x4321fedc)'", Ended::PoweredOff),
+        ("python3 -c 'import ctypes; ctypes.CDLL(None).reboot(0x1234567)'", Ended::Rebooted),
+        ("kill -USR2 1", Ended::PoweredOff),
+        ("kill -TERM 1", Ended::Rebooted),
+    ] {
+        let guest = again().await;
+        let (text, _) = sh(&guest, script).await;
+        let ended = tokio::time::timeout(Duration::from_secs(20), guest.ended()).await;
+        assert_eq!(ended, Ok(how), "{script}: {text}");
+    }
+    guests.close().await;
+}
+
+#[tokio::test]
+async fn a_guest_knows_what_machine_it_is() {
+    let guests = with_host().await;
+    let layer = guests.new_layer(linux()).await.unwrap();
+    let spec = BootSpec {
+        hostname: Some("web-1".to_owned()),
+        uuid: Some("564d2f9e-0a1b-4c3d-8e5f-60718293a4b5".to_owned()),
+        ..BootSpec::default()
+    };
+    let guest = guests.boot(layer, spec).await.unwrap();
+    assert_eq!(
+        ok(&guest, "uname -n; cat /sys/class/dmi/id/product_uuid").await,
+        "web-1\n564d2f9e-0a1b-4c3d-8e5f-60718293a4b5\n"
+    );
+    assert_eq!(
+        ok(&guest, "cat /sys/class/dmi/id/product_serial").await,
+        "VMware-56 4d 2f 9e 0a 1b 4c 3d-8e 5f 60 71 82 93 a4 b5\n"
+    );
+    let first = ok(&guest, "cat /etc/machine-id; hostname other; hostname").await;
+    guest.stop().await.unwrap();
+    let guest = guests.boot(layer, BootSpec::default()).await.unwrap();
+    assert_eq!(ok(&guest, "uname -n; cat /etc/machine-id; echo other").await, format!("localhost\n{first}"));
+    match guest.add_dummy_link("eth0", Some([0, 0x50, 0x56, 1, 2, 3]), Some(([10, 0, 0, 7].into(), 24))).await {
+        Ok(()) => {
+            assert_eq!(ok(&guest, "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' ' | sort").await, "eth0\nlo\n");
+            assert!(ok(&guest, "cat /proc/net/fib_trie").await.contains("10.0.0.7"));
+        }
+        // A kernel without the module says exactly that.
+        Err(error) => assert_eq!(error.errno(), Some(libc::EOPNOTSUPP), "{error}"),
+    }
+    guests.close().await;
+}
+
+#[tokio::test]
+async fn a_fork_bomb_hurts_its_guest_only() {
+    let guests = with_host().await;
+    println!("limits: processes {:?}, memory {:?}", guests.facts().process_limit, guests.facts().memory_limit);
+    assert_ne!(guests.facts().process_limit, Limit::None);
+    let layer = guests.new_layer(linux()).await.unwrap();
+    let spec = BootSpec { max_processes: Some(64), max_memory: Some(256 << 20), ..BootSpec::default() };
+    let guest = guests.boot(layer, spec).await.unwrap();
+    let other = boot(&guests).await;
+    let (text, _) = sh(&guest, "bomb() { bomb | bomb & }; bomb; sleep 1").await;
+    assert!(text.contains("fork") || text.is_empty(), "{text}");
+    let inside = tokio::time::timeout(Duration::from_secs(20), other.processes()).await.unwrap().unwrap();
+    assert_eq!(inside.len(), 1);
+    ok(&other, "true").await;
+    guest.stop().await.unwrap();
+    // The same guest counts no more than it may.
+    let guest = guests.boot(layer, BootSpec { max_processes: Some(20), ..BootSpec::default() }).await.unwrap();
+    let (text, _) = sh(&guest, "for i in $(seq 100); do sleep 100 >/dev/null 2>&1 & done; echo all").await;
+    assert!(!text.contains("all"), "a hundred processes where twenty are allowed: {text}");
+    let count = std::fs::read_dir("/proc").unwrap().count();
+    assert!(count > 0);
+    guest.stop().await.unwrap();
+    if guests.facts().memory_limit == Limit::Cgroup {
+        let spec = BootSpec { max_memory: Some(64 << 20), ..BootSpec::default() };
+        let guest = guests.boot(layer, spec).await.unwrap();
+        let (text, exit) = sh(&guest, "head -c 200m /dev/zero | tail | wc -c").await;
+        assert_ne!((text.trim(), exit), ("209715200", Exit::Code(0)), "200 MB where 64 are allowed");
+        assert_eq!(guests.layers().await.unwrap().len(), 2);
+    }
+    guests.close().await;
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+#[tokio::test]
+async fn is_quick() {
+    let started = Instant::now();
+    let guests = Guests::start(config()).await.unwrap();
+    println!("start {:?}, {:?}", started.elapsed(), guests.facts());
+    let started = Instant::now();
+    guests.add_template("linux", TemplateSource::Host).await.unwrap();
+    println!("template of the host {:?}", started.elapsed());
+    let (mut boots, mut execs, mut stops, mut stats) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..30 {
+        let layer = guests.new_layer(linux()).await.unwrap();
+        let started = Instant::now();
+        let guest = guests.boot(layer, BootSpec::default()).await.unwrap();
+        boots.push(started.elapsed());
+        for _ in 0..10 {
+            let started = Instant::now();
+            let spec = ExecSpec { program: "/bin/true".to_owned(), ..ExecSpec::default() };
+            assert_eq!(guest.exec(spec).await.unwrap().wait().await, Exit::Code(0));
+            execs.push(started.elapsed());
+            let started = Instant::now();
+            guest.files("").stat("/etc/passwd").await.unwrap();
+            stats.push(started.elapsed());
+        }
+        let started = Instant::now();
+        guest.stop().await.unwrap();
+        stops.push(started.elapsed());
+    }
+    println!(
+        "medians: boot {:?}, exec true {:?}, stat {:?}, stop {:?}",
+        median(boots),
+        median(execs),
+        median(stats),
+        median(stops)
+    );
+    guests.close().await;
+}
+
+fn available_kb() -> i64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap();
+    text.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB")?.parse().ok()).unwrap()
+}
+
+#[tokio::test]
+async fn two_hundred_guests_run_at_once() {
+    let guests = with_host().await;
+    let before = available_kb();
+    let started = Instant::now();
+    let booting: Vec<_> = (0..200)
+        .map(|_| {
+            let guests = guests.clone();
+            tokio::spawn(async move { boot(&guests).await })
+        })
+        .collect();
+    let mut all = Vec::new();
+    for guest in booting {
+        all.push(guest.await.unwrap());
+    }
+    let booted = started.elapsed();
+    let used = before - available_kb();
+    let started = Instant::now();
+    let running: Vec<_> = all
+        .iter()
+        .map(|guest| {
+            let guest = guest.clone();
+            tokio::spawn(async move { ok(&guest, "echo $$ > /tmp/mine; cat /tmp/mine").await })
+        })
+        .collect();
+    for output in running {
+        assert!(!output.await.unwrap().is_empty());
+    }
+    println!("200 guests: booted in {booted:?}, {} kB each, a shell in each {:?}", used / 200, started.elapsed());
+    drop(all);
+    let started = Instant::now();
+    guests.close().await;
+    println!("ended in {:?}", started.elapsed());
+}
+
+/// A tar archive of a system with busybox and nothing else.
+fn busybox() -> File {
+    let program = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find_map(|path| std::fs::read(path).ok());
+    let program = program.expect("this test needs Debian's package `busybox-static` (or a static /bin/busybox)");
+    let mut archive = tar::Builder::new(tempfile::tempfile().unwrap());
+    let mut add = |path: &str, mode: u32, uid: u64, content: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(mode);
+        header.set_uid(uid);
+        header.set_gid(uid);
+        header.set_mtime(1_600_000_000);
+        header.set_size(content.len() as u64);
+        header.set_entry_type(if path.ends_with('/') { tar::EntryType::Directory } else { tar::EntryType::Regular });
+        archive.append_data(&mut header, path, content).unwrap();
+    };
+    add("bin/", 0o755, 0, b"");
+    add("bin/busybox", 0o755, 0, &program);
+    add("etc/", 0o755, 0, b"");
+    add("etc/passwd", 0o644, 0, b"root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n");
+    add("home/ann/", 0o700, 1000, b"");
+    add("home/ann/.profile", 0o600, 1000, b"export KIND=busybox\n");
+    let header = |size: u64, kind| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(size);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(1_600_000_000);
+        header
+    };
+    let mut link = header(0, tar::EntryType::Symlink);
+    archive.append_link(&mut link, "bin/sh", "busybox").unwrap();
+    // What would leave the archive's directory on the host, and must not.
+    archive.append_link(&mut link, "var", "/home").unwrap();
+    archive.append_data(&mut header(4, tar::EntryType::Regular), "var/inside", &b"here"[..]).unwrap();
+    let mut file = archive.into_inner().unwrap();
+    std::io::Seek::rewind(&mut file).unwrap();
+    file
+}
+
+#[tokio::test]
+async fn a_tar_archive_with_nothing_but_a_shell_boots() {
+    let guests = Guests::start(config()).await.unwrap();
+    guests.add_template("tiny", TemplateSource::Tar(busybox())).await.unwrap();
+    let layer = guests.new_layer(Parent::Template("tiny".to_owned())).await.unwrap();
+    let guest = guests.boot(layer, BootSpec::default()).await.unwrap();
+    let text = ok(&guest, "busybox id -u; busybox ls / | busybox tr '\\n' ' '; busybox cat /home/inside").await;
+    assert_eq!(text, "0\nbin dev etc home proc run sys tmp var here");
+    let (text, exit) =
+        sh_as(&guest, "ann", ". /home/ann/.profile; echo $KIND; busybox id -u; busybox stat -c '%u %a' /home/ann")
+            .await;
+    assert_eq!((text.as_str(), exit), ("busybox\n1000\n1000 700\n", Exit::Code(0)));
+    // busybox' own commands for the power.
+    sh(&guest, "busybox poweroff").await;
+    assert_eq!(tokio::time::timeout(Duration::from_secs(20), guest.ended()).await, Ok(Ended::PoweredOff));
+    let guest = guests.boot(layer, BootSpec::default()).await.unwrap();
+    sh(&guest, "busybox reboot -f").await;
+    assert_eq!(tokio::time::timeout(Duration::from_secs(20), guest.ended()).await, Ok(Ended::Rebooted));
+    guests.close().await;
+}
+
+#[tokio::test]
+async fn a_template_that_is_none_is_refused() {
+    let guests = Guests::start(config()).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let add = async |source| guests.add_template("none", source).await.unwrap_err().to_string();
+    let error = add(TemplateSource::Directory(directory.path().to_owned())).await;
+    assert!(error.ends_with("no root file system: it has neither /bin nor /usr/bin"), "{error}");
+    let error = add(TemplateSource::Directory(directory.path().join("absent"))).await;
+    assert!(error.ends_with("absent: No such file or directory (os error 2)"), "{error}");
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&[0x1f, 0x8b, 8, 0, 0, 0]).unwrap();
+    std::io::Seek::rewind(&mut file).unwrap();
+    assert_eq!(
+        add(TemplateSource::Tar(file)).await,
+        "the template's archive is compressed with gzip: uncompress it first"
+    );
+    let file = tempfile::tempfile().unwrap();
+    let error = add(TemplateSource::Tar(file)).await;
+    assert!(error.ends_with("no root file system: it has neither /bin nor /usr/bin"), "{error}");
+    assert_eq!(
+        guests.new_layer(Parent::Template("none".to_owned())).await,
+        Err(Error::NotFound("template `none`".to_owned()))
+    );
+    guests.close().await;
+}
+
+#[tokio::test]
+async fn a_directory_is_a_template_and_stays_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    for folder in ["bin", "etc"] {
+        std::fs::create_dir(directory.path().join(folder)).unwrap();
+    }
+    std::fs::copy("/bin/busybox", directory.path().join("bin/busybox")).expect("this test needs `busybox-static`");
+    std::os::unix::fs::symlink("busybox", directory.path().join("bin/sh")).unwrap();
+    std::fs::write(directory.path().join("etc/passwd"), "root:x:0:0::/root:/bin/sh\n").unwrap();
+    let guests = Guests::start(config()).await.unwrap();
+    guests.add_template("tiny", TemplateSource::Directory(directory.path().to_owned())).await.unwrap();
+    let layer = guests.new_layer(Parent::Template("tiny".to_owned())).await.unwrap();
+    let guest = guests.boot(layer, BootSpec::default()).await.unwrap();
+    ok(
+        &guest,
+        "echo x > /bin/new; busybox rm /etc/passwd; busybox chmod 700 /bin/busybox; busybox mv /bin/busybox /bin/bb",
+    )
+    .await;
+    guests.close().await;
+    assert!(!directory.path().join("bin/new").exists());
+    assert!(directory.path().join("etc/passwd").exists());
+    assert!(directory.path().join("bin/busybox").exists());
+}
+
+#[tokio::test]
+async fn a_state_directory_keeps_layers() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = || Config { state: Some(directory.path().join("state")), ..config() };
+    let guests = Guests::start(config()).await.unwrap();
+    guests.add_template("linux", TemplateSource::Host).await.unwrap();
+    let guest = boot(&guests).await;
+    ok(&guest, "echo kept > /etc/kept; rm /etc/issue; rm -r /etc/skel; mkdir /etc/skel").await;
+    guest.stop().await.unwrap();
+    guests.freeze(guest.layer()).await.unwrap();
+    let unfrozen = guests.new_layer(Parent::Layer(guest.layer())).await.unwrap();
+    let busy = Guests::start(config()).await.unwrap_err();
+    assert!(matches!(busy, Error::Busy(_)), "{busy}");
+    let layers = guests.layers().await.unwrap();
+    guests.close().await;
+
+    let guests = Guests::start(config()).await.unwrap();
+    assert_eq!(guests.layers().await.unwrap(), layers);
+    let missing = guests.boot(unfrozen, BootSpec::default()).await.unwrap_err();
+    assert_eq!(missing, Error::NotFound("template `linux`".to_owned()));
+    guests.add_template("linux", TemplateSource::Host).await.unwrap();
+    let guest = guests.boot(unfrozen, BootSpec::default()).await.unwrap();
+    assert_eq!(
+        ok(&guest, "cat /etc/kept; ls -A /etc/skel; ls /etc/issue 2>&1 || true").await,
+        "kept\nls: cannot access '/etc/issue': No such file or directory\n"
+    );
+    guest.stop().await.unwrap();
+    guests.delete_layer(unfrozen).await.unwrap();
+    guests.delete_layer(guest.layer()).await.unwrap_err();
+    assert!(guests.new_layer(Parent::Layer(layers[0].id)).await.unwrap() > unfrozen, "numbers aren't used again");
+    guests.close().await;
+}
+
+#[tokio::test]
+async fn many_operations_leave_nothing_behind() {
+    let guests = with_host().await;
+    let guest = boot(&guests).await;
+    let files = guest.files("");
+    let count = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let inside = "ls /proc | grep -c '^[0-9]*$'; cat /proc/self/mounts | wc -l; ls /tmp | wc -l";
+    let (before, inside_before) = (count(), ok(&guest, inside).await);
+    for _ in 0..1000 {
+        let path = files.make_temp_file(NewName::default()).await.unwrap();
+        drop(files.open_read(&path).await.unwrap());
+        files.remove_file(&path).await.unwrap();
+        files.stat("/absent").await.unwrap_err();
+        guest.exec(ExecSpec { program: "/bin/absent".to_owned(), ..ExecSpec::default() }).await.unwrap_err();
+    }
+    for _ in 0..200 {
+        let process = guest.exec(ExecSpec { program: "/bin/true".to_owned(), ..ExecSpec::default() }).await.unwrap();
+        process.wait().await;
+    }
+    assert_eq!(ok(&guest, inside).await, inside_before);
+    assert!(count() <= before + 8, "{} descriptors, {before} before", count());
+    guests.close().await;
+}
+
+#[tokio::test]
+async fn probing_finds_out_that_guests_run() {
+    let facts = Guests::probe(config()).await.unwrap();
+    assert_eq!(
+        is_root(),
+        [Ids::Shifted, Ids::Identity].contains(&facts.ids) || config().ids == Some(Ids::Single) && is_root()
+    );
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0)
+}
+
+/// Processes by number and start, and their parents.
+fn processes_of_host() -> Vec<(u32, String, u32)> {
+    // One that has ended stays until its parent asks, which is not ours to wait for.
+    let ended = "Z";
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| {
+            let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            let fields: Vec<_> = stat.rsplit_once(") ")?.1.split(' ').collect();
+            (fields[0] != ended).then_some(())?;
+            Some((pid, fields[19].to_owned(), fields[1].parse().ok()?))
+        })
+        .collect()
+}
+
+fn descendants(of: u32) -> Vec<(u32, String)> {
+    let all = processes_of_host();
+    let mut found = vec![of];
+    loop {
+        let more: Vec<u32> =
+            all.iter().filter(|p| found.contains(&p.2) && !found.contains(&p.0)).map(|p| p.0).collect();
+        if more.is_empty() {
+            break;
+        }
+        found.extend(more);
+    }
+    all.into_iter().filter(|p| p.0 != of && found.contains(&p.0)).map(|p| (p.0, p.1)).collect()
+}
+
+fn alive(processes: &[(u32, String)]) -> usize {
+    let all = processes_of_host();
+    processes.iter().filter(|(pid, start)| all.iter().any(|p| p.0 == *pid && p.1 == *start)).count()
+}
+
+fn control_groups() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut todo = vec![PathBuf::from("/sys/fs/cgroup")];
+    while let Some(directory) = todo.pop() {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                if entry.file_name().to_string_lossy().starts_with("vmwbuild-") {
+                    found.push(entry.path());
+                }
+                todo.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+/// The tool of the test below: a process that holds guests until it is killed.
+#[tokio::test]
+#[ignore = "runs as a process of another test"]
+async fn holds_guests_until_killed() {
+    let guests = with_host().await;
+    let mut all = Vec::new();
+    for _ in 0..std::env::var("VMWBUILD_TEST_GUESTS").map_or(1, |count| count.parse().unwrap()) {
+        let guest = boot(&guests).await;
+        let argv = ["sleep", "1000"].map(str::to_owned).to_vec();
+        let process =
+            guest.exec(ExecSpec { program: "/bin/sleep".to_owned(), argv, ..ExecSpec::default() }).await.unwrap();
+        all.push((guest, process));
+    }
+    println!("\nholding");
+    std::future::pending::<()>().await;
+}
+
+#[test]
+fn whatever_is_killed_nothing_is_left() {
+    let mounts = || std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let before = mounts();
+    for victim in ["tool", "janitor", "warden"] {
+        let mut tool = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "holds_guests_until_killed", "--ignored", "--nocapture"])
+            .env("VMWBUILD_TEST_GUESTS", "50")
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(tool.stdout.take().unwrap()));
+        assert!(lines.any(|line| line.unwrap() == "holding"), "the tool ended early");
+        assert_eq!(mounts(), before, "guests show in the host's mounts");
+        let family = descendants(tool.id());
+        assert!(family.len() >= 102, "{} processes", family.len());
+        // The tool's child is the janitor, whose child is the warden.
+        let janitor = processes_of_host().into_iter().find(|p| p.2 == tool.id()).unwrap().0;
+        let warden = processes_of_host().into_iter().find(|p| p.2 == janitor).unwrap().0;
+        let groups: Vec<_> = control_groups()
+            .into_iter()
+            .filter(|path| path.to_string_lossy().contains(&format!("vmwbuild-{janitor}-")))
+            .collect();
+        let target = match victim {
+            "tool" => tool.id(),
+            "janitor" => janitor,
+            _ => warden,
+        };
+        let started = Instant::now();
+        assert!(std::process::Command::new("kill").args(["-9", &target.to_string()]).status().unwrap().success());
+        if victim == "tool" {
+            tool.wait().unwrap();
+        }
+        while (alive(&family) > 0 || groups.iter().any(|path| path.exists()))
+            && started.elapsed() < Duration::from_secs(20)
+        {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        assert_eq!(alive(&family), 0, "processes are left after the end of the {victim}");
+        assert_eq!(groups.iter().filter(|path| path.exists()).count(), 0, "control groups are left: {groups:?}");
+        println!(
+            "50 guests gone {:?} after kill -9 of the {victim} ({} control groups)",
+            started.elapsed(),
+            groups.len()
+        );
+        assert_eq!(mounts(), before);
+        if victim != "tool" {
+            tool.kill().unwrap();
+            tool.wait().unwrap();
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! The whole way, by the real binary: VMWfile in, templates and machines out. Each test runs on the simulator that
 //! others wrote and on our sandbox, and what was built is looked at with somebody else's client.
 
+#![allow(clippy::unwrap_used)] // a test may
+
 mod common;
 
 use std::time::Duration;
@@ -249,7 +251,7 @@ fn hostile_values_stay_values(site: &Site) {
              RUN printf %s \"${{ source.evil }}\" > /root/double\n\
              RUN cat > /root/heredoc <<EOF\n${{ source.evil }}\nEOF\n\
              RUN <<END\nprintf %s ${{ source.evil }} > /root/script\nEND\n\
-             RUN [\"sh\", \"-c\", \"printf %s \\\"$1\\\" > /root/exec\", \"sh\", ${{ source.evil }}]\n\
+             RUN [\"sh\", \"-c\", \"printf %s \\\"$1\\\" > /root/exec\", \"sh\", \"${{ source.evil }}\"]\n\
              RUN sh -c 'printf %s \"$1\" > /root/again' sh ${{ source.evil }}\n\
              COPY <<END /root/copied\n${{ source.evil }}\nEND\n\
              ENV EVIL=${{ source.evil }}\nRUN printf %s \"$EVIL\" > /root/env\n",
@@ -358,8 +360,8 @@ fn files_come_back_and_pass_between_machines(site: &Site) {
 fn a_machine_is_rebooted(site: &Site) {
     let dir = context(&[(
         "VMWfile",
-        "ARG template\nFROM ${{ template }} AS b\nOUTPUT VM b-vm\nRUN sleep 600 >/dev/null 2>&1 & touch /root/before\n\
-         REBOOT\nWAIT TOOLS\nRUN test -e /root/before && ! grep -l 'sleep' /proc/[0-9]*/comm\n\
+        "ARG template\nFROM ${{ template }} AS b\nOUTPUT VM b-vm\nRUN sleep 601 >/dev/null 2>&1 & touch /root/before\n\
+         REBOOT\nWAIT TOOLS\nRUN test -e /root/before && ! cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep 'sleep 60[1]'\n\
          RUN --reboot-on=194 exit 194\nRUN touch /root/after\n",
     )]);
     site.built(dir.path(), &[]);

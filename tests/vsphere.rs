@@ -31,7 +31,7 @@ async fn connect(vcsim: &Vcsim) -> Client {
     Client::connect(endpoint(vcsim), soon()).await.expect("a session")
 }
 
-/// Runs a test against a simulator with these flags, and looks that no session is left.
+/// Runs a test against a simulator with these flags.
 fn against<F: Future<Output = ()>>(flags: &[&str], test: impl FnOnce(std::rc::Rc<Vcsim>) -> F) {
     let Some(vcsim) = Vcsim::start(flags) else { return };
     let vcsim = std::rc::Rc::new(vcsim);
@@ -54,7 +54,7 @@ fn clone_of(name: &str, inventory: &Inventory, source: &str) -> CloneRequest {
 
 async fn cloned(client: &Client, inventory: &Inventory, source: &str, request: &CloneRequest) -> Moref {
     let source = inventory.vm(source, None).expect("the source");
-    let task = client.start_clone(source, request).await.expect("a task");
+    let task = client.start_clone(&source.moref, request).await.expect("a task");
     client.wait_clone(&task, &request.name, soon(), |_| ()).await.expect("a clone")
 }
 
@@ -193,7 +193,7 @@ fn a_machine_from_clone_to_deletion() {
         assert_eq!(now.vm("/DC0/vm/odd name", None).expect("by path").moref, vm);
         assert_eq!(now.vm("odd name", None).expect("by name").moref, vm);
 
-        let taken = client.start_clone(inventory.vm("debian-template", None).expect("it"), &request).await;
+        let taken = client.start_clone(&inventory.vm("debian-template", None).expect("it").moref, &request).await;
         let taken = match taken {
             Ok(task) => client.wait_clone(&task, "it", soon(), |_| ()).await.map(|_| ()),
             Err(error) => Err(error),
@@ -331,7 +331,7 @@ fn trouble_on_the_way_is_overcome_or_told() {
         // One that never arrived isn't.
         vcsim.control("POST", "/drop?method=CloneVM_Task");
         let request = clone_of("never", &inventory, "debian-template");
-        let error = client.start_clone(source, &request).await.expect_err("lost");
+        let error = client.start_clone(&source.moref, &request).await.expect_err("lost");
         assert!(error.lost_reply(), "{error:?}");
         assert_eq!(client.vm_in_folder(&request.placement.folder, "never").await.expect("an answer"), None);
 
@@ -440,6 +440,9 @@ fn guest_operations_bear_with_a_busy_machine_and_broken_transfers() {
         guest.upload("/root/f", &source, mode(0o600), false, soon()).await.expect("at the second try");
         let back = guest.download("/root/f", soon()).await.expect("at the second try").bytes(100).await.expect("it");
         assert_eq!(back, "content");
+
+        vcsim.control("POST", "/drop?method=MakeDirectoryInGuest");
+        guest.make_directory("/root/a/b", true, soon()).await.expect("at the second try");
 
         vcsim.control("POST", "/drop?method=StartProgramInGuest&after=1");
         vcsim.requests(true);

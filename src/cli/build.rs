@@ -18,6 +18,9 @@ use crate::sema::program::Program;
 use crate::source::Sources;
 use crate::vsphere::client::{Client, Deadline, Endpoint, Thumbprint};
 
+/// Unoptimised futures are large; a build nests them deeply.
+const STACK: usize = 8 << 20;
+
 /// How long connecting and logging in may take.
 const CONNECT: Duration = Duration::from_secs(60);
 
@@ -133,7 +136,7 @@ fn runtime(
     sources: &Sources,
     color: args::When,
 ) -> u8 {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => {
             terminal::say(&format!("can't start: {e}"));

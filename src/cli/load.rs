@@ -56,7 +56,8 @@ pub(crate) fn place(context: &Path, file: Option<&Path>) -> Result<Place, Diagno
     }
     match std::fs::metadata(context) {
         Ok(meta) if meta.is_dir() => {
-            let file = context.join("VMWfile");
+            // `VMWfile`, not `./VMWfile`: it stands in every message.
+            let file = if context == Path::new(".") { PathBuf::from("VMWfile") } else { context.join("VMWfile") };
             if file.exists() { Ok(Place { file, context: context.to_path_buf() }) } else { Err(no_vmwfile(context)) }
         }
         Ok(_) => {

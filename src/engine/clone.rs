@@ -11,7 +11,7 @@ use super::shared::{Shared, Stop};
 use crate::diagnostic::Diagnostic;
 use crate::sema::program::{Machine, Origin};
 use crate::syntax::ast::OutputKind;
-use crate::vsphere::client::{CloneRequest, Deadline, HardwareChange, Placement};
+use crate::vsphere::client::{CloneRequest, Deadline, HardwareChange, Placement, Progress};
 use crate::vsphere::wire::Moref;
 
 /// How long a clone that is no longer wanted may take to end.
@@ -151,11 +151,11 @@ pub(super) async fn clone(
     };
     shared.ledger.set(entry, State::Cloning(Some(task.clone())));
     let deadline = Deadline::after(shared.options.deadlines.task);
-    let progress = |progress: crate::vsphere::client::Progress| {
+    let progress: Box<dyn FnMut(Progress) + Send + '_> = Box::new(|progress| {
         if let Some(percent) = progress.percent {
             shared.events.send(Event::Percent { machine: machine.id, percent });
         }
-    };
+    });
     let waited = shared.client.wait_clone(&task, &request.name, deadline, progress);
     match shared.interruptible(waited).await {
         Ok(Ok(vm)) => {

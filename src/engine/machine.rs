@@ -69,7 +69,8 @@ impl Worker {
     /// Returns when everything that `node` needs is done and the machine has its place among the running ones.
     pub(super) async fn enter(&mut self, node: Node) -> Result<(), Stop> {
         let shared = Arc::clone(&self.shared);
-        for need in shared.dag.needs(node).filter(|n| n.machine() != self.id) {
+        let needs: Vec<Node> = shared.dag.needs(node).into_iter().filter(|n| n.machine() != self.id).collect();
+        for need in needs {
             if shared.board.is_done(need) {
                 continue;
             }
@@ -99,7 +100,8 @@ impl Worker {
                 Node::Step(step) => {
                     self.phase(Phase::Running);
                     // Marks each step of its batch as done by itself.
-                    at += steps::run(self, step).await? - 1;
+                    // Boxed, as the others below are not: these futures are large, and nest.
+                    at += Box::pin(steps::run(self, step)).await? - 1;
                     continue;
                 }
                 Node::Export(_) => export::run(self).await?,

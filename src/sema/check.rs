@@ -62,6 +62,12 @@ pub fn check(
         let nothing = Diagnostic::at(&codes::NO_STAGE, start, "there is no FROM in this file, so nothing to build");
         found.push(nothing.help("write `FROM template`: what a machine is made from"));
     }
+    if let (Some(place), false) = (checked.failed.first(), problems.has_errors() || found.has_errors()) {
+        // Silence is right where something else is already wrong; alone it would let a file pass that is not
+        // understood.
+        let unexplained = Diagnostic::at(&codes::UNEXPLAINED, *place, "this can't be checked");
+        found.push(unexplained.help("this is a fault of vmwbuild: please report it with the file"));
+    }
     problems.extend(found.sorted());
     let program = cut(checked);
     (!problems.has_errors()).then_some(program)
@@ -82,6 +88,7 @@ struct Checked {
     machines: usize,
     stages: usize,
     secrets: usize,
+    failed: Vec<Span>,
 }
 
 /// The stages in the order in which they are numbered, and how many of them are built.
@@ -352,6 +359,8 @@ pub(super) struct Checker<'a> {
     pub login: Option<Login>,
     pub inherited: HashMap<MachineId, Inherited>,
     pub lazy: RefCell<Lazy>,
+    /// Places that could not be made sense of: something must have been said of each, or of what it hangs on.
+    pub failed: Vec<Span>,
     /// What was said of which place: replicas of a stage make the same mistakes.
     pub seen: HashSet<(u16, Option<Span>)>,
     /// Files that `COPY --render` reads, parsed; None: not text.
@@ -382,6 +391,7 @@ impl<'a> Checker<'a> {
             login: None,
             inherited: HashMap::new(),
             lazy: RefCell::default(),
+            failed: Vec::new(),
             seen: HashSet::new(),
             rendered: HashMap::new(),
         };
@@ -395,10 +405,12 @@ impl<'a> Checker<'a> {
         }
         program.stages = checker.stage_list();
         fill_wanted(&mut program, checker.built);
-        checker.outputs_apart(&program, problems);
+        let mut found = Problems::new();
+        checker.outputs_apart(&program, &mut found);
+        take_new(&mut checker.seen, found, problems);
         let stages = checker.stages.iter().filter(|s| s.live).count();
         let secrets = live.secrets.as_ref().map_or(program.secrets.len(), HashSet::len);
-        Checked { program, machines: checker.built, stages, secrets }
+        Checked { program, machines: checker.built, stages, secrets, failed: checker.failed }
     }
 
     fn secret_list(&self) -> Vec<Secret> {
@@ -436,6 +448,14 @@ impl<'a> Checker<'a> {
     /// The checker, seen from a place.
     pub fn view(&self, place: Place) -> View<'_, 'a> {
         View { checker: self, place }
+    }
+
+    /// Remembers that a line of a machine could not be made sense of. In `lint` that may be for want of a value.
+    pub fn fail(&mut self, id: MachineId, span: Span) {
+        let stage = self.machine(id).and_then(|m| self.stages.get(m.stage));
+        if self.purpose(stage) == Purpose::Build {
+            self.failed.push(span);
+        }
     }
 
     /// What the check of a stage is for: those that are not built are checked as in `lint`.

@@ -196,6 +196,13 @@ codes! {
     wrong "ARG name = \"web\"\n"
     right "ARG name = \"web\"\nFROM debian-12 AS base\nOUTPUT VM ${{ name }}\n";
 
+    /// A fault of the check.
+    UNEXPLAINED = 299 "unexplained" Error
+    about "The check could not make sense of a line and has no reason to give: a fault of vmwbuild, which rather stops \
+           than builds something else than is written. Please report it with the file."
+    wrong ""
+    right "";
+
     /// What this version can't execute yet.
     NOT_EXECUTED = 600 "not-executed-yet" Error
     about "The language has this already, so that files which use it stay valid, but this version can't execute it. It \

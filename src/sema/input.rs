@@ -36,7 +36,8 @@ impl Checker<'_> {
                 continue;
             }
             seen.push(instruction);
-            self.global(instruction, Place::Global { args }, problems);
+            let what = if keyword == Keyword::Login { "the global LOGIN" } else { "what stands before the first FROM" };
+            self.global(instruction, Place::Global { args, what }, problems);
             if let Body::Arg { name, .. } = &instruction.body
                 && let Some(index) = self.args.get_index_of(&name.node)
             {

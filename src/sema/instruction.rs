@@ -65,7 +65,9 @@ impl Checker<'_> {
             }
             Standing::Anywhere | Standing::Global | Standing::Opens => {}
             Standing::Placement | Standing::Machine | Standing::Setting | Standing::GlobalSetting => {
-                self.setting(making, instruction, problems);
+                if self.setting(making, instruction, problems).is_none() {
+                    self.fail(making.id, instruction.span);
+                }
             }
             Standing::Hook => {}
         }

@@ -12,7 +12,7 @@ use super::machine::{Making, bad_argument};
 use super::names_scope::{Moment, Place};
 use super::program::{Address, EnvVar, Hostname, Login, NetworkMethod, RunAs, Setting, Template, TemplatePiece};
 use super::script::ShellKind;
-use super::text::{Known, Secrets, Usage, check_arg, check_env, check_static, check_static_text};
+use super::text::{Known, Secrets, Usage, check_arg, check_env, check_static, check_static_text, check_text};
 use super::value::Value;
 use super::{codes, names};
 
@@ -25,69 +25,73 @@ pub(super) const NETWORK: Usage<'static> = Usage { what: "a network address", se
 const MIB: u64 = 1 << 20;
 
 impl Checker<'_> {
-    /// One instruction that is no step.
-    pub(super) fn setting(&mut self, making: &mut Making, instruction: &Instruction, problems: &mut Problems) {
+    /// One instruction that is no step. None if it has errors (or, in `lint`, hangs on what has no value).
+    pub(super) fn setting(
+        &mut self,
+        making: &mut Making,
+        instruction: &Instruction,
+        problems: &mut Problems,
+    ) -> Option<()> {
         let steps = making.place(Moment::Steps);
         let keyword = instruction.keyword.node;
         match &instruction.body {
             Body::Placement { value } => {
                 let place = making.place(Moment::Before("placement"));
-                if let Some(setting) = self.placement_value(keyword, value, place, problems) {
-                    making.placement.entry(keyword).or_insert(setting);
-                }
+                let setting = self.placement_value(keyword, value, place, problems)?;
+                making.placement.entry(keyword).or_insert(setting);
             }
-            Body::Cpu { count, cores } => self.cpu(making, count, cores.as_ref(), problems),
-            Body::Memory { size } => self.memory(making, size, problems),
-            Body::Config { pairs } => self.config(making, pairs, problems),
+            Body::Cpu { count, cores } => self.cpu(making, count, cores.as_ref(), problems)?,
+            Body::Memory { size } => self.memory(making, size, problems)?,
+            Body::Config { pairs } => self.config(making, pairs, problems)?,
             Body::Annotation { text } => {
                 let place = making.place(Moment::Reconfigured);
                 let usage = Usage { what: "an ANNOTATION", secrets: STORED };
-                making.hardware.annotation = super::text::check_text(text, usage, &self.view(place), problems);
+                making.hardware.annotation = Some(check_text(text, usage, &self.view(place), problems)?);
             }
             Body::Address { .. } => {
-                if making.address.is_none() {
-                    making.address = self.address(making, instruction, problems);
-                }
+                let address = self.address(making, instruction, problems)?;
+                making.address.get_or_insert(address);
             }
             Body::Hostname { name } => {
                 let place = making.place(Moment::Network);
-                self.flag_word(instruction, "method", place, problems);
-                if let Some(name) = self.text(name, "the host name", CONFIGURED, place, problems) {
-                    if let Some(wrong) = name.as_literal().and_then(bad_hostname) {
-                        problems.push(bad_argument(instruction.span, wrong));
-                    } else if making.hostname.is_none() {
-                        making.hostname = Some(Hostname { name, span: instruction.span });
-                    }
+                let method = self.method(instruction, place, problems);
+                let span = name.span;
+                let name = self.text(name, "the host name", CONFIGURED, place, problems)?;
+                if let Some(wrong) = name.as_literal().and_then(bad_hostname) {
+                    problems.push(bad_argument(span, wrong));
+                    return None;
                 }
+                making.hostname.get_or_insert(Hostname { name, method, span: instruction.span });
             }
             Body::Login { user, password } => {
-                if let Some(login) = self.login_value(instruction, user, password.as_ref(), steps, problems) {
-                    making.context.login = Some(login);
-                }
+                making.context.login = Some(self.login_value(instruction, user, password.as_ref(), steps, problems)?);
             }
             Body::User { name } => {
                 let how = self.flag_word(instruction, "via", steps, problems);
                 let secrets = Secrets::Refused("a user's name is shown");
-                if let Some(name) = self.text(name, "the name of the USER", secrets, steps, problems) {
-                    making.context.user = Some(RunAs { name, via: via(how.as_deref()) });
-                }
+                let name = self.text(name, "the name of the USER", secrets, steps, problems)?;
+                making.context.user = Some(RunAs { name, via: via(how.as_deref()) });
             }
             Body::Workdir { path } => {
                 let secrets = Secrets::Refused("paths are shown, in the guest too");
-                if let Some(path) = self.text(path, "the path of the WORKDIR", secrets, steps, problems) {
-                    making.context.workdir = Some(joined(making.context.workdir.as_ref(), path));
-                }
+                let path = self.text(path, "the path of the WORKDIR", secrets, steps, problems)?;
+                making.context.workdir = Some(joined(making.context.workdir.as_ref(), path));
             }
             Body::Env { pairs } => {
+                let mut failed = false;
                 for pair in pairs {
-                    let added = env_var(&pair.key.node, pair.key.span, &pair.value, &self.view(steps), problems);
-                    making.context.env.extend(added);
+                    match env_var(&pair.key.node, pair.key.span, &pair.value, &self.view(steps), problems) {
+                        Some(var) => making.context.env.push(var),
+                        None => failed = true,
+                    }
                 }
+                return (!failed).then_some(());
             }
-            Body::Shell { argv, .. } => self.shell(making, instruction, argv, problems),
+            Body::Shell { argv, .. } => self.shell(making, instruction, argv, problems)?,
             // OUTPUT and ARG are done; what is refused never comes here; steps have their own place.
             _ => {}
         }
+        Some(())
     }
 
     /// The value of DATACENTER … NETWORK.
@@ -122,33 +126,34 @@ impl Checker<'_> {
         let password = match password {
             Some(text) => {
                 let usage = Usage { what: "the password of a LOGIN", secrets: Secrets::Allowed };
-                Some(super::text::check_text(text, usage, &self.view(place), problems)?)
+                Some(check_text(text, usage, &self.view(place), problems)?)
             }
             None => None,
         };
         Some(Login { user: user?, password, span: instruction.span })
     }
 
-    fn cpu(&self, making: &mut Making, count: &Text, cores: Option<&Text>, problems: &mut Problems) {
+    fn cpu(&self, making: &mut Making, count: &Text, cores: Option<&Text>, problems: &mut Problems) -> Option<()> {
         let place = making.place(Moment::Before("the number of processors"));
         let cpus = self.number(count, "the number of processors", place, problems);
-        let cores =
-            cores.and_then(|text| Some((self.number(text, "the number of cores", place, problems)?, text.span)));
-        if let (Some(cpus), Some((cores, span))) = (cpus, cores)
-            && cpus % cores != 0
-        {
+        making.hardware.cpus = cpus;
+        let Some(text) = cores else { return cpus.map(|_| ()) };
+        let cores = self.number(text, "the number of cores", place, problems)?;
+        making.hardware.cores = Some(cores);
+        let cpus = cpus?;
+        if cpus % cores != 0 {
             problems.push(
                 Diagnostic::new(
                     &codes::BAD_ARGUMENT,
                     format!("{cpus} processors don't divide into sockets of {cores} cores"),
                 )
-                .primary(span, "cores a socket")
+                .primary(text.span, "cores a socket")
                 .label(count.span, "processors in all")
                 .help("the first number is the processors in all, CORES how many of them share a socket"),
             );
+            return None;
         }
-        making.hardware.cpus = cpus;
-        making.hardware.cores = cores.map(|(cores, _)| cores);
+        Some(())
     }
 
     fn number(&self, text: &Text, what: &str, place: Place, problems: &mut Problems) -> Option<u32> {
@@ -164,13 +169,13 @@ impl Checker<'_> {
         }
     }
 
-    fn memory(&self, making: &mut Making, text: &Text, problems: &mut Problems) {
+    fn memory(&self, making: &mut Making, text: &Text, problems: &mut Problems) -> Option<()> {
         let place = making.place(Moment::Before("the size of the memory"));
         let usage = Usage { what: "the size of the memory", secrets: STORED };
         let Some(Known::Value(Value::Size(bytes))) =
             check_static(text, &Type::Size, usage, &self.view(place), problems)
         else {
-            return;
+            return None;
         };
         if bytes == 0 || bytes % (4 * MIB) != 0 {
             let up = (bytes / (4 * MIB) + 1).saturating_mul(4);
@@ -178,12 +183,14 @@ impl Checker<'_> {
                 bad_argument(text.span, "a machine's memory is a multiple of 4MiB")
                     .help(format!("the next one is `{up}MiB`")),
             );
-            return;
+            return None;
         }
         making.hardware.memory = Some(bytes);
+        Some(())
     }
 
-    fn config(&self, making: &mut Making, pairs: &[Pair], problems: &mut Problems) {
+    fn config(&self, making: &mut Making, pairs: &[Pair], problems: &mut Problems) -> Option<()> {
+        let mut failed = false;
         let place = making.place(Moment::Reconfigured);
         for pair in pairs {
             if let Some(first) = making.config_spans.get(&pair.key.node) {
@@ -193,14 +200,17 @@ impl Checker<'_> {
                         .label(*first, "first given here")
                         .help("keep one of them"),
                 );
+                failed = true;
                 continue;
             }
             making.config_spans.insert(pair.key.node.clone(), pair.key.span);
             let usage = Usage { what: "a value of CONFIG", secrets: STORED };
-            if let Some(value) = super::text::check_text(&pair.value, usage, &self.view(place), problems) {
-                making.hardware.config.push((pair.key.node.clone(), value));
+            match check_text(&pair.value, usage, &self.view(place), problems) {
+                Some(value) => making.hardware.config.push((pair.key.node.clone(), value)),
+                None => failed = true,
             }
         }
+        (!failed).then_some(())
     }
 
     fn address(&self, making: &Making, instruction: &Instruction, problems: &mut Problems) -> Option<Address> {
@@ -215,12 +225,7 @@ impl Checker<'_> {
         let search =
             search.iter().filter_map(|t| self.text(t, "a search domain", CONFIGURED, place, problems)).collect();
         let device = device.as_ref().and_then(|t| self.text(t, "the device", CONFIGURED, place, problems));
-        let method = match self.flag_word(instruction, "method", place, problems).as_deref() {
-            Some("nmcli") => NetworkMethod::Nmcli,
-            Some("netplan") => NetworkMethod::Netplan,
-            Some("ifupdown") => NetworkMethod::Ifupdown,
-            Some(_) | None => NetworkMethod::Auto,
-        };
+        let method = self.method(instruction, place, problems);
         (problems.len() == before).then_some(Address {
             cidr,
             gateway,
@@ -232,15 +237,36 @@ impl Checker<'_> {
         })
     }
 
-    fn shell(&self, making: &mut Making, instruction: &Instruction, argv: &[Text], problems: &mut Problems) {
+    /// `--method=`.
+    fn method(&self, instruction: &Instruction, place: Place, problems: &mut Problems) -> NetworkMethod {
+        match self.flag_word(instruction, "method", place, problems).as_deref() {
+            Some("nmcli") => NetworkMethod::Nmcli,
+            Some("netplan") => NetworkMethod::Netplan,
+            Some("ifupdown") => NetworkMethod::Ifupdown,
+            Some(_) | None => NetworkMethod::Auto,
+        }
+    }
+
+    fn shell(
+        &self,
+        making: &mut Making,
+        instruction: &Instruction,
+        argv: &[Text],
+        problems: &mut Problems,
+    ) -> Option<()> {
         let place = making.place(Moment::Steps);
         let secrets = Secrets::Refused("a process list shows how a shell is called");
-        let words: Option<Vec<Template>> =
+        let words: Vec<Option<Template>> =
             argv.iter().map(|text| self.text(text, "a word of SHELL", secrets, place, problems)).collect();
-        let Some(words) = words.filter(|w| !w.is_empty()) else { return };
+        let words: Vec<Template> = words.into_iter().collect::<Option<_>>()?;
         let literal: Vec<Option<String>> = words.iter().map(|w| w.as_literal().map(str::to_owned)).collect();
+        if literal.is_empty() {
+            problems.push(bad_argument(instruction.span, "SHELL needs a program"));
+            return None;
+        }
         making.shell = ShellKind::of(&literal, instruction.span);
         making.context.shell = words;
+        Some(())
     }
 }
 

@@ -311,13 +311,17 @@ impl Checker<'_> {
     pub(super) fn one_line(&self, span: Span) -> String {
         let text = self.sources.slice(span);
         let mut out = String::new();
+        // What aligns the arguments in the file is not part of the instruction.
+        let (keyword, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+        let text = format!("{keyword} {}", rest.trim_start_matches([' ', '\t']));
         for (number, line) in text.lines().enumerate() {
             let line = if number == 0 { line } else { line.trim_start() };
             if number > 0 && (line.starts_with('#') || line.is_empty()) {
                 continue;
             }
             let line = line.trim_end();
-            let line = line.strip_suffix(['\\', '`']).filter(|_| span_goes_on(text, number)).unwrap_or(line).trim_end();
+            let line =
+                line.strip_suffix(['\\', '`']).filter(|_| span_goes_on(&text, number)).unwrap_or(line).trim_end();
             if !out.is_empty() && !line.is_empty() {
                 out.push(' ');
             }

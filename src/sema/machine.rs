@@ -154,6 +154,9 @@ impl Checker<'_> {
     pub(super) fn build(&mut self, id: MachineId, problems: &mut Problems) -> Machine {
         let mut found = Problems::new();
         let machine = self.build_machine(id, &mut found);
+        if machine.steps.iter().any(|s| s.text.is_empty()) || self.machine(id).is_some_and(|m| m.origin.is_none()) {
+            self.fail(id, machine.span);
+        }
         take_new(&mut self.seen, found, problems);
         machine
     }

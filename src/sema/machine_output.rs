@@ -96,13 +96,13 @@ impl Checker<'_> {
                 Known::Unset => self.sources.slice(text.span).to_owned(),
                 Known::Value(name) => {
                     if let Some(wrong) = bad_name(kind, &name) {
-                        problems.push(
-                            Diagnostic::at(&codes::BAD_OUTPUT_NAME, text.span, wrong)
-                                .note(format!("the name is `{}`", shown(&name)))
-                                .help(format!(
-                                    "vCenter takes names of 1 to {MAX_NAME} characters, without control characters"
-                                )),
-                        );
+                        let mut diagnostic = Diagnostic::at(&codes::BAD_OUTPUT_NAME, text.span, wrong).help(format!(
+                            "vCenter takes names of 1 to {MAX_NAME} characters, without control characters"
+                        ));
+                        if !name.is_empty() {
+                            diagnostic = diagnostic.note(format!("the name is `{}`", shown(&name)));
+                        }
+                        problems.push(diagnostic);
                         return None;
                     }
                     name

@@ -48,6 +48,10 @@ pub mod value_parse;
 
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(test)]
+mod tests_any;
+#[cfg(test)]
+mod tests_files;
 
 use std::path::{Path, PathBuf};
 

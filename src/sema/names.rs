@@ -57,7 +57,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Takes a name, unless it can't be one or `self` or `outer` have it already. True if it was taken.
+    /// Takes a name, unless `self` or `outer` have it already. True if it was taken.
     pub fn declare(
         &mut self,
         kind: Kind,
@@ -65,7 +65,7 @@ impl Table {
         outer: Option<&Table>,
         problems: &mut Problems,
     ) -> bool {
-        let fine = check_name(kind, name, problems);
+        check_name(kind, name, problems);
         let earlier = self.entries.get(&name.node).or_else(|| outer.and_then(|o| o.entries.get(&name.node)));
         if let Some((first, span)) = earlier {
             let mut diagnostic = Diagnostic::at(
@@ -88,7 +88,7 @@ impl Table {
         }
         // One that can't be a name is still taken, so that its uses are not reported as well.
         self.entries.insert(name.node.clone(), (kind, name.span));
-        fine
+        true
     }
 }
 
@@ -98,18 +98,18 @@ pub(super) fn is_name(text: &str) -> bool {
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-fn check_name(kind: Kind, name: &Spanned<String>, problems: &mut Problems) -> bool {
+fn check_name(kind: Kind, name: &Spanned<String>, problems: &mut Problems) {
     let text = name.node.as_str();
     if !is_name(text) {
-        return false; // the parser has said so
+        return; // the parser has said so
     }
     if RESERVED.contains(&text) {
         problems.push(
             Diagnostic::at(&codes::RESERVED_NAME, name.span, format!("`{text}` is a word of the language"))
                 .note(format!("reserved are {}", text_list(RESERVED.iter().copied())))
-                .help("choose another name"),
+                .help(if text == "build" { "choose another name, such as `builder`" } else { "choose another name" }),
         );
-        return false;
+        return;
     }
     if kind == Kind::Key && (ATTRIBUTES.contains(&text) || LATER_ATTRIBUTES.contains(&text)) {
         problems.push(
@@ -120,9 +120,7 @@ fn check_name(kind: Kind, name: &Spanned<String>, problems: &mut Problems) -> bo
                 ))
                 .help(format!("choose another name, such as `my_{text}`")),
         );
-        return false;
     }
-    true
 }
 
 /// `` `a`, `b` and `c` ``.

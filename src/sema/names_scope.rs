@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::source::{Sources, Span, Spanned};
+use crate::syntax::Keyword;
 use crate::syntax::ast::Type;
 
 use super::check::{Checker, LoopValue, MachineInfo, StageInfo};
@@ -16,7 +17,12 @@ use super::{codes, codes_values, names};
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Place {
     /// Among the globals, before ARG number `args` (all ARGs that stand before it are declared).
-    Global { args: usize },
+    Global {
+        /// How many.
+        args: usize,
+        /// What it is for, as in "what a FOR runs over".
+        what: &'static str,
+    },
     /// In a machine's stage.
     Stage {
         /// The machine.
@@ -69,6 +75,9 @@ impl Scope for View<'_, '_> {
     }
 
     fn member(&self, owner: &Owner, name: &Spanned<String>) -> Result<Resolved, Lookup> {
+        if let (Place::Global { what, .. }, false) = (self.place, *owner == Owner::Build) {
+            return Err(not_known_before(name, what));
+        }
         match owner {
             Owner::Build => self.build(name),
             Owner::Machine(machine) => self.member_of(*machine, name),
@@ -187,7 +196,7 @@ impl<'c> View<'c, '_> {
 
     fn global(&self, name: &str, span: Span) -> Option<Result<Resolved, Lookup>> {
         if let Some((index, _, arg)) = self.checker.args.get_full(name) {
-            if let Place::Global { args } = self.place
+            if let Place::Global { args, .. } = self.place
                 && index >= args
             {
                 return Some(Err(used_before_declared(name, span, arg.span)));
@@ -332,6 +341,10 @@ impl<'c> View<'c, '_> {
         {
             return self.member_of(*machine, name);
         }
+        if let Place::Stage { moment: Moment::LeftOut, .. } = self.place {
+            // `--if` may leave the step out for the very reason that there is no such replica.
+            return self.member(&Owner::AnyReplica(id), name);
+        }
         let values: Vec<String> =
             stage.machines.iter().filter_map(|m| self.checker.machine(*m)).map(|m| m.value.label()).collect();
         let wanted = value.to_text();
@@ -346,7 +359,10 @@ impl<'c> View<'c, '_> {
                 [first, .., last] => format!("there are {}, from `{first}` to `{last}`", values.len()),
             },
         );
-        if let Some(near) = did_you_mean(&wanted, values.iter().map(String::as_str)).filter(|n| *n != wanted) {
+        // Of numbers, the nearest in spelling is not what was meant.
+        let text = matches!(value, Value::Str(_));
+        let near = did_you_mean(&wanted, values.iter().map(String::as_str)).filter(|n| text && *n != wanted);
+        if let Some(near) = near {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         } else if values.contains(&wanted) {
             diagnostic = diagnostic.help("the index must have the type of the loop variable");
@@ -446,12 +462,16 @@ impl<'c> View<'c, '_> {
             })));
         };
         let own = here.filter(|(m, _, _, _)| m.id == machine.id);
+        let in_address = own.is_some_and(|(_, stage, line, _)| {
+            stage.lines.get(line).is_some_and(|i| i.keyword.node == Keyword::Address)
+        });
         if own.is_none()
             && let Some(refused) = self.transient(stage, machine, name)
         {
             return Some(Err(Lookup::Refused(Box::new(refused))));
         }
-        if attr == Attr::Ip {
+        // An ADDRESS that asks for its own address is told so below.
+        if attr == Attr::Ip && !in_address {
             match self.checker.static_ip(machine.id) {
                 StaticIp::Known(ip) => return Some(Ok(plain(constant(span, Type::Ip, Value::Ip(ip))))),
                 StaticIp::Unset => return Some(Ok(plain(unset(span, Type::Ip)))),
@@ -524,7 +544,7 @@ fn not_known_before(name: &Spanned<String>, what: &str) -> Lookup {
             name.span,
             format!("`{}` is not known before the build runs", name.node),
         )
-        .note(format!("{what} must be: it can be made from ARGs, loop variables and `build.id`, `build.date`"))
+        .note(format!("{what} is decided by then, from ARGs, loop variables, `build.id` and `build.date`"))
         .help("use an ARG"),
     ))
 }

@@ -323,18 +323,29 @@ fn shortest_chain<'a>(edges: &'a [Edge], group: &HashSet<Node>) -> Vec<&'a Edge>
 }
 
 fn chain_diagnostic(program: &Program, chain: &[&Edge]) -> Diagnostic {
+    // Told from what stands first in the file.
+    let mut chain = chain.to_vec();
+    let first = chain.iter().enumerate().filter(|(_, e)| e.why != Why::Sequence).min_by_key(|(_, e)| e.span);
+    if let Some((at, _)) = first {
+        let turn = (at + 1) % chain.len().max(1);
+        chain.rotate_left(turn);
+    }
     let mut machines: Vec<String> = Vec::new();
-    for edge in chain {
+    for edge in chain.iter().rev() {
         let label = label_of(program, edge.to.machine());
         if machines.last() != Some(&label) {
             machines.push(label);
         }
     }
+    // Around a circle the first and last are next to each other.
     if machines.len() > 1 && machines.first() == machines.last() {
         machines.pop();
     }
     let message = match machines.as_slice() {
         [one] => format!("a step of `{one}` waits for itself"),
+        several if chain.iter().any(|e| !matches!(e.to, Node::Step(_)) && e.why != Why::Sequence) => {
+            format!("{} wait for each other", super::names::text_list(several.iter().map(String::as_str)))
+        }
         several => {
             format!("steps of {} wait for each other", super::names::text_list(several.iter().map(String::as_str)))
         }
@@ -362,7 +373,10 @@ fn chain_diagnostic(program: &Program, chain: &[&Edge]) -> Diagnostic {
             && let Why::Key(name) = &edge.why
             && let Some(step) = program.machines.get(id.machine.0 as usize).and_then(|m| m.steps.get(id.index as usize))
         {
-            labels.push(Label { span: step.span, text: format!("`{name}` is captured here") });
+            let captured = Label { span: step.span, text: format!("`{name}` is captured here") };
+            if !labels.contains(&captured) {
+                labels.push(captured);
+            }
         }
     }
     let mut diagnostic = Diagnostic::new(&codes::STEP_CYCLE, message)

@@ -251,11 +251,13 @@ pub struct Address {
 pub struct Hostname {
     /// The name.
     pub name: Template,
+    /// `--method=`.
+    pub method: NetworkMethod,
     /// The instruction.
     pub span: Span,
 }
 
-/// `ADDRESS --method=`.
+/// `ADDRESS --method=`, `HOSTNAME --method=`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum NetworkMethod {
     /// Whatever the guest has, in the order nmcli, netplan, ifupdown.

@@ -112,10 +112,9 @@ impl Checker<'_> {
     /// The loop variable, ARGs and KEYs of a stage.
     fn local_names(&self, stage: &mut StageInfo, problems: &mut Problems) {
         let outer = Some(&self.table);
-        if let Some(var) = &stage.loop_var
-            && !stage.table.declare(Kind::Loop, var, outer, problems)
-        {
-            stage.loop_var = None;
+        if let Some(var) = &stage.loop_var {
+            // Where it clashes it stays what is meant in the stage, so that nothing follows from the clash.
+            stage.table.declare(Kind::Loop, var, outer, problems);
         }
         for (line, instruction) in stage.lines.iter().enumerate() {
             match &instruction.body {
@@ -205,7 +204,7 @@ impl Checker<'_> {
                 let Some(stage) = self.stages.get(i) else { return vec![] };
                 let Body::From { source, .. } = &stage.from.body else { return vec![] };
                 // A source that hangs on the loop variable may name a stage too: `origin` sees to that.
-                let place = Place::Global { args: usize::MAX };
+                let place = Place::Global { args: usize::MAX, what: "the source of a FROM" };
                 let name = check_static_text(source, SOURCE, &self.view(place), &mut Problems::new());
                 let name = name.and_then(Known::value);
                 name.and_then(|name| self.stage_names.get(&name).copied()).into_iter().collect()
@@ -371,9 +370,13 @@ fn structure(stage: &StageInfo, purpose: super::Purpose, problems: &mut Problems
         }
         if keyword == Keyword::Secret {
             problems.push(
-                Diagnostic::at(&codes::GLOBAL_ONLY, instruction.keyword.span, "SECRET stands before the first FROM")
-                    .label(stage.from.span, "the stage begins here")
-                    .help("move the line to the top of the file: a secret is the same for all stages"),
+                Diagnostic::at(
+                    &codes::GLOBAL_ONLY,
+                    instruction.keyword.span,
+                    "SECRET must stand before the first FROM",
+                )
+                .label(stage.from.span, "the stage begins here")
+                .help("move the line to the top of the file: a secret is the same for all stages"),
             );
             continue;
         }
@@ -395,7 +398,7 @@ fn structure(stage: &StageInfo, purpose: super::Purpose, problems: &mut Problems
         };
         if before_steps && let Some(step) = first_step {
             problems.push(
-                Diagnostic::new(&codes::MISPLACED, format!("{keyword} stands before a stage's first step"))
+                Diagnostic::new(&codes::MISPLACED, format!("{keyword} must stand before the stage's first step"))
                     .primary(instruction.keyword.span, "here the machine is running already")
                     .label(step.span, "the first step")
                     .help("move the line up, behind the FROM"),

@@ -118,7 +118,7 @@ impl Checker<'_> {
     }
 
     fn bound(&self, text: &Text, problems: &mut Problems) -> Option<Known<i64>> {
-        let place = Place::Global { args: usize::MAX };
+        let place = Place::Global { args: usize::MAX, what: "what a FOR runs over" };
         match check_static(text, &Type::Int, BOUND, &self.view(place), problems)? {
             Known::Value(Value::Int(n)) => Some(Known::Value(n)),
             Known::Value(_) => None,
@@ -128,7 +128,7 @@ impl Checker<'_> {
 
     /// A list's element type, and its values if they are known.
     fn list(&self, expr: &Expr, problems: &mut Problems) -> Option<(Type, Option<Vec<Value>>)> {
-        let place = Place::Global { args: usize::MAX };
+        let place = Place::Global { args: usize::MAX, what: "what a FOR runs over" };
         let rt = check_expr(expr, &self.view(place), problems)?;
         let Type::List(of) = &rt.ty else {
             problems.push(
@@ -166,7 +166,7 @@ impl Checker<'_> {
     }
 
     fn rows(&self, path: &Text, problems: &mut Problems) -> Option<Vec<LoopValue>> {
-        let place = Place::Global { args: usize::MAX };
+        let place = Place::Global { args: usize::MAX, what: "what a FOR runs over" };
         let Known::Value(name) = check_static_text(path, CSV_PATH, &self.view(place), problems)? else {
             return None;
         };
@@ -191,13 +191,27 @@ impl Checker<'_> {
             }
         };
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes.as_slice());
+        let not_csv = |error: &csv::Error| match error.kind() {
+            csv::ErrorKind::UnequalLengths { pos, expected_len, len } => bad(format!(
+                "line {} of `{name}` has {len} fields, and the first line {expected_len}",
+                pos.as_ref().map_or(0, csv::Position::line)
+            )),
+            csv::ErrorKind::Utf8 { pos, .. } => {
+                bad(format!("line {} of `{name}` is not UTF-8 text", pos.as_ref().map_or(1, csv::Position::line)))
+            }
+            _ => bad(format!("`{name}` can't be read as CSV: {error}")),
+        };
         let columns: Vec<String> = match reader.headers() {
             Ok(headers) => headers.iter().map(|h| h.trim_start_matches('\u{feff}').to_owned()).collect(),
             Err(error) => {
-                problems.push(bad(format!("`{name}` is no CSV: {error}")));
+                problems.push(not_csv(&error));
                 return None;
             }
         };
+        if columns.is_empty() {
+            problems.push(bad(format!("`{name}` is empty")).help("its first line names the columns"));
+            return None;
+        }
         if let Some(column) = columns.iter().find(|c| !super::names::is_name(c)) {
             problems.push(
                 bad(format!("the first line of `{name}` must name the columns, and `{column}` can't be a name"))
@@ -218,7 +232,7 @@ impl Checker<'_> {
                     rows.push(LoopValue::Row(fields));
                 }
                 Err(error) => {
-                    problems.push(bad(format!("`{name}` is no CSV: {error}")));
+                    problems.push(not_csv(&error));
                     return None;
                 }
             }

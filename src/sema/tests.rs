@@ -28,7 +28,7 @@ impl Context {
     pub fn usual() -> Self {
         Context::default()
             .with("small.vmwfile", "ARG size = \"small\"\n")
-            .with("hosts.csv", "host_name,address\nweb1,10.0.0.1/24\nweb2,10.0.0.2/24\n")
+            .with("hosts.csv", "host_name,address\nweb1,10.0.0.1\nweb2,10.0.0.2\n")
             .with("app.conf", "name = app\n")
             .with("other.conf", "name = other\n")
     }
@@ -73,11 +73,6 @@ pub(crate) fn checked(text: &str, inputs: &Inputs, files: &Context) -> (Option<P
     let program = check(&mut sources, &file, inputs, &files, &mut problems);
     let list = problems.sorted();
     (program, render_all(&list, &sources, Style::plain()), list.iter().map(|d| d.code).collect())
-}
-
-/// What is said of a file that is to be built.
-fn said(text: &str) -> String {
-    checked(text, &inputs(Purpose::Build), &Context::usual()).1
 }
 
 /// The program of a file that has no errors.

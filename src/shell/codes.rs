@@ -75,11 +75,6 @@ pub static HEREDOC_DELIMITER: Code = Code {
     wrong: concat!(
         "ARG name\n",
         "FROM Debian AS web\n",
-        "RUN <<'DONE'\n",
-        "cat > /etc/motd <<EOF\n",
-        "hello\n",
-        "EOF\n",
-        "DONE\n",
         "RUN <<SCRIPT\n",
         "cat <<${{ name }}\n",
         "hello\n",

@@ -299,7 +299,7 @@ fn refuse_all(holes: &[Hole], kind: &RefusalKind, at: Range<usize>) -> Vec<Refus
 
 /// In the order of the holes, each thing said once.
 fn finish(mut refusals: Vec<Refusal>) -> Vec<Refusal> {
-    refusals.sort_by(|a, b| (a.hole, a.at.start).cmp(&(b.hole, b.at.start)));
+    refusals.sort_by_key(|r| (r.hole, r.at.start));
     refusals.dedup_by(|a, b| a.hole == b.hole && a.kind == b.kind);
     refusals
 }

@@ -106,6 +106,8 @@ fn again<'a>(call: &Call<'a>) -> Option<Again<'a>> {
             let stdin = words.is_empty();
             result(words, stdin)
         }
+        // With `-u` it runs a command and no shell.
+        "runuser" if args.iter().any(|w| w.leading_text().starts_with("-u")) => None,
         "su" | "runuser" | "script" => {
             let code = after_option(args, 'c', "--command");
             let stdin = code.is_none();

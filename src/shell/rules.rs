@@ -156,9 +156,7 @@ impl Rules<'_> {
         let mut rest = args;
         while let Some(word) = rest.first() {
             let taken = option_words(word, with_argument);
-            if taken == 0 {
-                self.names(word.holes(), name, at);
-            } else if taken == 1 && word.leading_text().contains('a') {
+            if taken == 0 || (taken == 1 && word.leading_text().contains('a')) {
                 self.names(word.holes(), name, at);
             }
             rest = rest.get(taken.max(1)..).unwrap_or_default();

@@ -128,8 +128,8 @@ pub static COMMENT_SWALLOWS: Code = Code {
     name: "comment-swallows-line",
     severity: Severity::Error,
     about: "A `#` in the middle of a line is a comment for the guest's shell and an argument elsewhere. Inside a continued line it would take the rest of the command with it, or split it. A comment on a line of its own may stand inside a continued line.",
-    wrong: "FROM base AS web\nRUN apt-get install -y curl \\ # for the check\n",
-    right: "",
+    wrong: "FROM base AS web\nRUN apt-get install -y curl # for the check \\\n    git\n",
+    right: "FROM base AS web\nRUN apt-get install -y curl \\\n    # for the check\n    git\n",
 };
 
 /// `shell-variable`
@@ -389,7 +389,7 @@ pub static UNKNOWN_PRAGMA: Code = Code {
     severity: Severity::Warning,
     about: "A comment looks like a pragma for the linter, but isn't one, and would do nothing. They are `# vmw: allow(name)` above a line, and `# vmw: allow-file(name)`.",
     wrong: "# vmw: alow(relative-workdir)\nFROM base AS web\n",
-    right: "",
+    right: "# vmw: allow(relative-workdir)\nFROM base AS web\n",
 };
 
 /// `range-name`

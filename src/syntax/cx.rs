@@ -100,3 +100,8 @@ fn first(parsed: Result<Pairs<'_, Rule>, Error<Rule>>) -> Result<Node<'_>, (usiz
 pub(super) fn read_text(rule: Rule, text: &str) -> Option<Node<'_>> {
     first(Grammar::parse(rule, text)).ok()
 }
+
+/// Whether a text fits a rule.
+pub(super) fn try_rule(rule: Rule, text: &str) -> Result<(), Misfit> {
+    first(Grammar::parse(rule, text)).map(|_| ()).map_err(|(at, tried)| Misfit { at, tried })
+}

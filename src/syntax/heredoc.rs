@@ -96,7 +96,7 @@ impl<'a> Flat<'a> {
             let shown = cx.span(from, from + kept.len());
             let mut text = cx.slice(shown).to_owned();
             let mut span = shown;
-            if flat.ends_with('\n') {
+            if flat.ends_with('\n') && from + kept.len() < cx.text.len() {
                 text.push('\n');
                 let crlf = cx.work_at(from + kept.len(), from + kept.len() + 1) == "\r";
                 span = cx.span(from, from + kept.len() + if crlf { 2 } else { 1 });

@@ -25,12 +25,27 @@ pub(super) fn report(
         let before = cx.work_at(from, comment.start as usize);
         return Some(from + before.trim_end_matches([' ', '\t']).len());
     }
-    let Some(word) = words.iter().copied().find(|w| w.end as usize > misfit.at) else {
-        let expected = expected(&misfit.tried);
+    let incomplete = incomplete(cx, keyword, from, stop, words.last().copied());
+    let Some(word) = words.iter().copied().find(|w| w.end as usize > misfit.at).filter(|_| incomplete.is_none()) else {
+        let expected = incomplete.unwrap_or_else(|| expected(&misfit.tried));
         let what = if expected.is_empty() { lacking(keyword).to_owned() } else { expected };
         missing(cx, keyword, whole, &what);
         return None;
     };
+    if keyword == Keyword::From
+        && let Some(list) = words.iter().find(|w| w.end <= word.start && cx.slice(**w).starts_with('['))
+    {
+        let rest = cx.span(list.start as usize, stop);
+        let end = cx.slice(rest).find(']').map_or(rest.end, |n| rest.start + n as u32 + 1);
+        let place = Span { end, ..rest };
+        let new = format!("${{{{ {} }}}}", cx.slice(place));
+        cx.push(
+            Diagnostic::at(&codes::UNKNOWN_WORD, place, "a list stands in braces here")
+                .help(format!("write `{new}`"))
+                .replace(format!("write `{new}`"), true, place, new),
+        );
+        return None;
+    }
     let written = cx.slice(word);
     let upper = written.to_ascii_uppercase();
     if keyword == Keyword::Healthcheck && matches!(upper.as_str(), "CMD" | "NONE") {
@@ -46,7 +61,7 @@ pub(super) fn report(
     let mut diagnostic =
         Diagnostic::at(&codes::UNEXPECTED_ARGUMENT, word, format!("{keyword} can't go on with `{shown}`"));
     let expected = expected(&misfit.tried);
-    if !expected.is_empty() {
+    if !expected.is_empty() && !is_type(written) {
         diagnostic = diagnostic.primary(word, format!("expected {expected}"));
     }
     let before = words.iter().copied().take_while(|w| w.end <= word.start).last();
@@ -87,6 +102,32 @@ pub(super) fn missing(cx: &mut Cx<'_>, keyword: Keyword, whole: Span, what: &str
             .primary(whole.after(), format!("expected {what}"))
             .help(usage(keyword)),
     );
+}
+
+/// What is expected after the last word, if the line is right as far as it goes: then with one more word it either
+/// fits, or is wrong at that word.
+fn incomplete(cx: &Cx<'_>, keyword: Keyword, from: usize, stop: usize, last: Option<Span>) -> Option<String> {
+    let line = cx.work_at(from, stop);
+    let tried = match super::cx::try_rule(super::forms::rule(keyword), &format!("{line} _")) {
+        Ok(()) => Vec::new(),
+        Err(misfit) if misfit.at > line.len() => misfit.tried,
+        Err(_) => return None,
+    };
+    let known = expected(&tried);
+    let last = last.map(|l| cx.slice(l).to_ascii_uppercase()).unwrap_or_default();
+    Some(match (keyword, last.as_str()) {
+        (Keyword::Key, _) if known == "`FROM`" => "`FROM …` or `= value`".to_owned(),
+        _ if !known.is_empty() => known,
+        (Keyword::From, "AS" | "FOR") => "a name".to_owned(),
+        (Keyword::From, "IN") => "`a..b`, `${{ list }}` or `FILE path`".to_owned(),
+        (_, "FILE") => "a path".to_owned(),
+        (_, "GENERATE") => "a length".to_owned(),
+        (_, "CORES") => "a count".to_owned(),
+        (_, "GATEWAY" | "DNS") => "an address".to_owned(),
+        (_, "PASSWORD") => "a password".to_owned(),
+        (Keyword::Copy | Keyword::Fetch, _) if !last.is_empty() => "where to put it".to_owned(),
+        _ => lacking(keyword).to_owned(),
+    })
 }
 
 fn usage(keyword: Keyword) -> String {

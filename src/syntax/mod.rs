@@ -26,9 +26,11 @@ pub mod table;
 mod words;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use decode::decode;
 pub use keyword::Keyword;
 pub use parse::{parse, parse_body, parse_expr, parse_words};
+#[cfg(test)]
+pub(crate) use same::difference;
 pub use same::same;

@@ -15,6 +15,8 @@ pub(super) enum Mode {
     Word,
     /// An element of an exec array: Go templates are the program's own.
     Array,
+    /// Prose: as a word, but without quotes.
+    Prose,
     /// ENV's values and flags that hold guest commands: all of it is the guest's.
     Guest,
 }
@@ -78,10 +80,12 @@ fn piece(cx: &mut Cx<'_>, node: Node<'_>, mode: Mode, quote: Quote, pieces: &mut
         }
         Rule::var if mode == Mode::Guest => literal(pieces, span, written.to_owned(), quote),
         Rule::var => {
-            shell_variable(cx, span, quote);
+            shell_variable(cx, span, quote, mode);
             pieces.push(bad(span, quote));
         }
-        Rule::go_template if mode != Mode::Word => literal(pieces, span, written.to_owned(), quote),
+        Rule::go_template if matches!(mode, Mode::Array | Mode::Guest) => {
+            literal(pieces, span, written.to_owned(), quote)
+        }
         Rule::go_template => {
             go_template(cx, span);
             pieces.push(bad(span, quote));
@@ -144,7 +148,7 @@ fn push_apart(pieces: &mut Vec<Piece>, span: Span, text: String, quote: Quote) {
 }
 
 /// `$NAME`, `${NAME}` and `${NAME:-default}` where no shell reads them.
-fn shell_variable(cx: &mut Cx<'_>, span: Span, quote: Quote) {
+fn shell_variable(cx: &mut Cx<'_>, span: Span, quote: Quote, mode: Mode) {
     let written = cx.slice(span);
     let inner = written.trim_start_matches('$').trim_start_matches('{').trim_end_matches('}');
     let name_end = inner.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(inner.len());
@@ -159,14 +163,23 @@ fn shell_variable(cx: &mut Cx<'_>, span: Span, quote: Quote) {
         span,
         format!("`{written}` is the guest shell's, and no shell reads this"),
     );
-    let literally = if quote == Quote::Double { "close the quote and write it in '…'" } else { "write it in '…'" };
+    let literally = match (mode, quote) {
+        (Mode::Prose, _) => {
+            format!("if the characters are meant, write `${{{{ {} }}}}`", expr::quote(written, cx.escape))
+        }
+        (Mode::Array, _) => "for the guest's own variable, write the command without the array".to_owned(),
+        (_, Quote::Double) => "if the characters are meant, close the quote and write them in '…'".to_owned(),
+        _ => "if the characters are meant, write them in '…'".to_owned(),
+    };
     diagnostic = match rewrite {
-        Some(new) => diagnostic
-            .help(format!("write `{new}` for a value of this file; if the characters are meant, {literally}"))
-            .replace(format!("write `{new}`"), false, span, new),
-        None => diagnostic.help(format!(
-            "write `${{{{ {name} }}}}` for a value of this file, with filters after `|`; if the characters are meant, {literally}"
-        )),
+        Some(new) => diagnostic.help(format!("write `{new}` for a value of this file; {literally}")).replace(
+            format!("write `{new}`"),
+            false,
+            span,
+            new,
+        ),
+        None => diagnostic
+            .help(format!("write `${{{{ {name} }}}}` for a value of this file, with filters after `|`; {literally}")),
     };
     cx.push(diagnostic);
 }
@@ -231,7 +244,7 @@ pub(super) fn bare_word(node: &Node<'_>) -> Option<String> {
 pub(super) fn prose(cx: &mut Cx<'_>, parts: Vec<Node<'_>>, span: Span) -> Text {
     let mut pieces = Vec::new();
     for part in parts {
-        piece(cx, part, Mode::Word, Quote::Bare, &mut pieces);
+        piece(cx, part, Mode::Prose, Quote::Bare, &mut pieces);
     }
     if let Some(Piece::Literal { span: last, text, .. }) = pieces.last_mut()
         && last.end > span.end

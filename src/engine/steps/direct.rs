@@ -89,9 +89,9 @@ fn timed_out(machine: &Machine, step: &Step, limit: Duration) -> Stop {
 async fn act(worker: &mut Worker, machine: &Machine, step: &Step) -> Result<(), Stop> {
     let shared = Arc::clone(&worker.shared);
     match &step.action {
-        Action::Reboot => reboot(worker, step).await,
-        Action::Wait { what, interval } => wait::run(worker, machine, step, what, *interval).await,
-        Action::Fetch { paths, dest } => fetch(worker, machine, step, paths, dest).await,
+        Action::Reboot => Box::pin(reboot(worker, step)).await,
+        Action::Wait { what, interval } => Box::pin(wait::run(worker, machine, step, what, *interval)).await,
+        Action::Fetch { paths, dest } => Box::pin(fetch(worker, machine, step, paths, dest)).await,
         Action::Copy(of) => {
             let sending = copy::sending(&shared, step, of)?;
             let login = sessions::needed(&shared, machine, &step.context, step.span)?;

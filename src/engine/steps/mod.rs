@@ -32,17 +32,17 @@ pub(super) async fn run(worker: &mut Worker, first: StepId) -> Result<usize, Sto
     let machine = program.machine(worker.id);
     let step = program.step(first);
     if !job::is_one(step) {
-        direct::run(worker, machine, step).await?;
+        Box::pin(direct::run(worker, machine, step)).await?;
         return Ok(1);
     }
     let login = sessions::needed(&worker.shared, machine, &step.context, step.span)?;
     let (steps, jobs) = collect(&worker.shared, machine, step, &login)?;
     if jobs.is_empty() {
         // A COPY too large for a batch.
-        direct::run(worker, machine, step).await?;
+        Box::pin(direct::run(worker, machine, step)).await?;
         return Ok(1);
     }
-    batch(worker, machine, &steps, &jobs, login).await?;
+    Box::pin(batch(worker, machine, &steps, &jobs, login)).await?;
     Ok(steps.len())
 }
 
@@ -80,7 +80,7 @@ fn follows(shared: &Shared, machine: &Machine, before: &[&Step], step: &Step, lo
         return false;
     }
     let elsewhere = |node: &Node| node.machine() != machine.id;
-    if shared.dag.needs(Node::Step(step.id)).filter(elsewhere).any(|node| !shared.board.is_done(node)) {
+    if shared.dag.needs(Node::Step(step.id)).into_iter().filter(elsewhere).any(|node| !shared.board.is_done(node)) {
         return false;
     }
     let mut known = true;
@@ -128,7 +128,7 @@ async fn batch(
         let Some(step) = steps.get(end.id as usize) else { continue };
         settle(&shared, machine, step, end)?;
         if matches!(end.exit, Exit::Code(code) if step.options.reboot_on.contains(&code)) {
-            reboot(worker, step).await?;
+            Box::pin(reboot(worker, step)).await?;
         }
     }
     Ok(())

@@ -14,8 +14,9 @@ pub struct Config {
     pub state: Option<PathBuf>,
     /// Most bytes that all layers together may hold in the tmpfs; None is half of the memory.
     pub store_bytes: Option<u64>,
-    /// As an ordinary user: use one id only, even where `newuidmap` would give more.
-    pub single_id: bool,
+    /// Which ids guests run with; None is the best that works here. An ordinary user can ask for [`Ids::Single`]
+    /// even where `newuidmap` would give more, root for [`Ids::Identity`] or [`Ids::Single`].
+    pub ids: Option<Ids>,
 }
 
 /// Which ids guests run with.

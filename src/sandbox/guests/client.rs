@@ -6,6 +6,7 @@ use super::{
     BootSpec, Config, Ended, Error, ExecSpec, Exit, Facts, Files, GuestId, LayerId, LayerInfo, Parent, ProcessInfo,
     Result, TemplateSource, User, cgroup,
 };
+use rustix::process::{Resource, Rlimit};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Stdio;
@@ -71,6 +72,7 @@ impl Guests {
             ),
             None => None,
         };
+        allow_many_files();
         let (control, theirs) = Control::pair().map_err(|e| internal("no socket for the warden", e))?;
         let (watched, lifeline) = std::io::pipe().map_err(|e| internal("no pipe for the warden", e))?;
         let mut child = tokio::process::Command::new(&executable)
@@ -87,7 +89,7 @@ impl Guests {
             let _ = tokio::task::spawn_blocking(cgroup::sweep).await;
             let _ = tell.send(true);
         });
-        let start = Start { state, store_bytes: config.store_bytes, single_id: config.single_id };
+        let start = Start { state, store_bytes: config.store_bytes, ids: config.ids };
         let facts = match warden_answer(&control, &Ask::Start(start), &[]).await? {
             (Answer::Facts(facts), _) => facts,
             (other, _) => return Err(unexpected(&other)),
@@ -419,6 +421,16 @@ impl Process {
             Ok(Some((Answer::Exit(exit), _))) => exit,
             _ => Exit::GuestEnded,
         }
+    }
+}
+
+/// Every guest takes two descriptors and every process of one another: the usual 1024 are soon used up. Programs in
+/// guests start with the usual limit again.
+fn allow_many_files() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        // Refused at worst; then fewer guests run.
+        let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
     }
 }
 

@@ -124,7 +124,7 @@ impl Host<'_> {
             self.folders(path)?;
         }
         fs::set_permissions(self.root.join("var/tmp"), fs::Permissions::from_mode(0o1777))?;
-        self.configuration(Path::new("/etc"), &self.root.join("etc"))?;
+        self.configuration(Path::new("/etc"), &self.root.join("etc"), LARGEST_COPY)?;
         self.own_configuration()
     }
 
@@ -136,6 +136,12 @@ impl Host<'_> {
         }
         let failed = |error: io::Error| hints::refused(&format!("{} {}", hints::TEMPLATE, path.display()), &error);
         self.folders(folder).map_err(failed)?;
+        if self.builder.ids.is_user() && folder.starts_with("var/") {
+            // Package managers change their own files in place, which for an ordinary user takes a copy.
+            let copy = self.root.join(folder);
+            fs::remove_dir(&copy).map_err(failed)?;
+            return self.configuration(&path, &copy, u64::MAX).map_err(failed);
+        }
         if !self.mounts.iter().any(|mount| *mount != path && mount.starts_with(&path)) {
             let mut top = self.builder.top(folder, &path)?;
             if !self.builder.ids.is_user() && (folder == "usr" || folder.starts_with("usr/local")) {
@@ -206,8 +212,8 @@ impl Host<'_> {
         fs::set_permissions(to, fs::Permissions::from_mode(meta.mode() & 0o7777))
     }
 
-    /// Copies configuration that every account of the host may read.
-    fn configuration(&self, from: &Path, to: &Path) -> io::Result<()> {
+    /// Copies what every account of the host may read.
+    fn configuration(&self, from: &Path, to: &Path, largest: u64) -> io::Result<()> {
         let meta = fs::symlink_metadata(from)?;
         self.builder.make(to, 0o700)?;
         if let Ok(entries) = fs::read_dir(from) {
@@ -222,8 +228,8 @@ impl Host<'_> {
                 if kind.is_symlink() {
                     self.link(&from, &to)?;
                 } else if kind.is_dir() && meta.mode() & 0o005 == 0o005 {
-                    self.configuration(&from, &to)?;
-                } else if kind.is_file() && meta.mode() & 0o004 != 0 && meta.len() <= LARGEST_COPY {
+                    self.configuration(&from, &to, largest)?;
+                } else if kind.is_file() && meta.mode() & 0o004 != 0 && meta.len() <= largest {
                     let Ok(mut source) = File::open(&from) else { continue };
                     io::copy(&mut source, &mut File::create(&to)?)?;
                     self.like(&meta, &to)?;

@@ -84,9 +84,48 @@ pub fn namespace(ids: Ids) -> io::Result<OwnedFd> {
     }
 }
 
+/// Gets this process the rights to make guests, as root or in a user namespace of its own. As root of the host the
+/// answer is [`Ids::Identity`]; whether ids can be shifted is found out later.
+pub fn acquire(wanted: Option<Ids>) -> io::Result<Ids> {
+    let single = wanted == Some(Ids::Single);
+    let administrator = rustix::thread::capabilities(None)
+        .is_ok_and(|sets| sets.effective.contains(rustix::thread::CapabilitySet::SYS_ADMIN));
+    if !administrator || !rustix::process::geteuid().is_root() {
+        return become_root_of_namespace(single);
+    }
+    let map = fs::read_to_string("/proc/self/uid_map")?;
+    if is_host(&map) {
+        return if single { become_root_of_namespace(true) } else { Ok(Ids::Identity) };
+    }
+    // Root of a container or of another namespace: with rights, but not over the host.
+    Ok(if single || !covers_guest(&map) { Ids::Single } else { Ids::Subordinate })
+}
+
+/// Whether a mapping is that of the host itself: all ids are what they are.
+fn is_host(map: &str) -> bool {
+    map.split_whitespace().eq(["0", "0", "4294967295"])
+}
+
+/// Whether a mapping has all ids of a guest.
+fn covers_guest(map: &str) -> bool {
+    let mut ranges: Vec<(u32, u32)> = map
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split_whitespace();
+            let (first, count) = (fields.next()?.parse().ok()?, fields.nth(1)?.parse().ok()?);
+            Some((first, count))
+        })
+        .collect();
+    ranges.sort_unstable();
+    // A guest's mapping has root apart, so one more seam than that doesn't fit.
+    let one = matches!(ranges.as_slice(), [(0, count), ..] if *count >= COUNT);
+    let two = matches!(ranges.as_slice(), [(0, 1), (1, count), ..] if *count >= COUNT - 1);
+    one || two
+}
+
 /// Moves this process of an ordinary user into a user namespace in which it is root: with the subordinate ids that
 /// `newuidmap` gives it, else alone.
-pub fn become_root_of_namespace(single: bool) -> io::Result<Ids> {
+fn become_root_of_namespace(single: bool) -> io::Result<Ids> {
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     let own = std::process::id();
     let ranges = if single { None } else { subordinate(uid) };
@@ -163,6 +202,16 @@ fn first_of_range(text: &str, name: &str, uid: u32) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tells_the_host_from_containers() {
+        assert!(is_host("         0          0 4294967295\n"));
+        assert!(!is_host("0 1000 1\n"));
+        assert!(covers_guest("0 100000 65536\n"));
+        assert!(covers_guest("1 100000 65536\n0 1000 1\n"));
+        assert!(!covers_guest("0 1000 1\n"));
+        assert!(!covers_guest("0 1000 1\n1 100000 1000\n"));
+    }
 
     #[test]
     fn finds_a_large_enough_range_by_name_or_number() {

@@ -2,7 +2,7 @@
 
 use super::wire::{self, Answer, ExecAsk, GuestAsk};
 use super::{Error, Exit, Ids, Result, accounts, netlink, operations, sys};
-use rustix::process::WaitOptions;
+use rustix::process::{Resource, Rlimit, WaitOptions};
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::fs;
@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 pub const POWERED_OFF: i32 = 0;
 /// Init's exit code when the guest is to be booted again.
 pub const REBOOT: i32 = 10;
+
+/// How many open files a program expects to be allowed; the tool's own limit is higher.
+const USUAL_FILES: u64 = 1024;
 
 /// How long processes may take to end when the guest itself asked for a shutdown.
 const OWN_GRACE: Duration = Duration::from_secs(10);
@@ -219,6 +222,11 @@ fn prepare(ask: &ExecAsk, mut descriptors: impl Iterator<Item = OwnedFd>, ids: I
     }
     if ask.new_session {
         rustix::process::setsid().map_err(|error| os("start a session", &error.into()))?;
+    }
+    let files = rustix::process::getrlimit(Resource::Nofile);
+    if files.current.is_none_or(|current| current > USUAL_FILES) {
+        let usual = Rlimit { current: Some(USUAL_FILES), ..files };
+        rustix::process::setrlimit(Resource::Nofile, usual).map_err(|error| os("limit open files", &error.into()))?;
     }
     accounts::assume(&user, ids)?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));

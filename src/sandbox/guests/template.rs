@@ -69,7 +69,9 @@ impl Builder<'_> {
     /// A tar archive of a root file system.
     pub fn tar(&self, archive: File) -> Result<Vec<Top>> {
         let root = self.directory.join("root");
-        let failed = |error: io::Error| Error::Internal(format!("the template's archive can't be unpacked: {error}"));
+        let failed = |error: io::Error| {
+            Error::Internal(format!("the template's archive can't be unpacked: {}", with_causes(&error)))
+        };
         self.make(&root, 0o755).map_err(failed)?;
         let archive = uncompressed(archive)?;
         let lowers = vec![shown(&root)];
@@ -163,6 +165,17 @@ impl Builder<'_> {
             Err(Error::Internal(format!("{name}: no root file system: it has neither /bin nor /usr/bin")))
         }
     }
+}
+
+/// An error and what it comes from; the archive's reader names the entry only.
+fn with_causes(error: &io::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
 }
 
 /// A path in the store, as text for mount options; the store's own names are plain.

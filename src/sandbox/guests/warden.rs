@@ -60,27 +60,13 @@ fn start_warden(
     lifeline: &OwnedFd,
     start: Start,
 ) -> Result<(i32, Cgroups)> {
-    let root = rustix::process::geteuid().is_root();
+    let ids = step(hints::USER_NAMESPACE, ids::acquire(start.ids))?;
     let mut cgroups = Cgroups::default();
-    let mut ids = Ids::Identity;
-    if !root {
-        ids = step(hints::USER_NAMESPACE, ids::become_root_of_namespace(start.single_id))?;
-    } else {
+    if !ids.is_user() {
         cgroup::sweep();
         cgroups = Cgroups::create();
     }
-    let namespaces = sys::NEW_MOUNTS | sys::NEW_PIDS;
-    let fork = match sys::fork(namespaces) {
-        // Root without root's rights, as in a container: as an ordinary user would.
-        Err(error) if root && error.raw_os_error() == Some(libc::EPERM) => {
-            cgroups.remove_all();
-            cgroups = Cgroups::default();
-            ids = step(hints::USER_NAMESPACE, ids::become_root_of_namespace(true))?;
-            sys::fork(namespaces)
-        }
-        other => other,
-    };
-    match fork {
+    match sys::fork(sys::NEW_MOUNTS | sys::NEW_PIDS) {
         Ok(sys::Fork::Child) => {
             let outcome = Warden::set_up(control, ids, start, cgroups, lifeline);
             sys::exit_now(match outcome {
@@ -205,16 +191,10 @@ impl Warden {
         let lock = start.state.as_deref().map(use_state).transpose()?;
         let (mut ids, mut notes) = (ids, Vec::new());
         let mut namespace = None;
-        if ids == Ids::Identity {
+        if ids == Ids::Identity && start.ids != Some(Ids::Identity) {
             namespace = template::shifting_namespace(Ids::Shifted).filter(template::can_shift);
             if namespace.is_some() {
                 ids = Ids::Shifted;
-            } else {
-                notes.push(
-                    "the host's file system can't shift owners: guests' root is the host's root inside its guest, \
-                     and can't mount"
-                        .to_owned(),
-                );
             }
         }
         match ids {
@@ -223,7 +203,10 @@ impl Warden {
                  user, and changes of owner have no effect"
                     .to_owned(),
             ),
-            Ids::Subordinate | Ids::Identity | Ids::Shifted => {}
+            Ids::Identity => notes.push(
+                "owners of files aren't shifted: a guest's root has the host's user id 0, and can't mount".to_owned(),
+            ),
+            Ids::Subordinate | Ids::Shifted => {}
         }
         if ids.is_user() {
             notes.push(

@@ -7,7 +7,7 @@
 //! A frame is its length (32 bits, little endian) and JSON; descriptors travel with the length.
 
 use super::{
-    Attributes, BootSpec, Ended, Error, Exit, Facts, FileInfo, GuestId, LayerId, LayerInfo, NewName, Parent,
+    Attributes, BootSpec, Ended, Error, Exit, Facts, FileInfo, GuestId, Ids, LayerId, LayerInfo, NewName, Parent,
     ProcessInfo, User,
 };
 use rustix::net::{
@@ -35,7 +35,7 @@ pub const FOR_INIT: u8 = b'i';
 pub struct Start {
     pub state: Option<PathBuf>,
     pub store_bytes: Option<u64>,
-    pub single_id: bool,
+    pub ids: Option<Ids>,
 }
 
 /// What the tool asks the warden.

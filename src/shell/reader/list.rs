@@ -73,7 +73,7 @@ impl Reader<'_> {
             match self.peek() {
                 None => return Ok(Ended::Eof),
                 Some(b')') => return Ok(Ended::Paren),
-                Some(b';') if self.starts_with(";;") || (self.bash && self.starts_with(";&")) => {
+                Some(b';') if self.at_double_semi() => {
                     return Ok(Ended::DoubleSemi);
                 }
                 Some(b';' | b'|') => return self.syntax("a command is missing before this"),
@@ -89,11 +89,15 @@ impl Reader<'_> {
             self.and_or()?;
             self.blanks()?;
             match self.peek() {
-                Some(b';') if !self.starts_with(";;") && !(self.bash && self.starts_with(";&")) => self.pos += 1,
+                Some(b';') if !self.at_double_semi() => self.pos += 1,
                 Some(b'&') => self.pos += 1,
                 Some(_) | None => {}
             }
         }
+    }
+
+    fn at_double_semi(&self) -> bool {
+        self.starts_with(";;") || (self.bash && self.starts_with(";&"))
     }
 
     /// The keyword that stands here, if it is one of these.

@@ -123,6 +123,14 @@ impl Guest {
         self.call(method, what, deadline).await
     }
 
+    /// The same for calls that do no harm when they are carried out twice: once more after a lost reply.
+    async fn run_again<M: Method>(&self, method: &M, what: &str, deadline: Deadline) -> Result<M::Returns> {
+        match self.run(method, what, deadline).await {
+            Err(lost) if lost.lost_reply() && !deadline.passed() => self.run(method, what, deadline).await,
+            other => other,
+        }
+    }
+
     /// The same for those who have the turn.
     pub(super) async fn call<M: Method>(&self, method: &M, what: &str, deadline: Deadline) -> Result<M::Returns> {
         let mut pause = FIRST_PAUSE;
@@ -212,8 +220,11 @@ impl Guest {
             directory_path: path.to_owned(),
             create_parent_directories: parents,
         };
-        let made = self.run(&request, &format!("make the directory {path}"), deadline).await;
-        if parents { done_if(made, GuestFault::FileExists) } else { made }
+        let what = format!("make the directory {path}");
+        match parents {
+            true => done_if(self.run_again(&request, &what, deadline).await, GuestFault::FileExists),
+            false => self.run(&request, &what, deadline).await,
+        }
     }
 
     /// Deletes a file. `Ok` when there is none.
@@ -221,7 +232,7 @@ impl Guest {
         let this = self.file_manager(deadline).await?;
         let file_path = path.to_owned();
         let request = DeleteFileInGuest { this, vm: self.vm.clone(), auth: self.authentication(), file_path };
-        done_if(self.run(&request, &format!("delete {path}"), deadline).await, GuestFault::FileNotFound)
+        done_if(self.run_again(&request, &format!("delete {path}"), deadline).await, GuestFault::FileNotFound)
     }
 
     /// Deletes a directory. `Ok` when there is none.
@@ -234,7 +245,8 @@ impl Guest {
             directory_path: path.to_owned(),
             recursive,
         };
-        done_if(self.run(&request, &format!("delete the directory {path}"), deadline).await, GuestFault::FileNotFound)
+        let what = format!("delete the directory {path}");
+        done_if(self.run_again(&request, &what, deadline).await, GuestFault::FileNotFound)
     }
 
     /// Moves a file.

@@ -183,7 +183,7 @@ impl Client {
 }
 
 impl Inventory {
-    fn of(root: &Moref, found: Vec<(Moref, Properties)>) -> Self {
+    pub(super) fn of(root: &Moref, found: Vec<(Moref, Properties)>) -> Self {
         let parents: HashMap<Moref, (String, Option<Moref>)> = found
             .iter()
             .map(|(moref, p)| {

@@ -148,6 +148,7 @@ fn operation(message: &str, fault: &Fault) -> Diagnostic {
         ("RequestCanceled", &codes::CANCELLED, ""),
         ("DuplicateName", &codes::NAME_TAKEN, "choose another name or folder, or have the old one replaced"),
         ("AlreadyExists", &codes::NAME_TAKEN, "choose another name"),
+        ("FileAlreadyExists", &codes::NAME_TAKEN, "choose another name, or remove what is left of the old one"),
         ("ManagedObjectNotFound", &codes::OBJECT_GONE, "somebody else deleted it; start again"),
         ("InvalidPowerState", &codes::POWER_STATE, ""),
         ("QuestionPending", &codes::QUESTION, "answer it in the vSphere client"),
@@ -194,6 +195,7 @@ fn operation(message: &str, fault: &Fault) -> Diagnostic {
             Some(property) => d.note(format!("it refuses `{property}`")),
             None => d,
         },
+        "FileAlreadyExists" => d.note(format!("the file is {}", field("file"))).help(*help),
         "FileFault" => match fault.field("file") {
             Some(file) => d.note(format!("the file is {file}")),
             None => d,

@@ -48,7 +48,7 @@ pub struct Client {
 
 pub(super) struct Inner {
     pub endpoint: Endpoint,
-    pub http: Http,
+    pub http: Arc<Http>,
     content: ServiceContent,
     version: String,
     session: Mutex<Session>,
@@ -90,7 +90,7 @@ impl Client {
     }
 
     async fn open(endpoint: Endpoint) -> Result<Client> {
-        let http = Http::new(&endpoint.url, &endpoint.trust)?;
+        let http = Arc::new(Http::new(&endpoint.url, &endpoint.trust)?);
         let mut inner = Inner {
             endpoint,
             http,
@@ -120,7 +120,7 @@ impl Client {
         }
         inner.log_in(0).await?;
         let client = Client { inner: Arc::new(inner) };
-        client.keep_alive();
+        client.keep_alive(KEEPALIVE);
         Ok(client)
     }
 
@@ -205,22 +205,22 @@ impl Client {
         self.inner.log_in(generation).await
     }
 
-    /// Keeps the session alive while nothing else does.
-    fn keep_alive(&self) {
+    /// Keeps the session alive when nothing else was sent for so long.
+    pub(super) fn keep_alive(&self, idle: Duration) {
         let weak = Arc::downgrade(&self.inner);
         let closing = self.inner.closing.clone();
         let service = Moref::new("ServiceInstance", "ServiceInstance");
         tokio::spawn(async move {
             loop {
                 let Some(inner) = weak.upgrade() else { return };
-                let due = *lock(&inner.last_request) + KEEPALIVE;
+                let due = *lock(&inner.last_request) + idle;
                 drop(inner);
                 tokio::select! {
                     () = closing.cancelled() => return,
                     () = tokio::time::sleep_until(due) => {}
                 }
                 let Some(inner) = weak.upgrade() else { return };
-                if *lock(&inner.last_request) + KEEPALIVE <= Instant::now() {
+                if *lock(&inner.last_request) + idle <= Instant::now() {
                     // Whatever fails here fails again, and is reported, at the next real call.
                     let _ = Client { inner }.call(&CurrentTime { this: service.clone() }).await;
                 }

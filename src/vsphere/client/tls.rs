@@ -1,6 +1,6 @@
 //! Which server certificates are accepted.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -41,8 +41,7 @@ impl Verifier {
         let given = read_pem(&trust.ca_pem)?;
         let mut store = RootCertStore::empty();
         if !trust.insecure {
-            // What can't be loaded or parsed of the system's certificates only makes fewer servers trusted.
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            store.add_parsable_certificates(system().iter().cloned());
             store.add_parsable_certificates(given.iter().cloned());
         }
         let roots = match store.is_empty() {
@@ -167,6 +166,12 @@ impl ServerCertVerifier for Verifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
+}
+
+/// The system's certificates, read once. What can't be loaded of them only makes fewer servers trusted.
+fn system() -> &'static [CertificateDer<'static>] {
+    static SYSTEM: OnceLock<Vec<CertificateDer<'static>>> = OnceLock::new();
+    SYSTEM.get_or_init(|| rustls_native_certs::load_native_certs().certs)
 }
 
 fn read_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {

@@ -222,8 +222,11 @@ impl Guest {
         if let Some(http) = inner.hosts.0.lock().unwrap_or_else(PoisonError::into_inner).get(&address) {
             return Ok((url, http.clone()));
         }
+        if url.scheme() == api.scheme() && address == address_of(api) {
+            return Ok((url, inner.http.clone()));
+        }
         let mut trust = inner.endpoint.trust.clone();
-        if url.scheme() == "https" && address != address_of(api) && !trust.insecure {
+        if url.scheme() == "https" && !trust.insecure {
             // vCenter vouches for its hosts. Without the right to read that, the usual trust must do.
             trust.thumbprints.extend(self.host_thumbprint().await.ok().flatten());
         }

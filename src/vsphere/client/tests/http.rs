@@ -97,7 +97,8 @@ async fn only_what_is_harmless_is_sent_again() {
         }
     };
     let power = PowerOnVmTask { this: Moref::new("VirtualMachine", "vm-1"), host: None };
-    for (kind, works) in [("503 twice", true), ("dropped twice", true), ("503", false), ("cut", false)] {
+    let cases = [("503 twice", true), ("dropped twice", true), ("503", false), ("cut", false)];
+    let each = cases.map(async |(kind, works)| {
         let server = Server::http(trouble(kind)).await;
         let client = connect(&server).await;
         let read = client.call(&clock()).await;
@@ -106,7 +107,8 @@ async fn only_what_is_harmless_is_sent_again() {
         let written = client.call(&power).await.expect_err(kind);
         assert!(written.lost_reply(), "{kind}: {written:?}");
         assert_eq!(server.count("PowerOnVM_Task"), 1, "{kind}");
-    }
+    });
+    futures_util::future::join_all(each).await;
 }
 
 #[tokio::test]

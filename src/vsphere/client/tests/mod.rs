@@ -2,7 +2,8 @@
 
 mod endpoints;
 mod http;
-mod reports;
+mod lookups;
+mod machines;
 mod server;
 mod tls;
 mod waits;

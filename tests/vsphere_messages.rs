@@ -1,12 +1,12 @@
-//! How errors are told: whole rendered messages.
+//! How errors of the vSphere client are told: whole rendered messages.
 
 use std::time::Duration;
 
-use crate::diagnostic::{Style, render};
-use crate::source::Sources;
-use crate::vsphere::client::{Class, ConnectKind, Error, GuestFault, TlsKind};
-use crate::vsphere::codes;
-use crate::vsphere::wire::{Fault, Moref};
+use vmwbuild::diagnostic::{Style, render};
+use vmwbuild::source::Sources;
+use vmwbuild::vsphere::client::{Class, ConnectKind, Error, GuestFault, TlsKind};
+use vmwbuild::vsphere::codes;
+use vmwbuild::vsphere::wire::{Fault, Moref};
 
 fn vm() -> Moref {
     Moref::new("VirtualMachine", "vm-42")
@@ -120,6 +120,7 @@ fn errors() -> Vec<Error> {
             candidates: vec!["/DC0/host/C0".into(), "/DC0/host/C1".into()],
         },
         task(fault("DuplicateName").with("name", text("web")).with("object", vm())),
+        task(fault("FileAlreadyExists").with("file", text("[DS] web"))),
         task(fault("SomethingNew")),
         Error::Timeout { what: "clone `web`".into(), allowed: Duration::from_secs(90) },
         task(fault("RestrictedVersion")),
