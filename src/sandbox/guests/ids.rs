@@ -12,6 +12,15 @@ pub const SHIFT: u32 = 1_000_000_000;
 /// How many ids a guest has, where it has more than one.
 pub const COUNT: u32 = 65_536;
 
+/// How a guest's accounts stand to the host's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Which ids guests run with.
+    pub ids: Ids,
+    /// Whether a guest's root is the host's root to the kernel: then the host's settings need protection from it.
+    pub exposed: bool,
+}
+
 impl Ids {
     /// The mapping of a guest's ids, as seen from the warden: lines of `guest-id warden-id count`.
     pub fn map(self) -> String {
@@ -99,6 +108,12 @@ pub fn acquire(wanted: Option<Ids>) -> io::Result<Ids> {
     }
     // Root of a container or of another namespace: with rights, but not over the host.
     Ok(if single || !covers_guest(&map) { Ids::Single } else { Ids::Subordinate })
+}
+
+/// Whether this process is the host's root, as opposed to that of a container or namespace. The kernel never limits
+/// the number of its processes.
+pub fn is_root_of_host() -> bool {
+    rustix::process::geteuid().is_root() && fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| is_host(&map))
 }
 
 /// Whether a mapping is that of the host itself: all ids are what they are.
