@@ -968,3 +968,48 @@ fn whatever_is_killed_nothing_is_left() {
         }
     }
 }
+
+#[tokio::test]
+async fn accounts_and_packages_can_be_managed() {
+    let guests = with_host().await;
+    let guest = boot(&guests).await;
+    ok(&guest, "useradd -m -s /bin/sh bob && id bob && ls -d /home/bob").await;
+    ok(&guest, "echo app > /etc/app.conf && chown bob:bob /etc/app.conf && chmod 4750 /etc/app.conf").await;
+    let (text, exit) = sh_as(&guest, "bob", "id -un; cd && touch mine && ls").await;
+    assert_eq!((text.as_str(), exit), ("bob\nmine\n", Exit::Code(0)));
+    if guests.facts().ids != Ids::Single {
+        assert_eq!(ok(&guest, "stat -c %U /etc/app.conf; su bob -c 'id -un'").await, "bob\nbob\n");
+    }
+    if std::path::Path::new("/usr/bin/dpkg-deb").exists() {
+        let build = "mkdir -p /tmp/p/DEBIAN /tmp/p/usr/bin /tmp/p/etc && cd /tmp && \
+            printf 'Package: tiny\\nVersion: %s\\nArchitecture: all\\nMaintainer: a <a@b.c>\\nDescription: d\\n' $V > p/DEBIAN/control && \
+            printf '#!/bin/sh\\necho '$V'\\n' > p/usr/bin/tiny && chmod 755 p/usr/bin/tiny && dpkg-deb -b p tiny.deb >/dev/null && \
+            dpkg -i tiny.deb >/dev/null && tiny";
+        assert_eq!(
+            ok(&guest, &format!("V=1; {build}; V=2; {build}; dpkg -r tiny >/dev/null; ls /usr/bin/tiny 2>&1 || true"))
+                .await,
+            "1\n2\nls: cannot access '/usr/bin/tiny': No such file or directory\n"
+        );
+    }
+    ok(&guest, "tar -cf /tmp/etc.tar -C /etc . && mkdir /tmp/e && tar -xpf /tmp/etc.tar -C /tmp/e").await;
+    guests.close().await;
+}
+
+#[tokio::test]
+async fn a_dropped_handle_ends_everything() {
+    let guests = with_host().await;
+    let guest = boot(&guests).await;
+    let process = guest
+        .exec(ExecSpec {
+            program: "/bin/sleep".to_owned(),
+            argv: vec!["sleep".to_owned(), "1000".to_owned()],
+            ..ExecSpec::default()
+        })
+        .await
+        .unwrap();
+    drop(guests);
+    // A guest keeps its warden.
+    assert_eq!(ok(&guest, "echo alive").await, "alive\n");
+    drop(guest);
+    assert_eq!(tokio::time::timeout(Duration::from_secs(20), process.wait()).await, Ok(Exit::GuestEnded));
+}

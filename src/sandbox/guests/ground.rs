@@ -116,7 +116,21 @@ pub fn prepare(ids: Ids, host_root: bool, start: Start, mut cgroups: Cgroups, li
                 .to_owned(),
         );
     }
+    if ids.is_user() && !keeps_marks() {
+        notes.push(
+            "this kernel's tmpfs keeps no attributes of users (Linux 6.6 does): a folder of a template that is deleted \
+             and made again shows its old content; a state directory on a disk helps"
+                .to_owned(),
+        );
+    }
     Ok(Ground { ids, host_root, namespace, notes, cgroups, _lock: lock })
+}
+
+/// Whether the place of layers keeps the marks that overlays of ordinary users need.
+fn keeps_marks() -> bool {
+    let set = rustix::fs::setxattr("s", "user.overlay.probe", b"y", rustix::fs::XattrFlags::empty());
+    let _ = rustix::fs::removexattr("s", "user.overlay.probe");
+    set.is_ok()
 }
 
 /// Puts the state directory in the store's place for layers.

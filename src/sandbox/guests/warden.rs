@@ -299,7 +299,10 @@ impl Warden {
         match (guest.pid, is_ready, failure) {
             (Some(pid), true, None) => {
                 let Booting { id, layer, connection, .. } = guest;
-                wire::send_at_once(&connection, &Answer::Booted(id));
+                if !wire::send_at_once(&connection, &Answer::Booted(id)) {
+                    // Who wanted it gave up, and nobody else will ever stop it.
+                    let _ = sys::kill(pid, libc::SIGKILL);
+                }
                 self.guests.insert(pid, Guest { id, layer, connection, stopped: false });
                 // It may have ended already, and its end been collected as that of an unknown process.
                 if sys::kill(pid, 0).is_err() {
