@@ -1013,3 +1013,87 @@ async fn a_dropped_handle_ends_everything() {
     drop(guest);
     assert_eq!(tokio::time::timeout(Duration::from_secs(20), process.wait()).await, Ok(Exit::GuestEnded));
 }
+
+/// The other process of the test below.
+#[tokio::test]
+#[ignore = "runs as a process of another test"]
+async fn tells_whether_guests_run_here() {
+    match Guests::probe(config()).await {
+        Ok(facts) => println!("\nRESULT {:?} {}", facts.ids, facts.notes.len()),
+        Err(error) => println!("\nRESULT {}", error.to_string().replace('\n', " | ")),
+    }
+    if let Ok(script) = std::env::var("VMWBUILD_TEST_LOOK") {
+        let guests = with_host().await;
+        let guest = boot(&guests).await;
+        println!("LOOK {}", ok(&guest, &script).await.replace('\n', " "));
+    }
+}
+
+/// What `tells_whether_guests_run_here` says in namespaces of its own after some preparation, which may set `inner`
+/// to a command to run it by.
+fn elsewhere(flags: &str, prepare: &str) -> Vec<String> {
+    let command = format!(
+        "{prepare} && exec $inner {} --exact tells_whether_guests_run_here --ignored --nocapture",
+        std::env::current_exe().unwrap().display()
+    );
+    let output =
+        std::process::Command::new("unshare").args(flags.split(' ')).args(["sh", "-c", &command]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let said: Vec<_> =
+        text.lines().filter(|line| line.starts_with("RESULT") || line.starts_with("LOOK")).map(str::to_owned).collect();
+    assert!(!said.is_empty(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    said
+}
+
+#[test]
+fn namespaces_within_namespaces_work() {
+    assert_eq!(elsewhere("-Urm", "true"), ["RESULT Single 2"]);
+}
+
+#[test]
+fn what_is_mounted_within_usr_is_shown_too() {
+    let look = "ls /usr/share/doc; ls /usr/bin | wc -l; grep -c ' /usr' /proc/self/mounts; echo x > /usr/share/doc/x";
+    let said = elsewhere(
+        "-Urm",
+        &format!(
+            "export VMWBUILD_TEST_LOOK=\"{look}\"; mount -t tmpfs none /usr/share/doc && touch /usr/share/doc/mounted"
+        ),
+    );
+    assert_eq!(said.len(), 2, "{said:?}");
+    let words: Vec<_> = said[1].split(' ').collect();
+    assert_eq!(words[1], "mounted", "{said:?}");
+    assert!(words[2].parse::<u32>().unwrap() > 100 && words[3].parse::<u32>().unwrap() > 10, "{said:?}");
+}
+
+#[test]
+fn secrets_in_usr_local_are_hidden() {
+    let look = "cd /usr/local && find . | sort | tr '\\n' ' '; cat open/fine";
+    let said = elsewhere(
+        if is_root() { "-m" } else { "-Urm" },
+        &format!(
+            "export VMWBUILD_TEST_LOOK=\"{look}\"; mount -t tmpfs none /usr/local && cd /usr/local && mkdir open closed && \
+             echo fine > open/fine && echo secret > open/secret && chmod 600 open/secret && touch closed/file && \
+             chmod 700 closed"
+        ),
+    );
+    assert_eq!(said[1], "LOOK . ./open ./open/fine fine ");
+}
+
+#[test]
+fn a_host_that_refuses_is_told_what_to_change() {
+    let said = elsewhere("-Ur", "echo 0 > /proc/sys/user/max_user_namespaces");
+    assert_eq!(
+        said,
+        [
+            "RESULT guests can't be started: making mount and process namespaces: No space left on device (os error 28) | \
+          too many namespaces: raise the limits in /proc/sys/user/, as root, or run fewer guests"
+        ]
+    );
+    let said = elsewhere("-Urm", "mount --bind /dev/null /proc/keys && inner='unshare -Urm'");
+    assert_eq!(
+        said,
+        ["RESULT guests can't be started: mounting /proc: Operation not permitted (os error 1) | the container hides \
+          parts of /proc: start it with `--security-opt unmask=ALL` (docker: `--security-opt \
+          systempaths=unconfined`) or `--privileged`"]
+    );
+}

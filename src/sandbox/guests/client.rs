@@ -77,6 +77,8 @@ impl Guests {
         let (watched, lifeline) = std::io::pipe().map_err(|e| internal("no pipe for the warden", e))?;
         let mut child = tokio::process::Command::new(&executable)
             .arg(super::WARDEN_ARGUMENT)
+            // What the tool was told in variables is nothing for guests, whose inits are forks of the warden.
+            .env_clear()
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::from(OwnedFd::from(watched)))
             .stderr(Stdio::null())
