@@ -31,6 +31,8 @@ mod files;
 #[cfg(target_os = "linux")]
 mod ground;
 #[cfg(target_os = "linux")]
+mod guest;
+#[cfg(target_os = "linux")]
 mod hints;
 #[cfg(target_os = "linux")]
 mod host;
@@ -65,8 +67,9 @@ pub use error::{Error, Result};
 
 #[cfg(target_os = "linux")]
 pub use self::{
-    client::{Guest, Guests, Process},
+    client::Guests,
     files::Files,
+    guest::{Guest, Process},
 };
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{Files, Guest, Guests, Process, reexec};
