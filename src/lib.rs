@@ -4,6 +4,9 @@
 //! [`engine`] → [`guest`] and [`vsphere`] → events → [`progress`]. `lint`, `fmt` and `graph` get off early and
 //! never open a socket.
 
+// The code that pest generates without `std` asks for it by name.
+extern crate alloc;
+
 pub mod cli;
 pub mod diagnostic;
 pub mod engine;

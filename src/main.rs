@@ -1,8 +1,11 @@
-//! The command line tool; everything is in the library.
+//! The `vmwbuild` command.
 
-fn main() {
-    // Must stay first: guests' warden is this program again, and has to be single-threaded.
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Must stay first: the sandbox's guests are made by this program, started anew with one thread.
     if let Some(code) = vmwbuild::sandbox::guests::reexec() {
-        std::process::exit(code);
+        return ExitCode::from(u8::try_from(code).unwrap_or(1));
     }
+    vmwbuild::cli::run(std::env::args_os())
 }

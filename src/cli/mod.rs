@@ -1,1 +1,54 @@
-//! The command line: one command a file.
+//! The command line: one command a file. Only this room prints, reads the environment and decides exit codes.
+
+mod args;
+mod arguments;
+mod build;
+pub mod codes;
+mod explain;
+mod fmt;
+mod graph;
+mod lint;
+mod load;
+mod sandbox;
+mod secrets;
+mod settings;
+mod terminal;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Runs the command line; what `main` returns.
+///
+/// Exit codes: 0 done; 1 the VMWfile has errors; 2 usage; 3 can't connect, log in or verify TLS; 4 a guest command
+/// failed; 5 a vSphere operation failed; 6 a deadline passed; 130 interrupted.
+pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let cli = match args::Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(e) => {
+            // clap knows which of the two streams; a closed one is no error of ours.
+            let _ = e.print();
+            return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let code = match &cli.command {
+        args::Command::Build(options) => build::run(options, cli.color, cli.verbose),
+        args::Command::Lint(options) => lint::run(options, cli.color),
+        args::Command::Fmt(options) => fmt::run(options, cli.color),
+        args::Command::Graph(options) => graph::run(options, cli.color),
+        args::Command::Explain(options) => explain::run(options),
+        args::Command::Sandbox(options) => sandbox::run(options, cli.color),
+    };
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::args::Cli::command().debug_assert();
+    }
+}

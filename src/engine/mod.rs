@@ -1,1 +1,31 @@
 //! The scheduler and what it does at each step, as a stream of events.
+//!
+//! Each machine is a task of its own ([`machine`]); they meet on the [`board`], where finished nodes of the graph and
+//! the values they gave are noted. Whatever is made in vCenter stands in the [`ledger`] before it is asked for.
+
+mod board;
+mod boot;
+mod cleanup;
+mod clone;
+pub mod codes;
+pub mod event;
+mod export;
+mod finish;
+mod ledger;
+mod machine;
+mod mask;
+mod network;
+mod options;
+mod publish;
+mod resolve;
+mod run;
+mod sessions;
+mod shared;
+mod steps;
+
+pub use options::{
+    Built, BuiltOutput, Control, Deadlines, Failure, FailureClass, GuestLogin, LoginDefaults, OnError, Options,
+    PlacementDefaults,
+};
+pub use run::build;
+pub use shared::class_of;

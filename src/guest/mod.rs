@@ -1,1 +1,327 @@
-//! Running scripts in guests: Unix now, Windows later.
+//! Commands and files in guests, through VMware Tools.
+//!
+//! [`Guest::open`] logs in and looks what the guest has; [`Guest::run_batch`] sends a list of [`Job`]s over in one go
+//! and reports what becomes of them; [`Guest::copy_in`] and [`Guest::copy_out`] carry files. [`Guest::cleanup`] must be
+//! awaited in the end, cancelled or not.
+
+mod batch;
+pub mod codes;
+mod error;
+mod files;
+mod job;
+mod log;
+mod network;
+mod os;
+#[cfg(test)]
+mod tests;
+mod unix;
+mod wire;
+
+pub use error::{Error, Result};
+pub use job::{
+    BatchOutcome, Body, CopyContent, CopyEntry, EnvPiece, EnvVar, Event, Exit, Interpreter, Job, JobEnd, Login,
+    MAX_CAPTURE, RunAs, Stream, Via,
+};
+pub use network::{Address, NetworkMethod, hostname_script, network_script};
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::vsphere::client::{Client, GuestAuth, GuestFault};
+use crate::vsphere::wire::Moref;
+use os::GuestOs;
+use unix::{Facts, Unix};
+use wire::{Listing, Wire};
+
+/// How long a refused login is repeated after a restart.
+const REBOOT_WINDOW: Duration = Duration::from_secs(60);
+/// Between two attempts to log in to a guest that has just booted.
+const LOGIN_PAUSE: Duration = Duration::from_secs(2);
+/// From a start to the first look at what came of it; looks become rarer up to [`LONGEST_LOOK`].
+const FIRST_LOOK: Duration = Duration::from_millis(15);
+const LONGEST_LOOK: Duration = Duration::from_millis(900);
+/// How long a program that was started may give no sign.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// How data travels between here and a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Channel {
+    /// What is small through vCenter, what is large by transfers; all through vCenter once a transfer has failed.
+    #[default]
+    Auto,
+    /// Through vCenter only; what is too large for that is an error (files) or abridged (output).
+    Vcenter,
+    /// Files and large outputs by transfers always.
+    Transfer,
+}
+
+/// Settings of [`Guest::open`].
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How data travels.
+    pub channel: Channel,
+    /// Names the work directory and marks our processes: letters, digits and `-`, unique to this build and machine.
+    /// None: random.
+    pub name: Option<String>,
+    /// How long a refused login is repeated: up to 60 s just after a boot, else zero.
+    pub boot_window: Duration,
+    /// How long the guest may not answer (Tools restarting, machine busy) before that is an error.
+    pub patience: Duration,
+    /// How long processes have between SIGTERM and SIGKILL.
+    pub grace: Duration,
+    /// The largest file, in bytes, that is sent or fetched through vCenter where transfers fail or are ruled out.
+    pub vcenter_limit: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            channel: Channel::Auto,
+            name: None,
+            boot_window: Duration::ZERO,
+            patience: Duration::from_secs(600),
+            grace: Duration::from_secs(5),
+            vcenter_limit: 32 << 20,
+        }
+    }
+}
+
+/// One virtual machine's guest, as one account. Its operations go one after another.
+pub struct Guest {
+    wire: Wire,
+    os: Box<dyn GuestOs>,
+    login: Login,
+    options: Options,
+    /// The random part of the name of the place where the guest reported first.
+    meeting: String,
+    state: Mutex<State>,
+    /// One batch at a time.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// What changes while a guest is used.
+#[derive(Default)]
+struct State {
+    /// Batches and other things with a number that were begun.
+    begun: u64,
+    /// Whether the place of the first report is still there.
+    met: bool,
+    /// The batch that runs, and the place of its current job in it.
+    running: Option<(u64, usize)>,
+    /// Why transfers don't work, once one has failed.
+    transfers_fail: Option<String>,
+    /// To be told with the next event.
+    note: Option<String>,
+}
+
+/// Where events of a batch go.
+pub type OnEvent<'a> = &'a mut (dyn FnMut(Event) + Send);
+
+impl Guest {
+    /// Logs in and looks what the guest has: one program started, one or two listings. Tools must be running.
+    pub async fn open(client: &Client, vm: &Moref, login: &Login, options: Options) -> Result<Guest> {
+        let state = client.guest_state(vm).await?;
+        if let Some(family) = state.family.filter(|family| family == "windowsGuest" || family == "netwareGuest") {
+            return Err(Error::Family(family));
+        }
+        let auth = GuestAuth { username: login.user.clone(), password: login.password.clone() };
+        let wire = Wire::Remote { guest: client.guest(vm, auth), patience: options.patience };
+        Guest::look(wire, "/bin/sh", login, options).await
+    }
+
+    /// The same without a doubt about the family, and with a shell of one's own.
+    async fn look(wire: Wire, sh: &str, login: &Login, options: Options) -> Result<Guest> {
+        let name = match &options.name {
+            Some(name) if !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') => {
+                name.clone()
+            }
+            Some(name) => {
+                return Err(Error::Unsendable {
+                    what: format!("the work directory's name `{name}`"),
+                    why: "it consists of letters, digits and `-`".to_owned(),
+                });
+            }
+            None => random()?,
+        };
+        let meeting = random()?;
+        let os = look(&wire, sh, login, &options, &name, &meeting, options.boot_window).await?;
+        let state = Mutex::new(State { met: true, ..State::default() });
+        Ok(Guest { wire, os, login: login.clone(), options, meeting, state, turn: Default::default() })
+    }
+
+    /// Looks anew at a guest that was restarted; the handle stays good. Repeats a refused login for up to 60 s.
+    pub async fn reopen(&mut self) -> Result<()> {
+        let meeting = random()?;
+        self.os =
+            look(&self.wire, self.os.sh(), &self.login, &self.options, self.os.name(), &meeting, REBOOT_WINDOW).await?;
+        self.meeting = meeting;
+        let mut state = self.state();
+        state.met = true;
+        state.running = None;
+        Ok(())
+    }
+
+    /// Runs one job without events.
+    pub async fn run(&self, job: Job) -> Result<JobEnd> {
+        let mut outcome = self.run_batch(std::slice::from_ref(&job), &mut |_| {}).await?;
+        outcome.ends.pop().ok_or_else(|| Error::Report("no end of a job".to_owned()))
+    }
+
+    /// Whether there is such a file or directory, as the login sees it.
+    pub async fn file_exists(&self, path: &str) -> Result<bool> {
+        Ok(self.run(Job::exists(0, path)).await?.success)
+    }
+
+    /// Deletes a file or directory; no error when there is none.
+    pub async fn delete(&self, path: &str) -> Result<()> {
+        done(self.run(Job::delete(0, path)).await?, path)
+    }
+
+    /// Reads a file of at most `max` bytes (and [`MAX_CAPTURE`]).
+    pub async fn read_file(&self, path: &str, max: usize, run_as: Option<&RunAs>) -> Result<Vec<u8>> {
+        let mut job = Job::read_file(0, path, false);
+        job.run_as = run_as.cloned();
+        job.secret = true;
+        let mut end = self.run(job).await?;
+        let content = end.captured.take().unwrap_or_default();
+        done(end, path)?;
+        if content.len() > max {
+            return Err(Error::TooLarge { size: format!("{} bytes", content.len()), limit: max as u64 });
+        }
+        Ok(content)
+    }
+
+    /// What changes with each restart of the guest, as [`Guest::open`] found it.
+    pub fn boot_id(&self) -> &str {
+        &self.os.facts().boot
+    }
+
+    /// Asks the guest now; differs from [`Guest::boot_id`] after a restart.
+    pub async fn current_boot_id(&self) -> Result<String> {
+        let mut job = Job::sh(0, self.os.boot_id_script());
+        job.capture = true;
+        let end = self.run(job).await?;
+        Ok(String::from_utf8_lossy(end.captured.as_deref().unwrap_or_default()).trim().to_owned())
+    }
+
+    /// Removes the work directory. To be awaited on every way out, after [`Guest::kill_all`] where a batch was running.
+    pub async fn cleanup(&self) -> Result<()> {
+        let met = self.state().met;
+        if met {
+            self.wire.delete_directory(&unix::meeting_place(&self.meeting)).await?;
+            self.state().met = false;
+        }
+        self.wire.delete_directory(&self.os.facts().work).await
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number for the next batch or its like.
+    fn next_number(&self) -> u64 {
+        let mut state = self.state();
+        state.begun += 1;
+        state.begun
+    }
+
+    /// Whether what is large is transferred.
+    fn transfers(&self) -> bool {
+        self.options.channel != Channel::Vcenter && self.state().transfers_fail.is_none()
+    }
+}
+
+/// Turns a file job's failure into an error.
+fn done(end: JobEnd, path: &str) -> Result<()> {
+    if end.success {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&end.stderr_tail).trim().to_owned();
+    let detail = if said.is_empty() { end.exit.to_string() } else { said };
+    Err(Error::Copy { path: path.to_owned(), detail })
+}
+
+/// Starts the first program and waits for what it reports.
+async fn look(
+    wire: &Wire,
+    sh: &str,
+    login: &Login,
+    options: &Options,
+    name: &str,
+    meeting: &str,
+    boot_window: Duration,
+) -> Result<Box<dyn GuestOs>> {
+    let program = unix::open_program(sh, &login.user, name, meeting);
+    let began = Instant::now();
+    loop {
+        let error = match wire.start(&program).await {
+            Ok(()) => break,
+            Err(error) => error,
+        };
+        let refused = matches!(&error, Error::Client(e) if e.guest_fault() == Some(GuestFault::Login));
+        if !refused {
+            return Err(error);
+        }
+        if began.elapsed() + LOGIN_PAUSE > boot_window {
+            let tried = if boot_window.is_zero() { Duration::ZERO } else { began.elapsed() };
+            return Err(Error::Login { user: login.user.clone(), tried, detail: error.to_string() });
+        }
+        tokio::time::sleep(LOGIN_PAUSE).await;
+    }
+    let place = unix::meeting_place(meeting);
+    let began = Instant::now();
+    let mut pause = FIRST_LOOK;
+    loop {
+        tokio::time::sleep(pause).await;
+        if let Listing::Names(names) = wire.list(&place).await? {
+            match Facts::parse(&names) {
+                Some(Ok(facts)) if facts.work.is_empty() => {
+                    let detail = format!("neither below {} nor in /var/lib or /var/tmp", facts.home);
+                    return Err(Error::NoWorkDir { user: login.user.clone(), detail });
+                }
+                Some(Ok(facts)) => {
+                    return Ok(Box::new(Unix {
+                        facts,
+                        user: login.user.clone(),
+                        sh: sh.to_owned(),
+                        name: name.to_owned(),
+                        grace: options.grace.as_secs().max(1),
+                    }));
+                }
+                Some(Err(detail)) => return Err(Error::Report(detail)),
+                None => {}
+            }
+        }
+        if began.elapsed() > SILENCE {
+            return Err(Error::Silent { waited: began.elapsed() });
+        }
+        pause = (pause * 2).min(LONGEST_LOOK);
+    }
+}
+
+/// A random name: 16 lower-case hexadecimal digits.
+fn random() -> Result<String> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)
+        .map_err(|e| Error::Local { path: "random numbers".to_owned(), detail: e.to_string() })?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// A word for a POSIX shell.
+pub(crate) fn quote(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('\'');
+    for part in text.split_inclusive('\'') {
+        match part.strip_suffix('\'') {
+            Some(head) => {
+                quoted.push_str(head);
+                quoted.push_str("'\\''");
+            }
+            None => quoted.push_str(part),
+        }
+    }
+    quoted.push('\'');
+    quoted
+}

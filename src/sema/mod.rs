@@ -1,1 +1,101 @@
 //! Names, types, keys, secrets: from AST to a checked program.
+
+mod check;
+pub mod codes;
+pub mod codes_stages;
+pub mod codes_values;
+pub mod eval;
+pub mod expr;
+mod expr_check;
+mod expr_coerce;
+mod expr_names;
+mod expr_ops;
+#[cfg(test)]
+mod expr_tests;
+#[cfg(test)]
+mod expr_world;
+pub mod filter;
+mod filter_apply;
+mod include;
+mod input;
+mod instruction;
+mod instruction_copy;
+mod instruction_setting;
+mod instruction_step;
+mod key;
+mod machine;
+mod machine_output;
+mod names;
+mod names_scope;
+pub mod order;
+pub mod order_refs;
+pub mod program;
+pub mod refuse;
+pub mod script;
+mod script_exec;
+#[cfg(test)]
+mod script_tests;
+mod script_text;
+mod stage;
+mod stage_for;
+pub mod template;
+pub mod text;
+#[cfg(test)]
+mod text_tests;
+pub mod types;
+pub mod value;
+pub mod value_parse;
+
+#[cfg(test)]
+pub(crate) mod tests;
+#[cfg(test)]
+mod tests_any;
+#[cfg(test)]
+mod tests_files;
+
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+
+pub use check::check;
+pub use stage_for::MAX_REPLICAS;
+
+/// Where the check reads files from (INCLUDE, FOR … FILE, COPY --render, and whether COPY's sources exist): the
+/// only I/O it ever does, behind a trait so that editors can answer from their buffers.
+pub trait Files {
+    /// The bytes of a file.
+    fn read(&self, path: &Path) -> std::io::Result<Vec<u8>>;
+    /// Whether a path exists, and whether it is a directory.
+    fn is_dir(&self, path: &Path) -> std::io::Result<bool>;
+    /// All files below a directory (or the file itself), sorted, symbolic links not followed.
+    fn walk(&self, path: &Path) -> std::io::Result<Vec<PathBuf>>;
+}
+
+/// What the check is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// `lint`, editors: an ARG without a value has its type but no value; what this version can't execute is a
+    /// warning.
+    Lint,
+    /// `build`, `plan`, `graph`: all values must be there; what can't be executed is an error.
+    Build,
+}
+
+/// What is given from outside the file.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// What for.
+    pub purpose: Purpose,
+    /// Values of ARGs: name → (text, where it came from, as in "--arg", "VMWBUILD_ARG_x", "args.toml").
+    pub args: IndexMap<String, (String, String)>,
+    /// `--target`s; empty: everything.
+    pub targets: Vec<String>,
+    /// The directory that COPY's sources are relative to.
+    pub context: PathBuf,
+    /// `build.id`.
+    pub build_id: String,
+    /// `build.date`, RFC 3339, UTC.
+    pub build_date: String,
+    /// The project directory's name, for default names.
+    pub project: String,
+}

@@ -1,4 +1,5 @@
 //! vSphere: what goes over the wire, and the client.
 
 pub mod client;
+pub mod codes;
 pub mod wire;

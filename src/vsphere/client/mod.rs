@@ -1,1 +1,40 @@
-//! Session, property collector, tasks, finder, virtual machines, guest operations, transfers.
+//! Session, property collector, tasks, inventory, virtual machines, guest operations, transfers.
+//!
+//! [`Client::connect`] logs in once for a run; [`Client::logout`] ends the session and must be awaited on every way
+//! out. Everything that waits takes a [`Deadline`]. Errors say what to do by [`Error::class`] and
+//! [`Error::guest_fault`], and make the message by [`Error::diagnostic`].
+
+mod endpoint;
+mod error;
+mod guest;
+mod guest_state;
+mod http;
+mod inventory;
+mod lost;
+mod names;
+mod placement;
+mod properties;
+mod report;
+mod session;
+mod task;
+mod tls;
+mod transfer;
+mod versions;
+mod vm;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+pub use endpoint::{Deadline, Endpoint, Thumbprint, Trust};
+pub use error::{Class, ConnectKind, Error, GuestFault, Result, TlsKind};
+pub use guest::{Guest, GuestAuth};
+pub use guest_state::GuestState;
+pub use inventory::{Entity, EntityKind, Inventory};
+pub use placement::{Placement, PlacementRequest};
+pub use properties::Properties;
+pub use session::{Client, Requests};
+pub use task::Progress;
+pub use transfer::{Download, Source};
+pub use vm::{CloneRequest, HardwareChange, VmState};
+pub use watch::Watcher;

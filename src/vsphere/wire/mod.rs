@@ -1,1 +1,29 @@
-//! SOAP envelopes, hand-written vim25 types (only those used), and faults.
+//! What goes over the wire: XML, SOAP envelopes, hand-written vim25 types (only those used), and faults.
+//!
+//! Every type is declared once and serves both directions, so that the client and a server share it.
+
+mod declare;
+mod device;
+mod fault;
+mod guest;
+mod property;
+mod service;
+mod soap;
+mod value;
+mod vm;
+pub mod xml;
+
+#[cfg(test)]
+mod tests;
+
+pub use device::*;
+pub use fault::{Fault, LocalizableMessage, bases_of};
+pub use guest::*;
+pub use property::*;
+pub use service::*;
+pub use soap::{
+    Method, Reply, Request, fault_document, parse_reply, parse_request, request_document, response_document,
+};
+pub use value::{Any, Field, Moref, Value, WireError};
+pub use vm::*;
+pub use xml::{Element, Limits, XmlError};

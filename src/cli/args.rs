@@ -1,0 +1,281 @@
+//! The command line's definition. Help texts here are where `--help` and the command reference come from.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+/// Build VMware templates and platforms from a VMWfile, through vCenter and VMware Tools alone.
+#[derive(Parser, Debug)]
+#[command(
+    name = "vmwbuild",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "A first look, without any vCenter:\n  vmwbuild build --sandbox examples/hello\n\n\
+                  Exit codes: 0 done; 1 the VMWfile has errors; 2 usage; 3 can't connect, log in or verify TLS;\n\
+                  4 a guest command failed; 5 a vSphere operation failed; 6 a deadline passed; 130 interrupted."
+)]
+pub(crate) struct Cli {
+    /// When to use colour; `auto` follows the terminal and NO_COLOR
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Output")]
+    pub(crate) color: When,
+
+    /// Say more: where each setting came from, requests made
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Output")]
+    pub(crate) verbose: u8,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// `--color`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Build what a VMWfile describes
+    #[command(after_help = "Examples:\n  vmwbuild build                        the VMWfile of this directory\n  \
+                            vmwbuild build web/ --target image    one stage and what it needs\n  \
+                            vmwbuild build -f VMWfile.lab --arg workers=5 --secret id=pw,env=PW\n  \
+                            vmwbuild build --sandbox examples/hello")]
+    Build(Box<Build>),
+    /// Check VMWfiles without contacting anything
+    Lint(Lint),
+    /// Write VMWfiles in canonical form
+    Fmt(Fmt),
+    /// Print the graph of a VMWfile's steps in Graphviz's DOT language
+    Graph(Graph),
+    /// Explain a diagnostic's code: what it means, a wrong and a right example
+    Explain(Explain),
+    /// Serve an embedded vCenter whose guests truly run, until Ctrl-C
+    Sandbox(Sandbox),
+}
+
+/// Which VMWfile, and what it is given.
+#[derive(Args, Debug, Clone, Default)]
+pub(crate) struct Input {
+    /// A directory (its VMWfile is built, COPY reads from it) or a VMWfile
+    #[arg(value_name = "CONTEXT", default_value = ".")]
+    pub(crate) context: PathBuf,
+
+    /// The VMWfile, if it isn't CONTEXT/VMWfile; `-` reads standard input
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// Only this stage and what it needs; may be repeated
+    #[arg(long = "target", value_name = "STAGE")]
+    pub(crate) targets: Vec<String>,
+
+    /// The value of an ARG; may be repeated. Also: VMWBUILD_ARG_name in the environment
+    #[arg(long = "arg", value_name = "NAME=VALUE")]
+    pub(crate) args: Vec<String>,
+
+    /// A file of ARG values: `name = value` lines, TOML (.toml) or JSON (.json); may be repeated, later ones win
+    #[arg(long = "args", value_name = "FILE")]
+    pub(crate) arg_files: Vec<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Build {
+    #[command(flatten)]
+    pub(crate) input: Input,
+
+    /// A SECRET's value: from a variable, a file, or the first line that a command prints; may be repeated
+    #[arg(long = "secret", value_name = "id=NAME,env=VAR|src=FILE|cmd=COMMAND")]
+    pub(crate) secrets: Vec<String>,
+
+    /// Write a generated SECRET to a file (mode 0600); may be repeated
+    #[arg(long = "secret-out", value_name = "id=NAME,dst=FILE")]
+    pub(crate) secret_outs: Vec<String>,
+
+    /// How many machines are worked on at once
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) parallel: u16,
+
+    /// How the build is shown; `auto` is tty on a terminal, else plain
+    #[arg(long, value_name = "VIEW", default_value = "auto", env = "VMWBUILD_PROGRESS", help_heading = "Output")]
+    pub(crate) progress: Progress,
+
+    /// What becomes of half-made machines when the build fails
+    #[arg(long = "on-error", value_name = "WHAT", default_value = "clean", env = "VMWBUILD_ON_ERROR")]
+    pub(crate) on_error: OnError,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+
+    #[command(flatten)]
+    pub(crate) placement: Placement,
+
+    #[command(flatten)]
+    pub(crate) guest: GuestLogin,
+
+    /// Build on an embedded vCenter with guests that truly run; nothing is contacted, nothing stays
+    #[arg(long, help_heading = "Sandbox", conflicts_with_all = ["vcenter", "thumbprint", "ca"])]
+    pub(crate) sandbox: bool,
+
+    #[command(flatten)]
+    pub(crate) sandbox_options: SandboxOptions,
+}
+
+/// `--progress`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    Auto,
+    Tty,
+    Plain,
+}
+
+/// `--on-error`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnError {
+    /// Remove them
+    Clean,
+    /// Leave them, and say where they are
+    Keep,
+}
+
+/// The vCenter. Each flag has a variable; the peers' variables are honoured after our own.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "vCenter")]
+pub(crate) struct Connection {
+    /// vCenter's address: `host`, `host:port` or `https://[user[:password]@]host[/sdk]`
+    /// [env: VMWBUILD_VCENTER, GOVC_URL, VSPHERE_SERVER, INFRAKIT_VSPHERE_VCURL]
+    #[arg(long, value_name = "URL")]
+    pub(crate) vcenter: Option<String>,
+
+    /// The account [env: VMWBUILD_USERNAME, GOVC_USERNAME, VSPHERE_USER]
+    #[arg(long, value_name = "USER")]
+    pub(crate) username: Option<String>,
+
+    /// A file with the password; asked for on a terminal if nothing gives it
+    /// [env: VMWBUILD_PASSWORD_FILE, VMWBUILD_PASSWORD, GOVC_PASSWORD, VSPHERE_PASSWORD]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+
+    /// Don't verify the server's certificate at all; `--thumbprint` is safer
+    /// [env: VMWBUILD_INSECURE, GOVC_INSECURE, VSPHERE_ALLOW_UNVERIFIED_SSL]
+    #[arg(long)]
+    pub(crate) insecure: bool,
+
+    /// Accept the certificate with this SHA-256 or SHA-1 thumbprint though its CA is unknown
+    /// [env: VMWBUILD_THUMBPRINT, GOVC_TLS_KNOWN_HOSTS]
+    #[arg(long, value_name = "HEX")]
+    pub(crate) thumbprint: Option<String>,
+
+    /// Trust the certificate authorities in this PEM file too [env: VMWBUILD_CA, GOVC_TLS_CA_CERTS]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+}
+
+/// Placement of machines where the VMWfile's stages don't say. Each flag has a variable VMWBUILD_…, and GOVC_…
+/// and INFRAKIT_VSPHERE_VC… are honoured.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Placement, where the VMWfile's stages don't say")]
+pub(crate) struct Placement {
+    /// Datacenter [env: VMWBUILD_DATACENTER, GOVC_DATACENTER, INFRAKIT_VSPHERE_VCDATACENTER]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) datacenter: Option<String>,
+    /// Cluster [env: VMWBUILD_CLUSTER, GOVC_CLUSTER]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cluster: Option<String>,
+    /// ESXi host [env: VMWBUILD_HOST, GOVC_HOST, INFRAKIT_VSPHERE_VCHOST]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Option<String>,
+    /// Resource pool [env: VMWBUILD_POOL, GOVC_RESOURCE_POOL]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pool: Option<String>,
+    /// Datastore [env: VMWBUILD_DATASTORE, GOVC_DATASTORE, INFRAKIT_VSPHERE_VCDATASTORE]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) datastore: Option<String>,
+    /// VM folder [env: VMWBUILD_FOLDER, GOVC_FOLDER]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) folder: Option<String>,
+    /// Network or port group of the first NIC [env: VMWBUILD_NETWORK, GOVC_NETWORK, INFRAKIT_VSPHERE_VCNETWORK]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) network: Option<String>,
+}
+
+/// The guest account where no stage has a LOGIN.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Guest account, where the VMWfile's stages have no LOGIN")]
+pub(crate) struct GuestLogin {
+    /// The guest's user [env: VMWBUILD_LOGIN (user:password), GOVC_GUEST_LOGIN, INFRAKIT_VSPHERE_VMUSER]
+    #[arg(long, value_name = "USER")]
+    pub(crate) login: Option<String>,
+    /// A file with that user's password [env: VMWBUILD_LOGIN_PASSWORD_FILE, INFRAKIT_VSPHERE_VMPASS]
+    #[arg(long, value_name = "FILE", requires = "login")]
+    pub(crate) login_password_file: Option<PathBuf>,
+}
+
+/// What the sandbox holds.
+#[derive(Args, Debug, Default, Clone)]
+#[command(next_help_heading = "Sandbox")]
+pub(crate) struct SandboxOptions {
+    /// A template of the sandbox: a directory or tar archive with a root file system; may be repeated
+    #[arg(long = "sandbox-template", value_name = "NAME=DIR|TAR")]
+    pub(crate) templates: Vec<String>,
+    /// A guest account that the sandbox accepts; without any, every password is right; may be repeated
+    #[arg(long = "sandbox-login", value_name = "USER:PASSWORD")]
+    pub(crate) logins: Vec<String>,
+    /// Refuse a FROM name that the sandbox doesn't know, instead of using its default template
+    #[arg(long = "sandbox-strict")]
+    pub(crate) strict: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Lint {
+    /// VMWfiles, or directories with a VMWfile; `-` is standard input
+    #[arg(value_name = "FILE", default_value = ".")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The value of an ARG; may be repeated
+    #[arg(long = "arg", value_name = "NAME=VALUE")]
+    pub(crate) args: Vec<String>,
+    /// Check as `build` does: values must be given, and what this version can't execute is an error
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Fmt {
+    /// VMWfiles, or directories with a VMWfile; `-` is standard input, written to standard output
+    #[arg(value_name = "FILE", default_value = ".")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Change nothing; exit code 1 if a file isn't in canonical form
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Graph {
+    #[command(flatten)]
+    pub(crate) input: Input,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Explain {
+    /// `VMW123` or the code's name; without it, all codes are listed
+    #[arg(value_name = "CODE")]
+    pub(crate) code: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Sandbox {
+    /// Where to listen; port 0 picks a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8989")]
+    pub(crate) listen: std::net::SocketAddr,
+    #[command(flatten)]
+    pub(crate) options: SandboxOptions,
+    /// Keep everything in this directory, so that it survives a restart
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// How long a guest takes to boot
+    #[arg(long, value_name = "DURATION", default_value = "100ms")]
+    pub(crate) boot_delay: String,
+}

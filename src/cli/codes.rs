@@ -1,0 +1,48 @@
+//! What can be wrong before a build begins: arguments, files, secrets, settings.
+
+use crate::diagnostic::{Code, Severity};
+
+macro_rules! codes {
+    ($($name:ident $number:literal $kebab:literal $about:literal;)*) => {
+        $(
+            #[doc = $about]
+            pub static $name: Code = Code {
+                number: $number,
+                name: $kebab,
+                severity: Severity::Error,
+                about: $about,
+                wrong: "",
+                right: "",
+            };
+        )*
+        /// All of them, by number.
+        pub static ALL: &[&Code] = &[$(&$name),*];
+    };
+}
+
+codes! {
+    FILE_UNREADABLE 680 "file-unreadable"
+        "A VMWfile, or another file that the command line names, can't be read: it isn't there, is a directory, or \
+         its permissions forbid it. Without a file name, `vmwbuild build DIR` reads `DIR/VMWfile`.";
+    FILE_NOT_TEXT 681 "file-not-text"
+        "A VMWfile is UTF-8 text. This one isn't: it may be another kind of file, or saved in another encoding.";
+    BAD_ARGUMENT 682 "bad-argument"
+        "The value of a flag hasn't the form that the flag needs; the message shows the form.";
+    ARGS_FILE 683 "bad-args-file"
+        "A file given by `--args` can't be understood. It holds `name = value` lines, or TOML (`.toml`), or one JSON \
+         object (`.json`); values are text, numbers, true, false, or lists of these.";
+    SECRET_MISSING 684 "secret-missing"
+        "A SECRET of the VMWfile was given no value. Give it from a variable (`--secret id=NAME,env=VAR`), a file \
+         (`--secret id=NAME,src=FILE`) or a command (`--secret id=NAME,cmd=COMMAND`); on a terminal it is asked for; \
+         with `SECRET name GENERATE 24` it is made.";
+    SECRET_UNREADABLE 685 "secret-unreadable"
+        "A secret or password can't be read from the file, variable or command that should give it.";
+    SECRET_UNKNOWN 686 "secret-unknown"
+        "`--secret` or `--secret-out` names a secret that the VMWfile doesn't declare.";
+    NO_VCENTER 687 "no-vcenter"
+        "No vCenter is named by a flag or a variable, so there is nothing to build on. `--sandbox` builds without one.";
+    OUTPUT_UNWRITABLE 688 "output-unwritable"
+        "A file that the command line asks to be written can't be.";
+    CREDENTIALS_MISSING 689 "credentials-missing"
+        "vCenter's user name or password is given by no flag and no variable, and there is no terminal to ask on.";
+}

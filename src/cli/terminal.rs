@@ -1,0 +1,80 @@
+//! What the terminal can do, and asking on it.
+
+use std::io::{self, IsTerminal, Write};
+
+use super::args::When;
+use crate::diagnostic::{Diagnostic, Style, render_all};
+use crate::source::Sources;
+
+/// How to draw on standard error.
+pub(crate) fn style(color: When) -> Style {
+    let terminal = io::stderr().is_terminal();
+    Style { color: use_color(color, terminal), unicode: terminal && is_utf8(), width: width() }
+}
+
+/// `--color`, NO_COLOR, TERM=dumb, and whether it is a terminal at all.
+pub(crate) fn use_color(color: When, terminal: bool) -> bool {
+    match color {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => {
+            let set = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+            terminal && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+        }
+    }
+}
+
+fn is_utf8() -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|n| std::env::var(n).ok().filter(|v| !v.is_empty()));
+    locale.is_none_or(|l| l.to_ascii_lowercase().replace('-', "").contains("utf8"))
+}
+
+fn width() -> usize {
+    let (columns, _) = size();
+    columns.clamp(40, 120)
+}
+
+/// Columns and rows of standard error's terminal; 100 by 24 where there is none.
+pub(crate) fn size() -> (usize, usize) {
+    match terminal_size::terminal_size_of(io::stderr()) {
+        Some((terminal_size::Width(w), terminal_size::Height(h))) => (usize::from(w), usize::from(h)),
+        None => (100, 24),
+    }
+}
+
+/// Shows diagnostics on standard error.
+pub(crate) fn show<'a>(list: impl IntoIterator<Item = &'a Diagnostic>, sources: &Sources, color: When) {
+    let text = render_all(list, sources, style(color));
+    // Nothing is left to tell it to when standard error is closed.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// One line on standard error.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Text on standard output; a closed pipe is no error.
+pub(crate) fn print(text: &str) {
+    let _ = io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Asks without echo; None when there is no terminal.
+pub(crate) fn ask_secret(prompt: &str) -> Option<String> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return None;
+    }
+    rpassword::prompt_password(format!("{prompt}: ")).ok()
+}
+
+/// Asks for one line; None when there is no terminal.
+pub(crate) fn ask(prompt: &str) -> Option<String> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return None;
+    }
+    let _ = write!(io::stderr().lock(), "{prompt}: ");
+    let mut line = String::new();
+    io::stdin().read_line(&mut line).ok()?;
+    let line = line.trim_end_matches(['\n', '\r']);
+    (!line.is_empty()).then(|| line.to_owned())
+}

@@ -1,0 +1,178 @@
+//! Clone and reconfigure.
+
+use std::time::Duration;
+
+use super::codes;
+use super::event::{Event, Phase};
+use super::ledger::{Entry, EntryId, State};
+use super::machine::Worker;
+use super::options::FailureClass;
+use super::shared::{Shared, Stop};
+use crate::diagnostic::Diagnostic;
+use crate::sema::program::{Machine, Origin};
+use crate::syntax::ast::OutputKind;
+use crate::vsphere::client::{CloneRequest, Deadline, HardwareChange, Placement, Progress};
+use crate::vsphere::wire::Moref;
+
+/// How long a clone that is no longer wanted may take to end.
+const UNWANTED: Duration = Duration::from_secs(120);
+
+/// Runs the machine's clone.
+pub(super) async fn run(worker: &mut Worker) -> Result<(), Stop> {
+    let shared = std::sync::Arc::clone(&worker.shared);
+    let machine = worker.machine();
+    let (source, from) = source(&shared, machine)?;
+    let resolved = shared.resolved.get(&worker.id).ok_or(Stop::Cancelled)?;
+    worker.phase(Phase::Cloning { from });
+    let linked = if machine.linked { Some(snapshot(&shared, machine, &source).await?) } else { None };
+    let (name, placement) = target(&shared, machine, resolved);
+    let request = CloneRequest { name, placement, template: false, linked, hardware: hardware(&shared, machine)? };
+    let span = machine.span;
+    let (vm, entry) = clone(&shared, &source, request, machine).await?;
+    worker.vm = Some((vm.clone(), entry));
+    if let Some(network) = &resolved.network {
+        worker.phase(Phase::Configuring);
+        let change = HardwareChange { networks: vec![Some(network.clone())], ..HardwareChange::default() };
+        let done = shared.client.reconfigure(&vm, &change, Deadline::after(shared.options.deadlines.task)).await;
+        done.map_err(|e| Stop::vsphere(&e, span, "attaching the network"))?;
+    }
+    Ok(())
+}
+
+/// What it is cloned from, and that thing's name.
+fn source(shared: &Shared, machine: &Machine) -> Result<(Moref, String), Stop> {
+    match &machine.origin {
+        Origin::Inventory { .. } => {
+            let resolved = shared.resolved.get(&machine.id).ok_or(Stop::Cancelled)?;
+            resolved.source.clone().ok_or(Stop::Cancelled)
+        }
+        Origin::Machine(parent) => {
+            let source = shared.board.source(*parent).ok_or(Stop::Cancelled)?;
+            Ok((source, shared.program.machine(*parent).label.clone()))
+        }
+    }
+}
+
+/// The name that the clone is made under: its own at once where that is free, so that the files in the datastore
+/// are called like it; a passing one where the name is still another's, or nobody's.
+fn target(shared: &Shared, machine: &Machine, resolved: &super::resolve::Resolved) -> (String, Placement) {
+    let named = machine.outputs.iter().filter(|o| o.kind != OutputKind::None).zip(&resolved.outputs);
+    let mut sorted: Vec<_> = named.collect();
+    // A machine that is to stay is the VM; its templates are clones of it.
+    sorted.sort_by_key(|(output, _)| output.kind != OutputKind::Vm);
+    match sorted.first() {
+        Some((_, target)) if target.replaces.is_none() => (target.name.clone(), target.placement.clone()),
+        Some((_, target)) => (passing_name(shared, machine), target.placement.clone()),
+        None => (passing_name(shared, machine), resolved.placement.clone()),
+    }
+}
+
+/// A name that says whose it is, for what must not have its own name yet.
+pub(super) fn passing_name(shared: &Shared, machine: &Machine) -> String {
+    let label: String = machine.label.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    // vSphere's names have at most 80 characters.
+    let label: String = label.trim_matches('-').chars().take(40).collect();
+    format!("vmwbuild-{}-{}-{label}", shared.options.build, machine.id.0)
+}
+
+fn hardware(shared: &Shared, machine: &Machine) -> Result<HardwareChange, Stop> {
+    let asked = &machine.hardware;
+    let mut extra = vec![
+        ("vmwbuild.build".to_owned(), shared.options.build.clone()),
+        ("vmwbuild.machine".to_owned(), machine.label.clone()),
+    ];
+    for (key, value) in &asked.config {
+        extra.push((key.clone(), shared.text(value)?));
+    }
+    Ok(HardwareChange {
+        cpus: asked.cpus,
+        cores_per_socket: asked.cores,
+        memory_mib: asked.memory.map(|bytes| bytes >> 20),
+        annotation: asked.annotation.as_ref().map(|text| shared.text(text)).transpose()?,
+        extra,
+        networks: Vec::new(),
+    })
+}
+
+/// The snapshot that a linked clone shares.
+async fn snapshot(shared: &Shared, machine: &Machine, source: &Moref) -> Result<Moref, Stop> {
+    let trees = shared.client.snapshots(source).await;
+    let trees = trees.map_err(|e| Stop::vsphere(&e, machine.span, "reading the snapshots"))?;
+    let mut all = Vec::new();
+    let mut open: Vec<_> = trees.iter().collect();
+    while let Some(tree) = open.pop() {
+        all.push(tree);
+        open.extend(tree.child_snapshot_list.iter());
+    }
+    let found = match &machine.snapshot {
+        Some(name) => all.iter().find(|tree| tree.name == *name),
+        None => all.iter().max_by(|a, b| a.create_time.cmp(&b.create_time)),
+    };
+    found.map(|tree| tree.snapshot.clone()).ok_or_else(|| {
+        let message = match &machine.snapshot {
+            Some(name) => format!("the source has no snapshot `{name}`"),
+            None => "a linked clone needs a snapshot of its source, and there is none".to_owned(),
+        };
+        let mut names: Vec<&str> = all.iter().map(|tree| tree.name.as_str()).collect();
+        names.sort_unstable();
+        let help = if names.is_empty() {
+            "make a snapshot of the source, or leave out `--linked`".to_owned()
+        } else {
+            format!("it has: {}", names.join(", "))
+        };
+        let diagnostic = Diagnostic::new(&codes::NO_SNAPSHOT, message).primary(machine.span, "").help(help);
+        Stop::failed(FailureClass::Vsphere, "no snapshot to link to", diagnostic)
+    })
+}
+
+/// Clones; the ledger knows of it before vCenter does, and whatever becomes of it.
+pub(super) async fn clone(
+    shared: &Shared,
+    source: &Moref,
+    request: CloneRequest,
+    machine: &Machine,
+) -> Result<(Moref, EntryId), Stop> {
+    let entry = shared.ledger.begin(Entry {
+        name: request.name.clone(),
+        folder: request.placement.folder.clone(),
+        folder_path: request.placement.folder_path.clone(),
+        state: State::Cloning(None),
+    });
+    let failed = |e: &_| Stop::vsphere(e, machine.span, "cloning");
+    // Not interruptible: a request that is under way may make a machine, and its reply says which.
+    let task = match shared.client.start_clone(source, &request).await {
+        Ok(task) => task,
+        Err(error) => {
+            if !error.lost_reply() {
+                shared.ledger.set(entry, State::Gone);
+            }
+            return Err(failed(&error));
+        }
+    };
+    shared.ledger.set(entry, State::Cloning(Some(task.clone())));
+    let deadline = Deadline::after(shared.options.deadlines.task);
+    let progress: Box<dyn FnMut(Progress) + Send + '_> = Box::new(|progress| {
+        if let Some(percent) = progress.percent {
+            shared.events.send(Event::Percent { machine: machine.id, percent });
+        }
+    });
+    let waited = shared.client.wait_clone(&task, &request.name, deadline, progress);
+    match shared.interruptible(waited).await {
+        Ok(Ok(vm)) => {
+            shared.ledger.set(entry, State::Made(vm.clone()));
+            Ok((vm, entry))
+        }
+        Ok(Err(error)) => {
+            // A failed clone task leaves nothing; one that is only not answered for any more may.
+            if error.fault().is_some() {
+                shared.ledger.set(entry, State::Gone);
+            }
+            Err(failed(&error))
+        }
+        Err(stop) => {
+            let deadline = Deadline::after(UNWANTED);
+            let _ = shared.client.cancel_task(&task, deadline).await;
+            Err(stop)
+        }
+    }
+}

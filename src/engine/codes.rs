@@ -1,0 +1,60 @@
+//! What can go wrong while a build runs, apart from what vSphere and the guest's Tools report themselves.
+
+use crate::diagnostic::{Code, Severity};
+
+macro_rules! codes {
+    ($($name:ident $number:literal $kebab:literal $about:literal;)*) => {
+        $(
+            #[doc = $about]
+            pub static $name: Code = Code {
+                number: $number,
+                name: $kebab,
+                severity: Severity::Error,
+                about: $about,
+                wrong: "",
+                right: "",
+            };
+        )*
+        /// All of them, by number.
+        pub static ALL: &[&Code] = &[$(&$name),*];
+    };
+}
+
+codes! {
+    STEP_FAILED 340 "step-failed"
+        "A command in the guest ended with an exit code that isn't a success, or was ended by a signal. The message \
+         shows the last lines it wrote to standard error. `--ok=0,3` accepts other codes, `--retry=2` tries again, \
+         `--allow-failure` goes on regardless; `vmwbuild build --on-error keep` leaves the machine for a look.";
+    STEP_TIMED_OUT 341 "step-timed-out"
+        "A command in the guest ran longer than its `--timeout`; it was ended together with everything it had \
+         started. Commands that ask for input never end: standard input is closed, so give `-y` or its like.";
+    STEP_LOST 342 "step-lost"
+        "The guest can't say how a command ended: it was restarted, or the process that watches the command was \
+         killed. The command is never run again by itself, since it may have done half of its work. Use REBOOT \
+         rather than `reboot` in a RUN.";
+    KEY_VALUE 343 "key-value"
+        "What a KEY captured isn't a value of the key's type, isn't UTF-8 text, or is larger than 1 MiB.";
+    VALUE_FAILED 344 "value-failed"
+        "An expression could not be evaluated once the values it needs were known.";
+    COPY_SOURCE 345 "copy-source"
+        "What a COPY names is missing from the context, lies outside of it, is held back by `.vmwignore`, or can't \
+         be read.";
+    WAIT_TIMED_OUT 346 "wait-timed-out"
+        "What a WAIT waits for didn't come true in time.";
+    NO_LOGIN 690 "no-login"
+        "A stage has commands to run in a guest, but no account to run them with: neither a LOGIN in the VMWfile \
+         nor `--login` (or its variables) gives user and password.";
+    NAME_TAKEN 691 "name-taken"
+        "There is already a machine or template of the name that an OUTPUT gives, in the same folder. \
+         `OUTPUT --exists=replace` swaps it for the new one once everything is built.";
+    INTERRUPTED 692 "interrupted"
+        "The build was stopped by Ctrl-C or a signal. Half-made machines are removed, unless `--on-error keep` is \
+         given or it was stopped twice.";
+    LEFT_BEHIND 693 "left-behind"
+        "Machines that the build has made are still there, because they couldn't be removed or the build was told \
+         to leave at once.";
+    NO_SNAPSHOT 694 "no-snapshot"
+        "A linked clone shares the disks of a snapshot, and the source has none, or none of the name given.";
+    PLACEMENT 695 "placement"
+        "Where a machine is to live can't be decided from the inventory.";
+}

@@ -1,0 +1,194 @@
+//! What happens in a build, as the views see it. Text in events is already masked: no secret is in it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+pub use crate::sema::program::{MachineId, StepId};
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The first one: what will be built.
+    Started {
+        /// The build's id.
+        build: String,
+        /// Its machines, in the program's order.
+        machines: Vec<MachineInfo>,
+    },
+    /// Logged in.
+    Connected {
+        /// Host and port, never user information.
+        server: String,
+        /// The product's own name and version.
+        product: String,
+        /// The API version spoken.
+        api: String,
+    },
+    /// A machine enters a phase.
+    Phase {
+        /// Which machine.
+        machine: MachineId,
+        /// What it is doing now.
+        phase: Phase,
+    },
+    /// A task of a machine has got further.
+    Percent {
+        /// Which machine.
+        machine: MachineId,
+        /// 0 to 100.
+        percent: u8,
+    },
+    /// A machine waits for something; ends with its next event.
+    Waiting {
+        /// Which machine.
+        machine: MachineId,
+        /// For what: "VMware Tools", "key `manager.token`".
+        what: String,
+        /// When it gives up, if it does.
+        limit: Option<Duration>,
+    },
+    /// A step begins (again, when it is retried).
+    StepStarted {
+        /// Which.
+        step: StepId,
+    },
+    /// A step's command has printed something.
+    Output {
+        /// Which step.
+        step: StepId,
+        /// Where it was printed.
+        stream: Stream,
+        /// What, as the guest's bytes.
+        data: Bytes,
+    },
+    /// A step failed and is tried again after a while.
+    Retry {
+        /// Which step.
+        step: StepId,
+        /// The attempt that failed, from 1.
+        attempt: u32,
+        /// How many attempts there are.
+        of: u32,
+        /// Why it failed.
+        reason: String,
+        /// How long until the next attempt.
+        delay: Duration,
+    },
+    /// A step has ended.
+    StepFinished {
+        /// Which.
+        step: StepId,
+        /// How.
+        outcome: Outcome,
+        /// How long it ran.
+        elapsed: Duration,
+    },
+    /// Worth knowing, but no failure.
+    Note {
+        /// The machine it is about, if one.
+        machine: Option<MachineId>,
+        /// One line.
+        text: String,
+    },
+    /// A machine is done, one way or another.
+    MachineFinished {
+        /// Which.
+        machine: MachineId,
+        /// How.
+        result: MachineResult,
+        /// Since it was begun.
+        elapsed: Duration,
+    },
+    /// Something is cleaned up, or left behind on purpose.
+    Cleanup {
+        /// One line: "removed `web-tmp` ", "kept `web-tmp`: …".
+        text: String,
+    },
+    /// The last one.
+    Finished {
+        /// Whether everything was built.
+        ok: bool,
+        /// The whole build.
+        elapsed: Duration,
+        /// Requests made to vCenter, transfers included.
+        requests: u64,
+    },
+}
+
+/// A machine as the views need to know it.
+#[derive(Clone, Debug)]
+pub struct MachineInfo {
+    /// Its id.
+    pub id: MachineId,
+    /// How it is called: `worker[2]`.
+    pub label: String,
+    /// What it leaves: "template `x`", "VM `y`", "nothing".
+    pub leaves: String,
+    /// Its steps in order: what each says of itself.
+    pub steps: Vec<StepInfo>,
+}
+
+/// A step as the views need to know it.
+#[derive(Clone, Debug)]
+pub struct StepInfo {
+    /// The NOTE before it, if any.
+    pub note: Option<String>,
+    /// The instruction in one line.
+    pub text: String,
+}
+
+/// What a machine is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Not begun: something else must be done first.
+    Pending,
+    /// Being cloned.
+    Cloning {
+        /// From what.
+        from: String,
+    },
+    /// Its virtual hardware is changed.
+    Configuring,
+    /// Powered on, the guest not yet ready.
+    Booting,
+    /// ADDRESS and HOSTNAME.
+    Network,
+    /// Its steps.
+    Running,
+    /// Shut down, made a template, swapped in.
+    Finishing,
+}
+
+/// Where a command printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+/// How a step ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// As it should.
+    Done,
+    /// Not run: why.
+    Skipped(String),
+    /// It failed, and was allowed to.
+    Allowed(String),
+    /// It failed: why, in a few words ("exit code 3", "timed out after 10m").
+    Failed(String),
+}
+
+/// How a machine ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MachineResult {
+    /// What it left: "template `x`".
+    Built(String),
+    /// Why not, in a few words; the diagnostic says more.
+    Failed(String),
+    /// Not finished because something else failed or the build was interrupted.
+    Cancelled,
+}

@@ -1,0 +1,133 @@
+//! The end of a machine: our traces removed from the guest, shut down, made a template, left running.
+
+use std::sync::Arc;
+
+use super::clone::clone;
+use super::ledger::State;
+use super::machine::Worker;
+use super::network::usable;
+use super::options::BuiltOutput;
+use super::shared::{Shared, Stop};
+use crate::sema::order;
+use crate::sema::program::{Machine, Origin, Output};
+use crate::source::Span;
+use crate::syntax::ast::OutputKind;
+use crate::vsphere::client::{CloneRequest, Deadline, HardwareChange};
+use crate::vsphere::wire::Moref;
+
+/// Finishes the machine; what it has left.
+pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
+    let shared = Arc::clone(&worker.shared);
+    let program = Arc::clone(&shared.program);
+    let machine = program.machine(worker.id);
+    let (vm, entry) = worker.vm()?;
+    let closed = shared.interruptible(worker.sessions.close()).await?;
+    closed.map_err(|e| Stop::guest(&e, machine.span, "cleaning up in the guest"))?;
+    let resolved = shared.resolved.get(&worker.id).ok_or(Stop::Cancelled)?;
+    let outputs: Vec<_> =
+        machine.outputs.iter().filter(|o| o.kind != OutputKind::None).zip(&resolved.outputs).collect();
+    let stays_vm = outputs.iter().any(|(o, _)| o.kind == OutputKind::Vm);
+    let running = order::leaves_running(machine);
+    let templates = outputs.iter().filter(|(o, _)| o.kind == OutputKind::Template).count();
+    if order::boots(machine) && (!running || templates > 0) {
+        shut_down(&shared, &vm, machine.span).await?;
+    }
+    if is_linked_to(&shared, machine) {
+        let made = shared.client.create_snapshot(&vm, "vmwbuild", "for linked clones", limit(&shared)).await;
+        made.map_err(|e| Stop::vsphere(&e, machine.span, "making a snapshot"))?;
+    }
+    let mut built = Vec::new();
+    // The machine itself is the VM, or else the first template; further templates are clones of it.
+    let mut itself = !stays_vm;
+    for (output, target) in &outputs {
+        let (made, made_entry) = if output.kind == OutputKind::Template && !itself {
+            let name = if target.replaces.is_some() {
+                format!("{}-{}", super::clone::passing_name(&shared, machine), built.len())
+            } else {
+                target.name.clone()
+            };
+            let request = CloneRequest {
+                name,
+                placement: target.placement.clone(),
+                template: true,
+                linked: None,
+                hardware: HardwareChange::default(),
+            };
+            clone(&shared, &vm, request, machine).await?
+        } else {
+            if output.kind == OutputKind::Template {
+                itself = false;
+                let marked = shared.client.mark_as_template(&vm).await;
+                marked.map_err(|e| Stop::vsphere(&e, output.span, "making a template"))?;
+            }
+            (vm.clone(), entry)
+        };
+        let replaced = target.replaces.is_some();
+        shared.ledger.set(made_entry, if replaced { State::Unpublished(made.clone()) } else { State::Published });
+        if let Some(old) = &target.replaces {
+            shared.swaps.push(super::publish::Swap {
+                entry: made_entry,
+                new: made.clone(),
+                old: old.clone(),
+                name: target.name.clone(),
+                span: output.span,
+            });
+        }
+        built.push(describe(worker, machine, output, &made, &target.name));
+    }
+    if running && templates > 0 {
+        let on = shared.client.power_on(&vm, limit(&shared)).await;
+        on.map_err(|e| Stop::vsphere(&e, machine.span, "powering on again"))?;
+    }
+    if outputs.is_empty() {
+        shared.ledger.set(entry, State::Unpublished(vm.clone()));
+    }
+    if running {
+        for output in &mut built {
+            output.ip = address(&shared, &vm).await;
+        }
+    }
+    shared.board.set_source(worker.id, vm);
+    Ok(built)
+}
+
+fn limit(shared: &Shared) -> Deadline {
+    Deadline::after(shared.options.deadlines.task)
+}
+
+/// Whether another machine is a linked clone of this one.
+fn is_linked_to(shared: &Shared, machine: &Machine) -> bool {
+    shared.program.machines.iter().any(|m| m.linked && m.origin == Origin::Machine(machine.id))
+}
+
+async fn shut_down(shared: &Shared, vm: &Moref, span: Span) -> Result<(), Stop> {
+    let patience = Deadline::after(shared.options.deadlines.shutdown);
+    let off = shared.interruptible(shared.client.shut_down(vm, patience, limit(shared))).await?;
+    let by_itself = off.map_err(|e| Stop::vsphere(&e, span, "shutting down"))?;
+    if !by_itself {
+        shared.events.note(None, "a guest didn't shut down by itself and was powered off");
+    }
+    Ok(())
+}
+
+fn describe(worker: &Worker, machine: &Machine, output: &Output, made: &Moref, name: &str) -> BuiltOutput {
+    let kind = match output.kind {
+        OutputKind::Template => "template",
+        OutputKind::Vm => "VM",
+        OutputKind::Library | OutputKind::Ova | OutputKind::None => "machine",
+    };
+    BuiltOutput {
+        machine: worker.id,
+        label: machine.label.clone(),
+        kind,
+        name: name.to_owned(),
+        moref: made.value.clone(),
+        ip: None,
+    }
+}
+
+/// The address that Tools report now, if any: worth telling, not worth waiting for.
+async fn address(shared: &Shared, vm: &Moref) -> Option<String> {
+    let state = shared.client.guest_state(vm).await.ok()?;
+    state.ip.as_deref().and_then(usable).map(|ip| ip.to_string())
+}

@@ -1,0 +1,149 @@
+//! One machine, from its clone to its finish. Each of its nodes waits for what the graph says, and for nothing else.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::board::Board;
+use super::event::{Event, MachineId, MachineResult, Phase};
+use super::ledger::EntryId;
+use super::options::BuiltOutput;
+use super::sessions::Sessions;
+use super::shared::{Shared, Slot, Stop};
+use super::{boot, clone, export, finish, network, steps};
+use crate::sema::order::Node;
+use crate::sema::program::{Attr, Machine, Ref};
+use crate::sema::value::Value;
+use crate::vsphere::wire::Moref;
+
+/// One machine at work.
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) id: MachineId,
+    pub(super) slot: Slot,
+    /// Its virtual machine and its entry in the ledger, once cloned.
+    pub(super) vm: Option<(Moref, EntryId)>,
+    /// The guest accounts that it has logged in with.
+    pub(super) sessions: Sessions,
+}
+
+/// Runs a machine; says how it ended.
+pub(super) async fn run(shared: Arc<Shared>, id: MachineId) -> Result<Vec<BuiltOutput>, Stop> {
+    let began = Instant::now();
+    let slot = Slot::new(Arc::clone(&shared.slots));
+    let mut worker = Worker { shared, id, slot, vm: None, sessions: Sessions::default() };
+    let result = worker.way().await;
+    if result.is_err() {
+        worker.sessions.abandon(&worker.shared).await;
+    }
+    let outcome = match &result {
+        Ok(outputs) => {
+            let names: Vec<String> = outputs.iter().map(|o| format!("{} {}", o.kind, o.name)).collect();
+            MachineResult::Built(if names.is_empty() { "nothing that stays".to_owned() } else { names.join(", ") })
+        }
+        Err(Stop::Failed(failed)) => MachineResult::Failed(worker.shared.events.masker.text(&failed.short)),
+        Err(Stop::Cancelled) => MachineResult::Cancelled,
+    };
+    worker.shared.events.send(Event::MachineFinished { machine: id, result: outcome, elapsed: began.elapsed() });
+    result
+}
+
+impl Worker {
+    pub(super) fn machine(&self) -> &Machine {
+        self.shared.program.machine(self.id)
+    }
+
+    pub(super) fn board(&self) -> &Board {
+        &self.shared.board
+    }
+
+    pub(super) fn phase(&self, phase: Phase) {
+        self.shared.events.send(Event::Phase { machine: self.id, phase });
+    }
+
+    /// The virtual machine; there is one from the clone on.
+    pub(super) fn vm(&self) -> Result<(Moref, EntryId), Stop> {
+        self.vm.clone().ok_or(Stop::Cancelled)
+    }
+
+    /// Returns when everything that `node` needs is done and the machine has its place among the running ones.
+    pub(super) async fn enter(&mut self, node: Node) -> Result<(), Stop> {
+        let shared = Arc::clone(&self.shared);
+        let needs: Vec<Node> = shared.dag.needs(node).into_iter().filter(|n| n.machine() != self.id).collect();
+        for need in needs {
+            if shared.board.is_done(need) {
+                continue;
+            }
+            self.slot.give();
+            shared.events.waiting(self.id, &describe(&shared, need), None);
+            shared.interruptible(shared.board.wait(need)).await?;
+        }
+        shared.interruptible(self.slot.take()).await
+    }
+
+    async fn way(&mut self) -> Result<Vec<BuiltOutput>, Stop> {
+        let shared = Arc::clone(&self.shared);
+        let nodes: Vec<Node> = shared.dag.of(self.id).collect();
+        let mut outputs = Vec::new();
+        let mut at = 0;
+        while let Some(node) = nodes.get(at).copied() {
+            // A batch of steps waits for the needs of its first one here; those of the others bound it.
+            self.enter(node).await?;
+            at += 1;
+            match node {
+                Node::Clone(_) => {
+                    clone::run(self).await?;
+                    self.known_after_clone().await?;
+                }
+                Node::Boot(_) => boot::run(self).await?,
+                Node::Network(_) => network::run(self).await?,
+                Node::Step(step) => {
+                    self.phase(Phase::Running);
+                    // Marks each step of its batch as done by itself.
+                    // Boxed, as the others below are not: these futures are large, and nest.
+                    at += Box::pin(steps::run(self, step)).await? - 1;
+                    continue;
+                }
+                Node::Export(_) => export::run(self).await?,
+                Node::Finish(_) => {
+                    self.phase(Phase::Finishing);
+                    outputs = finish::run(self).await?;
+                }
+            }
+            self.board().finish(node);
+        }
+        Ok(outputs)
+    }
+
+    /// `uuid` and `moref`, where something asks for them.
+    async fn known_after_clone(&self) -> Result<(), Stop> {
+        let (vm, _) = self.vm()?;
+        let wanted = &self.machine().wanted;
+        if wanted.contains(&Attr::Moref) {
+            self.board().set(Ref::Attr(self.id, Attr::Moref), Value::Str(vm.value.clone()));
+        }
+        if wanted.contains(&Attr::Uuid) {
+            let properties = self.shared.client.properties(&vm, &["config.uuid"]).await;
+            let properties = properties.map_err(|e| Stop::vsphere(&e, self.machine().span, "reading the uuid"))?;
+            let uuid = properties.text("config.uuid").unwrap_or_default().to_owned();
+            self.board().set(Ref::Attr(self.id, Attr::Uuid), Value::Str(uuid));
+        }
+        Ok(())
+    }
+}
+
+/// What is waited for, in the file's words.
+fn describe(shared: &Shared, node: Node) -> String {
+    let label = &shared.program.machine(node.machine()).label;
+    match node {
+        Node::Clone(_) => format!("the clone of {label}"),
+        Node::Boot(_) => format!("{label} to boot"),
+        Node::Network(_) => format!("the network of {label}"),
+        Node::Export(_) => format!("files from {label}"),
+        Node::Finish(_) => format!("{label} to finish"),
+        Node::Step(step) => match &shared.program.step(step).action {
+            crate::sema::program::Action::Key { name, .. } => format!("key {label}.{name}"),
+            _ => format!("step {} of {label}", step.index + 1),
+        },
+    }
+}

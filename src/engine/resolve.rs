@@ -1,0 +1,195 @@
+//! Before anything is changed: every name that the build uses is looked up in the inventory, and everything that
+//! is wrong is reported at once.
+
+use std::collections::HashMap;
+
+use super::codes;
+use super::event::MachineId;
+use super::options::{FailureClass, Options};
+use super::shared::class_of;
+use crate::diagnostic::Diagnostic;
+use crate::sema::program::{Exists, Machine, Origin, Output, Program};
+use crate::source::Span;
+use crate::syntax::Keyword;
+use crate::syntax::ast::OutputKind;
+use crate::vsphere::client::{Entity, EntityKind, Error, Inventory, Placement, PlacementRequest};
+use crate::vsphere::wire::{Moref, NicBacking};
+
+/// The template that a sandbox has under every name.
+const SANDBOX_DEFAULT: &str = "linux";
+
+/// What the inventory says of a machine to be.
+#[derive(Clone, Debug)]
+pub(super) struct Resolved {
+    /// What it is cloned from, where that is in the inventory already, and its path.
+    pub(super) source: Option<(Moref, String)>,
+    /// Where it goes.
+    pub(super) placement: Placement,
+    /// What its first network adapter is attached to, if that changes.
+    pub(super) network: Option<NicBacking>,
+    /// Its outputs, in order.
+    pub(super) outputs: Vec<ResolvedOutput>,
+}
+
+/// An output with its place.
+#[derive(Clone, Debug)]
+pub(super) struct ResolvedOutput {
+    /// Without folders.
+    pub(super) name: String,
+    /// Where it goes.
+    pub(super) placement: Placement,
+    /// What stands there and is to be replaced.
+    pub(super) replaces: Option<Moref>,
+}
+
+/// What [`resolve`] found.
+pub(super) struct Found {
+    pub(super) machines: HashMap<MachineId, Resolved>,
+    /// For the view.
+    pub(super) notes: Vec<(MachineId, String)>,
+}
+
+/// Looks everything up. All errors come back, with the class of the first.
+pub(super) fn resolve(
+    program: &Program,
+    options: &Options,
+    inventory: &Inventory,
+) -> Result<Found, (FailureClass, Vec<Diagnostic>)> {
+    let mut found = Found { machines: HashMap::new(), notes: Vec::new() };
+    let mut errors: Vec<(FailureClass, Diagnostic)> = Vec::new();
+    let mut roots: HashMap<MachineId, Entity> = HashMap::new();
+    for machine in &program.machines {
+        match one(machine, options, inventory, &mut roots, &mut found.notes) {
+            Ok(Some(resolved)) => {
+                found.machines.insert(machine.id, resolved);
+            }
+            // Its source failed, and that is reported already.
+            Ok(None) => {}
+            Err(error) => {
+                // Replicas fail alike: once is enough.
+                if !errors.iter().any(|(_, d)| d.message == error.1.message && d.primary == error.1.primary) {
+                    errors.push(error);
+                }
+            }
+        }
+    }
+    match errors.first() {
+        None => Ok(found),
+        Some((class, _)) => Err((*class, errors.into_iter().map(|(_, d)| d).collect())),
+    }
+}
+
+type Failed = (FailureClass, Diagnostic);
+
+fn one(
+    machine: &Machine,
+    options: &Options,
+    inventory: &Inventory,
+    roots: &mut HashMap<MachineId, Entity>,
+    notes: &mut Vec<(MachineId, String)>,
+) -> Result<Option<Resolved>, Failed> {
+    let setting =
+        |keyword| options.placement.resolve(keyword, &machine.placement, &machine.default_placement).map(str::to_owned);
+    let place_of = |keyword: Keyword| {
+        let own = machine.placement.get(&keyword).or_else(|| machine.default_placement.get(&keyword));
+        own.map_or(machine.span, |s| s.span)
+    };
+    let datacenter = match setting(Keyword::Datacenter) {
+        Some(name) => {
+            let found = inventory.find(EntityKind::Datacenter, &name, None);
+            Some(found.map_err(|e| failed(&e, place_of(Keyword::Datacenter)))?.moref.clone())
+        }
+        None => None,
+    };
+    let (root, source) = match &machine.origin {
+        Origin::Machine(parent) => match roots.get(parent) {
+            Some(root) => (root.clone(), None),
+            None => return Ok(None),
+        },
+        Origin::Inventory { name, span } => {
+            let entity = match inventory.vm(name, datacenter.as_ref()) {
+                Err(Error::NotFound { .. }) if options.sandbox => {
+                    let default = inventory.vm(SANDBOX_DEFAULT, None).map_err(|e| failed(&e, *span))?;
+                    notes
+                        .push((machine.id, format!("the sandbox has no `{name}`: its template `linux` stands for it")));
+                    default
+                }
+                other => other.map_err(|e| failed(&e, *span))?,
+            };
+            (entity.clone(), Some((entity.moref.clone(), entity.path.clone())))
+        }
+    };
+    let request = PlacementRequest {
+        datacenter: setting(Keyword::Datacenter),
+        cluster: setting(Keyword::Cluster),
+        host: setting(Keyword::Host),
+        pool: setting(Keyword::Pool),
+        datastore: setting(Keyword::Datastore),
+        folder: setting(Keyword::Folder),
+    };
+    let placement = inventory.place(&request, &root).map_err(|e| failed(&e, placement_span(machine, &e)))?;
+    let network = match setting(Keyword::Network) {
+        Some(name) => {
+            let backing = inventory.network(&name, Some(&placement.datacenter));
+            Some(backing.map_err(|e| failed(&e, place_of(Keyword::Network)))?)
+        }
+        None => None,
+    };
+    let outputs = machine
+        .outputs
+        .iter()
+        .filter(|output| output.kind != OutputKind::None)
+        .map(|output| target(output, &request, &placement, &root, inventory))
+        .collect::<Result<Vec<_>, Failed>>()?;
+    roots.insert(machine.id, root);
+    Ok(Some(Resolved { source, placement, network, outputs }))
+}
+
+/// An output's folder and name; whether the name is free.
+fn target(
+    output: &Output,
+    request: &PlacementRequest,
+    placement: &Placement,
+    root: &Entity,
+    inventory: &Inventory,
+) -> Result<ResolvedOutput, Failed> {
+    let (placement, name) = match output.name.rsplit_once('/') {
+        Some((folder, name)) => {
+            let request = PlacementRequest { folder: Some(folder.to_owned()), ..request.clone() };
+            (inventory.place(&request, root).map_err(|e| failed(&e, output.span))?, name.to_owned())
+        }
+        None => (placement.clone(), output.name.clone()),
+    };
+    let existing = inventory.vm_in(&placement.folder, &name);
+    let replaces = match (existing, output.exists) {
+        (None, _) => None,
+        (Some(entity), Exists::Replace) => Some(entity.moref.clone()),
+        (Some(entity), Exists::Fail | Exists::Keep) => return Err(taken(entity, output.span)),
+    };
+    Ok(ResolvedOutput { name, placement, replaces })
+}
+
+/// The name of an output is another's.
+pub(super) fn taken(entity: &Entity, span: Span) -> Failed {
+    let kind = if entity.template { "template" } else { "VM" };
+    let diagnostic = Diagnostic::new(&codes::NAME_TAKEN, format!("there is already a {kind} `{}`", entity.path))
+        .primary(span, "this name is taken")
+        .help(
+            "`OUTPUT --exists=replace …` swaps it for the new one once everything is built; or choose another name, \
+             or remove it",
+        );
+    (FailureClass::Vsphere, diagnostic)
+}
+
+fn failed(error: &Error, span: Span) -> Failed {
+    let diagnostic = error.diagnostic();
+    let diagnostic = if diagnostic.primary.is_none() { diagnostic.primary(span, "") } else { diagnostic };
+    (class_of(error.class()), diagnostic)
+}
+
+/// The placement instruction that an error is about, else the machine's FROM.
+fn placement_span(machine: &Machine, error: &Error) -> Span {
+    let (Error::NotFound { name, .. } | Error::Ambiguous { name, .. }) = error else { return machine.span };
+    let settings = machine.placement.values().chain(machine.default_placement.values());
+    settings.into_iter().find(|s| s.value == *name).map_or(machine.span, |s| s.span)
+}

@@ -1,0 +1,143 @@
+//! The guest accounts of one machine: logged in with once, used by many steps.
+
+use std::time::Duration;
+
+use super::codes;
+use super::machine::Worker;
+use super::options::{FailureClass, GuestLogin};
+use super::shared::{Shared, Stop};
+use crate::diagnostic::Diagnostic;
+use crate::guest::{self, Guest, Login};
+use crate::sema::program::{GuestContext, Machine, RunAs};
+use crate::source::Span;
+
+/// How long a login that is refused just after a boot is tried again.
+const BOOT_WINDOW: Duration = Duration::from_secs(60);
+
+/// How long a guest may take to end our processes when the build stops.
+const PARTING: Duration = Duration::from_secs(20);
+
+/// Guests by account.
+#[derive(Default)]
+pub(super) struct Sessions {
+    open: Vec<(Login, Guest)>,
+}
+
+impl Sessions {
+    /// The machine's guest for an account, logged in with at first use.
+    pub(super) async fn of(worker: &mut Worker, login: Login, span: Span) -> Result<&mut Guest, Stop> {
+        if let Some(at) = worker.sessions.open.iter().position(|(l, _)| *l == login) {
+            return worker.sessions.open.get_mut(at).map(|(_, guest)| guest).ok_or(Stop::Cancelled);
+        }
+        let shared = std::sync::Arc::clone(&worker.shared);
+        let (vm, _) = worker.vm()?;
+        let options = guest::Options {
+            name: Some(format!("{}-{}-{}", shared.options.build, worker.id.0, worker.sessions.open.len())),
+            boot_window: BOOT_WINDOW,
+            patience: shared.options.deadlines.boot,
+            ..guest::Options::default()
+        };
+        let opened = shared.interruptible(Guest::open(&shared.client, &vm, &login, options)).await?;
+        let guest = opened.map_err(|e| Stop::guest(&e, span, "logging in to the guest"))?;
+        worker.sessions.open.push((login, guest));
+        worker.sessions.open.last_mut().map(|(_, guest)| guest).ok_or(Stop::Cancelled)
+    }
+
+    /// Any account that is logged in with.
+    pub(super) fn any(&mut self) -> Option<&mut Guest> {
+        self.open.first_mut().map(|(_, guest)| guest)
+    }
+
+    /// After a restart of the guest: all accounts look at it anew.
+    pub(super) async fn reopen(&mut self) -> Result<(), guest::Error> {
+        for (_, guest) in &mut self.open {
+            guest.reopen().await?;
+        }
+        Ok(())
+    }
+
+    /// The machine is finished: nothing of ours stays in the guest.
+    pub(super) async fn close(&mut self) -> Result<(), guest::Error> {
+        for (_, guest) in std::mem::take(&mut self.open) {
+            guest.cleanup().await?;
+        }
+        Ok(())
+    }
+
+    /// The machine has failed. Where it is kept, what runs in it is ended and our directory removed, as far as the
+    /// guest still answers; where it is removed, that does it.
+    pub(super) async fn abandon(&mut self, shared: &Shared) {
+        let kept = shared.options.on_error == super::options::OnError::Keep;
+        for (_, guest) in std::mem::take(&mut self.open) {
+            if kept {
+                let parting = async {
+                    let _ = guest.kill_all().await;
+                    let _ = guest.cleanup().await;
+                };
+                tokio::select! {
+                    _ = tokio::time::timeout(PARTING, parting) => {}
+                    () = shared.control.leave.cancelled() => {}
+                }
+            }
+        }
+    }
+}
+
+/// The account that a step's context asks for: its own LOGIN, the command line's, the file's, the environment's.
+pub(super) fn login(shared: &Shared, machine: &Machine, context: &GuestContext) -> Result<Option<Login>, Stop> {
+    let defaults = &shared.options.login;
+    let outside = |login: &GuestLogin| (login.user.clone(), login.password.clone());
+    let (user, password) = match (&context.login, &defaults.command_line, &machine.default_login) {
+        (Some(login), _, _) => of_file(shared, login)?,
+        (None, Some(given), _) => outside(given),
+        (None, None, Some(login)) => of_file(shared, login)?,
+        (None, None, None) => match &defaults.environment {
+            Some(given) => outside(given),
+            None => return Ok(None),
+        },
+    };
+    // A LOGIN without password takes the one that is given from outside for that user.
+    let given = [&defaults.command_line, &defaults.environment];
+    let password = password
+        .or_else(|| given.iter().filter_map(|g| g.as_ref()).find(|g| g.user == user).and_then(|g| g.password.clone()));
+    if let Some(password) = &password {
+        shared.events.masker.add(password);
+    }
+    Ok(Some(Login { user, password: password.unwrap_or_default() }))
+}
+
+fn of_file(shared: &Shared, login: &crate::sema::program::Login) -> Result<(String, Option<String>), Stop> {
+    let user = shared.text(&login.user)?;
+    let password = login.password.as_ref().map(|p| shared.text(p)).transpose()?;
+    Ok((user, password))
+}
+
+/// [`login`], where one is needed.
+pub(super) fn needed(shared: &Shared, machine: &Machine, context: &GuestContext, span: Span) -> Result<Login, Stop> {
+    login(shared, machine, context)?.ok_or_else(|| {
+        let diagnostic = Diagnostic::new(
+            &codes::NO_LOGIN,
+            format!("`{}` has commands for its guest, but no account to run them with", machine.label),
+        )
+        .primary(span, "runs in the guest")
+        .help(
+            "write `LOGIN root PASSWORD ${{ root_password }}` with `SECRET root_password`, or give `--login` and \
+             `--login-password-file` (or set VMWBUILD_LOGIN=user:password)",
+        );
+        Stop::failed(FailureClass::Guest, "no guest account", diagnostic)
+    })
+}
+
+/// Another user to run as, as the guest room wants it.
+pub(super) fn run_as(shared: &Shared, user: Option<&RunAs>) -> Result<Option<guest::RunAs>, Stop> {
+    use crate::sema::program::Via;
+    let Some(user) = user else { return Ok(None) };
+    let via = match user.via {
+        Via::Auto => guest::Via::Auto,
+        Via::Sudo => guest::Via::Sudo,
+        Via::Su => guest::Via::Su,
+        Via::Runuser => guest::Via::Runuser,
+        Via::Doas => guest::Via::Doas,
+    };
+    Ok(Some(guest::RunAs { user: shared.text(&user.name)?, via }))
+}

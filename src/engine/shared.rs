@@ -1,0 +1,230 @@
+//! What all machines of a build share, and how one of them stops.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use super::board::Board;
+use super::event::{Event, MachineId, StepId, Stream};
+use super::ledger::Ledger;
+use super::mask::{MaskedStream, Masker};
+use super::options::{Control, FailureClass, Options};
+use super::resolve::Resolved;
+use crate::diagnostic::Diagnostic;
+use crate::graph::Dag;
+use crate::guest;
+use crate::sema::eval::EvalError;
+use crate::sema::program::{Machine, Program, Rt, Template};
+use crate::sema::value::Value;
+use crate::source::Span;
+use crate::vsphere::client::{self, Class, Client};
+
+/// What all machines of a build share.
+pub(super) struct Shared {
+    pub(super) program: Arc<Program>,
+    pub(super) dag: Dag,
+    pub(super) client: Client,
+    pub(super) options: Options,
+    pub(super) control: Control,
+    /// Cancelled by the first failure, and by the user.
+    pub(super) stop: CancellationToken,
+    pub(super) events: Events,
+    pub(super) board: Board,
+    pub(super) resolved: HashMap<MachineId, Resolved>,
+    pub(super) slots: Arc<Semaphore>,
+    pub(super) ledger: Ledger,
+    pub(super) swaps: super::publish::Swaps,
+    /// Files on their way from one guest to another.
+    pub(super) scratch: tempfile::TempDir,
+}
+
+impl Shared {
+    /// A template's text, its secrets masked from now on.
+    pub(super) fn text(&self, template: &Template) -> Result<String, Stop> {
+        let rendered = crate::sema::template::render_template(template, &self.board).map_err(value_failed)?;
+        rendered.secrets.iter().for_each(|s| self.events.masker.add(s));
+        Ok(rendered.text)
+    }
+
+    /// An expression's value.
+    pub(super) fn value(&self, rt: &Rt) -> Result<Value, Stop> {
+        let value = crate::sema::eval::eval(rt, &self.board).map_err(value_failed)?;
+        if let Value::Secret(secret) = &value {
+            self.events.masker.add(secret);
+        }
+        Ok(value)
+    }
+
+    /// Runs something that the user may interrupt; what was begun is then the caller's to clean up.
+    pub(super) async fn interruptible<T>(&self, work: impl Future<Output = T>) -> Result<T, Stop> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Stop::Cancelled),
+            done = work => Ok(done),
+        }
+    }
+}
+
+/// An expression could not be evaluated.
+pub(super) fn value_failed(error: EvalError) -> Stop {
+    let diagnostic = Diagnostic::new(&super::codes::VALUE_FAILED, error.message).primary(error.span, "");
+    Stop::failed(FailureClass::Guest, "a value can't be computed", diagnostic)
+}
+
+/// Why a machine is not finished.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// It failed itself.
+    Failed(Box<Failed>),
+    /// Something else failed, or the user stopped the build.
+    Cancelled,
+}
+
+/// A machine's own failure.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) class: FailureClass,
+    /// In a few words, for the machine's line in the view.
+    pub(super) short: String,
+    pub(super) diagnostic: Diagnostic,
+}
+
+impl Stop {
+    /// A failure.
+    pub(super) fn failed(class: FailureClass, short: impl Into<String>, diagnostic: Diagnostic) -> Self {
+        Stop::Failed(Box::new(Failed { class, short: short.into(), diagnostic }))
+    }
+
+    /// A failed vSphere operation, at the instruction that asked for it.
+    pub(super) fn vsphere(error: &client::Error, span: Span, doing: &str) -> Self {
+        let diagnostic = at(error.diagnostic(), span, doing);
+        Stop::failed(class_of(error.class()), format!("{doing} failed"), diagnostic)
+    }
+
+    /// A failed guest operation, at the instruction that asked for it.
+    pub(super) fn guest(error: &guest::Error, span: Span, doing: &str) -> Self {
+        let class = match error {
+            guest::Error::Client(error) => class_of(error.class()),
+            guest::Error::Unavailable { .. } | guest::Error::Silent { .. } => FailureClass::Deadline,
+            _ => FailureClass::Guest,
+        };
+        Stop::failed(class, format!("{doing} failed"), at(error.diagnostic(), span, doing))
+    }
+}
+
+/// Gives a diagnostic a place and says what was being done, unless it has a place already.
+fn at(mut diagnostic: Diagnostic, span: Span, doing: &str) -> Diagnostic {
+    if diagnostic.primary.is_none() {
+        diagnostic = diagnostic.primary(span, format!("{doing} for this"));
+    }
+    diagnostic
+}
+
+/// The exit code's class of a client's error.
+pub fn class_of(class: Class) -> FailureClass {
+    match class {
+        Class::Connection => FailureClass::Connection,
+        Class::Guest => FailureClass::Guest,
+        Class::Operation => FailureClass::Vsphere,
+        Class::Deadline => FailureClass::Deadline,
+        Class::Cancelled => FailureClass::Interrupted,
+        // Settings are checked before a build begins; what is left of them names something in vCenter.
+        Class::Usage => FailureClass::Vsphere,
+    }
+}
+
+/// The way out of the engine: everything that is shown passes here and is masked.
+pub(super) struct Events {
+    sender: UnboundedSender<Event>,
+    pub(super) masker: Masker,
+    streams: Mutex<HashMap<(StepId, Stream), MaskedStream>>,
+}
+
+impl Events {
+    pub(super) fn new(sender: UnboundedSender<Event>, masker: Masker) -> Self {
+        Events { sender, masker, streams: Mutex::new(HashMap::new()) }
+    }
+
+    /// Sends an event whose texts hold no secret. Nobody listening is no error: the build goes on unseen.
+    pub(super) fn send(&self, event: Event) {
+        let _ = self.sender.send(event);
+    }
+
+    /// A note.
+    pub(super) fn note(&self, machine: Option<MachineId>, text: &str) {
+        self.send(Event::Note { machine, text: self.masker.text(text) });
+    }
+
+    /// What a command printed.
+    pub(super) fn output(&self, step: StepId, stream: Stream, data: &[u8]) {
+        let mut streams = self.streams.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let masked = streams.entry((step, stream)).or_insert_with(|| MaskedStream::new(self.masker.clone()));
+        let ready = masked.push(data);
+        if !ready.is_empty() {
+            self.send(Event::Output { step, stream, data: Bytes::from(ready) });
+        }
+    }
+
+    /// A command has ended: what its streams held back is let out.
+    pub(super) fn end_output(&self, step: StepId) {
+        let mut streams = self.streams.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for stream in [Stream::Out, Stream::Err] {
+            let rest = streams.remove(&(step, stream)).map(|mut s| s.finish()).unwrap_or_default();
+            if !rest.is_empty() {
+                self.send(Event::Output { step, stream, data: Bytes::from(rest) });
+            }
+        }
+    }
+
+    /// A machine waits.
+    pub(super) fn waiting(&self, machine: MachineId, what: &str, limit: Option<Duration>) {
+        self.send(Event::Waiting { machine, what: what.to_owned(), limit });
+    }
+}
+
+/// A machine's place among those that are worked on at once; given back while it waits for others.
+pub(super) struct Slot {
+    slots: Arc<Semaphore>,
+    held: Option<OwnedSemaphorePermit>,
+}
+
+impl Slot {
+    pub(super) fn new(slots: Arc<Semaphore>) -> Self {
+        Slot { slots, held: None }
+    }
+
+    /// Waits for a place, unless it has one.
+    pub(super) async fn take(&mut self) {
+        if self.held.is_none() {
+            // The semaphore is never closed.
+            self.held = Arc::clone(&self.slots).acquire_owned().await.ok();
+        }
+    }
+
+    /// Gives the place back.
+    pub(super) fn give(&mut self) {
+        self.held = None;
+    }
+}
+
+/// What a machine leaves, in words.
+pub(super) fn leaves(machine: &Machine) -> String {
+    use crate::syntax::ast::OutputKind;
+    let words: Vec<String> = machine
+        .outputs
+        .iter()
+        .filter_map(|output| match output.kind {
+            OutputKind::Template => Some(format!("template {}", output.name)),
+            OutputKind::Vm => Some(format!("VM {}", output.name)),
+            OutputKind::Library => Some(format!("library item {}", output.name)),
+            OutputKind::Ova => Some(format!("OVA {}", output.name)),
+            OutputKind::None => None,
+        })
+        .collect();
+    if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
+}

@@ -1,0 +1,188 @@
+//! Steps that aren't jobs of a batch: REBOOT, WAIT, FETCH, large or inter-machine COPYs, `KEY = value`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::boot::guest_ready;
+use super::super::codes;
+use super::super::event::Event;
+use super::super::machine::Worker;
+use super::super::options::FailureClass;
+use super::super::sessions::{self, Sessions};
+use super::super::shared::{Shared, Stop};
+use super::outcome::{Ended, finished, told, verb};
+use super::{copy, job, wait};
+use crate::diagnostic::Diagnostic;
+use crate::sema::order::Node;
+use crate::sema::program::{Action, KeySource, Machine, Ref, Step, Template};
+use crate::vsphere::client::Deadline;
+
+/// Runs one step with its flags.
+pub(super) async fn run(worker: &mut Worker, machine: &Machine, step: &Step) -> Result<(), Stop> {
+    let shared = Arc::clone(&worker.shared);
+    let began = Instant::now();
+    shared.events.send(Event::StepStarted { step: step.id });
+    let result = attempts(worker, machine, step).await;
+    let ended = match result {
+        Ok(ended) => ended,
+        Err(Stop::Failed(failed)) if step.options.allow_failure => Ended::Allowed(failed.short),
+        Err(stop) => {
+            told(&shared, step, &stop);
+            return Err(stop);
+        }
+    };
+    shared.board.finish(Node::Step(step.id));
+    finished(&shared, step, ended, began.elapsed());
+    Ok(())
+}
+
+async fn attempts(worker: &mut Worker, machine: &Machine, step: &Step) -> Result<Ended, Stop> {
+    let shared = Arc::clone(&worker.shared);
+    if let Some(unless) = job::unless(&shared, step)? {
+        let login = sessions::needed(&shared, machine, &step.context, step.span)?;
+        let guest = Sessions::of(worker, login, step.span).await?;
+        let end = shared.interruptible(guest.run(unless)).await?;
+        if end.map_err(|e| Stop::guest(&e, step.span, "--unless"))?.success {
+            return Ok(Ended::Skipped("its --unless succeeded".to_owned()));
+        }
+    }
+    // A WAIT has its own notion of time.
+    let limit = if matches!(step.action, Action::Wait { .. }) { None } else { step.options.timeout };
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let result = match limit {
+            None => act(worker, machine, step).await,
+            Some(limit) => match tokio::time::timeout(limit, act(worker, machine, step)).await {
+                Ok(result) => result,
+                Err(_) => Err(timed_out(machine, step, limit)),
+            },
+        };
+        match result {
+            Err(Stop::Failed(failed)) if attempt <= step.options.retry => {
+                shared.events.send(Event::Retry {
+                    step: step.id,
+                    attempt,
+                    of: step.options.retry.saturating_add(1),
+                    reason: shared.events.masker.text(&failed.short),
+                    delay: step.options.delay,
+                });
+                shared.interruptible(tokio::time::sleep(step.options.delay)).await?;
+            }
+            Err(stop) => return Err(stop),
+            Ok(()) => return Ok(Ended::Done),
+        }
+    }
+}
+
+fn timed_out(machine: &Machine, step: &Step, limit: Duration) -> Stop {
+    let message = format!("`{}` in `{}` took longer than {limit:?}", verb(step), machine.label);
+    let diagnostic = Diagnostic::new(&codes::STEP_TIMED_OUT, message)
+        .primary(step.span, "")
+        .help("allow more time with `--timeout`");
+    Stop::failed(FailureClass::Deadline, "timed out", diagnostic)
+}
+
+async fn act(worker: &mut Worker, machine: &Machine, step: &Step) -> Result<(), Stop> {
+    let shared = Arc::clone(&worker.shared);
+    match &step.action {
+        Action::Reboot => Box::pin(reboot(worker, step)).await,
+        Action::Wait { what, interval } => Box::pin(wait::run(worker, machine, step, what, *interval)).await,
+        Action::Fetch { paths, dest } => Box::pin(fetch(worker, machine, step, paths, dest)).await,
+        Action::Copy(of) => {
+            let sending = copy::sending(&shared, step, of)?;
+            let login = sessions::needed(&shared, machine, &step.context, step.span)?;
+            let guest = Sessions::of(worker, login, step.span).await?;
+            let sent = guest.copy_in(&sending.entries, sending.owner.as_deref(), None);
+            shared.interruptible(sent).await?.map_err(|e| Stop::guest(&e, step.span, "COPY"))
+        }
+        Action::Key { name, from: KeySource::Value(rt), .. } => {
+            let value = shared.value(rt)?;
+            shared.board.set(Ref::Key(machine.id, name.clone()), value);
+            Ok(())
+        }
+        // These are jobs.
+        Action::Run(_) | Action::Key { .. } => Ok(()),
+    }
+}
+
+/// Restarts the guest and waits until it is back.
+pub(in crate::engine) async fn reboot(worker: &mut Worker, step: &Step) -> Result<(), Stop> {
+    let shared = Arc::clone(&worker.shared);
+    let (vm, _) = worker.vm()?;
+    let limit = step.options.timeout.unwrap_or(shared.options.deadlines.boot);
+    let failed = |e: &crate::vsphere::client::Error| Stop::vsphere(e, step.span, "REBOOT");
+    shared.events.waiting(worker.id, "the restart", Some(limit));
+    if worker.sessions.any().is_none() {
+        // Without an account nothing tells one boot from the next but the account: log in, if there is one.
+        let machine = shared.program.machine(worker.id);
+        if let Some(login) = sessions::login(&shared, machine, &step.context)? {
+            Sessions::of(worker, login, step.span).await?;
+        }
+    }
+    let rebooted = shared.interruptible(shared.client.reboot_guest(&vm)).await?;
+    rebooted.map_err(|e| failed(&e))?;
+    let Some(guest) = worker.sessions.any() else {
+        let ready = guest_ready(&shared.client, &vm, Deadline::after(limit));
+        return shared.interruptible(ready).await?.map_err(|e| failed(&e));
+    };
+    let before = guest.boot_id().to_owned();
+    let back = async {
+        let mut pause = Duration::from_millis(50);
+        loop {
+            // While it restarts, the guest answers with faults or not at all.
+            if let Ok(now) = guest.current_boot_id().await
+                && now != before
+            {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
+    };
+    let waited = shared.interruptible(tokio::time::timeout(limit, back)).await?;
+    if waited.is_err() {
+        let message = format!("`{}` did not come back within {limit:?}", shared.program.machine(worker.id).label);
+        let diagnostic = Diagnostic::new(&codes::WAIT_TIMED_OUT, message)
+            .primary(step.span, "restarted here")
+            .help("allow more time with `REBOOT --timeout=20m`, and look at the machine's console");
+        return Err(Stop::failed(FailureClass::Deadline, "did not come back", diagnostic));
+    }
+    let ready = guest_ready(&shared.client, &vm, Deadline::after(limit));
+    shared.interruptible(ready).await?.map_err(|e| failed(&e))?;
+    let reopened = shared.interruptible(worker.sessions.reopen()).await?;
+    reopened.map_err(|e| Stop::guest(&e, step.span, "REBOOT"))
+}
+
+async fn fetch(
+    worker: &mut Worker,
+    machine: &Machine,
+    step: &Step,
+    paths: &[Template],
+    dest: &Template,
+) -> Result<(), Stop> {
+    let shared = Arc::clone(&worker.shared);
+    let base = step.context.workdir.as_ref().map(|w| shared.text(w)).transpose()?;
+    let paths: Vec<String> =
+        paths.iter().map(|p| Ok(copy::absolute(base.as_deref(), &shared.text(p)?))).collect::<Result<_, Stop>>()?;
+    let dest = shared.text(dest)?;
+    let into = dest.ends_with('/') || paths.len() > 1;
+    let dest = local(&shared, &dest);
+    let user = sessions::run_as(&shared, step.context.user.as_ref())?;
+    let login = sessions::needed(&shared, machine, &step.context, step.span)?;
+    let guest = Sessions::of(worker, login, step.span).await?;
+    let fetched = shared.interruptible(guest.copy_out(&paths, &dest, into, user.as_ref())).await?;
+    let written = fetched.map_err(|e| Stop::guest(&e, step.span, "FETCH"))?;
+    for path in written {
+        shared.events.note(Some(worker.id), &format!("fetched {}", path.display()));
+    }
+    Ok(())
+}
+
+fn local(shared: &Shared, dest: &str) -> PathBuf {
+    let dest = Path::new(dest);
+    if dest.is_absolute() { dest.to_path_buf() } else { shared.options.context.join(dest) }
+}

@@ -1,0 +1,134 @@
+//! From a step to what the guest runs.
+
+use super::super::sessions;
+use super::super::shared::{Shared, Stop, value_failed};
+use super::copy;
+use crate::guest::{Body, EnvPiece, EnvVar, Guest, Interpreter, Job};
+use crate::sema::program::{self, Action, GuestContext, Invocation, KeySource, Step, Template};
+use crate::sema::script::render_script;
+use crate::sema::types::holds_secret;
+
+/// Whether a step can be a job of a batch.
+pub(super) fn is_one(step: &Step) -> bool {
+    match &step.action {
+        Action::Run(_) => true,
+        Action::Key { from, .. } => matches!(from, KeySource::Run(_) | KeySource::File { .. }),
+        // What it sends may turn out too large for a batch.
+        Action::Copy(copy) => copy.from.is_none(),
+        Action::Fetch { .. } | Action::Reboot | Action::Wait { .. } => false,
+    }
+}
+
+/// Whether nothing can follow it in the same batch: others may wait for a key, and a restart may follow.
+pub(super) fn ends_batch(step: &Step) -> bool {
+    matches!(step.action, Action::Key { .. }) || !step.options.reboot_on.is_empty()
+}
+
+/// The job of a step, its number still to be given; None for what isn't one.
+pub(super) fn of(shared: &Shared, step: &Step) -> Result<Option<Job>, Stop> {
+    let mut job = match &step.action {
+        Action::Run(invocation) => Job::new(0, body(shared, invocation, &step.context)?),
+        Action::Key { ty, from, .. } => {
+            let mut job = match from {
+                KeySource::Run(invocation) => Job::new(0, body(shared, invocation, &step.context)?),
+                KeySource::File { path, delete } => Job::read_file(0, &shared.text(path)?, *delete),
+                KeySource::Value(_) => return Ok(None),
+            };
+            job.capture = true;
+            job.secret = holds_secret(ty);
+            job
+        }
+        Action::Copy(copy) => {
+            let sending = copy::sending(shared, step, copy)?;
+            let job = Guest::copy_job(0, &sending.entries, sending.owner.as_deref());
+            match job.map_err(|e| Stop::guest(&e, step.span, "COPY"))? {
+                Some(job) => job,
+                None => return Ok(None),
+            }
+        }
+        Action::Fetch { .. } | Action::Reboot | Action::Wait { .. } => return Ok(None),
+    };
+    surroundings(shared, step, &mut job)?;
+    Ok(Some(job))
+}
+
+/// Everything of a job but what it runs. A COPY acts as the login: its files belong to who is asked for by --chown.
+pub(super) fn surroundings(shared: &Shared, step: &Step, job: &mut Job) -> Result<(), Stop> {
+    let (context, options) = (&step.context, &step.options);
+    if !matches!(step.action, Action::Copy(_)) {
+        job.env = env(shared, &context.env)?;
+        job.workdir = context.workdir.as_ref().map(|w| shared.text(w)).transpose()?;
+        job.run_as = sessions::run_as(shared, context.user.as_ref())?;
+    }
+    job.ok = options.ok.iter().chain(&options.reboot_on).copied().collect();
+    job.timeout = options.timeout.or(shared.options.deadlines.step);
+    job.unless = options.unless.as_ref().map(|u| body(shared, u, context)).transpose()?;
+    job.retry = options.retry;
+    job.delay = options.delay;
+    job.allow_failure = options.allow_failure;
+    Ok(())
+}
+
+/// What is run.
+pub(super) fn body(shared: &Shared, invocation: &Invocation, context: &GuestContext) -> Result<Body, Stop> {
+    match invocation {
+        Invocation::Exec(words) => Ok(Body::Exec(texts(shared, words)?)),
+        Invocation::Script(script) => {
+            let rendered = render_script(script, &shared.board).map_err(value_failed)?;
+            rendered.secrets.iter().for_each(|s| shared.events.masker.add(s));
+            let interpreter = if script.shebang {
+                Interpreter::Shebang
+            } else {
+                let argv = texts(shared, &context.shell)?;
+                let argv = if argv.is_empty() { vec!["sh".to_owned()] } else { argv };
+                Interpreter::Program { argv, errexit: script.errexit }
+            };
+            Ok(Body::Script { text: rendered.text, interpreter })
+        }
+    }
+}
+
+fn texts(shared: &Shared, templates: &[Template]) -> Result<Vec<String>, Stop> {
+    templates.iter().map(|t| shared.text(t)).collect()
+}
+
+fn env(shared: &Shared, vars: &[program::EnvVar]) -> Result<Vec<EnvVar>, Stop> {
+    vars.iter()
+        .map(|var| {
+            let value = var.value.iter().map(|piece| {
+                Ok(match piece {
+                    program::EnvPiece::Literal(text) => EnvPiece::Literal(text.clone()),
+                    program::EnvPiece::Variable(name) => EnvPiece::Variable(name.clone()),
+                    program::EnvPiece::Value(rt) => {
+                        let value = shared.value(rt)?;
+                        EnvPiece::Literal(value.to_text())
+                    }
+                })
+            });
+            Ok(EnvVar { name: var.name.clone(), value: value.collect::<Result<_, Stop>>()? })
+        })
+        .collect()
+}
+
+/// A job for `unless` alone, for steps that aren't jobs themselves.
+pub(super) fn unless(shared: &Shared, step: &Step) -> Result<Option<Job>, Stop> {
+    let Some(invocation) = &step.options.unless else { return Ok(None) };
+    let mut job = Job::new(0, body(shared, invocation, &step.context)?);
+    job.env = env(shared, &step.context.env)?;
+    job.workdir = step.context.workdir.as_ref().map(|w| shared.text(w)).transpose()?;
+    job.run_as = sessions::run_as(shared, step.context.user.as_ref())?;
+    job.timeout = step.options.timeout;
+    Ok(Some(job))
+}
+
+/// The guest's side of a WAIT FILE or WAIT RUN: looks again until it succeeds.
+pub(super) fn until(shared: &Shared, step: &Step, body: Body, delay: std::time::Duration) -> Result<Job, Stop> {
+    let mut job = Job::new(0, body);
+    job.env = env(shared, &step.context.env)?;
+    job.workdir = step.context.workdir.as_ref().map(|w| shared.text(w)).transpose()?;
+    job.run_as = sessions::run_as(shared, step.context.user.as_ref())?;
+    job.ok = step.options.ok.clone();
+    job.retry = u32::MAX;
+    job.delay = delay;
+    Ok(job)
+}

@@ -1,0 +1,129 @@
+//! WAIT.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::boot::guest_ready;
+use super::super::codes;
+use super::super::machine::Worker;
+use super::super::network::usable;
+use super::super::options::FailureClass;
+use super::super::sessions::{self, Sessions};
+use super::super::shared::Stop;
+use super::job;
+use crate::diagnostic::Diagnostic;
+use crate::guest::{Body, Interpreter};
+use crate::sema::program::{Machine, Step, WaitWhat};
+use crate::vsphere::client::{Deadline, Error, GuestState};
+use crate::vsphere::wire::PowerState;
+
+/// How long a WAIT without `--timeout` waits.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// How often the guest looks by itself.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Waits for it.
+pub(super) async fn run(
+    worker: &mut Worker,
+    machine: &Machine,
+    step: &Step,
+    what: &WaitWhat,
+    interval: Option<Duration>,
+) -> Result<(), Stop> {
+    let shared = Arc::clone(&worker.shared);
+    let (vm, _) = worker.vm()?;
+    let limit = step.options.timeout.unwrap_or(LIMIT);
+    let deadline = Deadline::after(limit);
+    let waiting = |what: &str| shared.events.waiting(machine.id, what, Some(limit));
+    let failed = |error: &Error, what: &str| match error {
+        Error::Timeout { .. } => late(machine, step, what, limit),
+        other => Stop::vsphere(other, step.span, "WAIT"),
+    };
+    match what {
+        WaitWhat::Tools => {
+            waiting("VMware Tools");
+            let ready = guest_ready(&shared.client, &vm, deadline);
+            shared.interruptible(ready).await?.map_err(|e| failed(&e, "VMware Tools"))
+        }
+        WaitWhat::Ip => {
+            waiting("an IP address");
+            let ip = |state: &GuestState| state.ip.as_deref().and_then(usable);
+            let found = shared.client.wait_guest_state(&vm, deadline, "an IP address", ip);
+            shared.interruptible(found).await?.map_err(|e| failed(&e, "an IP address")).map(|_| ())
+        }
+        WaitWhat::Off => {
+            waiting("the machine to be off");
+            let off = |state: &GuestState| (state.power == PowerState::Off).then_some(());
+            let found = shared.client.wait_guest_state(&vm, deadline, "power off", off);
+            shared.interruptible(found).await?.map_err(|e| failed(&e, "the machine to be off"))
+        }
+        WaitWhat::Login => {
+            waiting("the login");
+            let login = sessions::needed(&shared, machine, &step.context, step.span)?;
+            let opened = tokio::time::timeout(limit, async {
+                loop {
+                    match Sessions::of(worker, login.clone(), step.span).await {
+                        Ok(_) => return Ok(()),
+                        Err(Stop::Cancelled) => return Err(Stop::Cancelled),
+                        Err(Stop::Failed(_)) => {
+                            shared.interruptible(tokio::time::sleep(interval.unwrap_or(INTERVAL))).await?;
+                        }
+                    }
+                }
+            });
+            opened.await.unwrap_or_else(|_| Err(late(machine, step, "the login", limit)))
+        }
+        WaitWhat::File(path) => {
+            let path = shared.text(path)?;
+            waiting(&format!("the file {path}"));
+            let test = format!("[ -e {} ]\n", quote(&path));
+            let body = Body::Script { text: test, interpreter: Interpreter::sh() };
+            until(worker, machine, step, body, interval, limit, &format!("the file {path}")).await
+        }
+        WaitWhat::Run(invocation) => {
+            waiting("its command to succeed");
+            let body = job::body(&shared, invocation, &step.context)?;
+            until(worker, machine, step, body, interval, limit, "its command to succeed").await
+        }
+    }
+}
+
+/// The guest itself looks again and again; nothing is asked over the wire in between but whether it is done.
+async fn until(
+    worker: &mut Worker,
+    machine: &Machine,
+    step: &Step,
+    body: Body,
+    interval: Option<Duration>,
+    limit: Duration,
+    what: &str,
+) -> Result<(), Stop> {
+    let shared = Arc::clone(&worker.shared);
+    let job = job::until(&shared, step, body, interval.unwrap_or(INTERVAL))?;
+    let login = sessions::needed(&shared, machine, &step.context, step.span)?;
+    let guest = Sessions::of(worker, login, step.span).await?;
+    let ran = shared.interruptible(tokio::time::timeout(limit, guest.run(job))).await;
+    match ran {
+        Ok(Ok(Ok(_))) => Ok(()),
+        Ok(Ok(Err(error))) => Err(Stop::guest(&error, step.span, "WAIT")),
+        Ok(Err(_)) => {
+            // The loop in the guest doesn't know of our limit.
+            let _ = guest.kill_all().await;
+            Err(late(machine, step, what, limit))
+        }
+        Err(stop) => Err(stop),
+    }
+}
+
+fn late(machine: &Machine, step: &Step, what: &str, limit: Duration) -> Stop {
+    let message = format!("`{}` waited {limit:?} for {what}, in vain", machine.label);
+    let diagnostic = Diagnostic::new(&codes::WAIT_TIMED_OUT, message)
+        .primary(step.span, "")
+        .help("allow more time with `--timeout`, or look why it doesn't come true");
+    Stop::failed(FailureClass::Deadline, format!("waited in vain for {what}"), diagnostic)
+}
+
+fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}

@@ -1,0 +1,180 @@
+//! What can go wrong with a guest.
+
+use std::time::Duration;
+
+use thiserror::Error as ThisError;
+
+use super::codes;
+use crate::diagnostic::Diagnostic;
+use crate::vsphere::client;
+
+/// The result of a guest operation.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Anything that a guest operation can fail with. A command that fails is no error: see
+/// [`BatchOutcome`](super::BatchOutcome).
+#[derive(Clone, Debug, ThisError)]
+pub enum Error {
+    /// The server refused, or can't be reached.
+    #[error(transparent)]
+    Client(#[from] client::Error),
+    /// A family of guests that can't be handled.
+    #[error("the guest is {0}, and only guests with a POSIX shell are supported")]
+    Family(String),
+    /// The account is refused.
+    #[error("the guest refuses user `{user}` and the password given")]
+    Login {
+        /// The account.
+        user: String,
+        /// How long it was tried.
+        tried: Duration,
+        /// The server's words.
+        detail: String,
+    },
+    /// The first program never reported.
+    #[error("the guest took a command, but gave no sign of it within {} s", waited.as_secs())]
+    Silent {
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// No place to work in.
+    #[error("user `{user}` can't make a private directory in the guest: {detail}")]
+    NoWorkDir {
+        /// The account.
+        user: String,
+        /// What was tried.
+        detail: String,
+    },
+    /// The guest reports something that makes no sense.
+    #[error("the guest's report can't be read: {0}")]
+    Report(String),
+    /// Something that a shell or an environment can't hold.
+    #[error("{what} can't be given to the guest: {why}")]
+    Unsendable {
+        /// "the script of job 3", "variable `X`".
+        what: String,
+        /// Why not.
+        why: String,
+    },
+    /// No way to become that user.
+    #[error("user `{login}` can't run commands as `{user}`: {detail}")]
+    RunAs {
+        /// The login.
+        login: String,
+        /// Whom it should be.
+        user: String,
+        /// What the guest has, or said.
+        detail: String,
+    },
+    /// Captured output is too large.
+    #[error("the output to be captured is {size}, larger than {limit} bytes")]
+    TooLarge {
+        /// How large ("1234 bytes", "more than ...").
+        size: String,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// What was to be copied or fetched can't be.
+    #[error("can't copy `{path}`: {detail}")]
+    Copy {
+        /// The path, in the guest or here.
+        path: String,
+        /// Why.
+        detail: String,
+    },
+    /// A transfer is needed and impossible.
+    #[error("{what} needs a file transfer with the ESXi host, and that fails: {detail}")]
+    NoTransfer {
+        /// What is too large for the other way.
+        what: String,
+        /// Why the transfer fails.
+        detail: String,
+    },
+    /// A file here can't be read or written.
+    #[error("{path}: {detail}")]
+    Local {
+        /// The file.
+        path: String,
+        /// The system's words.
+        detail: String,
+    },
+    /// Processes are left although they were killed.
+    #[error("processes of the command are still there {} s after SIGKILL", waited.as_secs())]
+    Unkillable {
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// The guest didn't answer for longer than was allowed.
+    #[error("the guest did not answer for {} s: {detail}", waited.as_secs())]
+    Unavailable {
+        /// How long.
+        waited: Duration,
+        /// The last answer.
+        detail: String,
+    },
+}
+
+impl Error {
+    /// As a diagnostic without a place: message, cause, next step.
+    pub fn diagnostic(&self) -> Diagnostic {
+        let (code, help): (_, &str) = match self {
+            Error::Client(error) => return error.diagnostic(),
+            Error::Family(_) => (
+                &codes::UNSUPPORTED_GUEST,
+                "build on a template whose guest is Linux or another Unix; \
+                 the machine's guest OS is what VMware Tools report, so look at its summary in vCenter",
+            ),
+            Error::Login { .. } => (
+                &codes::GUEST_LOGIN,
+                "check LOGIN: the user, its password, that its shell is a real one, that the account is not locked or \
+                 expired, and the guest's /etc/pam.d/vmtoolsd",
+            ),
+            Error::Silent { .. } => (
+                &codes::GUEST_SILENT,
+                "look whether /bin/sh works for that user in the guest, and whether /tmp is writable and not full",
+            ),
+            Error::NoWorkDir { .. } => (
+                &codes::NO_WORK_DIRECTORY,
+                "give the user a home directory that it can write to, or free space; a read-only root needs /var/lib writable",
+            ),
+            Error::Report(_) => (
+                &codes::GUEST_REPORT,
+                "something else writes to the work directory, or the guest's file system is damaged; run again with --on-error=keep and look",
+            ),
+            Error::Unsendable { .. } => (
+                &codes::UNSENDABLE,
+                "send it as a file with COPY, or encode it (`| base64`) and decode it in the guest",
+            ),
+            Error::RunAs { .. } => (
+                &codes::RUN_AS,
+                "log in as root, or allow the login user to become that user without a password (sudoers NOPASSWD, or doas nopass)",
+            ),
+            Error::TooLarge { .. } => {
+                (&codes::CAPTURE_TOO_LARGE, "print less (head, cut, grep), or bring the file over with FETCH")
+            }
+            Error::Copy { .. } => (&codes::COPY_FAILED, "check the path, its owner, and the space that is left"),
+            Error::NoTransfer { .. } => (
+                &codes::NO_TRANSFER,
+                "open TCP 443 from here to the ESXi host that runs the machine, or keep data small enough for --guest-channel=vcenter",
+            ),
+            Error::Local { .. } => (&codes::LOCAL_FILE, "check the path and its permissions"),
+            Error::Unkillable { .. } => (
+                &codes::UNKILLABLE,
+                "such processes wait in the kernel, often for storage or a network file system; restart the machine",
+            ),
+            Error::Unavailable { .. } => (
+                &codes::GUEST_UNAVAILABLE,
+                "look whether the guest hangs or restarts, and whether VMware Tools run in it",
+            ),
+        };
+        let mut diagnostic = Diagnostic::new(code, self.to_string()).help(help);
+        if let Error::Login { detail, tried, .. } = self {
+            diagnostic = diagnostic.note(format!("the server says: {detail}"));
+            if !tried.is_zero() {
+                diagnostic =
+                    diagnostic.note(format!("tried for {} s, since the guest had just booted", tried.as_secs()));
+            }
+        }
+        diagnostic
+    }
+}

@@ -1,0 +1,285 @@
+//! Files to and from a guest, as tar archives.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Component, Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+
+use super::batch::{Carried, local};
+use super::error::{Error, Result};
+use super::job::{Body, CopyContent, CopyEntry, Job, RunAs};
+use super::{Guest, done};
+use crate::vsphere::client::Source;
+
+/// An archive of at most this comes with the output of the command that makes it.
+const INLINE: usize = 48 << 10;
+
+impl Guest {
+    /// Copies files, directories and links into the guest; parents are made. `owner` is `user` or `user:group`; without it
+    /// the files are the login's (root's where `run_as` is root). `run_as` may be root alone, for logins that are not.
+    pub async fn copy_in(&self, entries: &[CopyEntry], owner: Option<&str>, run_as: Option<&RunAs>) -> Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        if let Some(mut job) = Guest::copy_job(0, entries, owner)? {
+            job.run_as = run_as.cloned();
+            return done(self.run(job).await?, &first(entries));
+        }
+        let paths: Vec<String> = entries.iter().map(|entry| entry.path.clone()).collect();
+        let list = entries.to_vec();
+        let (archive, sha256) = blocking(move || {
+            let mut file = NamedTempFile::new().map_err(|e| local(&std::env::temp_dir(), &e))?;
+            write_archive(&list, file.as_file_mut())?;
+            file.flush().map_err(|e| local(file.path(), &e))?;
+            let mut digest = Sha256::new();
+            let mut reader = fs::File::open(file.path()).map_err(|e| local(file.path(), &e))?;
+            std::io::copy(&mut reader, &mut HashWriter(&mut digest)).map_err(|e| local(file.path(), &e))?;
+            let sha256: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            Ok((file, sha256))
+        })
+        .await?;
+        let number = self.next_number();
+        let remote = format!("{}/c{number}", self.os.facts().work);
+        let carried = self.carry(&remote, &Source::File(archive.path().to_owned())).await?;
+        let mut script = match carried {
+            Carried::Whole => String::new(),
+            Carried::Parts(count) => self.os.join_parts(&remote, count) + "umask 022\n",
+        };
+        script.push_str(&self.os.unpack(&remote, &sha256, owner.map(|owner| (owner, paths.as_slice()))));
+        let mut job = Job::sh(0, script);
+        job.run_as = run_as.cloned();
+        let end = self.run(job).await?;
+        done(end, &first(entries))
+    }
+
+    /// The same as a job for a batch; none when it is too large for that.
+    pub fn copy_job(id: u64, entries: &[CopyEntry], owner: Option<&str>) -> Result<Option<Job>> {
+        let mut size = 0;
+        for entry in entries {
+            size += 1024;
+            size += match &entry.content {
+                CopyContent::Bytes(bytes) => bytes.len() as u64,
+                CopyContent::File(path) => fs::metadata(path).map_err(|e| local(path, &e))?.len(),
+                CopyContent::Directory | CopyContent::Symlink(_) => 0,
+            };
+        }
+        if size > Body::UNPACK_LIMIT as u64 {
+            return Ok(None);
+        }
+        let mut tar = Vec::new();
+        write_archive(entries, &mut tar)?;
+        Ok(Some(Job::new(id, Body::Unpack { tar, owner: owner.map(str::to_owned) })))
+    }
+
+    /// Fetches files and directories. One file goes to `dest` itself, unless `into` is set or `dest` is a directory; else
+    /// all go below `dest` by their last names. Returns what was written.
+    pub async fn copy_out(
+        &self,
+        paths: &[String],
+        dest: &Path,
+        into: bool,
+        run_as: Option<&RunAs>,
+    ) -> Result<Vec<PathBuf>> {
+        let names = match paths.iter().map(|path| last_name(path)).collect::<Option<Vec<_>>>() {
+            Some(names) if !names.is_empty() => names,
+            _ => {
+                return Err(Error::Copy {
+                    path: paths.join(" "),
+                    detail: "it is no absolute path to something".to_owned(),
+                });
+            }
+        };
+        let number = self.next_number();
+        let remote = format!("{}/f{number}", self.os.facts().work);
+        let mut job = Job::sh(0, self.os.pack(&remote, paths, INLINE));
+        job.run_as = run_as.cloned();
+        job.capture = true;
+        job.secret = true;
+        let mut end = self.run(job).await?;
+        let said = end.captured.take().unwrap_or_default();
+        done(end, &paths.join(" "))?;
+        let report = || Error::Report("how large an archive is".to_owned());
+        let split = said.iter().position(|byte| *byte == b'\n').ok_or_else(report)?;
+        let (line, rest) = said.split_at(split);
+        let size: u64 = String::from_utf8_lossy(line).trim().parse().map_err(|_| report())?;
+        let file = NamedTempFile::new().map_err(|e| local(&std::env::temp_dir(), &e))?;
+        if size <= INLINE as u64 {
+            tokio::fs::write(file.path(), rest.get(1..).unwrap_or_default())
+                .await
+                .map_err(|e| local(file.path(), &e))?;
+        } else {
+            self.fetch(&remote, size, file.path()).await?;
+            self.delete(&remote).await?;
+        }
+        let (paths, dest) = (paths.to_vec(), dest.to_owned());
+        blocking(move || place(file.path(), &paths, &names, &dest, into)).await
+    }
+
+    /// Fetches one file of the work directory, by a transfer or through vCenter.
+    async fn fetch(&self, remote: &str, size: u64, to: &Path) -> Result<()> {
+        if self.transfers() {
+            match self.wire.download(remote).await? {
+                Ok(mut incoming) => {
+                    let got = incoming.save(to).await?;
+                    if got == size {
+                        return Ok(());
+                    }
+                    return Err(Error::Copy {
+                        path: remote.to_owned(),
+                        detail: format!("{got} of {size} bytes arrived"),
+                    });
+                }
+                Err(reason) => self.transfers_failed(reason),
+            }
+        }
+        if size > self.options.vcenter_limit {
+            return Err(Error::NoTransfer {
+                what: format!("fetching {size} bytes (more than {})", self.options.vcenter_limit),
+                detail: self.no_transfers(),
+            });
+        }
+        let content = self.read_published(remote, size).await?;
+        tokio::fs::write(to, content).await.map_err(|e| local(to, &e))
+    }
+}
+
+/// Runs work on files away from the threads that talk to the server.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(e) => Err(Error::Local { path: "a temporary file".to_owned(), detail: e.to_string() }),
+    }
+}
+
+/// Feeds a digest.
+struct HashWriter<'a>(&'a mut Sha256);
+
+impl std::io::Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// For a message.
+fn first(entries: &[CopyEntry]) -> String {
+    match entries {
+        [entry] => entry.path.clone(),
+        [entry, others @ ..] => format!("{} and {} more", entry.path, others.len()),
+        [] => String::new(),
+    }
+}
+
+/// Writes an archive whose names are relative to `/`.
+fn write_archive(entries: &[CopyEntry], out: impl std::io::Write) -> Result<()> {
+    let mut builder = tar::Builder::new(out);
+    for entry in entries {
+        let fail = |detail: String| Error::Copy { path: entry.path.clone(), detail };
+        let name = entry.path.trim_start_matches('/');
+        if !entry.path.starts_with('/') || name.is_empty() || name.contains('\0') || name.split('/').any(|p| p == "..")
+        {
+            return Err(fail("that is no absolute path in the guest".to_owned()));
+        }
+        let mut header = tar::Header::new_gnu();
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mode(entry.mode & 0o7777);
+        header.set_size(0);
+        let io = |e: std::io::Error| fail(e.to_string());
+        match &entry.content {
+            CopyContent::Bytes(bytes) => {
+                header.set_mtime(now());
+                header.set_size(bytes.len() as u64);
+                builder.append_data(&mut header, name, bytes.as_slice()).map_err(io)?;
+            }
+            CopyContent::File(path) => {
+                let file = fs::File::open(path).map_err(|e| local(path, &e))?;
+                let meta = file.metadata().map_err(|e| local(path, &e))?;
+                header.set_mtime(modified(&meta));
+                header.set_size(meta.len());
+                // A file that changes its size meanwhile must not break the archive.
+                let reader = std::io::Read::take(std::io::Read::chain(file, std::io::repeat(0)), meta.len());
+                builder.append_data(&mut header, name, reader).map_err(io)?;
+            }
+            CopyContent::Directory => {
+                header.set_mtime(now());
+                header.set_entry_type(tar::EntryType::Directory);
+                builder
+                    .append_data(&mut header, format!("{}/", name.trim_end_matches('/')), std::io::empty())
+                    .map_err(io)?;
+            }
+            CopyContent::Symlink(target) => {
+                header.set_mtime(now());
+                header.set_entry_type(tar::EntryType::Symlink);
+                builder.append_link(&mut header, name, target).map_err(io)?;
+            }
+        }
+    }
+    builder.finish().map_err(|e| Error::Copy { path: first(entries), detail: e.to_string() })
+}
+
+fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |t| t.as_secs())
+}
+
+fn modified(meta: &fs::Metadata) -> u64 {
+    let since = meta.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
+    since.map_or_else(now, |t| t.as_secs())
+}
+
+/// The last name of an absolute path that has one.
+fn last_name(path: &str) -> Option<String> {
+    if !path.starts_with('/') || path.contains('\0') {
+        return None;
+    }
+    match Path::new(path).components().next_back() {
+        Some(Component::Normal(name)) => name.to_str().map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// Unpacks an archive here and moves what was asked for to its places.
+fn place(archive: &Path, paths: &[String], names: &[String], dest: &Path, into: bool) -> Result<Vec<PathBuf>> {
+    let single = names.len() == 1 && !into && !dest.is_dir();
+    let directory =
+        if single { dest.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")) } else { dest };
+    fs::create_dir_all(directory).map_err(|e| local(directory, &e))?;
+    // Beside the destination, so that a rename does. The archive comes from a guest: unpacking it refuses names that lead out
+    // of the directory, also by links in the archive.
+    let scratch =
+        tempfile::Builder::new().prefix(".vmwbuild-").tempdir_in(directory).map_err(|e| local(directory, &e))?;
+    let file = fs::File::open(archive).map_err(|e| local(archive, &e))?;
+    let mut tar = tar::Archive::new(file);
+    tar.set_preserve_mtime(true);
+    tar.unpack(scratch.path()).map_err(|e| Error::Copy {
+        path: paths.join(" "),
+        detail: std::error::Error::source(&e).map_or_else(|| e.to_string(), |s| format!("{e}: {s}")),
+    })?;
+    let mut written = Vec::new();
+    for (path, name) in paths.iter().zip(names) {
+        let from = scratch.path().join(path.trim_start_matches('/'));
+        let to = if single { dest.to_owned() } else { dest.join(name) };
+        move_into(&from, &to)?;
+        written.push(to);
+    }
+    Ok(written)
+}
+
+/// Moves a file over another, or a directory into another.
+fn move_into(from: &Path, to: &Path) -> Result<()> {
+    let directory = |path: &Path| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
+    if directory(from) && directory(to) {
+        for entry in fs::read_dir(from).map_err(|e| local(from, &e))? {
+            let entry = entry.map_err(|e| local(from, &e))?;
+            move_into(&entry.path(), &to.join(entry.file_name()))?;
+        }
+        return Ok(());
+    }
+    fs::rename(from, to).map_err(|e| local(to, &e))
+}

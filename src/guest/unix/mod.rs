@@ -1,0 +1,385 @@
+//! Unix guests: what is sent to them, as POSIX shell text.
+
+mod facts;
+mod launcher;
+
+use std::fmt::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+pub(super) use facts::{Decoder, Facts};
+
+use super::error::{Error, Result};
+use super::job::{Job, RunAs, Via};
+use super::os::{BatchPlan, GuestOs};
+use super::quote;
+use super::wire::Program;
+
+const OPEN: &str = include_str!("open.sh");
+const BOOT_ID: &str = include_str!("bootid.sh");
+const SUPERVISE: &str = include_str!("supervise.sh");
+const BECOME: &str = include_str!("become.sh");
+
+/// What programs are found in, for our own use and as the start of a job's PATH.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Largest value of the variable that carries a program, in bytes: with the rest of the request it stays below 64 KiB.
+const ENVELOPE: usize = 56 << 10;
+
+/// Bytes of output that are listed before the rate is limited.
+const BUDGET: usize = 64 << 10;
+/// The same where all of the output is wanted and nothing else can carry it.
+const CAPTURE_BUDGET: usize = (1 << 20) + (64 << 10);
+
+/// A script without comment lines and indentation, for the way. Its here-documents have none that count.
+fn squeeze(script: &str) -> String {
+    let mut out = String::with_capacity(script.len());
+    for line in script.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        out.push_str(line);
+        out.push('\n');
+    }
+    out
+}
+
+/// The program that looks at a guest of which nothing is known; it reports in [`meeting_place`]. `sh` is the shell's path.
+pub(super) fn open_program(sh: &str, user: &str, name: &str, nonce: &str) -> Program {
+    let mut text = format!("NONCE={nonce}\nNAME={name}\n");
+    // A tilde is expanded in front of a plain name only.
+    match plain_name(user) {
+        true => drop(writeln!(text, "home=~{user}")),
+        false => text.push_str("home=\n"),
+    }
+    text.push_str(&squeeze(BOOT_ID));
+    text.push_str(&squeeze(OPEN).replace("@RUN@\n", &(squeeze(SUPERVISE) + &squeeze(BOOT_ID))));
+    // Neither a base64 program nor a shell that prints without one is certain, so: octal numbers, and sed.
+    let arguments = r#"-c 'eval "$(printf %b "$(echo "$VMWBUILD"|sed "s/%/\\\\0/g")")"'"#;
+    Program {
+        path: sh.to_owned(),
+        arguments: arguments.to_owned(),
+        env: vec![format!("PATH={PATH}"), format!("VMWBUILD={}", octal(text.as_bytes()))],
+    }
+}
+
+/// Where the first look at a guest reports.
+pub(super) fn meeting_place(nonce: &str) -> String {
+    format!("/tmp/.vmwbuild-{nonce}")
+}
+
+/// Whether a user's name means the same in any place of shell text.
+fn plain_name(user: &str) -> bool {
+    user.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && user.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+}
+
+/// Bytes as letters, digits, `_+/=.,:@-` and `%ooo`.
+fn octal(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => out.push(char::from(*byte)),
+            b'_' | b'+' | b'/' | b'=' | b'.' | b',' | b':' | b'@' => out.push(char::from(*byte)),
+            _ => drop(write!(out, "%{byte:03o}")),
+        }
+    }
+    out
+}
+
+/// A guest with a POSIX shell.
+pub(super) struct Unix {
+    /// What was found there.
+    pub facts: Facts,
+    /// The login.
+    pub user: String,
+    /// The shell's path.
+    pub sh: String,
+    /// Names the work directory and marks processes.
+    pub name: String,
+    /// Seconds between SIGTERM and SIGKILL.
+    pub grace: u64,
+}
+
+impl Unix {
+    /// How a job of the batch becomes its user: the word that the supervisor knows, and the user.
+    fn via(&self, run_as: Option<&RunAs>) -> Result<(&'static str, String)> {
+        let Some(run_as) = run_as.filter(|run_as| run_as.user != self.user) else {
+            return Ok(("-", "-".to_owned()));
+        };
+        let refuse = |detail: String| Error::RunAs { login: self.user.clone(), user: run_as.user.clone(), detail };
+        if run_as.user.is_empty() || run_as.user.starts_with('-') || run_as.user.contains(['\0', '\n', ':']) {
+            return Err(refuse("that is no user name".to_owned()));
+        }
+        let root = self.facts.uid == 0;
+        let su = if self.facts.os == "Linux" { "su" } else { "bsdsu" };
+        // The program, what the supervisor calls it, and whether it asks for a password unless root calls it.
+        let all = [("runuser", "runuser", true), ("su", su, true), ("sudo", "sudo", false), ("doas", "doas", false)];
+        let wanted = match run_as.via {
+            Via::Auto => None,
+            Via::Runuser => Some("runuser"),
+            Via::Su => Some("su"),
+            Via::Sudo => Some("sudo"),
+            Via::Doas => Some("doas"),
+        };
+        if !root && matches!(run_as.via, Via::Runuser | Via::Su) {
+            return Err(refuse("su and runuser work without a password only from root".to_owned()));
+        }
+        all.into_iter()
+            .filter(|(_, _, from_root)| root || !from_root)
+            .find(|(program, _, _)| {
+                wanted.is_none_or(|wanted| wanted == *program) && self.facts.tools.contains(*program)
+            })
+            .map(|(_, word, _)| (word, run_as.user.clone()))
+            .ok_or_else(|| {
+                refuse(match wanted {
+                    Some(program) => format!("the guest has no {program}"),
+                    None if root => "the guest has none of runuser, su, sudo and doas".to_owned(),
+                    None => "the guest has neither sudo nor doas".to_owned(),
+                })
+            })
+    }
+
+    /// The settings and functions of the supervisor, for a script in a directory of the work directory.
+    fn settings(&self, mark: &str, nonce: &str, chunk: bool) -> String {
+        let (enc, full, out, err) = self.facts.encoder.command();
+        let setsid = if self.facts.tools.contains("setsid") { "setsid" } else { "" };
+        format!(
+            "SH={sh} SETSID={setsid} ENC={enc} FULL={full} OUT={out} ERR={err}\n\
+             TICK={tick} GRACE={grace} MARK={mark} NONCE={nonce} CHUNK={chunk}\n\
+             BECOME={become_user}\n. ../run\n",
+            sh = quote(&self.sh),
+            enc = quote(enc),
+            tick = self.facts.tick,
+            grace = self.grace,
+            chunk = u8::from(chunk),
+            become_user = quote(&squeeze(BECOME)),
+        )
+    }
+
+    /// One line of a batch's main: the job's settings.
+    fn job_line(&self, index: usize, job: &Job, chunk: bool) -> Result<String> {
+        let (via, user) = self.via(job.run_as.as_ref())?;
+        let limit = job.timeout.map_or(0, |t| t.as_millis().div_ceil(10).max(1));
+        let delay = match self.facts.tick.contains('.') {
+            true => format!("{:.3}", job.delay.as_secs_f64()),
+            false => job.delay.as_secs_f64().ceil().to_string(),
+        };
+        let oks: Vec<String> = job.ok.iter().map(i32::to_string).collect();
+        let budget = if job.capture && !chunk { CAPTURE_BUDGET } else { BUDGET };
+        Ok(format!(
+            "job {index} {limit} {} {delay} '{}' {} {budget} {via} {}\n",
+            job.retry,
+            oks.join(" "),
+            u8::from(job.allow_failure),
+            quote(&user),
+        ))
+    }
+
+    /// A program that evaluates this text, if that fits in a request.
+    fn evaluate(&self, text: &str) -> Option<Program> {
+        let (arguments, value) = match self.facts.decoder {
+            Decoder::Base64 => (r#"-c 'eval "$(echo "$VMWBUILD"|base64 -d)"'"#, STANDARD.encode(text)),
+            Decoder::Openssl => (r#"-c 'eval "$(echo "$VMWBUILD"|openssl base64 -d -A)"'"#, STANDARD.encode(text)),
+            Decoder::None => {
+                (r#"-c 'eval "$(printf %b "$(echo "$VMWBUILD"|sed "s/%/\\\\0/g")")"'"#, octal(text.as_bytes()))
+            }
+        };
+        (value.len() <= ENVELOPE).then(|| self.program(arguments, vec![format!("VMWBUILD={value}")]))
+    }
+
+    fn program(&self, arguments: &str, mut env: Vec<String>) -> Program {
+        env.insert(0, format!("PATH={PATH}"));
+        Program { path: self.sh.clone(), arguments: arguments.to_owned(), env }
+    }
+
+    fn batch_directory(&self, batch: u64) -> String {
+        format!("{}/b{batch}", self.facts.work)
+    }
+}
+
+impl GuestOs for Unix {
+    fn sh(&self) -> &str {
+        &self.sh
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn log_directory(&self, batch: u64) -> String {
+        self.batch_directory(batch)
+    }
+
+    fn batch(&self, plan: &BatchPlan<'_>) -> Result<String> {
+        let delimiter = format!("VMW_{}", plan.nonce);
+        let mut text = format!(
+            "umask 077\ncd {work} || exit\nmkdir b{n} || exit 0\nmkdir b{n}/s0\ncd b{n} || exit\n",
+            work = quote(&self.facts.work),
+            n = plan.number,
+        );
+        // What earlier batches have left, and the place of the first report.
+        let _ = writeln!(
+            text,
+            "for d in ../b[0-9]* ../p[0-9]* ../in.{n} ../in.{n}.* {meeting}; do [ \"$d\" = ../b{n} ] || rm -rf \"$d\"; done",
+            n = plan.number,
+            meeting = quote(&meeting_place(plan.meeting)),
+        );
+        let mut main = self.settings(&format!("{}.{}", self.name, plan.number), plan.nonce, plan.chunk);
+        main.push_str("batch\n");
+        for (index, job) in plan.jobs.iter().enumerate() {
+            main.push_str(&self.job_line(index, job, plan.chunk)?);
+            let bodies = [(Some(&job.body), "l"), (job.unless.as_ref(), "u")];
+            for (body, suffix) in bodies.into_iter().filter_map(|(body, suffix)| Some((body?, suffix))) {
+                let launcher = launcher::launcher(self, job, body, &format!("{index}.{suffix}s"), &delimiter)?;
+                launcher::here_document(&mut text, &format!("{index}.{suffix}"), &launcher, &delimiter)?;
+            }
+        }
+        main.push_str("end\n");
+        launcher::here_document(&mut text, "main", &main, &delimiter)?;
+        text.push_str("unset VMWBUILD VMWBUILD_TO\n");
+        let sh = quote(&self.sh);
+        match self.facts.tools.contains("setsid") {
+            true => drop(writeln!(text, "exec setsid {sh} main")),
+            false => drop(writeln!(text, "trap '' HUP\nexec {sh} main")),
+        }
+        Ok(text)
+    }
+
+    fn start(&self, text: &str) -> Option<Program> {
+        self.evaluate(text)
+    }
+
+    fn start_uploaded(&self, batch: u64) -> Program {
+        let text = format!("cd {} && . ./in.{batch}\n", quote(&self.facts.work));
+        self.small(&text)
+    }
+
+    fn parts(&self, path: &str, content: &[u8]) -> Vec<Program> {
+        let size = match self.facts.decoder {
+            Decoder::Base64 | Decoder::Openssl => ENVELOPE / 4 * 3,
+            Decoder::None => ENVELOPE / 4,
+        };
+        let store = |command: &str| {
+            format!(
+                r#"-c 'umask 077;echo "$VMWBUILD"|{command} >"$VMWBUILD_TO.t"&&mv "$VMWBUILD_TO.t" "$VMWBUILD_TO"'"#
+            )
+        };
+        content
+            .chunks(size)
+            .enumerate()
+            .map(|(index, part)| {
+                let (arguments, value) = match self.facts.decoder {
+                    Decoder::Base64 => (store("base64 -d"), STANDARD.encode(part)),
+                    Decoder::Openssl => (store("openssl base64 -d -A"), STANDARD.encode(part)),
+                    Decoder::None => (store(r#"{ x=$(sed "s/%/\\\\0/g");printf %b "$x"; }"#), octal(part)),
+                };
+                self.program(&arguments, vec![format!("VMWBUILD_TO={path}.{index}"), format!("VMWBUILD={value}")])
+            })
+            .collect()
+    }
+
+    fn join_parts(&self, path: &str, count: usize) -> String {
+        // Programs run side by side: the parts come in any order, and this one may be the first.
+        format!(
+            "umask 077\nto={path}\ni=0\nn=0\n\
+             while [ \"$i\" -lt {count} ]; do\n\
+             if [ -f \"$to.$i\" ]; then i=$((i + 1)); continue; fi\n\
+             n=$((n + 1))\n[ \"$n\" -gt 600 ] && exit 1\nsleep {tick}\ndone\n\
+             i=0\nwhile [ \"$i\" -lt {count} ]; do cat \"$to.$i\" && rm -f \"$to.$i\" || exit 1; i=$((i + 1)); done >\"$to\"\n",
+            path = quote(path),
+            tick = self.facts.tick,
+        )
+    }
+
+    fn start_parts(&self, batch: u64, count: usize) -> Program {
+        let work = quote(&self.facts.work);
+        let join = self.join_parts(&format!("{}/in.{batch}", self.facts.work), count);
+        self.small(&format!("cd {work} || exit\n[ -d b{batch} ] && exit\n{join}. ./in.{batch}\n"))
+    }
+
+    fn attach(&self, batch: u64, job: usize) -> Program {
+        self.small(&format!(
+            "cd {dir} || exit\n. ../run\nbootid\nread -r runner scribe <pids\n\
+             if [ \"$boot\" = {boot} ] && kill -0 \"$scribe\" 2>/dev/null; then exit; fi\n\
+             said=-\nfor f in {job}.*.rc; do\n\
+             if [ -s \"$f\" ]; then read -r verdict how num took <\"$f\"; [ \"$verdict\" = done ] && said=$how$num.$took; fi\n\
+             done\n\
+             for s in s*; do true >\"$s/dead.$said\"; done\n",
+            dir = quote(&self.batch_directory(batch)),
+            boot = quote(&self.facts.boot),
+        ))
+    }
+
+    fn kill(&self, batch: u64) -> Program {
+        // The scribe does it. Should it be gone, then we.
+        self.small(&format!(
+            "cd {dir} || exit\n{settings}read -r runner scribe <pids\nkill -TERM \"$scribe\"\nnow\nlast=$((t + (GRACE + 12) * 100))\n\
+             while kill -0 \"$scribe\"; do sleep \"$TICK\"; now; [ \"$t\" -ge \"$last\" ] && break; done\n\
+             if kill -0 \"$scribe\" || kill -0 \"$runner\"; then\n\
+             true >stop\nkill -KILL \"$scribe\"\nendtree \"$runner\" $$ \"$MARK.\"\nkill -KILL \"$runner\"\n\
+             for s in s*; do true >\"$s/dead.k0.0\"; done\nfi 2>/dev/null\n",
+            dir = quote(&self.batch_directory(batch)),
+            settings = self.settings(&format!("{}.{batch}", self.name), "none", false),
+        ))
+    }
+
+    fn publish(&self, number: u64, path: &str) -> (Program, String) {
+        let directory = format!("{}/p{number}", self.facts.work);
+        let text = format!(
+            "umask 077\ncd {work} && mkdir p{number} && mkdir p{number}/s0 && cd p{number} || exit 0\n{settings}\
+             newlog\nk=0\npos=0\ntokens=0\ngot=1\nexec 4<{path}\n\
+             while [ \"$got\" -gt 0 ]; do emit \"$OUT\" 'dd bs=12288 count=1 <&4 2>/dev/null'; done\nrec z\n",
+            work = quote(&self.facts.work),
+            settings = self.settings("none", "none", false),
+            path = quote(path),
+        );
+        (self.small(&text), directory)
+    }
+
+    fn unpack(&self, archive: &str, sha256: &str, owners: Option<(&str, &[String])>) -> String {
+        let mut text = String::new();
+        let archive = quote(archive);
+        if self.facts.tools.contains("sha256sum") {
+            let _ = writeln!(
+                text,
+                "case $(sha256sum <{archive}) in {sha256}*) ;; *) echo 'the archive arrived damaged' >&2; exit 1 ;; esac"
+            );
+        }
+        let _ = writeln!(text, "cd / && tar xpf {archive} || exit 1");
+        if let Some((owner, paths)) = owners {
+            launcher::chown(&mut text, owner, paths);
+        }
+        text
+    }
+
+    fn pack(&self, archive: &str, paths: &[String], limit: usize) -> String {
+        let mut words = String::new();
+        for path in paths {
+            let _ = write!(words, " {}", quote(&format!("./{}", path.trim_start_matches('/'))));
+        }
+        // The file must not be readable by others, but by the login.
+        format!(
+            "cd / || exit\nf=cf\nfor p in{words}; do\n\
+             if [ -h \"$p\" ]; then f=chf; elif [ ! -e \"$p\" ]; then echo \"/${{p#./}}: no such file or directory\" >&2; exit 1; fi\n\
+             done\numask 077\ntar $f {archive}{words} || exit 1\n[ \"$(id -u)\" = {uid} ] || chown {uid} {archive} || exit 1\n\
+             size=$(wc -c <{archive})\nsize=$((size))\necho \"$size\"\n\
+             if [ \"$size\" -le {limit} ]; then cat {archive}; rm -f {archive}; fi\n",
+            archive = quote(archive),
+            uid = self.facts.uid,
+        )
+    }
+
+    fn boot_id_script(&self) -> String {
+        format!("{}bootid\nprintf %s \"$boot\"\n", squeeze(BOOT_ID))
+    }
+}
+
+impl Unix {
+    /// A program of a text that always fits.
+    fn small(&self, text: &str) -> Program {
+        self.evaluate(text).unwrap_or_else(|| self.program("-c 'exit 1'", Vec::new()))
+    }
+}

@@ -1,0 +1,73 @@
+# Looks what the guest has, makes the work directory and puts the supervisor there. What is found is told by the names
+# of files in a directory of random name, since nobody knows yet where the work directory can be: hexadecimal text.
+#
+# From what stands before: NONCE NAME home (may be empty) bootid; @RUN@ is the supervisor.
+umask 077
+has() {
+	command -v "$1" >/dev/null 2>&1
+}
+meet=/tmp/.vmwbuild-$NONCE
+mkdir "$meet" || exit 0
+if [ ! -d "$home" ]; then
+	home=$HOME
+fi
+work=
+for dir in "$home" /var/lib /var/tmp; do
+	if [ -d "$dir" ]; then
+		work=${dir%/}/.vmwbuild-$NAME
+		# It is there after a restart; one that somebody else has put there is not ours.
+		mkdir "$work" 2>/dev/null && break
+		[ -n "$(find "$work" -prune -type d -user "$(id -u)" 2>/dev/null)" ] && break
+		work=
+	fi
+done
+if [ -n "$work" ]; then
+	cat >"$work/run.new" <<'RUN'
+@RUN@
+RUN
+	mv "$work/run.new" "$work/run"
+fi
+enc=hex
+dec=none
+if has base64 && [ "$(echo hi | base64)" = aGkK ]; then
+	enc=fold
+	if [ "$(dd if=/dev/zero bs=90 count=1 2>/dev/null | base64 | wc -l)" -gt 1 ]; then
+		enc=base64
+	fi
+	if [ "$(echo aGkK | base64 -d 2>/dev/null)" = hi ]; then
+		dec=base64
+	fi
+elif has openssl && [ "$(echo hi | openssl base64 2>/dev/null)" = aGkK ]; then
+	enc=openssl
+fi
+if [ "$dec" = none ] && has openssl && [ "$(echo aGkK | openssl base64 -d -A 2>/dev/null)" = hi ]; then
+	dec=openssl
+fi
+tick=1
+sleep 0.01 2>/dev/null && tick=0.25
+lang=C
+if ! has locale || [ "$(LC_ALL=C.UTF-8 locale charmap 2>/dev/null)" = UTF-8 ]; then
+	lang=C.UTF-8
+fi
+bootid
+tools=
+for tool in setsid tar sha256sum runuser su sudo doas; do
+	has "$tool" && tools="$tools $tool"
+done
+n=0
+while read -r line; do
+	true >"$meet/$n.$line"
+	n=$((n + 1))
+done <<X
+$(echo "uid=$(id -u)
+os=$(uname -s)
+home=$home
+work=$work
+enc=$enc
+dec=$dec
+tick=$tick
+lang=$lang
+boot=$boot
+tools=$tools" | od -An -v -tx1 | tr -d ' \n' | fold -w 200)
+X
+true >"$meet/$n.z"

@@ -1,0 +1,222 @@
+//! The few things that this room asks of a guest: start a program, list a directory, carry a file.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::error::{Error, Result};
+use crate::vsphere::client::{self, Deadline, Download, GuestFault, Source};
+use crate::vsphere::wire::{GuestFileAttributes, GuestPosixFileAttributes, GuestProgramSpec};
+
+/// Pauses while the guest doesn't answer.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// A program to start. Its variables consist of letters, digits and `_+/=.,:@%-` alone: there are servers that hand them
+/// to a shell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Program {
+    /// Absolute.
+    pub path: String,
+    /// Shell text.
+    pub arguments: String,
+    /// `NAME=value`; there are no others, PATH included.
+    pub env: Vec<String>,
+}
+
+/// What a listing found.
+pub(super) enum Listing {
+    /// The names in the directory.
+    Names(Vec<String>),
+    /// No such directory, or it can't be listed just now.
+    Missing,
+}
+
+/// The guest at the other end.
+pub(super) enum Wire {
+    /// Through vSphere.
+    Remote {
+        /// Guest operations as one account.
+        guest: client::Guest,
+        /// How long the guest may not answer.
+        patience: Duration,
+    },
+    /// This machine, for tests of the scripts.
+    #[cfg(test)]
+    Local(super::tests::Local),
+}
+
+impl Wire {
+    /// Starts a program. May be repeated, so it must see to it that twice does no harm.
+    pub async fn start(&self, program: &Program) -> Result<()> {
+        let (guest, patience) = match self {
+            Wire::Remote { guest, patience } => (guest, patience),
+            #[cfg(test)]
+            Wire::Local(local) => return local.start(program),
+        };
+        let spec = GuestProgramSpec {
+            program_path: program.path.clone(),
+            arguments: program.arguments.clone(),
+            working_directory: None,
+            env_variables: program.env.clone(),
+        };
+        let mut patience = Patience::new(*patience);
+        let mut lost = 0;
+        loop {
+            let error = match guest.start(&spec, patience.deadline).await {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            if error.lost_reply() && !matches!(error, client::Error::Timeout { .. }) && lost < 2 {
+                lost += 1;
+                continue;
+            }
+            patience.again(error).await?;
+        }
+    }
+
+    /// The names in a directory.
+    pub async fn list(&self, directory: &str) -> Result<Listing> {
+        let (guest, patience) = match self {
+            Wire::Remote { guest, patience } => (guest, patience),
+            #[cfg(test)]
+            Wire::Local(local) => return Ok(local.list(directory)),
+        };
+        let mut patience = Patience::new(*patience);
+        loop {
+            let error = match guest.list_all(directory, None, patience.deadline).await {
+                // Servers give whole paths or names.
+                Ok(files) => {
+                    let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+                    return Ok(Listing::Names(files.into_iter().map(|file| name(&file.path)).collect()));
+                }
+                Err(error) => error,
+            };
+            match error.guest_fault() {
+                // Some servers say no more than that it failed.
+                Some(GuestFault::FileNotFound | GuestFault::File | GuestFault::Other) => return Ok(Listing::Missing),
+                _ => patience.again(error).await?,
+            }
+        }
+    }
+
+    /// Sends a file, readable by the account alone. `None`: sent. Else why transfers don't work here.
+    pub async fn upload(&self, path: &str, source: &Source) -> Result<Option<String>> {
+        let (guest, patience) = match self {
+            Wire::Remote { guest, patience } => (guest, patience),
+            #[cfg(test)]
+            Wire::Local(local) => return local.upload(path, source),
+        };
+        let attributes =
+            GuestFileAttributes::Posix(GuestPosixFileAttributes { permissions: Some(0o600), ..Default::default() });
+        let mut patience = Patience::new(*patience);
+        loop {
+            match guest.upload(path, source, attributes.clone(), true, patience.deadline).await {
+                Ok(()) => return Ok(None),
+                Err(error @ client::Error::Transfer { .. }) => return Ok(Some(error.to_string())),
+                Err(error) => patience.again(error).await?,
+            }
+        }
+    }
+
+    /// Begins to fetch a file; `Err` within `Ok`: why transfers don't work here.
+    pub async fn download(&self, path: &str) -> Result<std::result::Result<Incoming, String>> {
+        let (guest, patience) = match self {
+            Wire::Remote { guest, patience } => (guest, patience),
+            #[cfg(test)]
+            Wire::Local(local) => return local.download(path),
+        };
+        let mut patience = Patience::new(*patience);
+        loop {
+            match guest.download(path, patience.deadline).await {
+                Ok(download) => return Ok(Ok(Incoming::Remote(download))),
+                Err(error @ client::Error::Transfer { .. }) => return Ok(Err(error.to_string())),
+                Err(error) => patience.again(error).await?,
+            }
+        }
+    }
+
+    /// Deletes a directory and all in it; none is no error.
+    pub async fn delete_directory(&self, path: &str) -> Result<()> {
+        let (guest, patience) = match self {
+            Wire::Remote { guest, patience } => (guest, patience),
+            #[cfg(test)]
+            Wire::Local(_) => {
+                let _ = std::fs::remove_dir_all(path);
+                return Ok(());
+            }
+        };
+        let mut patience = Patience::new(*patience);
+        loop {
+            match guest.delete_directory(path, true, patience.deadline).await {
+                Ok(()) => return Ok(()),
+                Err(error) => patience.again(error).await?,
+            }
+        }
+    }
+}
+
+/// A file on its way from the guest.
+pub(super) enum Incoming {
+    /// By a transfer.
+    Remote(Download),
+    /// From this machine, for tests.
+    #[cfg(test)]
+    Local(std::fs::File),
+}
+
+impl Incoming {
+    /// The next piece; none at the end.
+    pub async fn chunk(&mut self) -> client::Result<Option<Bytes>> {
+        match self {
+            Incoming::Remote(download) => download.chunk().await,
+            #[cfg(test)]
+            Incoming::Local(file) => {
+                use std::io::Read;
+                let mut piece = vec![0; 65536];
+                let got = file.read(&mut piece).expect("a local file");
+                piece.truncate(got);
+                Ok((got > 0).then(|| piece.into()))
+            }
+        }
+    }
+
+    /// All of it, into a file here.
+    pub async fn save(&mut self, path: &Path) -> Result<u64> {
+        let local = |e: std::io::Error| Error::Local { path: path.display().to_string(), detail: e.to_string() };
+        let mut file = tokio::fs::File::create(path).await.map_err(local)?;
+        let mut size = 0;
+        while let Some(piece) = self.chunk().await? {
+            size += piece.len() as u64;
+            tokio::io::AsyncWriteExt::write_all(&mut file, &piece).await.map_err(local)?;
+        }
+        tokio::io::AsyncWriteExt::flush(&mut file).await.map_err(local)?;
+        Ok(size)
+    }
+}
+
+/// Repeats what fails because the guest's agent doesn't answer, until it has not answered for so long.
+struct Patience {
+    deadline: Deadline,
+    pause: Duration,
+}
+
+impl Patience {
+    fn new(allowed: Duration) -> Self {
+        Patience { deadline: Deadline::after(allowed), pause: FIRST_PAUSE }
+    }
+
+    /// Waits when it is worth another try, else hands the error back.
+    async fn again(&mut self, error: client::Error) -> Result<()> {
+        if error.guest_fault() != Some(GuestFault::Unavailable) {
+            return Err(error.into());
+        }
+        if self.deadline.left() <= self.pause {
+            return Err(Error::Unavailable { waited: self.deadline.allowed(), detail: error.to_string() });
+        }
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! Guest output and times, made fit for a line on a terminal.
+
+use std::time::Duration;
+
+/// Splits a command's output into lines and shows each as a terminal would: a carriage return starts the line
+/// over, a backspace goes one back, escape sequences and other control characters are dropped (a guest must not
+/// move the user's cursor). Bytes that are no UTF-8 become U+FFFD.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    pending: Vec<u8>,
+}
+
+/// A line longer than this is cut in pieces: memory stays bounded whatever a guest prints.
+const LONGEST: usize = 8 * 1024;
+
+impl Lines {
+    /// Takes further bytes, gives the lines that they complete.
+    pub(crate) fn push(&mut self, data: &[u8]) -> Vec<String> {
+        let mut done = Vec::new();
+        for byte in data {
+            match byte {
+                b'\n' => done.push(self.take()),
+                _ => {
+                    self.pending.push(*byte);
+                    if self.pending.len() >= LONGEST {
+                        done.push(self.take());
+                    }
+                }
+            }
+        }
+        done
+    }
+
+    /// The line that has no end yet, as it would look now.
+    pub(crate) fn unfinished(&self) -> Option<String> {
+        (!self.pending.is_empty()).then(|| shown(&self.pending))
+    }
+
+    /// What is left when the command has ended.
+    pub(crate) fn finish(&mut self) -> Option<String> {
+        (!self.pending.is_empty()).then(|| self.take())
+    }
+
+    fn take(&mut self) -> String {
+        let line = shown(&self.pending);
+        self.pending.clear();
+        line
+    }
+}
+
+fn shown(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    let mut out: Vec<char> = Vec::new();
+    let mut at: usize = 0;
+    let mut chars = text.trim_end_matches('\r').chars().peekable();
+    let put = |out: &mut Vec<char>, at: &mut usize, c: char| {
+        if let Some(cell) = out.get_mut(*at) {
+            *cell = c;
+        } else {
+            out.push(c);
+        }
+        *at += 1;
+    };
+    while let Some(c) = chars.next() {
+        match c {
+            '\r' => at = 0,
+            '\u{8}' => at = at.saturating_sub(1),
+            '\t' => {
+                for _ in 0..4 - at % 4 {
+                    put(&mut out, &mut at, ' ');
+                }
+            }
+            '\u{1b}' => match chars.next() {
+                // CSI: parameters, then one final byte. Erasing to the line's end is the one that matters.
+                Some('[') => {
+                    let last = chars.by_ref().find(|c| ('\u{40}'..='\u{7e}').contains(c));
+                    if last == Some('K') {
+                        out.truncate(at);
+                    }
+                }
+                // OSC and its kin: up to BEL or ESC \.
+                Some(']' | 'P' | '^' | '_' | 'X') => {
+                    while let Some(c) = chars.next() {
+                        if c == '\u{7}' || (c == '\u{1b}' && chars.next_if_eq(&'\\').is_some()) {
+                            break;
+                        }
+                    }
+                }
+                _ => {}
+            },
+            // Invisible characters that reorder text would let a guest write misleading lines.
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
+            c if c.is_control() => {}
+            c => put(&mut out, &mut at, c),
+        }
+    }
+    out.into_iter().collect()
+}
+
+/// A time span in the fewest words: `0.4s`, `12.3s`, `3m05s`, `1h02m`.
+pub(crate) fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..=59 => format!("{:.1}s", (time.as_secs_f64() * 10.0).floor() / 10.0),
+        60..=3599 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// Cuts a line to `width` columns, with `…` where something is lost.
+pub(crate) fn fit(text: &str, width: usize) -> String {
+    use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        let w = c.width().unwrap_or(0);
+        if used + w + 1 > width {
+            break;
+        }
+        used += w;
+        out.push(c);
+    }
+    if width > 0 {
+        out.push('…');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_looks_as_on_a_terminal() {
+        let mut lines = Lines::default();
+        assert_eq!(lines.push(b"a\nb"), ["a"]);
+        assert_eq!(lines.unfinished().as_deref(), Some("b"));
+        assert_eq!(lines.push(b"c\r\n 10%\r 20%\n"), ["bc", " 20%"]);
+        assert_eq!(lines.push(b"\x1b[31mred\x1b[0m\x1b]0;title\x07!\n"), ["red!"]);
+        assert_eq!(lines.push(b"longer\rab\x1b[K\n"), ["ab"]);
+        assert_eq!(lines.push(b"ab\x08c\xff\n"), ["ac\u{fffd}"]);
+        assert_eq!(lines.finish(), None);
+    }
+
+    #[test]
+    fn a_line_without_end_stays_bounded() {
+        let mut lines = Lines::default();
+        let got = lines.push(&vec![b'x'; LONGEST * 3 + 1]);
+        assert_eq!(got.len(), 3);
+        assert_eq!(lines.unfinished().as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn spans_are_short() {
+        let cases = [(49, "0.0s"), (12_390, "12.3s"), (59_990, "59.9s"), (185_000, "3m05s"), (3_720_000, "1h02m")];
+        for (millis, text) in cases {
+            assert_eq!(span(Duration::from_millis(millis)), text);
+        }
+    }
+
+    #[test]
+    fn fit_counts_columns() {
+        assert_eq!(fit("abc", 3), "abc");
+        assert_eq!(fit("abcd", 3), "ab…");
+        assert_eq!(fit("日本語", 5), "日本…");
+    }
+}

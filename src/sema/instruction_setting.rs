@@ -1,0 +1,333 @@
+//! Placement, the machine, its network, and who runs its steps.
+
+use crate::diagnostic::{Diagnostic, Problems};
+use crate::source::Span;
+use crate::syntax::Keyword;
+use crate::syntax::ast::{Body, Instruction, Pair, Text, Type};
+
+use super::check::Checker;
+use super::expr::Scope;
+use super::instruction::via;
+use super::machine::{Making, bad_argument};
+use super::names_scope::{Moment, Place};
+use super::program::{Address, EnvVar, Hostname, Login, NetworkMethod, RunAs, Setting, Template, TemplatePiece};
+use super::script::ShellKind;
+use super::text::{Known, Secrets, Usage, check_arg, check_env, check_static, check_static_text, check_text};
+use super::value::Value;
+use super::{codes, names};
+
+const STORED: Secrets<'static> = Secrets::Refused("what vCenter stores can be read there");
+const CONFIGURED: Secrets<'static> = Secrets::Refused("network settings are no secrets, and are shown");
+
+/// Arguments of ADDRESS.
+pub(super) const NETWORK: Usage<'static> = Usage { what: "a network address", secrets: CONFIGURED };
+
+const MIB: u64 = 1 << 20;
+
+impl Checker<'_> {
+    /// One instruction that is no step. None if it has errors (or, in `lint`, hangs on what has no value).
+    pub(super) fn setting(
+        &mut self,
+        making: &mut Making,
+        instruction: &Instruction,
+        problems: &mut Problems,
+    ) -> Option<()> {
+        let steps = making.place(Moment::Steps);
+        let keyword = instruction.keyword.node;
+        match &instruction.body {
+            Body::Placement { value } => {
+                let place = making.place(Moment::Before("placement"));
+                let setting = self.placement_value(keyword, value, place, problems)?;
+                making.placement.entry(keyword).or_insert(setting);
+            }
+            Body::Cpu { count, cores } => self.cpu(making, count, cores.as_ref(), problems)?,
+            Body::Memory { size } => self.memory(making, size, problems)?,
+            Body::Config { pairs } => self.config(making, pairs, problems)?,
+            Body::Annotation { text } => {
+                let place = making.place(Moment::Reconfigured);
+                let usage = Usage { what: "an ANNOTATION", secrets: STORED };
+                making.hardware.annotation = Some(check_text(text, usage, &self.view(place), problems)?);
+            }
+            Body::Address { .. } => {
+                let address = self.address(making, instruction, problems)?;
+                making.address.get_or_insert(address);
+            }
+            Body::Hostname { name } => {
+                let place = making.place(Moment::Network);
+                let method = self.method(instruction, place, problems);
+                let span = name.span;
+                let name = self.text(name, "the host name", CONFIGURED, place, problems)?;
+                if let Some(wrong) = name.as_literal().and_then(bad_hostname) {
+                    problems.push(bad_argument(span, wrong));
+                    return None;
+                }
+                making.hostname.get_or_insert(Hostname { name, method, span: instruction.span });
+            }
+            Body::Login { user, password } => {
+                making.context.login = Some(self.login_value(instruction, user, password.as_ref(), steps, problems)?);
+            }
+            Body::User { name } => {
+                let how = self.flag_word(instruction, "via", steps, problems);
+                let secrets = Secrets::Refused("a user's name is shown");
+                let name = self.text(name, "the name of the USER", secrets, steps, problems)?;
+                making.context.user = Some(RunAs { name, via: via(how.as_deref()) });
+            }
+            Body::Workdir { path } => {
+                let secrets = Secrets::Refused("paths are shown, in the guest too");
+                let path = self.text(path, "the path of the WORKDIR", secrets, steps, problems)?;
+                making.context.workdir = Some(joined(making.context.workdir.as_ref(), path));
+            }
+            Body::Env { pairs } => {
+                let mut failed = false;
+                for pair in pairs {
+                    match env_var(&pair.key.node, pair.key.span, &pair.value, &self.view(steps), problems) {
+                        Some(var) => making.context.env.push(var),
+                        None => failed = true,
+                    }
+                }
+                return (!failed).then_some(());
+            }
+            Body::Shell { argv, .. } => self.shell(making, instruction, argv, problems)?,
+            // OUTPUT and ARG are done; what is refused never comes here; steps have their own place.
+            _ => {}
+        }
+        Some(())
+    }
+
+    /// The value of DATACENTER … NETWORK.
+    pub(super) fn placement_value(
+        &self,
+        keyword: Keyword,
+        value: &Text,
+        place: Place,
+        problems: &mut Problems,
+    ) -> Option<Setting> {
+        let what = format!("the value of {keyword}");
+        let usage = Usage { what: &what, secrets: STORED };
+        let Known::Value(text) = check_static_text(value, usage, &self.view(place), problems)? else { return None };
+        if text.trim().is_empty() || text.chars().any(char::is_control) {
+            let fault = if text.trim().is_empty() { "is empty" } else { "has control characters in it" };
+            problems.push(bad_argument(value.span, format!("{what} {fault}")).help("give its name or inventory path"));
+            return None;
+        }
+        Some(Setting { value: text, span: value.span })
+    }
+
+    /// LOGIN, of a stage or for all.
+    pub(super) fn login_value(
+        &self,
+        instruction: &Instruction,
+        user: &Text,
+        password: Option<&Text>,
+        place: Place,
+        problems: &mut Problems,
+    ) -> Option<Login> {
+        let user = self.text(user, "the user of a LOGIN", Secrets::Allowed, place, problems);
+        let password = match password {
+            Some(text) => {
+                let usage = Usage { what: "the password of a LOGIN", secrets: Secrets::Allowed };
+                Some(check_text(text, usage, &self.view(place), problems)?)
+            }
+            None => None,
+        };
+        Some(Login { user: user?, password, span: instruction.span })
+    }
+
+    fn cpu(&self, making: &mut Making, count: &Text, cores: Option<&Text>, problems: &mut Problems) -> Option<()> {
+        let place = making.place(Moment::Before("the number of processors"));
+        let cpus = self.number(count, "the number of processors", place, problems);
+        making.hardware.cpus = cpus;
+        let Some(text) = cores else { return cpus.map(|_| ()) };
+        let cores = self.number(text, "the number of cores", place, problems)?;
+        making.hardware.cores = Some(cores);
+        let cpus = cpus?;
+        if cpus % cores != 0 {
+            problems.push(
+                Diagnostic::new(
+                    &codes::BAD_ARGUMENT,
+                    format!("{cpus} processors don't divide into sockets of {cores} cores"),
+                )
+                .primary(text.span, "cores a socket")
+                .label(count.span, "processors in all")
+                .help("the first number is the processors in all, CORES how many of them share a socket"),
+            );
+            return None;
+        }
+        Some(())
+    }
+
+    fn number(&self, text: &Text, what: &str, place: Place, problems: &mut Problems) -> Option<u32> {
+        const MOST: i64 = 768; // of a virtual machine of the newest hardware version
+        let usage = Usage { what, secrets: STORED };
+        match check_static(text, &Type::Int, usage, &self.view(place), problems)? {
+            Known::Value(Value::Int(n)) if (1..=MOST).contains(&n) => u32::try_from(n).ok(),
+            Known::Value(value) => {
+                problems.push(bad_argument(text.span, format!("{what} is from 1 to {MOST}, not {}", value.to_text())));
+                None
+            }
+            Known::Unset => None,
+        }
+    }
+
+    fn memory(&self, making: &mut Making, text: &Text, problems: &mut Problems) -> Option<()> {
+        let place = making.place(Moment::Before("the size of the memory"));
+        let usage = Usage { what: "the size of the memory", secrets: STORED };
+        let Some(Known::Value(Value::Size(bytes))) =
+            check_static(text, &Type::Size, usage, &self.view(place), problems)
+        else {
+            return None;
+        };
+        if bytes == 0 || bytes % (4 * MIB) != 0 {
+            let up = (bytes / (4 * MIB) + 1).saturating_mul(4);
+            problems.push(
+                bad_argument(text.span, "a machine's memory is a multiple of 4MiB")
+                    .help(format!("the next one is `{up}MiB`")),
+            );
+            return None;
+        }
+        making.hardware.memory = Some(bytes);
+        Some(())
+    }
+
+    fn config(&self, making: &mut Making, pairs: &[Pair], problems: &mut Problems) -> Option<()> {
+        let mut failed = false;
+        let place = making.place(Moment::Reconfigured);
+        for pair in pairs {
+            if let Some(first) = making.config_spans.get(&pair.key.node) {
+                problems.push(
+                    Diagnostic::new(&codes::GIVEN_TWICE, format!("CONFIG `{}` is given twice", pair.key.node))
+                        .primary(pair.key.span, "given again here")
+                        .label(*first, "first given here")
+                        .help("keep one of them"),
+                );
+                failed = true;
+                continue;
+            }
+            making.config_spans.insert(pair.key.node.clone(), pair.key.span);
+            let usage = Usage { what: "a value of CONFIG", secrets: STORED };
+            match check_text(&pair.value, usage, &self.view(place), problems) {
+                Some(value) => making.hardware.config.push((pair.key.node.clone(), value)),
+                None => failed = true,
+            }
+        }
+        (!failed).then_some(())
+    }
+
+    fn address(&self, making: &Making, instruction: &Instruction, problems: &mut Problems) -> Option<Address> {
+        let Body::Address { cidr, gateway, dns, search, device } = &instruction.body else { return None };
+        let place = making.place(Moment::Network);
+        let view = self.view(place);
+        let of = |what| Usage { what, secrets: CONFIGURED };
+        let before = problems.len();
+        let cidr = cidr.as_ref().and_then(|t| check_arg(t, &Type::Cidr, of("the address"), &view, problems));
+        let gateway = gateway.as_ref().and_then(|t| check_arg(t, &Type::Ip, of("the gateway"), &view, problems));
+        let dns = dns.iter().filter_map(|t| check_arg(t, &Type::Ip, of("a DNS server"), &view, problems)).collect();
+        let search =
+            search.iter().filter_map(|t| self.text(t, "a search domain", CONFIGURED, place, problems)).collect();
+        let device = device.as_ref().and_then(|t| self.text(t, "the device", CONFIGURED, place, problems));
+        let method = self.method(instruction, place, problems);
+        (problems.len() == before).then_some(Address {
+            cidr,
+            gateway,
+            dns,
+            search,
+            device,
+            method,
+            span: instruction.span,
+        })
+    }
+
+    /// `--method=`.
+    fn method(&self, instruction: &Instruction, place: Place, problems: &mut Problems) -> NetworkMethod {
+        match self.flag_word(instruction, "method", place, problems).as_deref() {
+            Some("nmcli") => NetworkMethod::Nmcli,
+            Some("netplan") => NetworkMethod::Netplan,
+            Some("ifupdown") => NetworkMethod::Ifupdown,
+            Some(_) | None => NetworkMethod::Auto,
+        }
+    }
+
+    fn shell(
+        &self,
+        making: &mut Making,
+        instruction: &Instruction,
+        argv: &[Text],
+        problems: &mut Problems,
+    ) -> Option<()> {
+        let place = making.place(Moment::Steps);
+        let secrets = Secrets::Refused("a process list shows how a shell is called");
+        let words: Vec<Option<Template>> =
+            argv.iter().map(|text| self.text(text, "a word of SHELL", secrets, place, problems)).collect();
+        let words: Vec<Template> = words.into_iter().collect::<Option<_>>()?;
+        let literal: Vec<Option<String>> = words.iter().map(|w| w.as_literal().map(str::to_owned)).collect();
+        if literal.is_empty() {
+            problems.push(bad_argument(instruction.span, "SHELL needs a program"));
+            return None;
+        }
+        making.shell = ShellKind::of(&literal, instruction.span);
+        making.context.shell = words;
+        Some(())
+    }
+}
+
+/// One variable of ENV or `--env`.
+pub(super) fn env_var(
+    name: &str,
+    span: Span,
+    value: &Text,
+    scope: &dyn Scope,
+    problems: &mut Problems,
+) -> Option<EnvVar> {
+    if !names::is_name(name) {
+        problems.push(
+            bad_argument(span, format!("`{name}` can't be the name of a variable"))
+                .note("it is made of letters, digits and `_`, and does not begin with a digit"),
+        );
+        return None;
+    }
+    Some(EnvVar { name: name.to_owned(), value: check_env(value, scope, problems)? })
+}
+
+/// A WORKDIR after another one: `sub` after `/srv` is `/srv/sub`; without one before it is `/sub`.
+fn joined(base: Option<&Template>, path: Template) -> Template {
+    match path.pieces.first() {
+        Some(TemplatePiece::Literal(text)) if !is_absolute(text) => {}
+        // What begins with a value that only the build knows must be absolute: there is nothing to tell by.
+        Some(_) | None => return path,
+    }
+    let mut pieces = base.map(|b| b.pieces.clone()).unwrap_or_default();
+    let slash = match pieces.last() {
+        Some(TemplatePiece::Literal(text)) => !text.ends_with('/'),
+        Some(TemplatePiece::Value(_)) | None => true,
+    };
+    let mut out = Template::default();
+    if slash {
+        pieces.push(TemplatePiece::Literal("/".into()));
+    }
+    pieces.extend(path.pieces);
+    for piece in pieces {
+        match (out.pieces.last_mut(), piece) {
+            (Some(TemplatePiece::Literal(before)), TemplatePiece::Literal(text)) => before.push_str(&text),
+            (_, piece) => out.pieces.push(piece),
+        }
+    }
+    out
+}
+
+fn is_absolute(path: &str) -> bool {
+    let drive = path.as_bytes();
+    path.starts_with(['/', '\\']) || (drive.get(1) == Some(&b':') && drive.first().is_some_and(u8::is_ascii_alphabetic))
+}
+
+/// Why a literal can't be a host name.
+fn bad_hostname(name: &str) -> Option<String> {
+    let label = |l: &str| {
+        (1..=63).contains(&l.len())
+            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+    };
+    let fine = name.len() <= 253 && name.strip_suffix('.').unwrap_or(name).split('.').all(label);
+    (!fine)
+        .then(|| format!("`{name}` can't be a host name: it is labels of letters, digits and `-`, with dots between"))
+}

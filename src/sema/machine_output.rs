@@ -1,0 +1,267 @@
+//! What machines leave, and that no two leave the same.
+
+use std::collections::HashMap;
+
+use crate::diagnostic::{Diagnostic, Problems};
+use crate::source::Span;
+use crate::syntax::Keyword;
+use crate::syntax::ast::{Body, Instruction, OutputKind, Text};
+
+use super::check::{Checker, LoopValue};
+use super::codes;
+use super::names_scope::{Moment, Place};
+use super::program::{Exists, Machine, MachineId, Origin, Output, Program};
+use super::text::{Known, Secrets, Usage, check_static_text};
+
+/// The longest name that vCenter gives a VM, in characters.
+const MAX_NAME: usize = 80;
+
+const NAME: Usage<'static> =
+    Usage { what: "the name of an OUTPUT", secrets: Secrets::Refused("names in vCenter can be read there") };
+
+fn kind_name(kind: OutputKind) -> &'static str {
+    match kind {
+        OutputKind::Template => "OUTPUT TEMPLATE",
+        OutputKind::Vm => "OUTPUT VM",
+        OutputKind::Library => "OUTPUT LIBRARY",
+        OutputKind::Ova => "OUTPUT OVA",
+        OutputKind::None => "OUTPUT NONE",
+    }
+}
+
+impl Checker<'_> {
+    /// What a machine leaves.
+    pub(super) fn outputs(&self, id: MachineId, problems: &mut Problems) -> Vec<Output> {
+        let mut outputs: Vec<Output> = Vec::new();
+        let mut given: Vec<(OutputKind, Span)> = Vec::new();
+        for (line, instruction) in self.lines(id).iter().enumerate() {
+            let Body::Output { kind, name } = &instruction.body else { continue };
+            let clash = given
+                .iter()
+                .find(|(other, _)| *other == kind.node || *other == OutputKind::None || kind.node == OutputKind::None);
+            if let Some((other, first)) = clash {
+                let message = if *other == kind.node {
+                    format!("{} is given twice", kind_name(kind.node))
+                } else {
+                    format!("{} and {} exclude each other", kind_name(*other), kind_name(kind.node))
+                };
+                problems.push(
+                    Diagnostic::new(&codes::OUTPUT_TWICE, message)
+                        .primary(instruction.span, "given here")
+                        .label(*first, "the first is here")
+                        .help("keep one of them; several kinds may be given, each once, and NONE stands alone"),
+                );
+                continue;
+            }
+            given.push((kind.node, instruction.span));
+            outputs.extend(self.output(id, line, instruction, kind.node, name.as_ref(), problems));
+        }
+        if given.is_empty() {
+            outputs.push(self.default_output(id, problems));
+        } else if outputs.is_empty() {
+            // All had errors: something must stand here.
+            outputs.push(none(given.first().map_or(self.from_span(id), |(_, span)| *span)));
+        }
+        outputs
+    }
+
+    fn from_span(&self, id: MachineId) -> Span {
+        let stage = self.machine(id).and_then(|m| self.stages.get(m.stage));
+        stage.map_or(Span::new(crate::source::SourceId(0), 0, 0), |s| s.from.span)
+    }
+
+    fn output(
+        &self,
+        id: MachineId,
+        line: usize,
+        instruction: &Instruction,
+        kind: OutputKind,
+        name: Option<&Text>,
+        problems: &mut Problems,
+    ) -> Option<Output> {
+        let place = Place::Stage { machine: id, line, moment: Moment::Before("the name of an OUTPUT") };
+        let exists = self.flag_word(instruction, "exists", place, problems);
+        let off = instruction.flag("off");
+        if let Some(flag) = off.filter(|_| kind != OutputKind::Vm) {
+            problems.push(
+                Diagnostic::at(&codes::FLAG_WITHOUT_EFFECT, flag.span, "`--off` means something for OUTPUT VM only")
+                    .help("leave it out: nothing else is left running"),
+            );
+        }
+        let snapshot = self.flag_text(instruction, "snapshot", "the snapshot of an OUTPUT", place, problems);
+        let name = match (kind, name) {
+            (OutputKind::None, _) => String::new(),
+            (_, None) => return None, // the parser has said so
+            (_, Some(text)) => match check_static_text(text, NAME, &self.view(place), problems)? {
+                Known::Unset => self.sources.slice(text.span).to_owned(),
+                Known::Value(name) => {
+                    if let Some(wrong) = bad_name(kind, &name) {
+                        let mut diagnostic = Diagnostic::at(&codes::BAD_OUTPUT_NAME, text.span, wrong).help(format!(
+                            "vCenter takes names of 1 to {MAX_NAME} characters, without control characters"
+                        ));
+                        if !name.is_empty() {
+                            diagnostic = diagnostic.note(format!("the name is `{}`", shown(&name)));
+                        }
+                        problems.push(diagnostic);
+                        return None;
+                    }
+                    name
+                }
+            },
+        };
+        let exists = match exists.as_deref() {
+            Some("replace") => Exists::Replace,
+            Some("keep") => Exists::Keep,
+            Some(_) | None => Exists::Fail,
+        };
+        Some(Output { kind, name, exists, off: off.is_some(), snapshot, span: instruction.span })
+    }
+
+    fn default_output(&self, id: MachineId, problems: &mut Problems) -> Output {
+        let span = self.from_span(id);
+        let Some(stage) = self.machine(id).and_then(|m| self.stages.get(m.stage)) else { return none(span) };
+        if let (Some(at), false) = (stage.for_span, stage.broken) {
+            problems.push(
+                Diagnostic::at(
+                    &codes::OUTPUT_NEEDED,
+                    at,
+                    format!("{} has a FOR, so it needs an OUTPUT", stage.called()),
+                )
+                .help(match &stage.loop_var {
+                    Some(var) => format!(
+                        "say what each replica leaves, as in `OUTPUT VM {}-${{{{ {} }}}}`, or `OUTPUT NONE`",
+                        stage.name.as_ref().map_or("machine", |n| n.node.as_str()),
+                        var.node
+                    ),
+                    None => "say what each replica leaves".to_owned(),
+                }),
+            );
+            return none(span);
+        }
+        match (&stage.name, stage.from.keyword.node) {
+            (Some(name), Keyword::From) => Output { kind: OutputKind::Template, name: name.node.clone(), ..none(span) },
+            _ => none(span),
+        }
+    }
+
+    /// The name in vCenter, as `self.name` gives it. None if it is not known.
+    pub(super) fn machine_name(&self, id: MachineId) -> Option<String> {
+        let machine = self.machine(id)?;
+        let by_kind = |kind| machine.outputs.iter().find(|o| o.kind == kind);
+        if let Some(output) = by_kind(OutputKind::Vm).or_else(|| by_kind(OutputKind::Template)) {
+            if output.name.contains("${{") {
+                return None;
+            }
+            return Some(output.name.rsplit('/').next().unwrap_or_default().to_owned());
+        }
+        if matches!(machine.value, LoopValue::Unset(_) | LoopValue::Broken) {
+            return None;
+        }
+        let raw = format!("{}-{}", self.inputs.project, machine.label);
+        let mut name = String::new();
+        for c in raw.chars() {
+            if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') {
+                name.push(c);
+            } else if !name.ends_with('-') {
+                name.push('-');
+            }
+        }
+        let name: String = name.trim_matches('-').chars().take(MAX_NAME).collect();
+        Some(if name.is_empty() { "machine".to_owned() } else { name })
+    }
+
+    /// Outputs of the same name, and outputs that are named as what they are made from.
+    pub(super) fn outputs_apart(&self, program: &Program, problems: &mut Problems) {
+        let mut taken: HashMap<(String, String), (MachineId, Span)> = HashMap::new();
+        for machine in &program.machines {
+            let known = self.machine(machine.id).is_some_and(|m| m.name.is_some());
+            let folder = self.folder(machine);
+            for output in &machine.outputs {
+                match output.kind {
+                    OutputKind::Template | OutputKind::Vm => {}
+                    OutputKind::Library | OutputKind::Ova | OutputKind::None => continue,
+                }
+                if !known {
+                    continue;
+                }
+                self.differs_from_source(machine, output, &folder, problems);
+                match taken.get(&(folder.clone(), output.name.clone())) {
+                    None => {
+                        taken.insert((folder.clone(), output.name.clone()), (machine.id, output.span));
+                    }
+                    Some((other, span)) => problems.push(self.same_name(machine, output, *other, *span)),
+                }
+            }
+        }
+    }
+
+    fn folder(&self, machine: &Machine) -> String {
+        let own = machine.placement.get(&Keyword::Folder);
+        own.or(machine.default_placement.get(&Keyword::Folder)).map(|s| s.value.clone()).unwrap_or_default()
+    }
+
+    fn same_name(&self, machine: &Machine, output: &Output, other: MachineId, span: Span) -> Diagnostic {
+        let label = |id: MachineId| self.machine(id).map(|m| m.label.clone()).unwrap_or_default();
+        if span == output.span {
+            let stage = self.machine(machine.id).and_then(|m| self.stages.get(m.stage));
+            let mut diagnostic = Diagnostic::new(
+                &codes::SAME_OUTPUT,
+                format!("`{}` and `{}` would both be called `{}`", label(other), machine.label, output.name),
+            )
+            .primary(output.span, "this name is the same for several replicas");
+            if let Some(stage) = stage {
+                if let Some(at) = stage.for_span {
+                    diagnostic = diagnostic.label(at, "which are made here");
+                }
+                if let Some(var) = &stage.loop_var {
+                    diagnostic = diagnostic.help(format!("put `${{{{ {} }}}}` into the name", var.node));
+                }
+            }
+            return diagnostic;
+        }
+        Diagnostic::new(&codes::SAME_OUTPUT, format!("two machines would be called `{}`", output.name))
+            .primary(output.span, format!("by `{}`", machine.label))
+            .label(span, format!("and by `{}`", label(other)))
+            .help("give one of them another name or FOLDER")
+    }
+
+    fn differs_from_source(&self, machine: &Machine, output: &Output, folder: &str, problems: &mut Problems) {
+        let Origin::Inventory { name, span } = &machine.origin else { return };
+        // By `replace` a template may well be renewed from itself; in another folder it is another one.
+        if *name != output.name || output.exists != Exists::Fail || !folder.is_empty() {
+            return;
+        }
+        problems.push(
+            Diagnostic::new(&codes::OUTPUT_IS_SOURCE, format!("`{name}` is both the source and the output"))
+                .primary(output.span, "it would be made here")
+                .label(*span, "from itself")
+                .help("give the output another name, or swap the old one for it at the end with `OUTPUT --exists=replace`"),
+        );
+    }
+}
+
+fn none(span: Span) -> Output {
+    Output { kind: OutputKind::None, name: String::new(), exists: Exists::Fail, off: false, snapshot: None, span }
+}
+
+fn shown(name: &str) -> String {
+    let short: String = name.chars().take(100).collect();
+    short.escape_debug().to_string()
+}
+
+/// Why something can't be a name in vCenter.
+fn bad_name(kind: OutputKind, name: &str) -> Option<String> {
+    match kind {
+        OutputKind::Template | OutputKind::Vm => {}
+        OutputKind::Library | OutputKind::Ova | OutputKind::None => return None,
+    }
+    let last = name.rsplit('/').next().unwrap_or_default();
+    if last.trim().is_empty() {
+        return Some("the name of this OUTPUT is empty".to_owned());
+    }
+    if name.chars().any(char::is_control) {
+        return Some("the name of this OUTPUT has control characters in it".to_owned());
+    }
+    let longest = name.split('/').map(|part| part.chars().count()).max().unwrap_or_default();
+    (longest > MAX_NAME).then(|| format!("the name of this OUTPUT has {longest} characters"))
+}

@@ -1,0 +1,632 @@
+//! The checked program: every machine that a build makes, with everything decided that can be decided before
+//! the build runs. What is left open stands as expressions ([`Rt`]) over keys, attributes and secrets.
+
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use crate::shell;
+use crate::source::Span;
+use crate::syntax::Keyword;
+use crate::syntax::ast::{BinaryOp, OutputKind, Type, UnaryOp};
+
+use super::filter::Filter;
+use super::value::Value;
+
+/// Index of a secret in [`Program::secrets`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SecretId(pub u32);
+
+/// Index of a stage in [`Program::stages`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StageId(pub u32);
+
+/// Index of a machine in [`Program::machines`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MachineId(pub u32);
+
+/// A step of a machine: index in [`Machine::steps`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StepId {
+    /// The machine.
+    pub machine: MachineId,
+    /// Its place in the sequence, from 0.
+    pub index: u32,
+}
+
+/// A checked program.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    /// The secrets it names, in the order declared.
+    pub secrets: Vec<Secret>,
+    /// The stages, in the order written; those that no target needs are left out.
+    pub stages: Vec<Stage>,
+    /// The machines of all stages; a machine comes after those it is made from.
+    pub machines: Vec<Machine>,
+}
+
+impl Program {
+    /// The machine of that id.
+    pub fn machine(&self, id: MachineId) -> &Machine {
+        &self.machines[id.0 as usize]
+    }
+
+    /// The stage of that id.
+    pub fn stage(&self, id: StageId) -> &Stage {
+        &self.stages[id.0 as usize]
+    }
+
+    /// The step of that id.
+    pub fn step(&self, id: StepId) -> &Step {
+        &self.machine(id.machine).steps[id.index as usize]
+    }
+}
+
+/// A `SECRET`.
+#[derive(Clone, Debug)]
+pub struct Secret {
+    /// Its name.
+    pub name: String,
+    /// Where it is declared.
+    pub span: Span,
+    /// `GENERATE n`: how many characters, when none is given.
+    pub generate: Option<u32>,
+}
+
+/// A stage: what one FROM makes, once or as replicas.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// `AS name`.
+    pub name: Option<String>,
+    /// The FROM instruction.
+    pub span: Span,
+    /// Its machines, in FOR's order; one without FOR.
+    pub machines: Vec<MachineId>,
+    /// Whether it has a FOR.
+    pub replicated: bool,
+}
+
+/// One machine: a stage, or one replica of it.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// Its id.
+    pub id: MachineId,
+    /// Its stage.
+    pub stage: StageId,
+    /// The loop value, with FOR.
+    pub replica: Option<Value>,
+    /// How it is called in output: `docker`, `worker[2]`, or `stage 3` for a stage without name.
+    pub label: String,
+    /// The FROM instruction.
+    pub span: Span,
+    /// What it is cloned from.
+    pub origin: Origin,
+    /// `--linked`.
+    pub linked: bool,
+    /// `--snapshot=`.
+    pub snapshot: Option<String>,
+    /// `--os=`.
+    pub os: Os,
+    /// What it leaves. Never empty: [`OutputKind::None`] stands alone.
+    pub outputs: Vec<Output>,
+    /// The name in vCenter once finished, as `self.name` gives it: that of the VM output, else of the template
+    /// output, else one made from the label.
+    pub name: String,
+    /// Where it is to live, as far as the file says; by keyword (DATACENTER … NETWORK). The stage's own and the
+    /// file's globals are apart since the command line stands between them.
+    pub placement: Placement,
+    /// The file's global defaults.
+    pub default_placement: Placement,
+    /// The file's global LOGIN, used when neither the stage nor the command line gives one.
+    pub default_login: Option<Login>,
+    /// Changes before the first power-on.
+    pub hardware: Hardware,
+    /// ADDRESS, if given.
+    pub address: Option<Address>,
+    /// HOSTNAME, if given.
+    pub hostname: Option<Hostname>,
+    /// The network step's guest context (who configures the network).
+    pub context: GuestContext,
+    /// In sequence. Those that `--if` leaves out are not in it.
+    pub steps: Vec<Step>,
+    /// Types of its keys, by name, with the step that captures each.
+    pub keys: IndexMap<String, KeyInfo>,
+    /// Attributes of this machine that anything asks for (so that an IP is awaited only if needed).
+    pub wanted: Vec<Attr>,
+}
+
+/// A key of a machine.
+#[derive(Clone, Debug)]
+pub struct KeyInfo {
+    /// Its type.
+    pub ty: Type,
+    /// The KEY instruction.
+    pub span: Span,
+    /// The step that captures it; None when `--if` left it out.
+    pub step: Option<StepId>,
+    /// Whether it may stay unset (`--if`, `--unless`, `--allow-failure`).
+    pub optional: bool,
+}
+
+/// What a machine is cloned from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Origin {
+    /// A machine of this build.
+    Machine(MachineId),
+    /// A template or VM of the inventory, by name or path.
+    Inventory {
+        /// As given.
+        name: String,
+        /// Where.
+        span: Span,
+    },
+}
+
+/// The guest's family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Os {
+    /// Anything with a POSIX shell.
+    Unix,
+    /// Windows.
+    Windows,
+}
+
+/// One thing that a stage leaves.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// What.
+    pub kind: OutputKind,
+    /// Its name (template or VM: a name or inventory path).
+    pub name: String,
+    /// `--exists=`.
+    pub exists: Exists,
+    /// `--off`: a VM that is left powered off.
+    pub off: bool,
+    /// `--snapshot=`.
+    pub snapshot: Option<String>,
+    /// The instruction (FROM where it is the default).
+    pub span: Span,
+}
+
+/// `OUTPUT --exists=`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Exists {
+    /// An error.
+    #[default]
+    Fail,
+    /// Swapped at the very end.
+    Replace,
+    /// Left as it is.
+    Keep,
+}
+
+/// Placement values by their keyword.
+pub type Placement = IndexMap<Keyword, Setting>;
+
+/// A value with its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// The value.
+    pub value: String,
+    /// Where it was given.
+    pub span: Span,
+}
+
+/// Changes of the virtual hardware. All None or empty: no reconfiguration.
+#[derive(Clone, Debug, Default)]
+pub struct Hardware {
+    /// `CPU n`.
+    pub cpus: Option<u32>,
+    /// `CORES n`: cores a socket.
+    pub cores: Option<u32>,
+    /// `MEMORY`, in bytes; a multiple of 4 MiB.
+    pub memory: Option<u64>,
+    /// `CONFIG`: extraConfig.
+    pub config: Vec<(String, Template)>,
+    /// `ANNOTATION`.
+    pub annotation: Option<Template>,
+}
+
+/// `ADDRESS`.
+#[derive(Clone, Debug)]
+pub struct Address {
+    /// The address; None for DHCP. Type cidr.
+    pub cidr: Option<Rt>,
+    /// Type ip.
+    pub gateway: Option<Rt>,
+    /// Type ip.
+    pub dns: Vec<Rt>,
+    /// Search domains.
+    pub search: Vec<Template>,
+    /// The guest's device, else the first that is no loopback.
+    pub device: Option<Template>,
+    /// `--method=`.
+    pub method: NetworkMethod,
+    /// The instruction.
+    pub span: Span,
+}
+
+/// `HOSTNAME`.
+#[derive(Clone, Debug)]
+pub struct Hostname {
+    /// The name.
+    pub name: Template,
+    /// `--method=`.
+    pub method: NetworkMethod,
+    /// The instruction.
+    pub span: Span,
+}
+
+/// `ADDRESS --method=`, `HOSTNAME --method=`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum NetworkMethod {
+    /// Whatever the guest has, in the order nmcli, netplan, ifupdown.
+    #[default]
+    Auto,
+    /// NetworkManager.
+    Nmcli,
+    /// Netplan.
+    Netplan,
+    /// /etc/network/interfaces.
+    Ifupdown,
+}
+
+/// Text that is complete only when the build runs.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Template {
+    /// In order; no two literals next to each other.
+    pub pieces: Vec<TemplatePiece>,
+}
+
+/// A part of a [`Template`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum TemplatePiece {
+    /// Text.
+    Literal(String),
+    /// A value, rendered as text.
+    Value(Rt),
+}
+
+impl Template {
+    /// A template that is only text.
+    pub fn literal(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Template { pieces: if text.is_empty() { vec![] } else { vec![TemplatePiece::Literal(text)] } }
+    }
+
+    /// The text, if nothing is left open.
+    pub fn as_literal(&self) -> Option<&str> {
+        match self.pieces.as_slice() {
+            [] => Some(""),
+            [TemplatePiece::Literal(text)] => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// An expression of known type that is evaluated while the build runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rt {
+    /// Where it is written.
+    pub span: Span,
+    /// Its type. [`Type::Secret`] is contagious.
+    pub ty: Type,
+    /// What it is.
+    pub kind: RtKind,
+}
+
+/// See [`Rt`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum RtKind {
+    /// Known.
+    Const(Value),
+    /// Known later.
+    Ref(Ref),
+    /// No value at all, only a type: an ARG that `lint` was given no value for, and what is computed from it.
+    /// Never in a program checked for [`super::Purpose::Build`].
+    Unset,
+    /// A key that this build never captures. Only `| default` takes it in, so that it never leaves the check.
+    Missing,
+    /// The inner value as one of this type: rendered as text, or text read as `value_parse::parse_value` does.
+    Convert(Box<Rt>),
+    /// A list.
+    List(Vec<Rt>),
+    /// `.field` of a json value.
+    Field(Box<Rt>, String),
+    /// `[i]` of a list or json value.
+    Index(Box<Rt>, Box<Rt>),
+    /// Negation.
+    Unary(UnaryOp, Box<Rt>),
+    /// An operation.
+    Binary(BinaryOp, Box<Rt>, Box<Rt>),
+    /// `then` where `cond` is true, else `other`.
+    #[allow(missing_docs)]
+    If { cond: Box<Rt>, then: Box<Rt>, other: Box<Rt> },
+    /// A filter. `default` sees an unset key as missing.
+    Filter(Filter, Box<Rt>, Vec<Rt>),
+}
+
+/// What only the running build knows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Ref {
+    /// A secret.
+    Secret(SecretId),
+    /// A key of a machine.
+    Key(MachineId, String),
+    /// An attribute of a machine.
+    Attr(MachineId, Attr),
+}
+
+/// An attribute of a machine that only the running build knows (`name` and the `ip` of a static ADDRESS are
+/// constants).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Attr {
+    /// The BIOS UUID.
+    Uuid,
+    /// The managed object reference's value.
+    Moref,
+    /// What the guest calls itself.
+    Hostname,
+    /// The first address that Tools report, IPv4 before IPv6, no link-local.
+    Ip,
+}
+
+/// Who runs a step, where and with what.
+#[derive(Clone, Debug, Default)]
+pub struct GuestContext {
+    /// The guest account; None: from the command line, else the machine's `default_login`.
+    pub login: Option<Login>,
+    /// USER.
+    pub user: Option<RunAs>,
+    /// WORKDIR, absolute (`WORKDIR sub` after `WORKDIR /srv` is `/srv/sub`).
+    pub workdir: Option<Template>,
+    /// ENV, in order; a later value of the same name stands for the earlier (and may use it).
+    pub env: Vec<EnvVar>,
+    /// SHELL: the interpreter and its arguments; the script's path follows. Default `["sh"]`.
+    pub shell: Vec<Template>,
+}
+
+/// `LOGIN`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Login {
+    /// The account.
+    pub user: Template,
+    /// Its password; None: from the command line.
+    pub password: Option<Template>,
+    /// The instruction.
+    pub span: Span,
+}
+
+/// `USER`, `--user=`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunAs {
+    /// The user.
+    pub name: Template,
+    /// How.
+    pub via: Via,
+}
+
+/// `USER --via=`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Via {
+    /// From root `runuser` or `su`, else `sudo -n`, else `doas -n`.
+    #[default]
+    Auto,
+    /// `sudo -n`.
+    Sudo,
+    /// `su`.
+    Su,
+    /// `runuser`.
+    Runuser,
+    /// `doas -n`.
+    Doas,
+}
+
+/// One variable of ENV.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EnvVar {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: Vec<EnvPiece>,
+}
+
+/// A part of an ENV value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EnvPiece {
+    /// Text, taken as it is.
+    Literal(String),
+    /// `$NAME`, `${NAME}`: the guest's variable, expanded there when the step runs.
+    Variable(String),
+    /// A value.
+    Value(Rt),
+}
+
+/// One step.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its id.
+    pub id: StepId,
+    /// The instruction.
+    pub span: Span,
+    /// NOTE's text.
+    pub note: Option<Template>,
+    /// For output: the instruction in one line, as written, interpolations unevaluated.
+    pub text: String,
+    /// What it does.
+    pub action: Action,
+    /// Who does it, where and with what (the step's own `--user` and `--env` worked in).
+    pub context: GuestContext,
+    /// The flags.
+    pub options: StepOptions,
+    /// What must have been before it can start, but for the machine's own earlier steps.
+    pub needs: Vec<Need>,
+}
+
+/// What a step needs, or a machine needs before it is cloned or configured.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Need {
+    /// That step done (a key captured, `--after=stage.key`, `--serial`).
+    Step(StepId),
+    /// That machine finished (`--after=stage`).
+    Finished(MachineId),
+    /// That attribute known.
+    Attr(MachineId, Attr),
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// RUN.
+    Run(Invocation),
+    /// KEY.
+    Key {
+        /// Its name.
+        name: String,
+        /// Its type.
+        ty: Type,
+        /// Where it comes from.
+        from: KeySource,
+    },
+    /// COPY.
+    Copy(Copy),
+    /// FETCH: paths in the guest; destination here, a path below the context or absolute.
+    #[allow(missing_docs)]
+    Fetch { paths: Vec<Template>, dest: Template },
+    /// REBOOT.
+    Reboot,
+    /// WAIT, looking again after `interval`.
+    #[allow(missing_docs)]
+    Wait { what: WaitWhat, interval: Option<Duration> },
+}
+
+/// Where a key comes from.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// A command's standard output.
+    Run(Invocation),
+    /// A file in the guest, deleted afterwards if asked.
+    #[allow(missing_docs)]
+    File { path: Template, delete: bool },
+    /// An expression.
+    Value(Rt),
+}
+
+/// What WAIT waits for.
+#[derive(Clone, Debug)]
+pub enum WaitWhat {
+    /// Tools running.
+    Tools,
+    /// An address.
+    Ip,
+    /// The account accepted.
+    Login,
+    /// A file.
+    File(Template),
+    /// A command that succeeds.
+    Run(Invocation),
+    /// Powered off.
+    Off,
+}
+
+/// A guest command.
+#[derive(Clone, Debug)]
+pub enum Invocation {
+    /// A script, given to an interpreter as a file.
+    Script(Script),
+    /// A program with its arguments, no shell.
+    Exec(Vec<Template>),
+}
+
+/// Shell text with holes. The text is what the author wrote, `${{ … }}` included; when the build runs
+/// `shell::weave` puts constants in the holes and `shell::assignment` makes the prelude.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// The text (heredoc bodies of the shell's own inline).
+    pub text: String,
+    /// In order, not overlapping.
+    pub holes: Vec<ScriptHole>,
+    /// Which shell language it is; None for a foreign `#!` interpreter (then there are no holes).
+    pub dialect: Option<shell::Dialect>,
+    /// A script heredoc with `#!`: run by that interpreter instead of SHELL.
+    pub shebang: bool,
+    /// Stop at the first failing command (a script heredoc without `#!`).
+    pub errexit: bool,
+}
+
+/// A value's place in a [`Script`].
+#[derive(Clone, Debug)]
+pub struct ScriptHole {
+    /// First byte in the text.
+    pub start: usize,
+    /// One past the last.
+    pub end: usize,
+    /// What is known of the value.
+    pub kind: shell::HoleKind,
+    /// The context in which it stands.
+    pub context: shell::Context,
+    /// The value.
+    pub value: Rt,
+}
+
+/// COPY.
+#[derive(Clone, Debug)]
+pub struct Copy {
+    /// What is copied.
+    pub sources: Vec<CopyFrom>,
+    /// Where to; ends in `/` for a directory.
+    pub dest: Template,
+    /// `--chown=user[:group]`.
+    pub chown: Option<Template>,
+    /// `--chmod=`, permission bits.
+    pub chmod: Option<u32>,
+    /// `--render`: interpolations in files are evaluated.
+    pub render: Option<Vec<(std::path::PathBuf, Template)>>,
+    /// `--from=stage`: paths in that machine's guest.
+    pub from: Option<MachineId>,
+}
+
+/// One source of a COPY.
+#[derive(Clone, Debug)]
+pub enum CopyFrom {
+    /// A path: below the context, or in `from`'s guest.
+    Path(Template),
+    /// A heredoc's body.
+    Inline(Template),
+}
+
+/// The flags that every step has.
+#[derive(Clone, Debug)]
+pub struct StepOptions {
+    /// `--unless=`: skipped when this guest command succeeds.
+    pub unless: Option<Invocation>,
+    /// `--timeout=`.
+    pub timeout: Option<Duration>,
+    /// `--retry=`: how many more attempts.
+    pub retry: u32,
+    /// `--delay=` between attempts.
+    pub delay: Duration,
+    /// `--ok=`: exit codes that are a success.
+    pub ok: Vec<i32>,
+    /// `--reboot-on=`: exit codes after which the machine is rebooted.
+    pub reboot_on: Vec<i32>,
+    /// `--allow-failure`.
+    pub allow_failure: bool,
+    /// `--no-cache`.
+    pub no_cache: bool,
+}
+
+impl Default for StepOptions {
+    fn default() -> Self {
+        StepOptions {
+            unless: None,
+            timeout: None,
+            retry: 0,
+            delay: Duration::from_secs(5),
+            ok: vec![0],
+            reboot_on: Vec::new(),
+            allow_failure: false,
+            no_cache: false,
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What this version can't execute yet. It parses, and is checked, and is then refused: never accepted and
+//! ignored.
+
+use crate::diagnostic::{Diagnostic, Problems, Severity};
+use crate::source::Span;
+use crate::syntax::Keyword;
+use crate::syntax::ast::{Body, Instruction, OutputKind};
+
+use super::{Purpose, codes};
+
+/// Something that is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// How it is written: `` `ON` ``, `` `OUTPUT OVA` ``.
+    pub what: &'static str,
+    /// What to do instead, if there is something.
+    pub instead: Option<&'static str>,
+}
+
+const fn refused(what: &'static str, instead: Option<&'static str>) -> Option<Refused> {
+    Some(Refused { what, instead })
+}
+
+/// What is refused as a whole instruction. The compiler asks for an answer for every new keyword.
+pub fn keyword(keyword: Keyword) -> Option<Refused> {
+    use Keyword as K;
+    match keyword {
+        K::Arg | K::Secret | K::Include | K::From | K::Output => None,
+        K::Datacenter | K::Cluster | K::Host | K::Pool | K::Datastore | K::Folder | K::Network => None,
+        K::Cpu | K::Memory | K::Config | K::Annotation | K::Address | K::Hostname => None,
+        K::Login | K::User | K::Workdir | K::Env | K::Shell => None,
+        K::Run | K::Key | K::Copy | K::Fetch | K::Reboot | K::Wait | K::Note => None,
+        K::On => refused("`ON`", None),
+        K::Disk => refused("`DISK`", Some("give the source template the disks that you need")),
+        K::Nic => refused("`NIC`", Some("NETWORK connects the first adapter")),
+        K::Cdrom => refused("`CDROM`", Some("COPY brings files into the guest")),
+        K::Hardware => refused("`HARDWARE`", Some("CPU, MEMORY and CONFIG are there")),
+        K::Label => refused("`LABEL`", Some("ANNOTATION and CONFIG can hold the same text")),
+        K::Tag => refused("`TAG`", Some("ANNOTATION and CONFIG can hold the same text")),
+        K::Checkpoint => refused("`CHECKPOINT`", Some("a stage of its own makes a template to go on from")),
+        K::Snapshot => refused("`SNAPSHOT`", None),
+        K::Seal => refused("`SEAL`", Some("RUN the commands that clean the guest as the last step")),
+        K::OnFail => refused("`ONFAIL`", Some("`--on-error keep` leaves a failed machine to look at")),
+        K::Healthcheck => refused("`HEALTHCHECK`", Some("`WAIT RUN command` checks once, during the build")),
+        K::OnRemove => refused("`ONREMOVE`", None),
+        K::Serial => refused("`SERIAL`", Some("`--serial` on a step takes the replicas one at a time")),
+    }
+}
+
+/// What is refused of a FROM's source.
+pub fn source(name: &str) -> Option<Refused> {
+    if name.starts_with("library:") {
+        return refused("`FROM library:`", Some("deploy the item to a template, and name that"));
+    }
+    if name.starts_with("ova:") {
+        return refused("`FROM ova:`", Some("import the file as a template, and name that"));
+    }
+    None
+}
+
+/// What is refused of what an OUTPUT leaves.
+pub fn output(kind: OutputKind) -> Option<Refused> {
+    match kind {
+        OutputKind::Template | OutputKind::Vm | OutputKind::None => None,
+        OutputKind::Library => refused("`OUTPUT LIBRARY`", Some("OUTPUT TEMPLATE leaves a template")),
+        OutputKind::Ova => refused("`OUTPUT OVA`", Some("OUTPUT TEMPLATE leaves a template to export from")),
+    }
+}
+
+/// What is refused as a flag, with that value (as far as it is literal).
+pub fn flag(keyword: Keyword, name: &str, value: Option<&str>) -> Option<Refused> {
+    let Some((_, _, _, refused)) = FLAGS.iter().find(|(of, flag, values, _)| {
+        of.is_none_or(|k| k == keyword)
+            && *flag == name
+            && (values.is_empty() || value.is_some_and(|v| values.contains(&v)))
+    }) else {
+        return None;
+    };
+    Some(*refused)
+}
+
+/// Flags that are refused: of which instruction (None: of all), which, with which values (none: with any).
+pub static FLAGS: &[(Option<Keyword>, &str, &[&str], Refused)] = &[
+    (Some(Keyword::Output), "after", &[], Refused { what: "`OUTPUT --after`", instead: None }),
+    (Some(Keyword::Output), "snapshot", &[], Refused { what: "`OUTPUT --snapshot`", instead: None }),
+    (
+        Some(Keyword::Output),
+        "exists",
+        &["keep"],
+        Refused { what: "`OUTPUT --exists=keep`", instead: Some("`--exists=fail` and `--exists=replace` are there") },
+    ),
+    (Some(Keyword::From), "os", &["windows"], Refused { what: "`FROM --os=windows`", instead: None }),
+    (
+        Some(Keyword::Address),
+        "method",
+        &["customize", "powershell"],
+        Refused {
+            what: "`ADDRESS --method` `customize` and `powershell`",
+            instead: Some("`auto`, `nmcli`, `netplan` and `ifupdown` are there"),
+        },
+    ),
+    (
+        Some(Keyword::Hostname),
+        "method",
+        &["customize", "powershell"],
+        Refused {
+            what: "`HOSTNAME --method` `customize` and `powershell`",
+            instead: Some("`auto`, `nmcli`, `netplan` and `ifupdown` are there"),
+        },
+    ),
+    (
+        Some(Keyword::Address),
+        "nic",
+        &[],
+        Refused { what: "`ADDRESS --nic`", instead: Some("DEVICE names the guest's device") },
+    ),
+    (None, "no-cache", &[], Refused { what: "`--no-cache`", instead: Some("nothing is cached yet: leave it out") }),
+];
+
+/// Everything that is refused, for the documentation.
+pub fn all() -> Vec<Refused> {
+    let mut out: Vec<Refused> = Keyword::ALL.iter().filter_map(|k| keyword(*k)).collect();
+    out.extend([source("library:"), source("ova:")].into_iter().flatten());
+    out.extend([OutputKind::Library, OutputKind::Ova].into_iter().filter_map(output));
+    out.extend(FLAGS.iter().map(|(_, _, _, refused)| *refused));
+    out
+}
+
+/// How a refusal is told: an error for a build, a warning for `lint`.
+pub(super) fn diagnostic(refused: Refused, span: Span, purpose: Purpose) -> Diagnostic {
+    let severity = match purpose {
+        Purpose::Build => Severity::Error,
+        Purpose::Lint => Severity::Warning,
+    };
+    let mut diagnostic =
+        Diagnostic::at(&codes::NOT_EXECUTED, span, format!("this version can't execute {} yet", refused.what))
+            .severity(severity);
+    if let Some(instead) = refused.instead {
+        diagnostic = diagnostic.help(instead);
+    }
+    diagnostic
+}
+
+/// The flags and the kind of output of an instruction that are refused.
+pub(super) fn flags(instruction: &Instruction, purpose: Purpose, problems: &mut Problems) {
+    for given in &instruction.flags {
+        let value = given.value.as_ref().and_then(|v| v.literal());
+        if let Some(refused) = flag(instruction.keyword.node, &given.name.node, value.as_deref()) {
+            problems.push(diagnostic(refused, given.span, purpose));
+        }
+    }
+    if let Body::Output { kind, .. } = &instruction.body
+        && let Some(refused) = output(kind.node)
+    {
+        problems.push(diagnostic(refused, kind.span, purpose));
+    }
+}

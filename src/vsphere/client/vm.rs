@@ -1,0 +1,434 @@
+//! Virtual machines: cloning, configuration, power, templates, snapshots.
+
+use std::time::Duration;
+
+use super::endpoint::Deadline;
+use super::error::{Error, Result};
+use super::names;
+use super::placement::Placement;
+use super::session::Client;
+use super::task::Progress;
+use crate::vsphere::wire::{
+    AnswerVm, Any, CloneVmTask, CreateSnapshotTask, DestroyTask, DeviceOperation, Element, MarkAsTemplate,
+    MarkAsVirtualMachine, Moref, Nic, NicBacking, OptionValue, PowerOffVmTask, PowerOnVmTask, PowerState, RebootGuest,
+    ReconfigVmTask, RemoveSnapshotTask, RenameTask, ResetVmTask, RevertToSnapshotTask, ShutdownGuest,
+    VirtualDeviceConfigSpec, VirtualMachineCloneSpec, VirtualMachineConfigSpec, VirtualMachineQuestionInfo,
+    VirtualMachineRelocateSpec, VirtualMachineSnapshotInfo, VirtualMachineSnapshotTree,
+};
+
+/// A power-on that takes longer than this is looked at: it may wait for an answer.
+const SUSPICIOUS: Duration = Duration::from_secs(3);
+
+/// What a clone shall be.
+#[derive(Clone, Debug)]
+pub struct CloneRequest {
+    /// Its name, as the user writes it.
+    pub name: String,
+    /// Where it goes.
+    pub placement: Placement,
+    /// Whether it becomes a template at once. It can't be powered on then.
+    pub template: bool,
+    /// Clone from this snapshot, sharing its disks.
+    pub linked: Option<Moref>,
+    /// Changes of the hardware on the way. Real servers attach the networks while cloning; call
+    /// [`Client::reconfigure`] with the same networks afterwards, which sends nothing when they are right.
+    pub hardware: HardwareChange,
+}
+
+/// Changes of a virtual machine's configuration; what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HardwareChange {
+    /// Virtual processors.
+    pub cpus: Option<u32>,
+    /// Processor cores a socket.
+    pub cores_per_socket: Option<u32>,
+    /// Memory in MiB.
+    pub memory_mib: Option<u64>,
+    /// The annotation.
+    pub annotation: Option<String>,
+    /// Extra configuration; an empty value removes the key.
+    pub extra: Vec<(String, String)>,
+    /// What network adapters are attached to, by position: the first adapter, the second, … `None` leaves one alone.
+    pub networks: Vec<Option<NicBacking>>,
+}
+
+impl HardwareChange {
+    fn spec(&self) -> VirtualMachineConfigSpec {
+        let extra = self.extra.iter().map(|(key, value)| OptionValue { key: key.clone(), value: Any::of(value) });
+        VirtualMachineConfigSpec {
+            annotation: self.annotation.clone(),
+            num_cpus: self.cpus.map(|n| i32::try_from(n).unwrap_or(i32::MAX)),
+            num_cores_per_socket: self.cores_per_socket.map(|n| i32::try_from(n).unwrap_or(i32::MAX)),
+            memory_mb: self.memory_mib.map(|n| i64::try_from(n).unwrap_or(i64::MAX)),
+            extra_config: extra.collect(),
+            ..VirtualMachineConfigSpec::default()
+        }
+    }
+}
+
+/// The state of a virtual machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VmState {
+    /// Whether it runs.
+    pub power: PowerState,
+    /// Whether it is a template.
+    pub template: bool,
+    /// Its name, decoded.
+    pub name: String,
+    /// Its BIOS uuid, where known.
+    pub uuid: Option<String>,
+    /// What it waits for an answer to.
+    pub question: Option<VirtualMachineQuestionInfo>,
+}
+
+impl Client {
+    /// Starts a clone; returns its task, to be given to [`Client::wait_clone`]. After a lost reply it looks for the
+    /// task before it fails; when it fails with [`Error::lost_reply`], look for the clone by its name.
+    pub async fn start_clone(&self, source: &Moref, clone: &CloneRequest) -> Result<Moref> {
+        let placement = &clone.placement;
+        let wanted = &clone.hardware.networks;
+        let device_change = match wanted.iter().any(Option::is_some) {
+            true => attach(&self.nics(source).await?, wanted)?,
+            false => Vec::new(),
+        };
+        let config = clone.hardware.spec();
+        let spec = VirtualMachineCloneSpec {
+            location: VirtualMachineRelocateSpec {
+                datastore: Some(placement.datastore.clone()),
+                disk_move_type: clone.linked.as_ref().map(|_| "createNewChildDiskBacking".to_owned()),
+                pool: Some(placement.pool.clone()),
+                host: placement.host.clone(),
+                device_change,
+                ..VirtualMachineRelocateSpec::default()
+            },
+            template: clone.template,
+            config: (config != VirtualMachineConfigSpec::default()).then_some(config),
+            snapshot: clone.linked.clone(),
+            ..VirtualMachineCloneSpec::default()
+        };
+        let request = CloneVmTask {
+            this: source.clone(),
+            folder: placement.folder.clone(),
+            name: names::encode(&clone.name),
+            spec,
+        };
+        let begun = tokio::time::Instant::now();
+        let task = match self.call(&request).await {
+            Err(lost) if lost.lost_reply() => {
+                match self.lost_task(source, "VirtualMachine.clone", begun.elapsed()).await {
+                    Ok(Some(task)) => task,
+                    _ => return Err(lost),
+                }
+            }
+            other => other?,
+        };
+        self.inner.own_tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(task.clone());
+        Ok(task)
+    }
+
+    /// Waits for a clone; returns the new virtual machine.
+    pub async fn wait_clone(
+        &self,
+        task: &Moref,
+        name: &str,
+        deadline: Deadline,
+        progress: impl FnMut(Progress) + Send,
+    ) -> Result<Moref> {
+        let result = self.wait_task_with(task, &format!("clone `{name}`"), deadline, progress).await?;
+        self.result_of(result, "CloneVM_Task")
+    }
+
+    /// The object that a task resulted in.
+    fn result_of(&self, result: Option<Any>, call: &str) -> Result<Moref> {
+        result.and_then(|r| r.get::<Moref>().ok()).ok_or_else(|| Error::Protocol {
+            address: self.address().to_owned(),
+            call: call.to_owned(),
+            detail: "the task succeeded without saying what it made".to_owned(),
+            excerpt: String::new(),
+            lost_reply: true,
+        })
+    }
+
+    /// Changes the configuration; sends nothing when there is nothing to change. Fails when there are fewer network
+    /// adapters than networks.
+    pub async fn reconfigure(&self, vm: &Moref, change: &HardwareChange, deadline: Deadline) -> Result<()> {
+        let mut spec = change.spec();
+        if change.networks.iter().any(Option::is_some) {
+            spec.device_change = attach(&self.nics(vm).await?, &change.networks)?;
+        }
+        if spec == VirtualMachineConfigSpec::default() {
+            return Ok(());
+        }
+        let request = ReconfigVmTask { this: vm.clone(), spec };
+        let task = match self.call(&request).await {
+            // Setting the same values twice does no harm.
+            Err(lost) if lost.lost_reply() => self.call(&request).await?,
+            other => other?,
+        };
+        self.wait_task(&task, "change the virtual machine's configuration", deadline).await?;
+        Ok(())
+    }
+
+    /// The network adapters, in their order in the virtual machine.
+    pub async fn nics(&self, vm: &Moref) -> Result<Vec<Nic>> {
+        let properties = self.properties(vm, &["config.hardware.device"]).await?;
+        let devices: Vec<Element> = properties.list("config.hardware.device");
+        let mut nics: Vec<Nic> = devices.iter().filter_map(Nic::of).collect();
+        nics.sort_by_key(|nic| nic.key().unwrap_or(i32::MAX));
+        Ok(nics)
+    }
+
+    /// Powers on and waits until it is. A pending question fails it with [`Error::Question`].
+    /// `Ok` when it is on already.
+    pub async fn power_on(&self, vm: &Moref, deadline: Deadline) -> Result<()> {
+        let task = match self.call(&PowerOnVmTask { this: vm.clone(), host: None }).await {
+            Ok(task) => task,
+            Err(lost) if lost.lost_reply() => return self.await_power(vm, PowerState::On, deadline).await,
+            Err(error) => return unless_already(error, "poweredOn"),
+        };
+        let questions = async {
+            tokio::time::sleep(SUSPICIOUS).await;
+            self.watch(vm, &["runtime.question"])
+                .until(deadline, "the virtual machine to power on", |p| {
+                    match p.get::<VirtualMachineQuestionInfo>("runtime.question") {
+                        Some(question) => Err::<Option<()>, _>(asked(vm, question)),
+                        None => Ok(None),
+                    }
+                })
+                .await
+        };
+        let outcome = tokio::select! {
+            done = self.wait_task(&task, "power on the virtual machine", deadline) => done.map(|_| ()),
+            asked = questions => asked,
+        };
+        match outcome {
+            Err(error) => unless_already(error, "poweredOn"),
+            done => done,
+        }
+    }
+
+    /// Powers off, hard. `Ok` when it is off already.
+    pub async fn power_off(&self, vm: &Moref, deadline: Deadline) -> Result<()> {
+        let outcome = match self.call(&PowerOffVmTask { this: vm.clone() }).await {
+            Ok(task) => self.wait_task(&task, "power off the virtual machine", deadline).await.map(|_| ()),
+            Err(lost) if lost.lost_reply() => self.await_power(vm, PowerState::Off, deadline).await,
+            Err(error) => Err(error),
+        };
+        outcome.or_else(|error| unless_already(error, "poweredOff"))
+    }
+
+    /// Waits for a power state.
+    async fn await_power(&self, vm: &Moref, state: PowerState, deadline: Deadline) -> Result<()> {
+        let what = format!("the virtual machine to be {}", state.as_str());
+        let mut watcher = self.watch(vm, &["runtime.powerState"]);
+        watcher
+            .until(deadline, &what, |p| {
+                Ok((p.get::<PowerState>("runtime.powerState").as_ref() == Some(&state)).then_some(()))
+            })
+            .await
+    }
+
+    /// Asks the guest to shut down; when it hasn't by `patience`, or can't be asked, powers off. Returns whether
+    /// the guest did it itself. Whatever it returns as `Ok`, the virtual machine is off.
+    pub async fn shut_down(&self, vm: &Moref, patience: Deadline, deadline: Deadline) -> Result<bool> {
+        match self.call(&ShutdownGuest { this: vm.clone() }).await {
+            Ok(()) => match self.await_power(vm, PowerState::Off, patience).await {
+                Ok(()) => return Ok(true),
+                Err(Error::Timeout { .. }) => {}
+                Err(other) => return Err(other),
+            },
+            Err(error) if already(&error, "poweredOff") => return Ok(true),
+            Err(error) if error.is_fault("NoPermission") || error.is_fault("ManagedObjectNotFound") => {
+                return Err(error);
+            }
+            // No Tools, or busy: the guest can't be asked.
+            Err(Error::Fault { .. }) => {}
+            Err(other) => return Err(other),
+        }
+        self.power_off(vm, deadline).await?;
+        Ok(false)
+    }
+
+    /// Asks the guest to restart; returns at once.
+    pub async fn reboot_guest(&self, vm: &Moref) -> Result<()> {
+        self.call(&RebootGuest { this: vm.clone() }).await
+    }
+
+    /// Resets, hard.
+    pub async fn reset(&self, vm: &Moref, deadline: Deadline) -> Result<()> {
+        let task = self.call(&ResetVmTask { this: vm.clone() }).await?;
+        self.wait_task(&task, "reset the virtual machine", deadline).await?;
+        Ok(())
+    }
+
+    /// Makes a template of a powered-off virtual machine.
+    pub async fn mark_as_template(&self, vm: &Moref) -> Result<()> {
+        match self.call(&MarkAsTemplate { this: vm.clone() }).await {
+            Err(lost) if lost.lost_reply() => match self.vm_state(vm).await {
+                Ok(state) if state.template => Ok(()),
+                _ => Err(lost),
+            },
+            other => other,
+        }
+    }
+
+    /// Makes a virtual machine of a template.
+    pub async fn mark_as_vm(&self, vm: &Moref, pool: &Moref, host: Option<&Moref>) -> Result<()> {
+        let request = MarkAsVirtualMachine { this: vm.clone(), pool: pool.clone(), host: host.cloned() };
+        match self.call(&request).await {
+            Err(lost) if lost.lost_reply() => match self.vm_state(vm).await {
+                Ok(state) if !state.template => Ok(()),
+                _ => Err(lost),
+            },
+            other => other,
+        }
+    }
+
+    /// Renames any object.
+    pub async fn rename(&self, object: &Moref, name: &str, deadline: Deadline) -> Result<()> {
+        let task = self.call(&RenameTask { this: object.clone(), new_name: names::encode(name) }).await?;
+        self.wait_task(&task, &format!("rename it to `{name}`"), deadline).await?;
+        Ok(())
+    }
+
+    /// Deletes any object (a virtual machine with its files). `Ok` when it is gone already.
+    pub async fn destroy(&self, object: &Moref, deadline: Deadline) -> Result<()> {
+        let request = DestroyTask { this: object.clone() };
+        let outcome = match self.call(&request).await {
+            Err(lost) if lost.lost_reply() => self.call(&request).await,
+            other => other,
+        };
+        let outcome = match outcome {
+            Ok(task) => self.wait_task(&task, "delete it", deadline).await.map(|_| ()),
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Err(e) if e.is_fault("ManagedObjectNotFound") => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Powers off if needed, and deletes. `Ok` when it is gone already.
+    pub async fn destroy_vm(&self, vm: &Moref, deadline: Deadline) -> Result<()> {
+        let state = match self.vm_state(vm).await {
+            Err(e) if e.is_fault("ManagedObjectNotFound") => return Ok(()),
+            other => other?,
+        };
+        if state.power != PowerState::Off && !state.template {
+            match self.power_off(vm, deadline).await {
+                Err(e) if e.is_fault("ManagedObjectNotFound") => return Ok(()),
+                other => other?,
+            }
+        }
+        self.destroy(vm, deadline).await
+    }
+
+    /// Makes a snapshot of the disks alone; returns it.
+    pub async fn create_snapshot(&self, vm: &Moref, name: &str, about: &str, deadline: Deadline) -> Result<Moref> {
+        let request = CreateSnapshotTask {
+            this: vm.clone(),
+            name: names::encode(name),
+            description: Some(about.to_owned()),
+            memory: false,
+            quiesce: false,
+        };
+        let task = self.call(&request).await?;
+        let result = self.wait_task(&task, &format!("make the snapshot `{name}`"), deadline).await?;
+        self.result_of(result, "CreateSnapshot_Task")
+    }
+
+    /// Deletes a snapshot, and keeps those made after it.
+    pub async fn remove_snapshot(&self, snapshot: &Moref, deadline: Deadline) -> Result<()> {
+        let request = RemoveSnapshotTask { this: snapshot.clone(), remove_children: false, consolidate: Some(true) };
+        let task = self.call(&request).await?;
+        self.wait_task(&task, "delete the snapshot", deadline).await?;
+        Ok(())
+    }
+
+    /// Goes back to a snapshot.
+    pub async fn revert_to_snapshot(&self, snapshot: &Moref, deadline: Deadline) -> Result<()> {
+        let task = self.call(&RevertToSnapshotTask { this: snapshot.clone(), ..Default::default() }).await?;
+        self.wait_task(&task, "go back to the snapshot", deadline).await?;
+        Ok(())
+    }
+
+    /// The snapshot trees; none when there are no snapshots.
+    pub async fn snapshots(&self, vm: &Moref) -> Result<Vec<VirtualMachineSnapshotTree>> {
+        let properties = self.properties(vm, &["snapshot"]).await?;
+        let info: Option<VirtualMachineSnapshotInfo> = properties.get("snapshot");
+        Ok(info.map(|i| i.root_snapshot_list).unwrap_or_default())
+    }
+
+    /// The state, as it is now.
+    pub async fn vm_state(&self, vm: &Moref) -> Result<VmState> {
+        let paths = ["name", "runtime.powerState", "config.template", "config.uuid", "runtime.question"];
+        let p = self.properties(vm, &paths).await?;
+        Ok(VmState {
+            power: p.get("runtime.powerState").unwrap_or_default(),
+            template: p.get("config.template").unwrap_or_default(),
+            name: names::decode(p.text("name").unwrap_or_default()),
+            uuid: p.get("config.uuid"),
+            question: p.get("runtime.question"),
+        })
+    }
+
+    /// Answers a pending question.
+    pub async fn answer(&self, vm: &Moref, question: &str, choice: &str) -> Result<()> {
+        let (question_id, answer_choice) = (question.to_owned(), choice.to_owned());
+        self.call(&AnswerVm { this: vm.clone(), question_id, answer_choice }).await
+    }
+}
+
+/// The edits that attach network adapters; none for those that are attached already.
+fn attach(nics: &[Nic], networks: &[Option<NicBacking>]) -> Result<Vec<VirtualDeviceConfigSpec>> {
+    if nics.len() < networks.len() {
+        return Err(Error::Usage(format!(
+            "there are {} networks for {} network adapters: add adapters to the template",
+            networks.len(),
+            nics.len()
+        )));
+    }
+    let mut edits = Vec::new();
+    for (nic, backing) in nics.iter().zip(networks) {
+        let Some(backing) = backing else { continue };
+        let right = nic.backing().is_some_and(|now| same(&now, backing));
+        if right && nic.start_connected() == Some(true) {
+            continue;
+        }
+        let mut nic = nic.clone();
+        nic.attach(backing);
+        let operation = Some(DeviceOperation::Edit);
+        edits.push(VirtualDeviceConfigSpec { operation, file_operation: None, device: nic.device().clone() });
+    }
+    Ok(edits)
+}
+
+/// Whether two backings are the same network, whatever else the server adds to its own.
+fn same(now: &NicBacking, wanted: &NicBacking) -> bool {
+    match (now, wanted) {
+        (NicBacking::Network(a), NicBacking::Network(b)) => match (&a.network, &b.network) {
+            (Some(a), Some(b)) => a == b,
+            _ => a.device_name == b.device_name,
+        },
+        (NicBacking::Port(a), NicBacking::Port(b)) => {
+            a.port.switch_uuid == b.port.switch_uuid && a.port.portgroup_key == b.port.portgroup_key
+        }
+        (NicBacking::Opaque(a), NicBacking::Opaque(b)) => a == b,
+        _ => false,
+    }
+}
+
+/// Whether a power operation failed only because the machine is in that state already.
+fn already(error: &Error, state: &str) -> bool {
+    let existing = |error: &Error| error.fault().and_then(|f| f.field("existingState")).map(str::to_owned);
+    error.is_fault("InvalidPowerState") && existing(error).as_deref() == Some(state)
+}
+
+fn unless_already(error: Error, state: &str) -> Result<()> {
+    if already(&error, state) { Ok(()) } else { Err(error) }
+}
+
+fn asked(vm: &Moref, question: VirtualMachineQuestionInfo) -> Error {
+    let choices = question.choice.choice_info.into_iter().map(|c| (c.key, c.label)).collect();
+    Error::Question { vm: vm.clone(), text: question.text, choices }
+}

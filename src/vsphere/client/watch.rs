@@ -1,0 +1,204 @@
+//! Waiting for properties, by the server's own notices.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::endpoint::Deadline;
+use super::error::{Error, Result};
+use super::properties::{Properties, spec_of};
+use super::session::Client;
+use crate::vsphere::wire::{
+    CreateFilter, CreatePropertyCollector, DestroyPropertyCollector, Moref, ObjectUpdateKind, PropertyChange,
+    PropertyChangeOp, UpdateSet, WaitForUpdatesEx, WaitOptions,
+};
+
+/// How long the server holds a wait open before it answers that nothing has changed.
+const HOLD: i32 = 120;
+/// How long such an answer is awaited: longer, so that it is the server that ends the wait.
+const READ: Duration = Duration::from_secs(180);
+/// How long destroying a collector may take.
+const CLEANUP: Duration = Duration::from_secs(10);
+/// How often a watcher begins anew because its collector died with an expired session.
+const RESTARTS: usize = 10;
+
+/// Follows properties of one object. Its collector on the server ends soon after it is dropped, by a task that
+/// cancellation does not cut; [`Client::logout`] waits for that.
+pub struct Watcher {
+    client: Client,
+    object: Moref,
+    paths: Vec<String>,
+    values: Properties,
+    updates: Option<mpsc::Receiver<Result<Update>>>,
+}
+
+/// What has changed.
+struct Update {
+    /// Whether these are all values there are, rather than changes of what was known.
+    fresh: bool,
+    changes: Vec<PropertyChange>,
+}
+
+impl Client {
+    /// Begins to follow properties of an object. Sends nothing until the first wait.
+    pub fn watch(&self, object: &Moref, paths: &[&str]) -> Watcher {
+        Watcher {
+            client: self.clone(),
+            object: object.clone(),
+            paths: paths.iter().map(|p| (*p).to_owned()).collect(),
+            values: Properties::default(),
+            updates: None,
+        }
+    }
+}
+
+impl Watcher {
+    /// Waits for the next change (at first: for the present values) and returns all values then known.
+    /// `what` says what is awaited, for the message when the deadline passes.
+    pub async fn next(&mut self, deadline: Deadline, what: &str) -> Result<&Properties> {
+        let (client, object, paths) = (&self.client, &self.object, &self.paths);
+        let updates = self.updates.get_or_insert_with(|| {
+            let (sender, receiver) = mpsc::channel(16);
+            let (client, object, paths) = (client.clone(), object.clone(), paths.clone());
+            let background = client.inner.background.clone();
+            background.spawn(follow(client, object, paths, sender));
+            receiver
+        });
+        let received = deadline.limit(what, async { Ok(updates.recv().await) }).await?;
+        let Some(update) = received else {
+            return Err(Error::Usage(format!("the session has ended while waiting for {what}")));
+        };
+        let update = update?;
+        if update.fresh {
+            self.values.values.clear();
+        }
+        for change in update.changes {
+            match (change.op, change.val) {
+                (PropertyChangeOp::Remove | PropertyChangeOp::IndirectRemove, _) | (_, None) => {
+                    self.values.values.remove(&change.name);
+                }
+                (_, Some(val)) => {
+                    self.values.values.insert(change.name, val);
+                }
+            }
+        }
+        Ok(&self.values)
+    }
+
+    /// Waits until `found` answers `Some`, which it is asked for the present values and after every change.
+    pub async fn until<T>(
+        &mut self,
+        deadline: Deadline,
+        what: &str,
+        mut found: impl FnMut(&Properties) -> Result<Option<T>> + Send,
+    ) -> Result<T> {
+        loop {
+            if let Some(answer) = found(self.next(deadline, what).await?)? {
+                return Ok(answer);
+            }
+        }
+    }
+}
+
+/// Feeds a watcher until it is dropped or the session ends.
+async fn follow(client: Client, object: Moref, paths: Vec<String>, sender: mpsc::Sender<Result<Update>>) {
+    let mut restarts = 0;
+    loop {
+        let generation = client.generation();
+        let error = match with_collector(&client, &object, &paths, &sender).await {
+            Ok(()) => return,
+            Err(error) => error,
+        };
+        // The collector dies with its session; the next call has logged in again.
+        let lost = error.is_fault("InvalidCollectorVersion")
+            || matches!(&error, Error::Fault { object, fault, .. }
+                if object.kind.starts_with("PropertyCollector") && fault.is_a("ManagedObjectNotFound")
+                    && fault.object("obj").is_none_or(|gone| gone == *object));
+        let expired = error.is_fault("NotAuthenticated");
+        if expired && restarts < RESTARTS && client.renew(generation).await.is_err() {
+            let _ = sender.send(Err(error)).await;
+            return;
+        }
+        if (lost || expired) && restarts < RESTARTS {
+            restarts += 1;
+            continue;
+        }
+        // Nobody may be left to tell.
+        let _ = sender.send(Err(error)).await;
+        return;
+    }
+}
+
+/// Makes a collector, follows, and destroys it whatever happened.
+async fn with_collector(
+    client: &Client,
+    object: &Moref,
+    paths: &[String],
+    sender: &mpsc::Sender<Result<Update>>,
+) -> Result<()> {
+    let create = CreatePropertyCollector { this: client.content().property_collector.clone() };
+    let collector = client.call(&create).await?;
+    let outcome = tokio::select! {
+        () = sender.closed() => Ok(()),
+        () = client.inner.closing.cancelled() => Ok(()),
+        outcome = updates(client, &collector, object, paths, sender) => outcome,
+    };
+    // A collector that can't be destroyed dies with the session.
+    let destroy = DestroyPropertyCollector { this: collector };
+    let _ = tokio::time::timeout(CLEANUP, client.call(&destroy)).await;
+    outcome
+}
+
+async fn updates(
+    client: &Client,
+    collector: &Moref,
+    object: &Moref,
+    paths: &[String],
+    sender: &mpsc::Sender<Result<Update>>,
+) -> Result<()> {
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let spec = spec_of(std::slice::from_ref(object), &paths);
+    client.call(&CreateFilter { this: collector.clone(), spec, partial_updates: false }).await?;
+    let mut wait = WaitForUpdatesEx {
+        this: collector.clone(),
+        version: Some(String::new()),
+        options: Some(WaitOptions { max_wait_seconds: Some(HOLD), max_object_updates: None }),
+    };
+    let mut fresh = true;
+    loop {
+        // No answer means that nothing has changed for as long as the server was to wait.
+        let Some(set) = client.call_within(&wait, READ).await? else { continue };
+        wait.version = Some(set.version.clone());
+        let changes = changes_of(set, object)?;
+        if sender.send(Ok(Update { fresh, changes })).await.is_err() {
+            return Ok(());
+        }
+        fresh = false;
+    }
+}
+
+fn changes_of(set: UpdateSet, object: &Moref) -> Result<Vec<PropertyChange>> {
+    let fault =
+        |fault| Error::Fault { call: "WaitForUpdatesEx".to_owned(), object: object.clone(), fault: Box::new(fault) };
+    let mut changes = Vec::new();
+    for filter in set.filter_set {
+        if let Some(missing) = filter.missing_set.into_iter().find(|m| m.obj == *object) {
+            return Err(fault(missing.fault));
+        }
+        for update in filter.object_set.into_iter().filter(|u| u.obj == *object) {
+            if update.kind == ObjectUpdateKind::Leave {
+                return Err(fault(gone(object)));
+            }
+            if let Some(missing) = update.missing_set.into_iter().find(|m| m.fault.is_a("NoPermission")) {
+                return Err(fault(missing.fault));
+            }
+            changes.extend(update.change_set);
+        }
+    }
+    Ok(changes)
+}
+
+/// The fault of an object that vanished while it was followed.
+fn gone(object: &Moref) -> crate::vsphere::wire::Fault {
+    crate::vsphere::wire::Fault::new("ManagedObjectNotFound", "the object was deleted").with("obj", object.clone())
+}

@@ -1,0 +1,181 @@
+//! A vCenter to build on: the simulator that others wrote, or the sandbox of the binary under test. Tests of the
+//! pipeline run on both.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::{DEADLINE, Run, Running, Vcsim, run, vmwbuild};
+
+/// A vCenter with guests that run commands.
+pub enum Site {
+    Vcsim(Vcsim),
+    Sandbox(Sandbox),
+}
+
+/// `vmwbuild sandbox`, serving.
+pub struct Sandbox {
+    pub url: String,
+    pub username: String,
+    pub password: String,
+    pub thumbprint: String,
+    running: Option<Running>,
+    dir: TempDir,
+}
+
+impl Sandbox {
+    /// Starts one; `args` are flags of `vmwbuild sandbox`.
+    pub fn start(args: &[&str]) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut command = vmwbuild(dir.path());
+        command.args(["sandbox", "--listen", "127.0.0.1:0"]).args(args);
+        let running = Running::start(&mut command);
+        let value = |name: &str| {
+            let line = running.wait_for(&format!("export {name}="), Duration::from_secs(30));
+            let value = line.trim().split_once('=').map(|(_, v)| v.trim_matches(['\'', '"']).to_owned());
+            value.unwrap_or_else(|| panic!("no value in {line:?}"))
+        };
+        // In the order in which they are printed.
+        let url = value("VMWBUILD_VCENTER");
+        let username = value("VMWBUILD_USERNAME");
+        let password = value("VMWBUILD_PASSWORD");
+        let thumbprint = value("VMWBUILD_THUMBPRINT");
+        Sandbox { url, username, password, thumbprint, running: Some(running), dir }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.signal("TERM");
+            if !std::thread::panicking() {
+                let ended = running.finish(Duration::from_secs(3600));
+                assert_eq!(ended.code, Some(0), "the sandbox: {ended}");
+            }
+        }
+    }
+}
+
+impl Site {
+    /// The simulator; None when its tests are left out.
+    pub fn vcsim() -> Option<Site> {
+        Vcsim::start(&[]).map(Site::Vcsim)
+    }
+
+    /// The sandbox.
+    pub fn sandbox() -> Option<Site> {
+        Some(Site::Sandbox(Sandbox::start(&[])))
+    }
+
+    /// A template with a Debian or the host's own system.
+    pub fn template(&self) -> &'static str {
+        match self {
+            Site::Vcsim(_) => "debian-template",
+            Site::Sandbox(_) => "linux",
+        }
+    }
+
+    pub fn is_vcsim(&self) -> bool {
+        matches!(self, Site::Vcsim(_))
+    }
+
+    pub fn sim(&self) -> &Vcsim {
+        match self {
+            Site::Vcsim(vcsim) => vcsim,
+            Site::Sandbox(_) => panic!("only the simulator has this"),
+        }
+    }
+
+    /// `vmwbuild build` on this site, in plain progress.
+    pub fn command(&self, dir: &Path, args: &[&str]) -> Command {
+        let template = format!("template={}", self.template());
+        let mut all = vec!["build", "--progress", "plain", "--login", "root"];
+        let guest_password = dir.join(".guest-password");
+        std::fs::write(&guest_password, "guest-password\n").expect("a password file");
+        let guest_password = guest_password.to_string_lossy().into_owned();
+        all.extend(["--login-password-file", &guest_password]);
+        if std::fs::read_to_string(dir.join("VMWfile")).is_ok_and(|t| t.contains("ARG template")) {
+            all.extend(["--arg", &template]);
+        }
+        all.extend(args);
+        match self {
+            Site::Vcsim(vcsim) => vcsim.vmwbuild(dir, &all),
+            Site::Sandbox(sandbox) => {
+                let password = sandbox.dir.path().join("password");
+                std::fs::write(&password, &sandbox.password).expect("a password file");
+                let mut command = vmwbuild(dir);
+                command.arg(all[0]);
+                command.args(["--vcenter", &sandbox.url, "--username", &sandbox.username]).arg("--password-file");
+                command.arg(password).args(["--thumbprint", &sandbox.thumbprint]).args(&all[1..]);
+                command
+            }
+        }
+    }
+
+    /// Runs it.
+    pub fn build(&self, dir: &Path, args: &[&str]) -> Run {
+        run(&mut self.command(dir, args), DEADLINE)
+    }
+
+    /// Runs it; it must succeed.
+    pub fn built(&self, dir: &Path, args: &[&str]) -> Run {
+        let run = self.build(dir, args);
+        assert_eq!(run.code, Some(0), "{run}\n{}", self.log());
+        run
+    }
+
+    /// What the server has logged.
+    pub fn log(&self) -> String {
+        match self {
+            Site::Vcsim(vcsim) => vcsim.log(),
+            Site::Sandbox(_) => String::new(),
+        }
+    }
+
+    /// govc against this site.
+    pub fn govc_try(&self, args: &[&str]) -> Run {
+        match self {
+            Site::Vcsim(vcsim) => run(&mut vcsim.govc_command(args), DEADLINE),
+            Site::Sandbox(sandbox) => {
+                let govc = super::setting("VMWBUILD_TEST_GOVC");
+                let mut command = Command::new(govc);
+                super::without_settings(&mut command)
+                    .args(args)
+                    .env("GOVC_URL", &sandbox.url)
+                    .env("GOVC_USERNAME", &sandbox.username)
+                    .env("GOVC_PASSWORD", &sandbox.password)
+                    .env("GOVC_INSECURE", "true")
+                    .env("GOVC_GUEST_LOGIN", "root:guest-password")
+                    .env("GOVC_PERSIST_SESSION", "false")
+                    .env("HOME", sandbox.dir.path());
+                run(&mut command, DEADLINE)
+            }
+        }
+    }
+
+    /// govc, which must succeed.
+    pub fn govc(&self, args: &[&str]) -> String {
+        let run = self.govc_try(args);
+        assert_eq!(run.code, Some(0), "govc {args:?}: {run}\n{}", self.log());
+        run.stdout()
+    }
+
+    /// Runs a script in a guest by govc, somebody else's client.
+    pub fn guest(&self, vm: &str, script: &str) -> String {
+        match self {
+            Site::Vcsim(vcsim) => vcsim.guest_run(vm, script),
+            Site::Sandbox(_) => {
+                self.govc(&["guest.run", "-vm", vm, "/bin/sh", "-c", &format!("'{}'", script.replace('\'', "'\\''"))])
+            }
+        }
+    }
+
+    /// The inventory paths of all machines and templates.
+    pub fn machines(&self) -> Vec<String> {
+        let mut list: Vec<String> = self.govc(&["find", "/", "-type", "m"]).lines().map(str::to_owned).collect();
+        list.sort();
+        list
+    }
+}

@@ -1,0 +1,245 @@
+//! Commands and files in guests of the vCenter simulator, through the real client.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::Vcsim;
+use vmwbuild::guest::{
+    Body, Channel, CopyContent, CopyEntry, Error, Event, Exit, Guest, Job, Login, Options, RunAs, Stream, Via,
+};
+use vmwbuild::vsphere::client::{Client, Deadline, Endpoint, EntityKind, Thumbprint};
+use vmwbuild::vsphere::wire::Moref;
+
+/// A simulator, one machine that runs in it, and a session.
+struct Bench {
+    vcsim: Vcsim,
+    client: Client,
+    vm: Moref,
+}
+
+impl Bench {
+    async fn start(args: &[&str]) -> Option<Self> {
+        let vcsim = Vcsim::start(args)?;
+        vcsim.govc(&["vm.clone", "-vm", "debian-template", "-pool", "DC0_C0/Resources", "-on=false", "one"]);
+        vcsim.govc(&["vm.power", "-on", "one"]);
+        let mut endpoint = Endpoint::parse(&vcsim.ready.url).expect("a URL");
+        endpoint.username = vcsim.ready.username.clone();
+        endpoint.password = vcsim.ready.password.clone();
+        endpoint.trust.thumbprints = vec![Thumbprint::parse(&vcsim.ready.thumbprint_sha256).expect("a thumbprint")];
+        let client = Client::connect(endpoint, Deadline::after(Duration::from_secs(20))).await.expect("a session");
+        let inventory = client.inventory().await.expect("an inventory");
+        let vm = inventory.find(EntityKind::Vm, "one", None).expect("the machine").moref.clone();
+        Some(Bench { vcsim, client, vm })
+    }
+
+    async fn open(&self, channel: Channel) -> Guest {
+        let options = Options { channel, grace: Duration::from_secs(1), ..Options::default() };
+        Guest::open(&self.client, &self.vm, &login(), options).await.expect("the guest opens")
+    }
+
+    /// Requests since the last time.
+    fn requests(&self) -> u64 {
+        self.vcsim.requests(true).values().sum()
+    }
+
+    async fn end(self, guest: Guest) {
+        guest.cleanup().await.expect("cleaned");
+        self.client.logout().await.expect("logged out");
+        let left = self
+            .vcsim
+            .guest_run("one", "ls -Ad /root/.vmwbuild* /tmp/.vmwbuild* /var/tmp/.vmwbuild* 2>/dev/null; true");
+        assert_eq!(left, "", "left in the guest");
+    }
+}
+
+fn login() -> Login {
+    Login { user: "root".to_owned(), password: "guest-password".to_owned() }
+}
+
+async fn outputs(guest: &Guest, jobs: &[Job]) -> (String, Vec<Exit>, Vec<String>) {
+    let (mut out, mut notes) = (Vec::new(), Vec::new());
+    let outcome = guest
+        .run_batch(jobs, &mut |event| match event {
+            Event::Output { stream: Stream::Out, bytes, .. } => out.extend(bytes),
+            Event::Note(note) => notes.push(note),
+            _ => {}
+        })
+        .await
+        .expect("the batch runs");
+    (String::from_utf8(out).expect("text"), outcome.ends.iter().map(|end| end.exit).collect(), notes)
+}
+
+#[tokio::test]
+async fn small_commands_cost_few_requests_and_little_time() {
+    let Some(bench) = Bench::start(&[]).await else { return };
+    let began = Instant::now();
+    bench.requests();
+    let guest = bench.open(Channel::Auto).await;
+    println!("open: {:?}, {} requests", began.elapsed(), bench.requests());
+    for round in 0..3 {
+        let began = Instant::now();
+        let (out, exits, _) = outputs(&guest, &[Job::sh(1, "echo hello from $(id -un)")]).await;
+        let requests = bench.requests();
+        println!("1 command: {:?}, {requests} requests", began.elapsed());
+        assert_eq!((out.as_str(), exits), ("hello from root\n", vec![Exit::Code(0)]));
+        assert!(requests <= 4, "round {round}: {requests} requests for one command");
+    }
+    let jobs: Vec<Job> = (0..20).map(|n| Job::sh(n, format!("echo {n}"))).collect();
+    for _ in 0..3 {
+        let began = Instant::now();
+        let (out, exits, _) = outputs(&guest, &jobs).await;
+        let requests = bench.requests();
+        println!("20 commands: {:?}, {requests} requests", began.elapsed());
+        assert_eq!(out, (0..20).map(|n| format!("{n}\n")).collect::<String>());
+        assert_eq!(exits, vec![Exit::Code(0); 20]);
+        assert!(requests < 10, "{requests} requests for 20 commands");
+    }
+    bench.end(guest).await;
+}
+
+#[tokio::test]
+async fn commands_end_as_they_end() {
+    let Some(bench) = Bench::start(&[]).await else { return };
+    let guest = bench.open(Channel::Auto).await;
+    for (script, exit) in [("exit 3", Exit::Code(3)), ("kill -KILL $$", Exit::Signal(9)), ("exit 137", Exit::Code(137))]
+    {
+        let (_, exits, _) = outputs(&guest, &[Job::sh(1, script), Job::sh(2, "echo never")]).await;
+        assert_eq!(exits, vec![exit], "{script}");
+    }
+    let mut job = Job::sh(1, "(setsid sleep 4711.5 &) ; echo begun; sleep 4712.5");
+    job.timeout = Some(Duration::from_secs(1));
+    let (out, exits, _) = outputs(&guest, &[job]).await;
+    assert_eq!((out.as_str(), exits), ("begun\n", vec![Exit::TimedOut]));
+    let left = bench.vcsim.guest_run("one", "grep -l 471 /proc/[0-9]*/cmdline | grep -v self | wc -l");
+    // The command that looks is the one that is left.
+    assert!(left.trim().parse::<u32>().expect("a number") <= 3, "{left}");
+    let sleeps = bench
+        .vcsim
+        .guest_run("one", "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline | grep '^sleep 471'; done; true");
+    assert_eq!(sleeps, "");
+    let (out, exits, _) = outputs(&guest, &[Job::sh(1, "cat; sleep 200 & echo back")]).await;
+    assert_eq!((out.as_str(), exits), ("back\n", vec![Exit::Code(0)]));
+    let mut job = Job::sh(1, "id -un; echo $HOME");
+    job.run_as = Some(RunAs { user: "nobody".into(), via: Via::Auto });
+    let (out, _, _) = outputs(&guest, &[job]).await;
+    assert_eq!(out, "nobody\n/nonexistent\n");
+    bench.end(guest).await;
+}
+
+#[tokio::test]
+async fn files_and_large_output_by_either_channel() {
+    let Some(bench) = Bench::start(&[]).await else { return };
+    let here = tempfile::tempdir().expect("a directory");
+    let big: Vec<u8> = (0..5_000_000u32).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 13).to_le_bytes()).collect();
+    let local = here.path().join("big");
+    for (channel, size) in [(Channel::Auto, big.len()), (Channel::Vcenter, 300_000)] {
+        let guest = bench.open(channel).await;
+        let content = big.get(..size).expect("enough");
+        std::fs::write(&local, content).expect("written");
+        let entries = [
+            CopyEntry { path: "/srv/a b/it's".into(), content: CopyContent::Bytes(b"x\0y".to_vec()), mode: 0o640 },
+            CopyEntry { path: "/srv/empty".into(), content: CopyContent::Bytes(vec![]), mode: 0o600 },
+            CopyEntry { path: "/srv/big".into(), content: CopyContent::File(local.clone()), mode: 0o644 },
+        ];
+        let began = Instant::now();
+        bench.requests();
+        guest.copy_in(&entries, Some("nobody:daemon"), None).await.expect("copied");
+        println!("{channel:?}: {size} bytes in: {:?}, {} requests", began.elapsed(), bench.requests());
+        let (out, _, _) =
+            outputs(&guest, &[Job::sh(1, "stat -c '%s %a %U %G' '/srv/a b/it'\"'s\" /srv/empty /srv/big")]).await;
+        assert_eq!(out, format!("3 640 nobody daemon\n0 600 nobody daemon\n{size} 644 nobody daemon\n"));
+        let began = Instant::now();
+        bench.requests();
+        let fetched = here.path().join("fetched");
+        guest.copy_out(&["/srv/big".into()], &fetched, false, None).await.expect("fetched");
+        println!("{channel:?}: {size} bytes out: {:?}, {} requests", began.elapsed(), bench.requests());
+        assert!(std::fs::read(&fetched).expect("there") == content);
+        let (mut size, mut omitted) = (0, 0);
+        let began = Instant::now();
+        guest
+            .run_batch(&[Job::sh(1, "head -c 52428800 /dev/zero")], &mut |event| match event {
+                Event::Output { bytes, .. } => size += bytes.len() as u64,
+                Event::Omitted { bytes, .. } => omitted += bytes,
+                _ => {}
+            })
+            .await
+            .expect("it runs");
+        println!(
+            "{channel:?}: 50 MB of output: {:?}, {size} and {omitted} omitted, {} requests",
+            began.elapsed(),
+            bench.requests()
+        );
+        assert_eq!(size + omitted, 52_428_800);
+        assert_eq!(omitted == 0, channel == Channel::Auto);
+        guest.cleanup().await.expect("cleaned");
+    }
+    let guest = bench.open(Channel::Auto).await;
+    bench.end(guest).await;
+}
+
+#[tokio::test]
+async fn transfers_that_fail_are_done_without() {
+    let Some(bench) = Bench::start(&[]).await else { return };
+    let guest = bench.open(Channel::Auto).await;
+    bench.vcsim.control("POST", "/status?method=PUT%20guestFile&code=503&count=0");
+    bench.vcsim.control("POST", "/status?method=GET%20guestFile&code=503&count=0");
+    let entry = CopyEntry { path: "/srv/f".into(), content: CopyContent::Bytes(vec![7; 300_000]), mode: 0o644 };
+    guest.copy_in(&[entry], None, None).await.expect("copied all the same");
+    let (out, _, notes) = outputs(&guest, &[Job::sh(1, "wc -c </srv/f")]).await;
+    assert_eq!((out.as_str(), notes.len()), ("300000\n", 1));
+    let guest2 = bench.open(Channel::Auto).await;
+    let (out, exits, notes) = outputs(&guest2, &[Job::sh(1, "head -c 200000 /dev/zero | tr '\\0' x")]).await;
+    assert_eq!((out.len(), exits, notes.len()), (200_000, vec![Exit::Code(0)], 1), "{notes:?}");
+    guest2.cleanup().await.expect("cleaned");
+    bench.end(guest).await;
+}
+
+#[tokio::test]
+async fn faults_are_survived_or_told() {
+    let Some(bench) = Bench::start(&["-guest-password", "guest-password"]).await else { return };
+    let wrong = Login { user: "root".to_owned(), password: "wrong".to_owned() };
+    let error = Guest::open(&bench.client, &bench.vm, &wrong, Options::default()).await.err().expect("refused");
+    assert!(matches!(error, Error::Login { .. }), "{error}");
+    assert_eq!(error.to_string(), "the guest refuses user `root` and the password given");
+    let guest = bench.open(Channel::Auto).await;
+    // Neither Tools that don't answer for a while nor a lost reply run a command twice, or not at all.
+    bench.vcsim.control("POST", "/fault?method=StartProgramInGuest&type=GuestOperationsUnavailable&count=2");
+    bench.vcsim.control("POST", "/fault?method=ListFilesInGuest&type=GuestOperationsUnavailable&count=3&skip=1");
+    let (out, exits, _) = outputs(&guest, &[Job::sh(1, "echo x >>/root/count; sleep 1; wc -l </root/count")]).await;
+    assert_eq!((out.as_str(), exits), ("1\n", vec![Exit::Code(0)]));
+    bench.vcsim.control("POST", "/drop?method=StartProgramInGuest&after=1");
+    let (out, exits, _) = outputs(&guest, &[Job::sh(1, "echo x >>/root/count; sleep 1; wc -l </root/count")]).await;
+    assert_eq!((out.as_str(), exits), ("2\n", vec![Exit::Code(0)]));
+    bench.vcsim.control("POST", "/clear");
+    bench.vcsim.control("POST", "/expire");
+    let (out, _, _) = outputs(&guest, &[Job::sh(1, "echo again")]).await;
+    assert_eq!(out, "again\n");
+    bench.end(guest).await;
+}
+
+#[tokio::test]
+async fn a_cancelled_batch_leaves_nothing() {
+    let Some(bench) = Bench::start(&[]).await else { return };
+    let guest = bench.open(Channel::Auto).await;
+    let jobs = [Job::sh(1, "(setsid sleep 4713.5 &); sleep 4714.5"), Job::new(2, Body::Exec(vec!["true".into()]))];
+    let (began, begun) = tokio::sync::oneshot::channel();
+    let mut began = Some(began);
+    {
+        let mut on_event = |event| {
+            if let (Event::Started { .. }, Some(began)) = (event, began.take()) {
+                let _ = began.send(());
+            }
+        };
+        tokio::select! {
+            _ = guest.run_batch(&jobs, &mut on_event) => panic!("it ended by itself"),
+            _ = begun => {}
+        }
+    }
+    guest.kill_all().await.expect("killed");
+    let sleeps = bench
+        .vcsim
+        .guest_run("one", "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline | grep '^sleep 471'; done; true");
+    assert_eq!(sleeps, "");
+    bench.end(guest).await;
+}
