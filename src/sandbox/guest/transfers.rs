@@ -127,7 +127,7 @@ pub(super) async fn from_guest(server: &Server, call: &Call, access: &Access) ->
     let attributes = GuestFileAttributes::Posix(files::posix(&info));
     let size = i64::try_from(info.size).unwrap_or(i64::MAX);
     let url = url(server, call, access, files, path, Work::Get { file, size: info.size });
-    Ok(FileTransferInformation { attributes, size, url })
+    Ok(FileTransferInformation { attributes: Some(attributes), size, url })
 }
 
 /// Opens a transfer; its URL. It names the host as the client can reach it: by the name it reached the API by.
