@@ -15,6 +15,7 @@ pub(crate) fn registry() -> Vec<&'static Code> {
         crate::vsphere::codes::ALL,
         crate::guest::codes::ALL,
         crate::engine::codes::ALL,
+        crate::sandbox::codes::ALL,
     ];
     let mut all: Vec<&Code> = rooms.into_iter().flatten().copied().collect();
     all.sort_by_key(|c| c.number);

@@ -225,17 +225,15 @@ fn view(server: &Arc<Server>, call: &Call) -> Answer<Element> {
                 "ModifyListView" => (call.arg("add")?, call.arg("remove")?),
                 _ => (call.arg("obj")?, Vec::new()),
             };
+            let scope = Scope { state, fixed: &server.fixed, session: call.session.as_ref() };
+            let (add, unresolved): (Vec<Moref>, Vec<Moref>) = add.into_iter().partition(|o| scope.exists(o));
             let session = state.sessions.session(call.session.as_ref(), &call.this)?;
-            let mut unresolved = Vec::new();
             if let Some(View::List(objects)) = session.views.get_mut(&call.this) {
                 if call.method == "ResetListView" {
                     objects.clear();
                 }
                 objects.retain(|o| !remove.contains(o));
-                for object in add {
-                    let known = state.inventory.get(&object).is_some() || object.kind == "Task";
-                    if known { objects.push(object) } else { unresolved.push(object) }
-                }
+                objects.extend(add);
             }
             state.inventory.touch(&call.this);
             call.answer(&unresolved)

@@ -109,6 +109,7 @@ pub(super) fn property(scope: &Scope<'_>, object: &Moref, name: &str) -> Val {
             Val::List("UserSession", scope.state.sessions.all().map(|s| whole(&s.shown())).collect())
         }
         ("SessionManager", "defaultLocale") => text("en"),
+        ("SessionManager", "message") => text(""),
         ("SessionManager", _) => Val::List("string", vec![text("en")]),
         ("PropertyCollector", "filter") => maybe(session, |s| references(&s.filters_of(object))),
         ("ViewManager", "viewList") => maybe(session, |s| references(&s.view_list())),
