@@ -5,7 +5,7 @@ use crate::diagnostic::{Code, Severity, did_you_mean};
 
 /// All codes of all rooms, by number.
 pub(crate) fn registry() -> Vec<&'static Code> {
-    let rooms: [&[&Code]; 9] = [
+    let rooms: [&[&Code]; 10] = [
         crate::syntax::codes::ALL,
         crate::sema::codes_values::ALL,
         crate::sema::codes::ALL,
