@@ -48,7 +48,7 @@ async fn clone_of(client: &Client, source: &str, name: &str) -> Moref {
         linked: None,
         hardware: HardwareChange::default(),
     };
-    let task = client.start_clone(source, &request).await.unwrap();
+    let task = client.start_clone(&source.moref, &request).await.unwrap();
     client.wait_clone(&task, name, soon(), |_| ()).await.unwrap()
 }
 
