@@ -70,7 +70,7 @@ fn a_template_is_made_from_a_template(site: &Site) {
         // Servers that never say whether operations are possible leave that out.
         info.contains("\"toolsRunningStatus\":\"guestToolsRunning\"") && !info.contains("\"guestOperationsReady\":false")
     };
-    while !ready(&site.govc(&["vm.info", "-json", "t-clone"])) {
+    while !ready(&site.govc(&["vm.info", "-json", "t-clone"]).replace(' ', "")) {
         assert!(waited.elapsed() < Duration::from_secs(30), "the clone's Tools don't start");
     }
     assert_eq!(site.guest("t-clone", "cat /root/made"), "one\ntwo\n");
