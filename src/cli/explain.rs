@@ -5,10 +5,11 @@ use crate::diagnostic::{Code, Severity, did_you_mean};
 
 /// All codes of all rooms, by number.
 pub(crate) fn registry() -> Vec<&'static Code> {
-    let rooms: [&[&Code]; 8] = [
+    let rooms: [&[&Code]; 9] = [
         crate::syntax::codes::ALL,
         crate::sema::codes_values::ALL,
         crate::sema::codes::ALL,
+        crate::sema::codes_stages::ALL,
         crate::shell::codes::ALL,
         super::codes::ALL,
         crate::vsphere::codes::ALL,
