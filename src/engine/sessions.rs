@@ -33,6 +33,7 @@ impl Sessions {
         let (vm, _) = worker.vm()?;
         let options = guest::Options {
             name: Some(format!("{}-{}-{}", shared.options.build, worker.id.0, worker.sessions.open.len())),
+            channel: shared.options.channel,
             boot_window: BOOT_WINDOW,
             patience: shared.options.deadlines.boot,
             ..guest::Options::default()
