@@ -278,4 +278,10 @@ pub(crate) struct Sandbox {
     /// How long a guest takes to boot
     #[arg(long, value_name = "DURATION", default_value = "100ms")]
     pub(crate) boot_delay: String,
+    /// Something that goes wrong on purpose: METHOD:EFFECT[:skip=N][:count=N][:chance=0.1]; may be repeated
+    #[arg(long = "fault", value_name = "FAULT", hide = true)]
+    pub(crate) faults: Vec<String>,
+    /// Decides the faults that come by chance
+    #[arg(long, value_name = "N", default_value_t = 0, hide = true)]
+    pub(crate) seed: u64,
 }

@@ -5,15 +5,17 @@ use crate::diagnostic::{Code, Severity, did_you_mean};
 
 /// All codes of all rooms, by number: what `vmwbuild explain` knows, and what the documentation lists.
 pub fn registry() -> Vec<&'static Code> {
-    let rooms: [&[&Code]; 8] = [
+    let rooms: [&[&Code]; 10] = [
         crate::syntax::codes::ALL,
         crate::sema::codes_values::ALL,
         crate::sema::codes::ALL,
+        crate::sema::codes_stages::ALL,
         crate::shell::codes::ALL,
         super::codes::ALL,
         crate::vsphere::codes::ALL,
         crate::guest::codes::ALL,
         crate::engine::codes::ALL,
+        crate::sandbox::codes::ALL,
     ];
     let mut all: Vec<&Code> = rooms.into_iter().flatten().copied().collect();
     all.sort_by_key(|c| c.number);

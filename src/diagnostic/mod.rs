@@ -230,7 +230,11 @@ pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str
     candidates
         .into_iter()
         .map(|c| (strsim::damerau_levenshtein(&lower, &c.to_lowercase()), c))
-        .filter(|(distance, c)| *distance <= (name.chars().count().max(c.chars().count()) / 3).max(1))
+        .filter(|(distance, c)| {
+            let (mine, theirs) = (name.chars().count(), c.chars().count());
+            // A third of the letters may differ, but never all of them: `x` is no slip for `b`.
+            *distance <= (mine.max(theirs) / 3).max(1) && *distance < mine.min(theirs)
+        })
         .min_by_key(|(distance, c)| (*distance, *c))
         .map(|(_, c)| c)
 }

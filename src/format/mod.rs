@@ -121,7 +121,7 @@ fn logical_line(instruction: &Instruction, escape: char, sources: &Sources) -> S
 }
 
 /// Finds for each unit whether the author broke the line before it, and which comments stood there.
-fn place_comments(instruction: &Instruction, list: &mut Vec<Unit>) {
+fn place_comments(instruction: &Instruction, list: &mut [Unit]) {
     list.sort_by_key(|u| u.start);
     let mut comments = instruction.comments.iter().peekable();
     let count = list.len();

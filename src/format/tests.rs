@@ -51,8 +51,22 @@ fn the_other_escape_character() {
     );
 }
 
+#[test]
+fn the_examples() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+    let mut read = 0;
+    for entry in std::fs::read_dir(directory).expect("examples") {
+        let path = entry.expect("an entry").path().join("VMWfile");
+        if let Ok(text) = std::fs::read_to_string(&path) {
+            formatted(&text);
+            read += 1;
+        }
+    }
+    assert!(read > 0);
+}
+
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(crate::syntax::tests::generate::config())]
 
     #[test]
     fn generated_programs(text in crate::syntax::tests::generate::program()) {

@@ -123,7 +123,7 @@ impl Units<'_> {
     fn word(&self, text: &Text) -> String {
         let mut out = String::new();
         let mut at = text.span.start;
-        let mut copy = |out: &mut String, from: u32, to: u32| {
+        let copy = |out: &mut String, from: u32, to: u32| {
             let written = self.sources.slice(Span { start: from, end: to, ..text.span });
             if written.contains('\n') { out.push_str(&joined(written, self.escape)) } else { out.push_str(written) }
         };

@@ -41,6 +41,7 @@ const REBOOT_WINDOW: Duration = Duration::from_secs(60);
 const LOGIN_PAUSE: Duration = Duration::from_secs(2);
 /// From a start to the first look at what came of it; looks become rarer up to [`LONGEST_LOOK`].
 const FIRST_LOOK: Duration = Duration::from_millis(15);
+const LONGEST_FIRST_LOOK: Duration = Duration::from_millis(250);
 const LONGEST_LOOK: Duration = Duration::from_millis(900);
 /// How long a program that was started may give no sign.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -114,6 +115,8 @@ struct State {
     transfers_fail: Option<String>,
     /// To be told with the next event.
     note: Option<String>,
+    /// How long the last listing took.
+    listing: Duration,
 }
 
 /// Where events of a batch go.
@@ -165,7 +168,18 @@ impl Guest {
 
     /// Runs one job without events.
     pub async fn run(&self, job: Job) -> Result<JobEnd> {
-        let mut outcome = self.run_batch(std::slice::from_ref(&job), &mut |_| {}).await?;
+        let mut note = None;
+        let mut on_event = |event| {
+            if let Event::Note(text) = event {
+                note = Some(text);
+            }
+        };
+        let outcome = self.run_batch(std::slice::from_ref(&job), &mut on_event).await;
+        if note.is_some() {
+            // For somebody who listens.
+            self.state().note = note;
+        }
+        let mut outcome = outcome?;
         outcome.ends.pop().ok_or_else(|| Error::Report("no end of a job".to_owned()))
     }
 
@@ -225,6 +239,11 @@ impl Guest {
         let mut state = self.state();
         state.begun += 1;
         state.begun
+    }
+
+    /// From a start to the first look: where a listing takes its time, a look too early costs more than it tells.
+    fn first_look(&self) -> Duration {
+        (self.state().listing * 3 / 4).clamp(FIRST_LOOK, LONGEST_FIRST_LOOK)
     }
 
     /// Whether what is large is transferred.

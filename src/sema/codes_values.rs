@@ -142,7 +142,7 @@ codes! {
     about "A list has no text of its own: whether its elements are separated by blanks, commas or line ends is for \
            you to say, with `| join(…)`; or take one element, `list[0]`."
     wrong "ARG hosts: list<string> = [\"a\", \"b\"]\nFROM debian-12\nOUTPUT NONE\nANNOTATION for ${{ hosts }}\n"
-    right "ARG hosts: list<string> = [\"a\", \"b\"]\nFROM debian-12\nOUTPUT NONE\nANNOTATION for ${{ hosts | join(\", \") }}\n";
+    right "ARG hosts: list<string> = [\"a\", \"b\"]\nFROM debian-12\nOUTPUT NONE\nANNOTATION for ${{ hosts | join(\",\") }}\n";
 
     /// `raw` where it means nothing.
     RAW_MISPLACED = 117 "raw-misplaced" Error

@@ -17,7 +17,7 @@ use super::program::{
 };
 use super::script::{check_command, check_flag_command};
 use super::text::{Secrets, split_pair};
-use super::{codes, order_refs};
+use super::{codes, codes_values, order_refs};
 
 /// Paths in the guest and here.
 pub(super) const PATHS: Secrets<'static> = Secrets::Refused("paths are shown, in the guest too");
@@ -25,6 +25,23 @@ pub(super) const PATHS: Secrets<'static> = Secrets::Refused("paths are shown, in
 impl Checker<'_> {
     /// A step; `index` is None when `--if` leaves it out: then it is checked only.
     pub(super) fn step(
+        &mut self,
+        making: &mut Making,
+        instruction: &Instruction,
+        index: Option<u32>,
+        problems: &mut Problems,
+    ) {
+        if index.is_none() {
+            // What `default` is for may be the very thing that leaves the step out.
+            let mut found = Problems::new();
+            self.checked_step(making, instruction, index, &mut found);
+            problems.extend(found.into_iter().filter(|d| *d.code != codes_values::DEFAULT_UNUSED));
+        } else {
+            self.checked_step(making, instruction, index, problems);
+        }
+    }
+
+    fn checked_step(
         &mut self,
         making: &mut Making,
         instruction: &Instruction,
@@ -103,8 +120,36 @@ impl Checker<'_> {
                 };
                 Action::Wait { what, interval }
             }
-            // Nothing else is a step that gets here.
-            _ => return None,
+            // NOTE has been taken; the rest are no steps, or have been refused.
+            Body::Note { .. } => return None,
+            Body::Arg { .. } | Body::Secret { .. } | Body::Include { .. } | Body::From { .. } | Body::Output { .. } => {
+                return None;
+            }
+            Body::Placement { .. } | Body::Login { .. } => return None,
+            Body::Cpu { .. }
+            | Body::Memory { .. }
+            | Body::Config { .. }
+            | Body::Annotation { .. }
+            | Body::Address { .. }
+            | Body::Hostname { .. }
+            | Body::User { .. }
+            | Body::Workdir { .. }
+            | Body::Env { .. }
+            | Body::Shell { .. } => return None,
+            Body::On { .. }
+            | Body::Disk { .. }
+            | Body::Nic { .. }
+            | Body::Cdrom { .. }
+            | Body::Hardware { .. }
+            | Body::Label { .. }
+            | Body::Tag { .. }
+            | Body::Checkpoint { .. }
+            | Body::Snapshot { .. }
+            | Body::Seal
+            | Body::OnFail { .. }
+            | Body::Healthcheck { .. }
+            | Body::OnRemove { .. }
+            | Body::Serial { .. } => return None,
         })
     }
 

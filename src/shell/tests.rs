@@ -601,3 +601,52 @@ proptest! {
         }
     }
 }
+
+/// Every kind of refusal as its reader sees it; the place of the value is the primary one.
+#[test]
+fn refusals_in_words() {
+    use crate::diagnostic::{Diagnostic, Style, render};
+    use crate::source::{Sources, Span};
+    let long = " ".repeat(MAX_TEXT) + "echo ${{ x }}";
+    let mut all = String::new();
+    for (interpreter, text) in [
+        ("#!/usr/bin/python3", "print(${{ x }})"),
+        ("sh", "echo `basename ${{ x }}`"),
+        ("sh", "echo \"${HOME:-${{ x }}}\""),
+        ("bash", "echo $'a\\t${{ x }}'"),
+        ("sh", "cat <<${{ x }}\na\n"),
+        ("sh", "echo C:\\${{ x }}"),
+        ("sh", "echo a$${{ x }}"),
+        ("sh", "echo $((${{ x }} + 1))"),
+        ("bash", "[[ ${{ x }} -gt 1 ]]"),
+        ("sh", "echo $((1${{ n }}))"),
+        ("sh", "export ${{ x }}=1"),
+        ("sh", "${{ x }}=1"),
+        ("sh", "echo ${{ l }}"),
+        ("sh", "ssh host \"echo ${{ x }}\""),
+        ("sh", "sh -c \"echo '${{ q | quote }}'\""),
+        ("sh", "echo \"${{ r | raw }}\""),
+        ("sh", "((x = ${{ n }})); echo $x"),
+        ("sh", "if true; then echo ${{ x }}"),
+        ("powershell", "New-Item C:\\${{ x }}"),
+        ("cmd", "echo ${{ x }}"),
+        ("sh", &long),
+    ] {
+        let holes = holes(text);
+        let mut sources = Sources::new();
+        let shown = if text.len() > MAX_TEXT { text.trim_start() } else { text };
+        let source = sources.add("VMWfile", None, shown);
+        let shift = text.len() - shown.len();
+        for refusal in read_for(interpreter, text, &holes).expect_err(shown) {
+            let hole = &holes[refusal.hole];
+            let words = explain(&refusal, &text[hole.range()]);
+            let span = |r: Range<usize>| Span::new(source, r.start.saturating_sub(shift), r.end.saturating_sub(shift));
+            let mut diagnostic = Diagnostic::at(words.code, span(hole.range()), words.message).help(words.help);
+            if !words.cause.is_empty() {
+                diagnostic = diagnostic.label(span(refusal.at.clone()), words.cause);
+            }
+            all.push_str(&render(&diagnostic, &sources, Style::plain()));
+        }
+    }
+    insta::assert_snapshot!(all);
+}

@@ -1,8 +1,8 @@
 //! Lines that begin with no instruction: what their author probably meant.
 
-use super::cx::Cx;
+use super::cx::{Cx, near};
 use super::{Keyword, codes};
-use crate::diagnostic::{Diagnostic, Edit, did_you_mean};
+use crate::diagnostic::{Diagnostic, Edit};
 use crate::source::Span;
 
 /// The line before, for lines that were meant to go on with it.
@@ -66,7 +66,7 @@ pub(super) fn line(cx: &mut Cx<'_>, before: &mut Before, range: std::ops::Range<
         ));
         return;
     }
-    if let Some(near) = did_you_mean(written, Keyword::ALL.iter().map(|k| k.name()))
+    if let Some(near) = near(written, Keyword::ALL.iter().map(|k| k.name()))
         && (!indented || written.chars().any(char::is_uppercase))
     {
         cx.push(unknown.help(format!("did you mean `{near}`?")).replace(format!("write `{near}`"), false, word, near));

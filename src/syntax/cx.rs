@@ -5,7 +5,7 @@ use pest::error::{Error, InputLocation};
 use pest::iterators::{Pair, Pairs};
 
 use super::grammar::{Grammar, Rule};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::source::{SourceId, Span};
 
 /// A pair of pest's, of any level.
@@ -104,4 +104,10 @@ pub(super) fn read_text(rule: Rule, text: &str) -> Option<Node<'_>> {
 /// Whether a text fits a rule.
 pub(super) fn try_rule(rule: Rule, text: &str) -> Result<(), Misfit> {
     first(Grammar::parse(rule, text)).map(|_| ()).map_err(|(at, tried)| Misfit { at, tried })
+}
+
+/// The candidate that was probably meant. What is longer than any word of the language is near none, and not worth
+/// the time.
+pub(super) fn near<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > 40 { None } else { did_you_mean(word, candidates) }
 }

@@ -2,9 +2,9 @@
 
 use super::ast::Item;
 use super::codes;
-use super::cx::{Cx, read_text};
+use super::cx::{Cx, near, read_text};
 use super::grammar::Rule;
-use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::diagnostic::Diagnostic;
 
 /// The version of the language that this program knows.
 const VERSION: u32 = 1;
@@ -69,7 +69,7 @@ pub(super) fn read(cx: &mut Cx<'_>, mut at: usize, items: &mut Vec<Item>) -> (us
                 );
             }
             lower => {
-                let Some(near) = did_you_mean(lower, NAMES) else { break };
+                let Some(near) = near(lower, NAMES) else { break };
                 let start = cx.slice(span).find(name).unwrap_or(0) + at;
                 let place = cx.span(start, start + name.len());
                 cx.push(
@@ -135,14 +135,14 @@ pub(super) fn comment(cx: &mut Cx<'_>, span: crate::source::Span) {
         }
     }
     let verbs = ["allow", "allow-file"];
-    let near = did_you_mean(verb, verbs);
+    let meant = near(verb, verbs);
     if tool == "vmw" && verbs.contains(&verb) && !args.trim().is_empty() {
         return;
     }
-    let typo = tool != "vmw" && near.is_some() && !args.is_empty() && strsim::damerau_levenshtein(tool, "vmw") == 1;
+    let typo = tool != "vmw" && meant.is_some() && !args.is_empty() && strsim::damerau_levenshtein(tool, "vmw") == 1;
     if tool == "vmw" || typo {
         let arguments = if args.trim().is_empty() { "name" } else { args.trim() };
-        unknown_pragma(cx, span, near.map(|verb| format!("# vmw: {verb}({arguments})")));
+        unknown_pragma(cx, span, meant.map(|verb| format!("# vmw: {verb}({arguments})")));
     }
 }
 

@@ -1,12 +1,12 @@
 //! `--name=value`, held to the instruction table.
 
 use super::ast::Flag;
-use super::cx::{Cx, Node};
+use super::cx::{Cx, Node, near};
 use super::grammar::Rule;
 use super::table::{FlagInfo, FlagValue};
 use super::words::{Mode, text};
 use super::{Keyword, codes};
-use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::diagnostic::Diagnostic;
 use crate::source::{Span, Spanned};
 
 /// Reads a flag of an instruction; None when it is none of its flags, or lacks its value. Reported then.
@@ -62,7 +62,7 @@ pub(super) fn flag(cx: &mut Cx<'_>, keyword: Keyword, node: Node<'_>) -> Option<
             {
                 let diagnostic =
                     Diagnostic::at(&codes::UNKNOWN_WORD, value.span, format!("`--{}` has no `{written}`", info.name));
-                cx.push(match did_you_mean(&written, words.iter().copied()) {
+                cx.push(match near(&written, words.iter().copied()) {
                     Some(near) => diagnostic.help(format!("did you mean `{near}`?")).replace(
                         format!("write `{near}`"),
                         false,
@@ -116,7 +116,7 @@ fn unknown(cx: &Cx<'_>, keyword: Keyword, name: &str, span: Span) -> Diagnostic 
     }
     let diagnostic = Diagnostic::at(&codes::UNKNOWN_FLAG, span, format!("{keyword} has no flag `--{name}`"));
     let name_span = cx.span(span.start as usize + 2, span.start as usize + 2 + name.len());
-    if let Some(near) = did_you_mean(name, keyword.flags().map(|f| f.name)) {
+    if let Some(near) = near(name, keyword.flags().map(|f| f.name)) {
         return diagnostic.help(format!("did you mean `--{near}`?")).replace(
             format!("write `--{near}`"),
             false,

@@ -4,12 +4,12 @@ use super::ast::{
     Body, Command, CopySource, Expr, ExprKind, Flag, For, ForOver, KeyFrom, OnFail, OutputKind, Pair, Text, Type,
     WaitFor,
 };
-use super::cx::{Cx, Node};
+use super::cx::{Cx, Node, near};
 use super::grammar::Rule;
 use super::lines::Marker;
 use super::words::{self, Mode};
 use super::{Keyword, codes, expr, flags, shelltext};
-use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::diagnostic::Diagnostic;
 use crate::source::{Span, Spanned};
 
 /// The level 2 rule of a keyword.
@@ -113,7 +113,6 @@ impl<'a> Form<'_, 'a> {
 
     /// The body of a line that fits the rule of its keyword.
     pub fn body(&mut self, node: Node<'a>) -> Result<Body, Lacking> {
-        let whole = self.cx.at(&node);
         let mut parts = self.parts(node);
         Ok(match self.keyword {
             Keyword::Arg => {
@@ -209,10 +208,7 @@ impl<'a> Form<'_, 'a> {
                 parts.next();
                 Body::OnRemove { command: self.command(&mut parts)? }
             }
-            Keyword::Serial => {
-                let _ = whole;
-                Body::Serial { count: self.next(&mut parts, "a count")? }
-            }
+            Keyword::Serial => Body::Serial { count: self.next(&mut parts, "a count")? },
         })
     }
 
@@ -327,7 +323,7 @@ impl<'a> Form<'_, 'a> {
             _ => {
                 let shown = self.cx.slice(span);
                 let diagnostic = Diagnostic::at(&codes::UNKNOWN_WORD, span, format!("`{shown}` is no kind of output"));
-                let near = did_you_mean(&written, kinds.iter().copied());
+                let near = near(&written, kinds.iter().copied());
                 let name = parts.next();
                 self.cx.push(match near {
                     Some(near) if name.is_some() => diagnostic.help(format!("did you mean `{near}`?")).replace(
@@ -626,7 +622,7 @@ fn read_type(cx: &mut Cx<'_>, node: &Node<'_>) -> Option<Spanned<Type>> {
         "boolean" | "flag" => Some("bool"),
         "password" => Some("secret"),
         "object" | "map" | "dict" => Some("json"),
-        lower => did_you_mean(lower, NAMES),
+        lower => near(lower, NAMES),
     };
     let diagnostic = if written.is_empty() {
         Diagnostic::at(&codes::UNKNOWN_TYPE, span, "a type is missing after `:`")

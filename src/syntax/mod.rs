@@ -20,6 +20,7 @@ mod lines;
 pub mod literal;
 mod misfit;
 mod parse;
+mod precedence;
 mod same;
 mod shelltext;
 pub mod table;

@@ -1,5 +1,6 @@
 //! A guest's accounts, read from its own files by a process inside it, and becoming one of them.
 
+use super::ids::Standing;
 use super::{Error, Ids, Result, User, sys};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::thread::{CapabilitySet, Gid, Uid};
@@ -37,20 +38,19 @@ pub fn names() -> Vec<(u32, String)> {
 }
 
 /// Becomes the account, for good.
-pub fn assume(user: &User, ids: Ids) -> Result<()> {
+pub fn assume(user: &User, standing: Standing) -> Result<()> {
     let failed = |what: &str, error: rustix::io::Errno| Error::Os {
         action: format!("becoming {} ({what})", user.name),
         errno: error.raw_os_error(),
     };
-    match ids {
+    if standing.exposed {
+        // Without this right it can't take off what protects the host's settings in /proc.
+        rustix::thread::remove_capability_from_bounding_set(CapabilitySet::SYS_ADMIN)
+            .map_err(|e| failed("capabilities", e))?;
+    }
+    match standing.ids {
         Ids::Single => return assume_by_name(user),
-        Ids::Identity => {
-            // Guest root is the host's root here: without this right it can't take off what hides the host's
-            // settings in /proc.
-            rustix::thread::remove_capability_from_bounding_set(CapabilitySet::SYS_ADMIN)
-                .map_err(|e| failed("capabilities", e))?;
-        }
-        Ids::Shifted | Ids::Subordinate => {}
+        Ids::Identity | Ids::Shifted | Ids::Subordinate => {}
     }
     let groups: Vec<Gid> = std::iter::once(user.gid).chain(user.groups.iter().copied()).map(Gid::from_raw).collect();
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));

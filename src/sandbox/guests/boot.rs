@@ -5,7 +5,7 @@
 //! B does all of it, since the warden has no rights to lend.
 
 use super::hints::{self, step};
-use super::ids;
+use super::ids::{self, Standing};
 use super::store::Overlay;
 use super::{BootSpec, Error, Ids, Result, init, netlink, sys};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
@@ -30,8 +30,8 @@ pub struct Plan {
     pub overlays: Vec<Overlay>,
     /// What the caller wants.
     pub spec: BootSpec,
-    /// Which ids guests run with.
-    pub ids: Ids,
+    /// How the guest's accounts stand to the host's.
+    pub standing: Standing,
     /// The guest's end of its control socket.
     pub control: UnixStream,
     /// Files to write the init's number to.
@@ -53,7 +53,7 @@ pub enum Report {
 pub fn start(plan: Plan) -> io::Result<PipeReader> {
     let (reports, report) = io::pipe()?;
     let (go, tell) = io::pipe()?;
-    if plan.ids.is_user() {
+    if plan.standing.ids.is_user() {
         match sys::fork(sys::GUEST_NAMESPACES)? {
             sys::Fork::Child => {
                 drop(tell);
@@ -61,7 +61,7 @@ pub fn start(plan: Plan) -> io::Result<PipeReader> {
             }
             sys::Fork::Parent(pid) => {
                 tell_report(&report, &Report::Pid(pid));
-                let outcome = step(hints::USER_MAPPING, ids::write_maps(Path::new("/proc"), pid, plan.ids));
+                let outcome = open_cgroups(&plan).and_then(|cgroups| admit(pid, plan.standing.ids, &cgroups));
                 release(&report, tell, outcome);
             }
         }
@@ -89,9 +89,7 @@ fn stage_a(plan: Plan, report: &PipeWriter, go: PipeReader, tell: PipeWriter) ->
         step(hints::PROC, mount_proc(&format!("{ROOT}/proc"), ""))?;
     }
     // Files that must be written from outside of the guest's root.
-    let cgroups =
-        plan.cgroups.iter().map(|path| File::options().write(true).open(path)).collect::<io::Result<Vec<_>>>();
-    let cgroups = step("opening the guest's control groups", cgroups)?;
+    let cgroups = open_cgroups(&plan)?;
     enter_root()?;
     match step(hints::NAMESPACES, sys::fork(sys::GUEST_NAMESPACES | sys::SIBLING))? {
         sys::Fork::Child => {
@@ -101,16 +99,25 @@ fn stage_a(plan: Plan, report: &PipeWriter, go: PipeReader, tell: PipeWriter) ->
         }
         sys::Fork::Parent(pid) => {
             tell_report(report, &Report::Pid(pid));
-            let outcome =
-                step(hints::USER_MAPPING, ids::write_maps(Path::new("/proc"), pid, plan.ids)).and_then(|()| {
-                    cgroups.iter().try_for_each(|mut file| {
-                        step("limiting the guest by control groups", file.write_all(pid.to_string().as_bytes()))
-                    })
-                });
+            let outcome = admit(pid, plan.standing.ids, &cgroups);
             release(report, tell, outcome);
             Ok(())
         }
     }
+}
+
+fn open_cgroups(plan: &Plan) -> Result<Vec<File>> {
+    let open = |path: &PathBuf| File::options().write(true).open(path);
+    step("opening the guest's control groups", plan.cgroups.iter().map(open).collect())
+}
+
+/// Gives B its ids and limits.
+fn admit(pid: i32, ids: Ids, cgroups: &[File]) -> Result<()> {
+    step(hints::USER_MAPPING, ids::write_maps(Path::new("/proc"), pid, ids))?;
+    for mut group in cgroups {
+        step("limiting the guest by control groups", group.write_all(pid.to_string().as_bytes()))?;
+    }
+    Ok(())
 }
 
 /// Lets B go on, or says why it may not; it ends when the pipe closes without a word.
@@ -130,7 +137,7 @@ fn stage_b(plan: Plan, report: PipeWriter, mut go: PipeReader) -> ! {
             sys::close_all_except(&[plan.control.as_fd(), signals.as_fd(), report.as_fd()]);
             tell_report(&report, &Report::Ready);
             drop(report);
-            init::run(plan.control, &signals, plan.ids)
+            init::run(plan.control, &signals, plan.standing)
         }
         Err(error) => {
             tell_report(&report, &Report::Failed(error));
@@ -146,17 +153,17 @@ fn become_init(plan: &Plan) -> Result<OwnedFd> {
     step("becoming the guest's root", rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(Into::into))?;
     step("becoming the guest's root", rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(Into::into))?;
     step("starting the guest's session", rustix::process::setsid().map(drop).map_err(Into::into))?;
-    if plan.ids.is_user() {
+    if plan.standing.ids.is_user() {
         mount_all(plan)?;
         step(hints::PROC, mount_proc(&format!("{ROOT}/proc"), ""))?;
         enter_root()?;
     } else {
         step(hints::PROC, mount_proc("/proc", ""))?;
     }
-    if plan.ids == Ids::Identity {
+    if plan.standing.exposed {
         protect_host()?;
     }
-    let group = if plan.ids == Ids::Single { "" } else { ",gid=5" };
+    let group = if plan.standing.ids == Ids::Single { "" } else { ",gid=5" };
     let options = format!("newinstance,ptmxmode=0666,mode=0620{group}");
     let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
     step("mounting /dev/pts", mount_with("devpts", "/dev/pts", "devpts", flags, &options))?;
@@ -167,7 +174,7 @@ fn become_init(plan: &Plan) -> Result<OwnedFd> {
         let limit = Rlimit { current: Some(limit.into()), maximum: Some(limit.into()) };
         step("limiting the guest's processes", rustix::process::setrlimit(Resource::Nproc, limit).map_err(Into::into))?;
     }
-    if plan.ids == Ids::Single {
+    if plan.standing.ids == Ids::Single {
         step("filtering changes of owners", sys::pretend_owner_changes())?;
     }
     // Guest's root can't look into init, which remembers a little of the host.
@@ -201,8 +208,8 @@ fn mount_all(plan: &Plan) -> Result<()> {
     for (name, mode) in [("proc", 0o555), ("tmp", 0o1777)] {
         step("making /proc and /tmp", place_new(name, mode).map(drop))?;
     }
-    step("mounting /dev", devices(plan.ids))?;
-    step("mounting /run", run(plan.ids))?;
+    step("mounting /dev", devices(plan.standing.ids))?;
+    step("mounting /run", run(plan.standing.ids))?;
     step("mounting /sys", hardware(plan))
 }
 
@@ -273,7 +280,7 @@ fn run(ids: Ids) -> io::Result<()> {
 
 /// What /sys says about the machine: it is a VMware one.
 fn hardware(plan: &Plan) -> io::Result<()> {
-    let at = tmpfs("sys", plan.ids, 0o755, "1m")?;
+    let at = tmpfs("sys", plan.standing.ids, 0o755, "1m")?;
     let directory = PathBuf::from(format!("{at}/class/dmi/id"));
     fs::create_dir_all(&directory)?;
     fs::create_dir_all(format!("{at}/fs/cgroup"))?;
@@ -302,7 +309,7 @@ fn hardware(plan: &Plan) -> io::Result<()> {
     ] {
         let path = directory.join(name);
         fs::write(&path, format!("{text}\n"))?;
-        plan.ids.own(&path, 0, 0)?;
+        plan.standing.ids.own(&path, 0, 0)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
     }
     let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
@@ -320,7 +327,7 @@ fn enter_root() -> Result<()> {
     step("entering the guest's root", entered.map_err(Into::into))
 }
 
-/// With the host's ids the guest's root is the host's as far as files in /proc go: those that set or show what is
+/// The guest's root is the host's as far as files in /proc go: those that set or show what is
 /// the host's become read-only or empty.
 fn protect_host() -> Result<()> {
     for path in ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi", "/proc/scsi"] {

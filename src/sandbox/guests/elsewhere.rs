@@ -122,6 +122,12 @@ impl Guest {
         match self.0 {}
     }
 
+    /// The layer it writes to.
+    #[must_use]
+    pub fn layer(&self) -> LayerId {
+        match self.0 {}
+    }
+
     /// Waits until the guest has ended.
     pub async fn ended(&self) -> Ended {
         match self.0 {}

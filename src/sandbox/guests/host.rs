@@ -144,7 +144,7 @@ impl Host<'_> {
         }
         if !self.mounts.iter().any(|mount| *mount != path && mount.starts_with(&path)) {
             let mut top = self.builder.top(folder, &path)?;
-            if !self.builder.ids.is_user() && (folder == "usr" || folder.starts_with("usr/local")) {
+            if folder == "usr" || folder.starts_with("usr/local") {
                 let inside = if folder == "usr" { "local" } else { "" };
                 self.hide_private(&path, Path::new(inside), &mut top).map_err(failed)?;
             }
@@ -303,8 +303,8 @@ impl Host<'_> {
         Ok(())
     }
 
-    /// As root, a guest's root could read what the host's root can. In /usr only /usr/local may hold an
-    /// administrator's secrets: what others can't read there is taken away.
+    /// A guest's root reads what whoever started it can, on the host's root's behalf everything. In /usr only
+    /// /usr/local may hold an administrator's secrets: what others can't read there is taken away.
     fn hide_private(&self, top: &Path, inside: &Path, into: &mut Top) -> io::Result<()> {
         let mut private = BTreeSet::new();
         find_private(&top.join(inside), &mut private);

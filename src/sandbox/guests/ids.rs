@@ -4,13 +4,25 @@ use super::{Ids, sys};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// First host id of guests with shifted ids; far beyond what distributions hand out.
 pub const SHIFT: u32 = 1_000_000_000;
 /// How many ids a guest has, where it has more than one.
 pub const COUNT: u32 = 65_536;
+
+/// Where newuidmap and newgidmap may be; on some systems programs with privileges have a place of their own.
+const PROGRAMS: &[&str] = &["/run/wrappers/bin", "/usr/bin", "/bin", "/usr/sbin", "/usr/local/bin"];
+
+/// How a guest's accounts stand to the host's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Which ids guests run with.
+    pub ids: Ids,
+    /// Whether a guest's root is the host's root to the kernel: then the host's settings need protection from it.
+    pub exposed: bool,
+}
 
 impl Ids {
     /// The mapping of a guest's ids, as seen from the warden: lines of `guest-id warden-id count`.
@@ -101,6 +113,12 @@ pub fn acquire(wanted: Option<Ids>) -> io::Result<Ids> {
     Ok(if single || !covers_guest(&map) { Ids::Single } else { Ids::Subordinate })
 }
 
+/// Whether this process is the host's root, as opposed to that of a container or namespace. The kernel never limits
+/// the number of its processes.
+pub fn is_root_of_host() -> bool {
+    rustix::process::geteuid().is_root() && fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| is_host(&map))
+}
+
 /// Whether a mapping is that of the host itself: all ids are what they are.
 fn is_host(map: &str) -> bool {
     map.split_whitespace().eq(["0", "0", "4294967295"])
@@ -128,17 +146,17 @@ fn covers_guest(map: &str) -> bool {
 fn become_root_of_namespace(single: bool) -> io::Result<Ids> {
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     let own = std::process::id();
-    let ranges = if single { None } else { subordinate(uid) };
+    let ranges = if single { None } else { subordinate(uid).zip(find("newuidmap").zip(find("newgidmap"))) };
     // The mapping with subordinate ids is written by privileged programs, from outside of the namespace.
     let helper = match ranges {
         None => None,
-        Some((users, groups)) => {
+        Some(((users, groups), (map_users, map_groups))) => {
             let (go, tell) = io::pipe()?;
             match sys::fork(0)? {
                 sys::Fork::Child => {
                     drop(tell);
                     let told = io::Read::read(&mut &go, &mut [0]).is_ok_and(|n| n == 1);
-                    let done = told && map("newuidmap", own, uid, users) && map("newgidmap", own, gid, groups);
+                    let done = told && map(&map_users, own, uid, users) && map(&map_groups, own, gid, groups);
                     sys::exit_now(i32::from(!done))
                 }
                 sys::Fork::Parent(pid) => Some((pid, tell)),
@@ -161,7 +179,7 @@ fn become_root_of_namespace(single: bool) -> io::Result<Ids> {
     Ok(Ids::Single)
 }
 
-fn map(program: &str, pid: u32, own: u32, first: u32) -> bool {
+fn map(program: &Path, pid: u32, own: u32, first: u32) -> bool {
     let numbers = [pid, 0, own, 1, 1, first, COUNT - 1].map(|number| number.to_string());
     Command::new(program)
         .args(numbers)
@@ -172,7 +190,12 @@ fn map(program: &str, pid: u32, own: u32, first: u32) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// First subordinate user and group id, where there are enough of both and the programs to use them.
+/// Finds a privileged program of the host.
+fn find(program: &str) -> Option<PathBuf> {
+    PROGRAMS.iter().map(|directory| Path::new(directory).join(program)).find(|path| path.exists())
+}
+
+/// First subordinate user and group id, where there are enough of both.
 fn subordinate(uid: u32) -> Option<(u32, u32)> {
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let name = passwd
@@ -182,11 +205,7 @@ fn subordinate(uid: u32) -> Option<(u32, u32)> {
         .unwrap_or_default()
         .to_owned();
     let range = |path: &str| first_of_range(&fs::read_to_string(path).unwrap_or_default(), &name, uid);
-    let there = |program: &str| {
-        std::env::var_os("PATH")
-            .is_some_and(|path| std::env::split_paths(&path).any(|directory| directory.join(program).exists()))
-    };
-    if there("newuidmap") && there("newgidmap") { Some((range("/etc/subuid")?, range("/etc/subgid")?)) } else { None }
+    Some((range("/etc/subuid")?, range("/etc/subgid")?))
 }
 
 /// The first id of a range that is large enough, in the format of /etc/subuid.

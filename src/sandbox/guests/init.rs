@@ -1,7 +1,8 @@
 //! The first process of a guest: starts helpers and programs, collects what ends, and ends the guest.
 
+use super::ids::Standing;
 use super::wire::{self, Answer, ExecAsk, GuestAsk};
-use super::{Error, Exit, Ids, Result, accounts, netlink, operations, sys};
+use super::{Error, Exit, Result, accounts, netlink, operations, sys};
 use rustix::process::{Resource, Rlimit, WaitOptions};
 use std::collections::HashMap;
 use std::ffi::CString;
@@ -24,8 +25,8 @@ const USUAL_FILES: u64 = 1024;
 const OWN_GRACE: Duration = Duration::from_secs(10);
 
 /// Serves until the guest ends. All signals are blocked and come from `signals`.
-pub fn run(control: UnixStream, signals: &OwnedFd, ids: Ids) -> ! {
-    let mut init = Init { control: Some(control), ids, running: HashMap::new() };
+pub fn run(control: UnixStream, signals: &OwnedFd, standing: Standing) -> ! {
+    let mut init = Init { control: Some(control), standing, running: HashMap::new() };
     loop {
         let descriptors: Vec<_> =
             std::iter::once(signals.as_fd()).chain(init.control.iter().map(AsFd::as_fd)).collect();
@@ -42,7 +43,7 @@ pub fn run(control: UnixStream, signals: &OwnedFd, ids: Ids) -> ! {
 struct Init {
     /// None when the tool no longer has a handle on this guest.
     control: Option<UnixStream>,
-    ids: Ids,
+    standing: Standing,
     /// Who wants to know when a process ends.
     running: HashMap<i32, UnixStream>,
 }
@@ -69,7 +70,7 @@ impl Init {
                 }
             }
             Ok(Some((_, connection))) => match sys::fork(0) {
-                Ok(sys::Fork::Child) => helper(&connection, self.ids),
+                Ok(sys::Fork::Child) => helper(&connection, self.standing),
                 Ok(sys::Fork::Parent(pid)) => {
                     self.running.insert(pid, connection);
                 }
@@ -123,12 +124,12 @@ impl Init {
 }
 
 /// A fresh child of init: reads a request, answers it, and ends or becomes the program asked for.
-fn helper(connection: &UnixStream, ids: Ids) -> ! {
+fn helper(connection: &UnixStream, standing: Standing) -> ! {
     sys::default_signals();
     let Ok(Some((ask, descriptors))) = wire::receive(connection) else { sys::exit_now(1) };
     let answer = match ask {
-        GuestAsk::Exec(ask) => Err(execute(connection, ask, descriptors, ids)),
-        other => answer(other, ids),
+        GuestAsk::Exec(ask) => Err(execute(connection, ask, descriptors, standing)),
+        other => answer(other, standing),
     };
     let (answer, descriptor) = answer.unwrap_or_else(|error| (Answer::Failed(error), None));
     let descriptors: Vec<_> = descriptor.iter().map(AsFd::as_fd).collect();
@@ -137,15 +138,15 @@ fn helper(connection: &UnixStream, ids: Ids) -> ! {
     sys::exit_now(0)
 }
 
-fn answer(ask: GuestAsk, ids: Ids) -> Result<(Answer, Option<OwnedFd>)> {
+fn answer(ask: GuestAsk, standing: Standing) -> Result<(Answer, Option<OwnedFd>)> {
     match ask {
         GuestAsk::File { user, op } => {
-            accounts::assume(&accounts::requested(&user)?, ids)?;
+            accounts::assume(&accounts::requested(&user)?, standing)?;
             rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
             operations::file(op)
         }
         GuestAsk::Kill { user, pid, signal } => {
-            accounts::assume(&accounts::requested(&user)?, ids)?;
+            accounts::assume(&accounts::requested(&user)?, standing)?;
             let target = i32::try_from(pid).ok().filter(|pid| *pid > 0);
             target
                 .map_or_else(|| Err(io::Error::from_raw_os_error(libc::ESRCH)), |pid| sys::kill(pid, signal))
@@ -171,12 +172,12 @@ fn os(action: &str, error: &io::Error) -> Error {
 
 /// Becomes a program. Returns why not when that is known before the program's number was told; later failures go
 /// to the first descriptor, which the program's execution closes.
-fn execute(connection: &UnixStream, ask: ExecAsk, descriptors: Vec<OwnedFd>, ids: Ids) -> Error {
+fn execute(connection: &UnixStream, ask: ExecAsk, descriptors: Vec<OwnedFd>, standing: Standing) -> Error {
     let mut descriptors = descriptors.into_iter();
     let Some(failure) = descriptors.next() else {
         return Error::Internal("a program without a descriptor for failures".to_owned());
     };
-    let program = match prepare(&ask, descriptors, ids) {
+    let program = match prepare(&ask, descriptors, standing) {
         Ok(program) => program,
         Err(error) => return error,
     };
@@ -196,7 +197,7 @@ struct Program {
     environment: Vec<CString>,
 }
 
-fn prepare(ask: &ExecAsk, mut descriptors: impl Iterator<Item = OwnedFd>, ids: Ids) -> Result<Program> {
+fn prepare(ask: &ExecAsk, mut descriptors: impl Iterator<Item = OwnedFd>, standing: Standing) -> Result<Program> {
     let text = |text: String| {
         CString::new(text)
             .map_err(|_| Error::Os { action: "pass a NUL byte to a program".to_owned(), errno: libc::EINVAL })
@@ -228,7 +229,7 @@ fn prepare(ask: &ExecAsk, mut descriptors: impl Iterator<Item = OwnedFd>, ids: I
         let usual = Rlimit { current: Some(USUAL_FILES), ..files };
         rustix::process::setrlimit(Resource::Nofile, usual).map_err(|error| os("limit open files", &error.into()))?;
     }
-    accounts::assume(&user, ids)?;
+    accounts::assume(&user, standing)?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     match &ask.cwd {
         Some(directory) => {

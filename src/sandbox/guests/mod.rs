@@ -29,6 +29,10 @@ mod elsewhere;
 #[cfg(target_os = "linux")]
 mod files;
 #[cfg(target_os = "linux")]
+mod ground;
+#[cfg(target_os = "linux")]
+mod guest;
+#[cfg(target_os = "linux")]
 mod hints;
 #[cfg(target_os = "linux")]
 mod host;
@@ -36,6 +40,8 @@ mod host;
 mod ids;
 #[cfg(target_os = "linux")]
 mod init;
+#[cfg(target_os = "linux")]
+mod janitor;
 #[cfg(target_os = "linux")]
 mod netlink;
 #[cfg(target_os = "linux")]
@@ -61,8 +67,9 @@ pub use error::{Error, Result};
 
 #[cfg(target_os = "linux")]
 pub use self::{
-    client::{Guest, Guests, Process},
+    client::Guests,
     files::Files,
+    guest::{Guest, Process},
 };
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{Files, Guest, Guests, Process, reexec};
@@ -77,5 +84,5 @@ const WARDEN_ARGUMENT: &str = "__warden";
 #[must_use]
 pub fn reexec() -> Option<i32> {
     let mut arguments = std::env::args_os().skip(1);
-    (arguments.next().is_some_and(|first| first == WARDEN_ARGUMENT) && arguments.next().is_none()).then(warden::janitor)
+    (arguments.next().is_some_and(|first| first == WARDEN_ARGUMENT) && arguments.next().is_none()).then(janitor::run)
 }

@@ -209,8 +209,9 @@ impl Store {
                 lowers.join(":"),
                 upper.display(),
                 work.display(),
-                // An ordinary user's marks lie in other attributes, which know fewer features.
-                if self.ids.is_user() { "userxattr" } else { "redirect_dir=on" }
+                // An ordinary user's marks lie in other attributes, which know fewer features. An index would tie
+                // layers to the inodes they were made on, and copies have others.
+                if self.ids.is_user() { "index=off,userxattr" } else { "index=off,metacopy=off,redirect_dir=on" }
             );
             if options.len() > LONGEST_OPTIONS {
                 return Err(Error::Busy(format!(

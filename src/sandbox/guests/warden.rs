@@ -1,123 +1,33 @@
-//! The process that owns the store and all guests, and the janitor that watches it.
+//! The process that owns the store and all guests.
 
 use super::boot::{self, Plan, Report};
-use super::cgroup::{self, Cgroups};
-use super::hints::{self, step};
+use super::ground::Ground;
+use super::hints;
 use super::store::{Store, layer_path};
-use super::template::{self, Builder, Top};
-use super::wire::{self, Answer, Ask, Source, Start};
-use super::{BootSpec, Ended, Error, Facts, GuestId, Ids, LayerId, Limit, Result, ids, init, sys, tree};
-use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind_recursive, mount_change};
-use rustix::process::{Pid, WaitOptions, WaitStatus};
+use super::template::{Builder, Top};
+use super::wire::{self, Answer, Ask, Source};
+use super::{BootSpec, Ended, Error, Facts, GuestId, LayerId, Result, init, sys, tree};
+use rustix::process::{WaitOptions, WaitStatus};
 use std::collections::HashMap;
-use std::ffi::CString;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
 
-/// Where the store is mounted in the warden's mount namespace: nothing of it is needed from there.
-const STORE: &str = "/sys";
-
-/// The janitor: makes the warden and ends it with the tool. Standard input is the control socket, standard output a
-/// pipe that hangs up when the tool is gone.
-pub fn janitor() -> i32 {
-    let started = (|| -> Result<(UnixStream, OwnedFd)> {
-        let control = io::stdin().as_fd().try_clone_to_owned();
-        let lifeline = io::stdout().as_fd().try_clone_to_owned();
-        let control = step("taking the tool's socket", control)?.into();
-        let lifeline = step("taking the tool's pipe", lifeline)?;
-        for (number, write) in [(0, false), (1, true)] {
-            let null = step("opening /dev/null", File::options().read(!write).write(write).open("/dev/null"))?;
-            step("closing standard descriptors", sys::make_standard(&null.into(), number))?;
-        }
-        Ok((control, lifeline))
-    })();
-    let Ok((control, lifeline)) = started else { return 1 };
-    // Signals of the tool's terminal are the tool's business.
-    let _ = rustix::process::setsid();
-    let _ = rustix::thread::set_name(c"vmwbuild-janitor");
-    let Ok(Some((_, connection))) = wire::accept(&control) else { return 1 };
-    let Ok(Some((Ask::Start(start), _))) = wire::receive(&connection) else { return 1 };
-    match start_warden(control, &connection, &lifeline, start) {
-        Ok((pid, cgroups)) => {
-            drop(connection);
-            watch(pid, &lifeline, &cgroups);
-            0
-        }
-        Err(error) => {
-            let _ = wire::send(&connection, &Answer::Failed(error), &[]);
-            1
-        }
-    }
-}
-
-fn start_warden(
-    control: UnixStream,
-    connection: &UnixStream,
-    lifeline: &OwnedFd,
-    start: Start,
-) -> Result<(i32, Cgroups)> {
-    let ids = step(hints::USER_NAMESPACE, ids::acquire(start.ids))?;
-    let mut cgroups = Cgroups::default();
-    if !ids.is_user() {
-        cgroup::sweep();
-        cgroups = Cgroups::create();
-    }
-    match sys::fork(sys::NEW_MOUNTS | sys::NEW_PIDS) {
-        Ok(sys::Fork::Child) => {
-            let outcome = Warden::set_up(control, ids, start, cgroups, lifeline);
-            sys::exit_now(match outcome {
-                Ok(mut warden) => {
-                    let _ = wire::send(connection, &Answer::Facts(warden.facts()), &[]);
-                    warden.run()
-                }
-                Err(error) => {
-                    let _ = wire::send(connection, &Answer::Failed(error), &[]);
-                    1
-                }
-            })
-        }
-        Ok(sys::Fork::Parent(pid)) => Ok((pid, cgroups)),
-        Err(error) => {
-            cgroups.remove_all();
-            Err(hints::refused(hints::NAMESPACES, &error))
-        }
-    }
-}
-
-/// Waits for the end of the tool or of the warden, and sees to the end of both.
-fn watch(pid: i32, lifeline: &OwnedFd, cgroups: &Cgroups) {
-    let Some(pid) = Pid::from_raw(pid) else { return };
-    if let Ok(warden) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
-        let _ = sys::poll(&[lifeline.as_fd(), warden.as_fd()], None);
-    } else {
-        let _ = sys::poll(&[lifeline.as_fd()], None);
-    }
-    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-    // Returns when every process of every guest is gone.
-    let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
-    cgroups.remove_all();
-}
-
-struct Warden {
+/// Serves the tool, one request after the other; what takes long is done by workers.
+#[derive(Debug)]
+pub struct Warden {
     control: UnixStream,
     signals: OwnedFd,
-    ids: Ids,
-    namespace: Option<OwnedFd>,
-    notes: Vec<String>,
-    cgroups: Cgroups,
+    ground: Ground,
     store: Store,
     guests: HashMap<i32, Guest>,
     booting: Vec<Booting>,
     workers: HashMap<i32, Worker>,
     next_guest: u64,
-    /// Keeps a second warden from the same state directory.
-    _lock: Option<File>,
 }
 
+#[derive(Debug)]
 struct Guest {
     id: GuestId,
     layer: LayerId,
@@ -126,6 +36,7 @@ struct Guest {
     stopped: bool,
 }
 
+#[derive(Debug)]
 struct Booting {
     id: GuestId,
     layer: LayerId,
@@ -136,6 +47,7 @@ struct Booting {
 }
 
 /// A process that does what takes long.
+#[derive(Debug)]
 struct Worker {
     connection: UnixStream,
     result: PipeReader,
@@ -143,6 +55,7 @@ struct Worker {
 }
 
 /// What a worker's success means.
+#[derive(Debug)]
 enum Then {
     Template(String),
     Copied(LayerId),
@@ -150,100 +63,29 @@ enum Then {
 }
 
 impl Warden {
-    fn set_up(control: UnixStream, ids: Ids, start: Start, mut cgroups: Cgroups, lifeline: &OwnedFd) -> Result<Self> {
-        let signal = Some(rustix::process::Signal::KILL);
-        step(
-            "binding the warden's life",
-            rustix::process::set_parent_process_death_signal(signal).map_err(Into::into),
-        )?;
-        let _ = rustix::thread::set_name(c"vmwbuild-warden");
-        // The janitor may have died before that; then the tool is about to learn it, and hangs up.
-        if sys::poll(&[lifeline.as_fd()], Some(std::time::Duration::ZERO)).is_ok_and(|ready| ready == [true]) {
-            sys::exit_now(1);
-        }
-        let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-        step(hints::NAMESPACES, mount_change("/", private).map_err(Into::into))?;
-        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-        step(hints::PROC, mount("proc", "/proc", "proc", flags, None).map_err(Into::into))?;
-        // Control groups are under what the store covers: they stay reachable through a descriptor.
-        let groups =
-            rustix::fs::open(STORE, rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty());
-        if let Ok(groups) = groups {
-            use std::os::fd::{AsRawFd, IntoRawFd};
-            let number = groups.as_raw_fd();
-            cgroups.move_to(|path| match path.strip_prefix(STORE) {
-                Ok(inside) => PathBuf::from(format!("/proc/self/fd/{number}")).join(inside),
-                Err(_) => path.to_owned(),
-            });
-            // Open for as long as this process lives.
-            let _ = groups.into_raw_fd();
-        }
-        let options = match start.store_bytes {
-            Some(bytes) => format!("mode=711,size={bytes},nr_inodes=0"),
-            None => "mode=711,size=50%,nr_inodes=0".to_owned(),
-        };
-        let options = step("naming the store's size", CString::new(options).map_err(io::Error::other))?;
-        // Set-user-id bits work: guests have sudo. The store itself is out of everyone's reach.
-        let flags = MountFlags::NODEV;
-        step("mounting the store", mount("tmpfs", STORE, "tmpfs", flags, options.as_c_str()).map_err(Into::into))?;
-        step("entering the store", std::env::set_current_dir(STORE))?;
-        step("making the store", fs::DirBuilder::new().mode(0o711).create("s"))?;
-        let lock = start.state.as_deref().map(use_state).transpose()?;
-        let (mut ids, mut notes) = (ids, Vec::new());
-        let mut namespace = None;
-        if ids == Ids::Identity && start.ids != Some(Ids::Identity) {
-            namespace = template::shifting_namespace(Ids::Shifted).filter(template::can_shift);
-            if namespace.is_some() {
-                ids = Ids::Shifted;
-            }
-        }
-        match ids {
-            Ids::Single => notes.push(
-                "this user has no subordinate ids (/etc/subuid, newuidmap): accounts of a guest are one and the same \
-                 user, and changes of owner have no effect"
-                    .to_owned(),
-            ),
-            Ids::Identity => notes.push(
-                "owners of files aren't shifted: a guest's root has the host's user id 0, and can't mount".to_owned(),
-            ),
-            Ids::Subordinate | Ids::Shifted => {}
-        }
-        if ids.is_user() {
-            notes.push(
-                "without root, files of the host's system can be replaced and deleted in a guest, but not changed in \
-                 place"
-                    .to_owned(),
-            );
-        }
-        let store = step("opening the store", Store::open(ids))?;
-        let signals = step("taking signals", sys::signals_as_descriptor())?;
+    /// A warden without guests, with the layers that are there.
+    pub fn new(control: UnixStream, ground: Ground) -> Result<Self> {
+        let store = hints::step("opening the store", Store::open(ground.ids))?;
+        let signals = hints::step("taking signals", sys::signals_as_descriptor())?;
         Ok(Self {
             control,
             signals,
-            ids,
-            namespace,
-            notes,
-            cgroups,
+            ground,
             store,
             guests: HashMap::new(),
             booting: Vec::new(),
             workers: HashMap::new(),
             next_guest: 1,
-            _lock: lock,
         })
     }
 
-    fn facts(&self) -> Facts {
-        let (mut process_limit, memory_limit) = self.cgroups.kinds();
-        if self.ids == Ids::Identity && process_limit == Limit::Rlimit {
-            // The kernel never limits the host's root.
-            process_limit = Limit::None;
-        }
-        Facts { ids: self.ids, process_limit, memory_limit, notes: self.notes.clone() }
+    /// What it found on this host.
+    pub fn facts(&self) -> Facts {
+        self.ground.facts()
     }
 
     /// Serves until the tool hangs up. Ending this process ends everything.
-    fn run(&mut self) -> i32 {
+    pub fn run(&mut self) -> i32 {
         loop {
             let mut descriptors = vec![self.signals.as_fd(), self.control.as_fd()];
             descriptors.extend(self.booting.iter().map(|guest| guest.reports.as_fd()));
@@ -293,7 +135,8 @@ impl Warden {
                 Err(error) => Err(error),
             },
         };
-        wire::send_at_once(&connection, &answer.unwrap_or_else(Answer::Failed));
+        // Who asked may have given up.
+        let _ = wire::send(&connection, &answer.unwrap_or_else(Answer::Failed), &[]);
     }
 
     fn add_template(
@@ -307,7 +150,7 @@ impl Warden {
             .store
             .template_directory()
             .map_err(|error| Error::Internal(format!("no place for a template in the store: {error}")))?;
-        let (ids, namespace) = (self.ids, self.namespace.as_ref());
+        let (ids, namespace) = (self.ground.ids, self.ground.namespace.as_ref());
         let worker = self.work(connection, Then::Template(name), || {
             let builder = Builder { ids, namespace, directory: &directory };
             match (source, archive) {
@@ -393,10 +236,9 @@ impl Warden {
         let id = GuestId(self.next_guest);
         self.next_guest += 1;
         let overlays = self.store.take(layer)?;
-        let started = self
-            .cgroups
-            .add(id.0, spec.max_processes, spec.max_memory)
-            .and_then(|cgroups| boot::start(Plan { overlays, spec, ids: self.ids, control, cgroups }));
+        let started = self.ground.cgroups.add(id.0, spec.max_processes, spec.max_memory).and_then(|cgroups| {
+            boot::start(Plan { overlays, spec, standing: self.ground.standing(), control, cgroups })
+        });
         match started {
             Ok(reports) => {
                 self.booting.push(Booting { id, layer, connection, reports, received: Vec::new(), pid: None });
@@ -404,7 +246,7 @@ impl Warden {
             }
             Err(error) => {
                 self.store.give_back(layer);
-                self.cgroups.remove(id.0);
+                self.ground.cgroups.remove(id.0);
                 Err(hints::refused(hints::NAMESPACES, &error))
             }
         }
@@ -457,7 +299,10 @@ impl Warden {
         match (guest.pid, is_ready, failure) {
             (Some(pid), true, None) => {
                 let Booting { id, layer, connection, .. } = guest;
-                wire::send_at_once(&connection, &Answer::Booted(id));
+                if !wire::send_at_once(&connection, &Answer::Booted(id)) {
+                    // Who wanted it gave up, and nobody else will ever stop it.
+                    let _ = sys::kill(pid, libc::SIGKILL);
+                }
                 self.guests.insert(pid, Guest { id, layer, connection, stopped: false });
                 // It may have ended already, and its end been collected as that of an unknown process.
                 if sys::kill(pid, 0).is_err() {
@@ -469,7 +314,7 @@ impl Warden {
                     let _ = sys::kill(pid, libc::SIGKILL);
                 }
                 self.store.give_back(guest.layer);
-                self.cgroups.remove(guest.id.0);
+                self.ground.cgroups.remove(guest.id.0);
                 let failure =
                     failure.unwrap_or_else(|| Error::Internal("the guest's init ended before it was ready".to_owned()));
                 wire::send_at_once(&guest.connection, &Answer::Failed(failure));
@@ -497,7 +342,7 @@ impl Warden {
     fn ended(&mut self, pid: i32, how: Ended) {
         if let Some(guest) = self.guests.remove(&pid) {
             self.store.give_back(guest.layer);
-            self.cgroups.remove(guest.id.0);
+            self.ground.cgroups.remove(guest.id.0);
             let how = if guest.stopped { Ended::Stopped } else { how };
             wire::send_at_once(&guest.connection, &Answer::Ended(how));
         }
@@ -531,19 +376,4 @@ fn how(status: WaitStatus) -> Ended {
         (Some(init::REBOOT), _) | (_, Some(libc::SIGHUP)) => Ended::Rebooted,
         _ => Ended::Died,
     }
-}
-
-/// Puts the state directory in the store's place for layers.
-fn use_state(path: &Path) -> Result<File> {
-    let failed = |error: io::Error| Error::Internal(format!("state directory {}: {error}", path.display()));
-    fs::DirBuilder::new().recursive(true).mode(0o711).create(path).map_err(failed)?;
-    let lock = File::create(path.join("lock")).map_err(failed)?;
-    rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
-        rustix::io::Errno::WOULDBLOCK => {
-            Error::Busy(format!("state directory {} is in use by another sandbox", path.display()))
-        }
-        other => failed(other.into()),
-    })?;
-    mount_bind_recursive(path, "s").map_err(|error| failed(error.into()))?;
-    Ok(lock)
 }

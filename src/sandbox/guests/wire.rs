@@ -202,12 +202,12 @@ pub fn send(socket: &UnixStream, message: &impl Serialize, descriptors: &[Borrow
     (&*socket).write_all(frame.get(sent..).unwrap_or_default())
 }
 
-/// Sends a message unless that would mean waiting; for those that must never wait. Late answers are lost with it.
-pub fn send_at_once(socket: &UnixStream, message: &impl Serialize) {
-    if let Ok(frame) = encode(message) {
-        // Whoever doesn't read the few bytes of an answer gets none.
-        let _ = rustix::net::send(socket, &frame, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
-    }
+/// Sends a message unless that would mean waiting; for those that must never wait. Whether it went: whoever doesn't
+/// read the few bytes of an answer gets none.
+pub fn send_at_once(socket: &UnixStream, message: &impl Serialize) -> bool {
+    encode(message).is_ok_and(|frame| {
+        rustix::net::send(socket, &frame, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) == Ok(frame.len())
+    })
 }
 
 /// Receives a message, waiting as needed; None at the end.

@@ -181,7 +181,10 @@ struct Snapshot {
 impl<'a> Reader<'a> {
     fn all(&mut self) -> Read<()> {
         match self.list(&[])? {
-            list::Ended::Eof => Ok(()),
+            list::Ended::Eof => match self.pending.first() {
+                Some(pending) => self.stop(pending.at, Why::Unclosed('<')),
+                None => Ok(()),
+            },
             list::Ended::Paren => self.syntax("there is no `(` for this `)`"),
             list::Ended::DoubleSemi => self.syntax("`;;` stands outside `case`"),
             list::Ended::Keyword(_) => self.syntax("this keyword has no beginning"),

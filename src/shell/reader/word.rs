@@ -433,8 +433,10 @@ impl Reader<'_> {
         let Some(hole) = self.holes.get(index).copied() else { return };
         let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'#' | b'@' | b'.') || !b.is_ascii();
         let before = hole.start.checked_sub(1).and_then(|at| self.at(at));
-        if before.is_some_and(word) {
-            self.refuse(index, RefusalKind::GluedInArithmetic, hole.start - 1..hole.end);
+        if let Some(byte) = before.filter(|b| word(*b)) {
+            // A character of several bytes is left out of the place.
+            let from = hole.start - usize::from(byte.is_ascii());
+            self.refuse(index, RefusalKind::GluedInArithmetic, from..hole.end);
         } else if self.at(hole.end).is_some_and(word) || self.hole_at(hole.end).is_some() {
             self.refuse(index, RefusalKind::GluedInArithmetic, hole.start..hole.end);
         }

@@ -4,6 +4,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+/// Enough cases for every run, and more by `PROPTEST_CASES`.
+pub(crate) fn config() -> ProptestConfig {
+    let default = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    if std::env::var_os("PROPTEST_CASES").is_some() { default } else { ProptestConfig { cases: 64, ..default } }
+}
+
 /// A whole file without anything wrong in its syntax. Escape characters are backslashes, and no backtick occurs.
 pub(crate) fn program() -> impl Strategy<Value = String> {
     let line = prop_oneof![
@@ -49,7 +55,7 @@ fn expr() -> impl Strategy<Value = String> {
                 format!("{a}{blank}{op}{blank}{b}")
             }),
             (inner.clone(), select(vec!["==", "!=", "<", ">="]), inner.clone())
-                .prop_map(|(a, op, b)| format!("({a}) {op} ({b})")),
+                .prop_map(|(a, op, b)| format!("(({a}) {op} ({b}))")),
             inner.clone().prop_map(|a| format!("( {a} )")),
             inner.clone().prop_map(|a| format!("(not {a})")),
             inner.clone().prop_map(|a| format!("-({a})")),

@@ -2,7 +2,10 @@
 
 mod errors;
 pub(crate) mod generate;
+mod heredocs;
+mod limits;
 mod properties;
+mod table;
 
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::source::Sources;

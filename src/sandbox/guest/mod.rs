@@ -1,0 +1,132 @@
+//! Guest operations: what VMware Tools do in a guest for those who know an account of it.
+
+mod files;
+mod processes;
+mod transfers;
+
+use std::io::Read;
+use std::sync::Arc;
+
+use super::faults::{
+    Answer, guest as guest_fault, invalid_argument, invalid_guest_login, invalid_power_state, machinery, not_supported,
+    unknown_method, vix,
+};
+use super::guests::{Error, Guest, User};
+use super::machine::{Power, Reported, Tools};
+use super::operations::Running;
+use super::server::{Call, Server};
+use crate::vsphere::wire::{Element, GuestAuthentication, Moref, Value};
+
+pub(super) use processes::Programs;
+pub(super) use transfers::{Transfers, handle};
+
+/// A guest with an account of it that the client has proven to know.
+pub(super) struct Access {
+    pub vm: Moref,
+    pub running: Arc<Running>,
+    pub guest: Guest,
+    pub user: User,
+}
+
+/// Answers a call on one of the guest operations' managers.
+pub(super) async fn dispatch(server: &Arc<Server>, call: &Call) -> Answer<Element> {
+    let known = match call.this.kind.as_str() {
+        "GuestAuthManager" => ["ValidateCredentialsInGuest"].contains(&call.method.as_str()),
+        "GuestProcessManager" => processes::METHODS.contains(&call.method.as_str()),
+        _ => files::METHODS.contains(&call.method.as_str()),
+    };
+    if !known {
+        return Err(match call.method.as_str() {
+            "AcquireCredentialsInGuest" | "ReleaseCredentialsInGuest" => not_supported(&call.method),
+            _ => unknown_method(&call.this, &call.method),
+        });
+    }
+    let vm: Moref = call.arg("vm")?;
+    let running = ready(server, &vm)?;
+    // They queue: Tools do one thing after another.
+    let _turn = running.turn.lock().await;
+    let access = log_in(server, call, vm, running.clone()).await?;
+    match call.this.kind.as_str() {
+        "GuestAuthManager" => call.answer(&()),
+        "GuestProcessManager" => processes::dispatch(server, call, &access).await,
+        _ => files::dispatch(server, call, &access).await,
+    }
+}
+
+/// The machine as it runs, if Tools can be spoken to.
+fn ready(server: &Server, vm: &Moref) -> Answer<Arc<Running>> {
+    let state = server.lock();
+    let machine = state.inventory.vm(vm)?;
+    match (machine.power, machine.tools) {
+        (Power::On, Tools::Ready) => {}
+        (Power::On, Tools::Rebooting) => return Err(vix(3016)),
+        (Power::On, Tools::Away) => {
+            let text = "The guest operations agent could not be contacted.";
+            return Err(guest_fault("GuestOperationsUnavailable", text));
+        }
+        (power, _) => return Err(invalid_power_state(Some("poweredOn"), power.as_str())),
+    }
+    drop(state);
+    server.running(vm).ok_or_else(|| vix(3016))
+}
+
+async fn log_in(server: &Server, call: &Call, vm: Moref, running: Arc<Running>) -> Answer<Access> {
+    let auth: Element = call.arg("auth")?;
+    let Ok(GuestAuthentication::NamePassword(auth)) = GuestAuthentication::from_element(&auth) else {
+        return Err(not_supported("this kind of guest authentication"));
+    };
+    if auth.interactive_session {
+        let text = "The operation is not supported by the guest operating system.";
+        return Err(guest_fault("OperationNotSupportedByGuest", text));
+    }
+    let Some(guest) = running.guest.clone() else { return Err(machinery(&Error::NeedsLinux)) };
+    let logins = &server.config.logins;
+    let right = logins.is_empty() || logins.iter().any(|(u, p)| *u == auth.username && *p == auth.password);
+    if auth.username.is_empty() || !right {
+        return Err(invalid_guest_login());
+    }
+    let user = match guest.user(&auth.username).await {
+        Ok(user) => user,
+        Err(Error::NoSuchUser(_)) => return Err(invalid_guest_login()),
+        Err(error) => return Err(machinery(&error)),
+    };
+    Ok(Access { vm, running, guest, user })
+}
+
+/// A path that must be absolute.
+fn absolute(path: &str, field: &str) -> Answer<()> {
+    if path.starts_with('/') && !path.contains('\0') { Ok(()) } else { Err(invalid_argument(field)) }
+}
+
+/// What a guest reports of itself. What it doesn't tell stays as for a Linux that isn't known.
+pub(super) async fn identity(guest: &Guest) -> Reported {
+    let release = small_file(guest, "/etc/os-release").await.unwrap_or_default();
+    let field = |name: &str| {
+        let line = release.lines().find_map(|line| line.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')));
+        line.map(|value| value.trim().trim_matches(['"', '\'']).to_owned())
+    };
+    let number: String = field("VERSION_ID").unwrap_or_default().chars().take_while(char::is_ascii_digit).collect();
+    let id = match (field("ID").as_deref(), number.as_str()) {
+        (Some("debian"), "") => "debian12_64Guest".to_owned(),
+        (Some("debian"), number) => format!("debian{number}_64Guest"),
+        (Some("ubuntu"), _) => "ubuntu64Guest".to_owned(),
+        (Some("rhel"), number) if !number.is_empty() => format!("rhel{number}_64Guest"),
+        (Some("fedora"), _) => "fedora64Guest".to_owned(),
+        _ => "otherLinux64Guest".to_owned(),
+    };
+    let name = field("PRETTY_NAME").filter(|name| !name.is_empty());
+    let full_name = name.map_or_else(|| "Other Linux (64-bit)".to_owned(), |name| format!("{name} (64-bit)"));
+    let host_name = small_file(guest, "/proc/sys/kernel/hostname").await.map(|text| text.trim().to_owned());
+    let host_name = host_name.filter(|name| !name.is_empty());
+    Reported { host_name, ip: None, full_name: Some(full_name), id: Some(id) }
+}
+
+/// The text of a small file; none when it can't be read.
+async fn small_file(guest: &Guest, path: &str) -> Option<String> {
+    let (file, _) = guest.files("").open_read(path).await.ok()?;
+    let read = tokio::task::spawn_blocking(move || {
+        let mut text = String::new();
+        file.take(16 << 10).read_to_string(&mut text).map(|_| text)
+    });
+    read.await.ok()?.ok()
+}

@@ -1,0 +1,10 @@
+//! What is done to virtual machines and other objects of the inventory.
+
+mod clone;
+mod configure;
+mod disks;
+mod entities;
+mod power;
+mod snapshots;
+
+pub(super) use power::Running;
