@@ -3,8 +3,8 @@
 use super::{args, terminal};
 use crate::diagnostic::{Code, Severity, did_you_mean};
 
-/// All codes of all rooms, by number.
-pub(crate) fn registry() -> Vec<&'static Code> {
+/// All codes of all rooms, by number: what `vmwbuild explain` knows, and what the documentation lists.
+pub fn registry() -> Vec<&'static Code> {
     let rooms: [&[&Code]; 10] = [
         crate::syntax::codes::ALL,
         crate::sema::codes_values::ALL,
