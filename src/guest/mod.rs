@@ -86,6 +86,8 @@ pub struct Options {
     /// Names the work directory and marks our processes: letters, digits and `-`, unique to this build and machine.
     /// None: random.
     pub name: Option<String>,
+    /// The guest's family as the server tells it, where the caller has just asked; else [`Guest::open`] asks.
+    pub family: Option<String>,
     /// How long a refused login is repeated: up to 60 s just after a boot, else zero.
     pub boot_window: Duration,
     /// How long the guest may not answer (Tools restarting, machine busy) before that is an error.
@@ -101,6 +103,7 @@ impl Default for Options {
         Options {
             channel: Channel::Auto,
             name: None,
+            family: None,
             boot_window: Duration::ZERO,
             patience: Duration::from_secs(600),
             grace: Duration::from_secs(5),
@@ -145,8 +148,11 @@ pub type OnEvent<'a> = &'a mut (dyn FnMut(Event) + Send);
 impl Guest {
     /// Logs in and looks what the guest has: one program started, one or two listings. Tools must be running.
     pub async fn open(client: &Client, vm: &Moref, login: &Login, options: Options) -> Result<Guest> {
-        let state = client.guest_state(vm).await?;
-        if let Some(family) = state.family.filter(|family| family == "windowsGuest" || family == "netwareGuest") {
+        let family = match options.family.clone() {
+            Some(family) => Some(family),
+            None => client.guest_state(vm).await?.family,
+        };
+        if let Some(family) = family.filter(|family| family == "windowsGuest" || family == "netwareGuest") {
             return Err(Error::Family(family));
         }
         let auth = GuestAuth { username: login.user.clone(), password: login.password.clone() };
