@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -11,6 +11,7 @@ use super::secrets::Missing;
 use super::settings::{self, Env};
 use super::{args, codes, load, secrets, terminal};
 use crate::diagnostic::{Diagnostic, Problems};
+use crate::engine::event::Event;
 use crate::engine::{self, Control, Deadlines, FailureClass, Options};
 use crate::guest::Channel;
 use crate::progress::{self, View};
@@ -164,7 +165,8 @@ async fn drive(
     color: args::When,
 ) -> u8 {
     let control = Control::default();
-    let signals = tokio::spawn(signals(control.clone()));
+    let voice = Voice::default();
+    let signals = tokio::spawn(signals(control.clone(), voice.clone()));
     let (endpoint, sandbox) = match endpoint {
         Some(endpoint) => (endpoint, None),
         None => match super::sandbox::embedded(&flags.sandbox_options).await {
@@ -180,7 +182,7 @@ async fn drive(
         () = control.stop.cancelled() => None,
     };
     let code = match connected {
-        Some(Ok(client)) => build(client, control, options, program, flags, sources, color).await,
+        Some(Ok(client)) => build(client, control, voice, options, program, flags, sources, color).await,
         Some(Err(error)) => {
             terminal::show([&error.diagnostic()], sources, color);
             engine::class_of(error.class()).exit_code()
@@ -197,6 +199,7 @@ async fn drive(
 async fn build(
     client: Client,
     control: Control,
+    voice: Voice,
     options: Options,
     program: Program,
     flags: &args::Build,
@@ -204,6 +207,7 @@ async fn build(
     color: args::When,
 ) -> u8 {
     let (events, receiver) = mpsc::unbounded_channel();
+    let _ = voice.0.set(events.downgrade());
     let view = tokio::spawn(progress::show(receiver, view(flags.progress, color)));
     let program = Arc::new(program);
     let dag = crate::graph::lower(&program);
@@ -234,16 +238,32 @@ fn view(wanted: args::Progress, color: args::When) -> Box<dyn View> {
         args::Progress::Auto => terminal && std::env::var_os("TERM").is_none_or(|t| t != "dumb"),
     };
     if tty {
-        Box::new(progress::Tty::new(io::stderr(), terminal::use_color(color, terminal), terminal::size))
+        let look = progress::Look { color: terminal::use_color(color, terminal), unicode: terminal::is_utf8() };
+        Box::new(progress::Tty::new(io::stderr(), look, terminal::size))
     } else {
         Box::new(progress::Plain::new(io::stderr()))
     }
 }
 
+/// How to say something while a build is shown: its view would draw over what others write. Weak, because the view
+/// ends with the last sender.
+#[derive(Clone, Default)]
+struct Voice(Arc<OnceLock<mpsc::WeakUnboundedSender<Event>>>);
+
+impl Voice {
+    fn say(&self, text: &str) {
+        let event = Event::Note { machine: None, text: text.to_owned() };
+        let told = self.0.get().and_then(mpsc::WeakUnboundedSender::upgrade).is_some_and(|s| s.send(event).is_ok());
+        if !told {
+            terminal::say(text);
+        }
+    }
+}
+
 /// First Ctrl-C or SIGTERM: stop and clean up. Second: leave.
-async fn signals(control: Control) {
+async fn signals(control: Control, voice: Voice) {
     wait_for_signal().await;
-    terminal::say("stopping; once more leaves at once, without cleaning up");
+    voice.say("stopping; once more leaves at once, without cleaning up");
     control.stop.cancel();
     wait_for_signal().await;
     control.leave.cancel();

@@ -24,7 +24,8 @@ pub(crate) fn use_color(color: When, terminal: bool) -> bool {
     }
 }
 
-fn is_utf8() -> bool {
+/// Whether the locale's characters are UTF-8.
+pub(crate) fn is_utf8() -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|n| std::env::var(n).ok().filter(|v| !v.is_empty()));
     locale.is_none_or(|l| l.to_ascii_lowercase().replace('-', "").contains("utf8"))
 }
