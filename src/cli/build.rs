@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -164,9 +165,8 @@ async fn drive(
     sources: &Sources,
     color: args::When,
 ) -> u8 {
-    let control = Control::default();
-    let voice = Voice::default();
-    let signals = tokio::spawn(signals(control.clone(), voice.clone()));
+    let reins = Reins::default();
+    let signals = tokio::spawn(signals(Signals::new(), reins.clone()));
     let (endpoint, sandbox) = match endpoint {
         Some(endpoint) => (endpoint, None),
         None => match super::sandbox::embedded(&flags.sandbox_options).await {
@@ -179,10 +179,10 @@ async fn drive(
     };
     let connected = tokio::select! {
         connected = Client::connect(endpoint, Deadline::after(CONNECT)) => Some(connected),
-        () = control.stop.cancelled() => None,
+        () = reins.control.stop.cancelled() => None,
     };
     let code = match connected {
-        Some(Ok(client)) => build(client, control, voice, options, program, flags, sources, color).await,
+        Some(Ok(client)) => build(client, reins, options, program, flags, sources, color).await,
         Some(Err(error)) => {
             terminal::show([&error.diagnostic()], sources, color);
             engine::class_of(error.class()).exit_code()
@@ -198,8 +198,7 @@ async fn drive(
 
 async fn build(
     client: Client,
-    control: Control,
-    voice: Voice,
+    reins: Reins,
     options: Options,
     program: Program,
     flags: &args::Build,
@@ -207,11 +206,11 @@ async fn build(
     color: args::When,
 ) -> u8 {
     let (events, receiver) = mpsc::unbounded_channel();
-    let _ = voice.0.set(events.downgrade());
+    let _ = reins.voice.0.set(events.downgrade());
     let view = tokio::spawn(progress::show(receiver, view(flags.progress, color)));
     let program = Arc::new(program);
     let dag = crate::graph::lower(&program);
-    let result = engine::build(program, dag, client.clone(), options, control, events).await;
+    let result = engine::build(program, dag, client.clone(), options, reins.control, events).await;
     // The view ends with the stream; what it still has to write is written before anything else is.
     let _ = view.await;
     let _ = client.logout().await;
@@ -224,6 +223,7 @@ async fn build(
             0
         }
         Err(failure) => {
+            terminal::say("");
             terminal::show(&failure.diagnostics, sources, color);
             failure.class.exit_code()
         }
@@ -260,35 +260,60 @@ impl Voice {
     }
 }
 
+/// What a signal acts on.
+#[derive(Clone, Default)]
+struct Reins {
+    control: Control,
+    voice: Voice,
+}
+
 /// First Ctrl-C or SIGTERM: stop and clean up. Second: leave.
-async fn signals(control: Control, voice: Voice) {
-    wait_for_signal().await;
-    voice.say("stopping; once more leaves at once, without cleaning up");
-    control.stop.cancel();
-    wait_for_signal().await;
-    control.leave.cancel();
+async fn signals(mut signals: Signals, reins: Reins) {
+    signals.next().await;
+    reins.voice.say("stopping; once more leaves at once, without cleaning up");
+    reins.control.stop.cancel();
+    signals.next().await;
+    reins.control.leave.cancel();
+}
+
+/// The signals that ask to stop. Registered once: one that comes while nobody waits is kept.
+#[cfg(unix)]
+pub(crate) struct Signals {
+    kinds: Vec<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
-pub(crate) async fn wait_for_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminate = signal(SignalKind::terminate());
-    let hangup = signal(SignalKind::hangup());
-    match (terminate, hangup) {
-        (Ok(mut terminate), Ok(mut hangup)) => {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-            }
-        }
-        _ => {
-            let _ = tokio::signal::ctrl_c().await;
-        }
+impl Signals {
+    /// Takes them over from the system, which would end the process.
+    pub(crate) fn new() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        Signals { kinds: kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect() }
+    }
+
+    /// Returns when one comes.
+    pub(crate) async fn next(&mut self) {
+        std::future::poll_fn(|cx| {
+            let mut came = self.kinds.iter_mut().map(|kind| kind.poll_recv(cx));
+            if came.any(|c| c.is_ready()) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 }
 
+/// The signals that ask to stop.
 #[cfg(not(unix))]
-pub(crate) async fn wait_for_signal() {
-    let _ = tokio::signal::ctrl_c().await;
+pub(crate) struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    /// Nothing is to be prepared here.
+    pub(crate) fn new() -> Self {
+        Signals
+    }
+
+    /// Returns when one comes.
+    pub(crate) async fn next(&mut self) {
+        let _ = tokio::signal::ctrl_c().await;
+    }
 }

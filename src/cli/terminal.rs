@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use super::args::When;
-use crate::diagnostic::{Diagnostic, Style, render_all};
+use crate::diagnostic::{Diagnostic, Style, render};
 use crate::source::Sources;
 
 /// How to draw on standard error.
@@ -45,7 +45,9 @@ pub(crate) fn size() -> (usize, usize) {
 
 /// Shows diagnostics on standard error.
 pub(crate) fn show<'a>(list: impl IntoIterator<Item = &'a Diagnostic>, sources: &Sources, color: When) {
-    let text = render_all(list, sources, style(color));
+    let style = style(color);
+    // Each is a block of its own.
+    let text: String = list.into_iter().map(|d| render(d, sources, style) + "\n").collect();
     // Nothing is left to tell it to when standard error is closed.
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }

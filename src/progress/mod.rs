@@ -7,6 +7,7 @@ mod tty;
 
 pub use plain::Plain;
 pub use screen::Look;
+pub(crate) use text::wrap;
 pub use tty::Tty;
 
 use std::io;
