@@ -81,11 +81,13 @@ pub(super) struct Screen<W> {
     size: Box<dyn Fn() -> (usize, usize) + Send>,
     /// What is drawn, and how wide each line of it is.
     drawn: Vec<(String, usize)>,
+    /// The terminal's columns when it was drawn.
+    columns: usize,
 }
 
 impl<W: Write> Screen<W> {
     pub(super) fn new(out: W, size: Box<dyn Fn() -> (usize, usize) + Send>) -> Self {
-        Screen { out, size, drawn: Vec::new() }
+        Screen { out, size, drawn: Vec::new(), columns: 0 }
     }
 
     /// Columns and rows, as they are now.
@@ -106,6 +108,10 @@ impl<W: Write> Screen<W> {
         let up: usize = self.drawn.iter().map(|(_, width)| width.div_ceil(columns).max(1)).sum();
         if up > 0 {
             frame.push_str(&format!("\x1b[{up}A"));
+        }
+        if columns != std::mem::replace(&mut self.columns, columns) {
+            // What was broken by a resize is joined again by the next one, unless it is erased.
+            frame.push_str("\x1b[J");
         }
         for text in kept.iter().map(|l| &l.text).chain(live.iter().map(|(text, _)| text)) {
             frame.push_str(text);

@@ -292,6 +292,10 @@ impl<W: Write + Send> View for Tty<W> {
                     MachineResult::Cancelled => (SOFT, "cancelled".to_owned(), String::new()),
                 };
                 self.enter(*machine, at, State::Over);
+                if matches!(result, MachineResult::Cancelled) && elapsed.is_zero() {
+                    // It had not begun: nothing to tell.
+                    return Ok(());
+                }
                 self.keep(mark, Some(*machine), text, time, true);
             }
             Event::Cleanup { text } => self.keep(SOFT, None, text.clone(), String::new(), true),

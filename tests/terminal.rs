@@ -1,0 +1,168 @@
+//! The view for terminals, as a terminal shows it: the program runs on a pseudo-terminal, and an emulator reads what
+//! it writes.
+
+#![cfg(target_os = "linux")]
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::num::NonZero;
+use std::process::{Command, ExitStatus};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+
+const IMAGE: &str = r#"
+LOGIN root PASSWORD ${{ password }}
+
+FROM linux AS image
+OUTPUT TEMPLATE golden
+NOTE Schöne Aussichten, 日本語 included, and longer than any terminal that this is ever shown on
+RUN printf 'wide: 日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語\n'
+RUN <<EOS
+set -eu
+printf '\033[2J\033[31mno colours, no erasing\033[0m\n'
+printf 'progress 10%%\rprogress 99%%'
+EOS
+
+FROM image AS node
+OUTPUT VM node
+RUN --allow-failure exit 3
+KEY count: int FROM RUN echo 42
+"#;
+
+/// What is on the screen at the end, and how it ended.
+struct Shown {
+    screen: vt100::Screen,
+    status: ExitStatus,
+}
+
+fn cells(count: u16) -> NonZero<u16> {
+    NonZero::new(count).expect("a size")
+}
+
+/// Builds `text` on a terminal of that size. `watch` sees the screen after every write.
+fn build(text: &str, (columns, rows): (u16, u16), mut watch: impl FnMut(&str, Pid)) -> Shown {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("VMWfile"), format!("SECRET password\n{text}")).expect("a VMWfile");
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo-terminal");
+    grantpt(&terminal).expect("granted");
+    unlockpt(&terminal).expect("unlocked");
+    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&terminal, size).expect("a size");
+    let name = ptsname(&terminal, Vec::new()).expect("a name");
+    let other = rustix::fs::open(name.as_c_str(), OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).expect("its other end");
+    let end = || other.try_clone().expect("a copy");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vmwbuild"));
+    command.args(["build", "--sandbox", "--progress", "tty", "--secret", "id=password,env=PASSWORD"]);
+    command.arg(dir.path()).stdin(end()).stdout(end()).stderr(end());
+    command.env("PASSWORD", "correct horse").env("TERM", "xterm-256color").env("LC_ALL", "C.UTF-8");
+    command.env_remove("NO_COLOR").env_remove("VMWBUILD_PROGRESS");
+    let mut child = command.spawn().expect("the program");
+    let pid = Pid::from_child(&child);
+    drop((command, other));
+
+    let mut parser = vt100::Parser::new(cells(rows), cells(columns), 0);
+    let mut terminal = File::from(terminal);
+    let mut buffer = [0; 64 * 1024];
+    loop {
+        let read = match terminal.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+            // The last process that had it open is gone.
+            Err(e) if e.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => break,
+            Err(e) => panic!("reading the terminal: {e}"),
+        };
+        parser.process(&buffer[..read]);
+        let screen = parser.screen();
+        for row in 0..rows {
+            assert!(!screen.row_wrapped(row), "line {row} wraps on {columns} columns:\n{}", screen.contents());
+        }
+        assert!(!screen.hide_cursor(), "the cursor is hidden");
+        watch(&screen.contents(), pid);
+    }
+    Shown { screen: parser.screen().clone(), status: child.wait().expect("its end") }
+}
+
+/// The screen with what differs from run to run made equal.
+fn settled(screen: &vt100::Screen) -> String {
+    let time = regex::Regex::new(r" +\d+(\.\d|m\d\d)s$").expect("a pattern");
+    let port = regex::Regex::new(r"127\.0\.0\.1:\d+").expect("a pattern");
+    let requests = regex::Regex::new(r"\d+ requests").expect("a pattern");
+    let address = regex::Regex::new(r"10\.\d+\.\d+\.\d+").expect("a pattern");
+    let lines = screen.rows(0, screen.size().1.get()).map(|row| {
+        let row = time.replace(row.trim_end(), " <time>");
+        let row = port.replace_all(&row, "<sandbox>");
+        let row = requests.replace(&row, "<n> requests");
+        address.replace_all(&row, "<address>").into_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n").trim_end().to_owned()
+}
+
+#[test]
+fn a_build_on_an_ordinary_terminal() {
+    let shown = build(IMAGE, (80, 24), |_, _| {});
+    assert!(shown.status.success(), "{}", shown.screen.contents());
+    assert_eq!(shown.screen.cursor_position().1, 0, "the cursor rests at a line's beginning");
+    insta::assert_snapshot!(settled(&shown.screen));
+}
+
+#[test]
+fn a_build_on_a_small_terminal() {
+    let shown = build(IMAGE, (40, 12), |_, _| {});
+    assert!(shown.status.success(), "{}", shown.screen.contents());
+    insta::assert_snapshot!(settled(&shown.screen));
+}
+
+#[test]
+fn more_machines_than_lines() {
+    let text = "LOGIN root PASSWORD ${{ password }}\nFROM linux AS m FOR n IN 1..12\nOUTPUT VM m-${{ n }}\nRUN true\n";
+    let mut crowded = false;
+    let shown = build(text, (50, 6), |screen, _| crowded |= screen.contains("more"));
+    assert!(shown.status.success(), "{}", shown.screen.contents());
+    assert!(crowded, "what has no place is counted");
+    assert!(!shown.screen.contents().contains("more"), "nothing of the live part stays:\n{}", shown.screen.contents());
+}
+
+#[test]
+fn an_interruption_is_told_once_and_stays_readable() {
+    let text = "LOGIN root PASSWORD ${{ password }}\nFROM linux AS m\nOUTPUT VM m\nRUN echo begun; sleep 600\n";
+    let mut told = false;
+    let shown = build(text, (80, 24), |screen, pid| {
+        // The command's own output: it runs.
+        if !told && screen.lines().any(|l| l == "    begun") {
+            told = true;
+            kill_process(pid, Signal::INT).expect("the signal");
+        }
+    });
+    let shown_text = shown.screen.contents();
+    assert_eq!(shown.status.code(), Some(130), "{shown_text}");
+    assert_eq!(
+        shown_text.matches("stopping; once more leaves at once, without cleaning up").count(),
+        1,
+        "{shown_text}"
+    );
+    for line in ["cancelled", "removed /DC0/vm/m", "the build was interrupted"] {
+        assert!(shown_text.contains(line), "no `{line}` in:\n{shown_text}");
+    }
+    assert!(!shown_text.lines().any(|l| l == "    begun"), "nothing of the live part stays:\n{shown_text}");
+}
+
+#[test]
+fn without_utf8_all_is_ascii() {
+    // The same program, but the locale says that the terminal has no such characters.
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("VMWfile"), format!("SECRET password GENERATE 12\n{IMAGE}")).expect("a VMWfile");
+    let output = Command::new(env!("CARGO_BIN_EXE_vmwbuild"))
+        .args(["build", "--sandbox", "--progress", "tty", "--color", "never"])
+        .arg(dir.path())
+        .env("LC_ALL", "C")
+        .output()
+        .expect("the program");
+    let shown = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(output.status.success(), "{shown}");
+    assert!(shown.is_ascii(), "{shown}");
+    assert!(shown.contains("+ image [1/2] Sch?ne Aussichten"), "{shown}");
+}
