@@ -309,7 +309,7 @@ impl Platform {
 }
 
 fn goal(what: &str, met: bool, value: &str) {
-    println!("{}: {what} ({value})", if met { "met" } else { "MISSED" });
+    println!("- {}: {what} ({value})", if met { "met" } else { "MISSED" });
 }
 
 fn median(values: impl IntoIterator<Item = f64>) -> f64 {
