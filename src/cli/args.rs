@@ -116,6 +116,11 @@ pub(crate) struct Build {
     #[command(flatten)]
     pub(crate) guest: GuestLogin,
 
+    /// How data travels to guests: small through vCenter and large by transfers with the ESXi host (auto), all
+    /// through vCenter, or files always by transfers
+    #[arg(long, value_name = "WAY", default_value = "auto", env = "VMWBUILD_GUEST_CHANNEL")]
+    pub(crate) guest_channel: GuestChannel,
+
     /// Build on an embedded vCenter with guests that truly run; nothing is contacted, nothing stays
     #[arg(long, help_heading = "Sandbox", conflicts_with_all = ["vcenter", "thumbprint", "ca"])]
     pub(crate) sandbox: bool,
@@ -130,6 +135,14 @@ pub(crate) enum Progress {
     Auto,
     Tty,
     Plain,
+}
+
+/// `--guest-channel`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GuestChannel {
+    Auto,
+    Vcenter,
+    Transfer,
 }
 
 /// `--on-error`.
@@ -278,4 +291,10 @@ pub(crate) struct Sandbox {
     /// How long a guest takes to boot
     #[arg(long, value_name = "DURATION", default_value = "100ms")]
     pub(crate) boot_delay: String,
+    /// Something that goes wrong on purpose: METHOD:EFFECT[:skip=N][:count=N][:chance=0.1]; may be repeated
+    #[arg(long = "fault", value_name = "FAULT", hide = true)]
+    pub(crate) faults: Vec<String>,
+    /// Decides the faults that come by chance
+    #[arg(long, value_name = "N", default_value_t = 0, hide = true)]
+    pub(crate) seed: u64,
 }

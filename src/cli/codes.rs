@@ -26,7 +26,7 @@ codes! {
          its permissions forbid it. Without a file name, `vmwbuild build DIR` reads `DIR/VMWfile`.";
     FILE_NOT_TEXT 681 "file-not-text"
         "A VMWfile is UTF-8 text. This one isn't: it may be another kind of file, or saved in another encoding.";
-    BAD_ARGUMENT 682 "bad-argument"
+    BAD_ARGUMENT 682 "bad-flag-value"
         "The value of a flag hasn't the form that the flag needs; the message shows the form.";
     ARGS_FILE 683 "bad-args-file"
         "A file given by `--args` can't be understood. It holds `name = value` lines, or TOML (`.toml`), or one JSON \

@@ -19,6 +19,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+pub use explain::registry;
+
 /// Runs the command line; what `main` returns.
 ///
 /// Exit codes: 0 done; 1 the VMWfile has errors; 2 usage; 3 can't connect, log in or verify TLS; 4 a guest command

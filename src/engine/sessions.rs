@@ -35,6 +35,7 @@ impl Sessions {
         let (vm, _) = worker.vm()?;
         let options = guest::Options {
             name: Some(format!("{}-{}-{}", shared.options.build, worker.id.0, worker.sessions.open.len())),
+            channel: shared.options.channel,
             family: worker.sessions.family.clone(),
             boot_window: BOOT_WINDOW,
             patience: shared.options.deadlines.boot,

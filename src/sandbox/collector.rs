@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use tokio_util::sync::CancellationToken;
 
 use super::faults::{Answer, invalid_argument, not_found};
-use super::inventory::{depth, is_a};
+use super::inventory::is_a;
 use super::properties::{self, Scope};
 use crate::vsphere::wire::{
     Any, DynamicProperty, Fault, MissingObject, Moref, ObjectContent, ObjectUpdate, ObjectUpdateKind, PropertyChange,
@@ -117,11 +117,13 @@ fn collect_names<'a>(selections: &'a [Selection], named: &mut HashMap<&'a str, &
 
 /// An object's properties; none when no property set is for objects of its kind.
 fn read(scope: &Scope<'_>, sets: &[PropertySpec], object: &Moref) -> Answer<Option<Values>> {
-    let fits = |set: &&PropertySpec| is_a(&object.kind, &set.kind);
-    // The most special one counts.
-    let Some(best) = sets.iter().filter(fits).map(|set| depth(&set.kind)).max() else { return Ok(None) };
+    // All that are for its type or for one that it derives from count together.
+    let mut fitting = sets.iter().filter(|set| is_a(&object.kind, &set.kind)).peekable();
+    if fitting.peek().is_none() {
+        return Ok(None);
+    }
     let mut values = Values::new();
-    for set in sets.iter().filter(fits).filter(|set| depth(&set.kind) == best) {
+    for set in fitting {
         let mut paths: Vec<&str> = set.path_set.iter().map(String::as_str).collect();
         if set.all == Some(true) {
             for name in properties::names(&object.kind) {

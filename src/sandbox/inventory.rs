@@ -46,17 +46,6 @@ pub(super) fn is_a(kind: &str, base: &str) -> bool {
     }
 }
 
-/// How many steps a type is from `ManagedObject`: the more, the more special.
-pub(super) fn depth(kind: &str) -> usize {
-    let mut at = kind;
-    let mut depth = 0;
-    while let Some((_, next)) = BASES.iter().find(|(name, _)| *name == at) {
-        at = next;
-        depth += 1;
-    }
-    depth
-}
-
 /// One object of the inventory.
 #[derive(Clone, Debug)]
 pub(super) struct Node {

@@ -76,6 +76,12 @@ pub(super) async fn dispatch(server: &Arc<Server>, call: Call) -> Answer<Reply> 
     if !server.with_scope(call.session.as_ref(), |scope| scope.exists(&call.this)) {
         return Err(not_found(&call.this));
     }
+    if call.method == "Fetch" {
+        // How pyVmomi reads a single property.
+        let path: String = call.arg("prop")?;
+        let value = server.with_scope(call.session.as_ref(), |scope| scope.read(&call.this, &path))?;
+        return Ok(closed(response_any(&call.method, value)));
+    }
     let body = match call.this.kind.as_str() {
         "PropertyCollector" | "PropertyFilter" => collector(server, &call).await,
         "ViewManager" | "ContainerView" | "ListView" => view(server, &call),
@@ -225,17 +231,15 @@ fn view(server: &Arc<Server>, call: &Call) -> Answer<Element> {
                 "ModifyListView" => (call.arg("add")?, call.arg("remove")?),
                 _ => (call.arg("obj")?, Vec::new()),
             };
+            let scope = Scope { state, fixed: &server.fixed, session: call.session.as_ref() };
+            let (add, unresolved): (Vec<Moref>, Vec<Moref>) = add.into_iter().partition(|o| scope.exists(o));
             let session = state.sessions.session(call.session.as_ref(), &call.this)?;
-            let mut unresolved = Vec::new();
             if let Some(View::List(objects)) = session.views.get_mut(&call.this) {
                 if call.method == "ResetListView" {
                     objects.clear();
                 }
                 objects.retain(|o| !remove.contains(o));
-                for object in add {
-                    let known = state.inventory.get(&object).is_some() || object.kind == "Task";
-                    if known { objects.push(object) } else { unresolved.push(object) }
-                }
+                objects.extend(add);
             }
             state.inventory.touch(&call.this);
             call.answer(&unresolved)

@@ -4,8 +4,10 @@
 //! What a real vCenter refuses, it refuses too; what a client has to be able to bear, a plan of faults
 //! ([`Rule`]) makes happen.
 
+pub mod codes;
 mod collector;
 mod config;
+mod error;
 mod faults;
 mod guest;
 pub mod guests;
@@ -32,6 +34,7 @@ use time::macros::format_description;
 use tokio::net::TcpListener;
 
 pub use config::{Config, DEFAULT_TEMPLATE};
+pub use error::Error;
 use guests::{Guests, TemplateSource};
 use inventory::Inventory;
 use machine::Vm;
@@ -40,33 +43,6 @@ use server::{Fixed, Server};
 
 /// The newest version of the API that is spoken.
 const API_VERSION: &str = "8.0.3.0";
-
-/// Why a sandbox can't be started.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Its address can't be listened at.
-    #[error("can't listen at {address}: {source}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// No certificate can be made.
-    #[error("can't make a certificate: {0}")]
-    Certificate(String),
-    /// Guests can't run here.
-    #[error(transparent)]
-    Guests(#[from] guests::Error),
-    /// A template can't be used.
-    #[error("the template `{name}` can't be used: {source}")]
-    Template {
-        /// Its name.
-        name: String,
-        /// Why.
-        source: guests::Error,
-    },
-}
 
 /// A running sandbox. It ends with [`Sandbox::stop`]; when it is dropped, guests end too, but nobody waits for that.
 pub struct Sandbox {
@@ -99,7 +75,6 @@ impl Sandbox {
             instance: random_uuid(),
             transfer_port: host_address.port(),
             host_thumbprint: host.sha1(),
-            host_certificate: host.base64_pem(),
         };
         let (mut inventory, places) = Inventory::with_model();
         for name in names {

@@ -24,7 +24,11 @@ impl View {
     /// The objects that it shows now.
     pub fn objects(&self, inventory: &Inventory) -> Vec<Moref> {
         match self {
-            View::List(objects) => objects.iter().filter(|o| inventory.get(o).is_some()).cloned().collect(),
+            View::List(objects) => {
+                // Tasks and managers may be listed too; those that vanish are nobody's entities.
+                let there = |o: &&Moref| inventory.get(o).is_some() || !is_a(&o.kind, "ManagedEntity");
+                objects.iter().filter(there).cloned().collect()
+            }
             View::Container { container, kinds, recursive } => {
                 let mut found = match recursive {
                     true => inventory.below(container),

@@ -58,8 +58,8 @@ pub static UNTERMINATED_HEREDOC: Code = Code {
     name: "unterminated-heredoc",
     severity: Severity::Error,
     about: "A heredoc's body goes on until a line that holds its name and nothing else: no indentation, no blank after it, the same case. With `<<-` the terminator may be indented, and the indentation that all lines of the body share is taken off. Where a line nearly is the terminator, it is shown.",
-    wrong: "FROM base AS web\nRUN <<EOF\necho hello\n  EOF\nNOTE done\n",
-    right: "FROM base AS web\nRUN <<EOF\necho hello\nEOF\nNOTE done\n",
+    wrong: "FROM base AS web\nRUN <<EOF\necho hello\n  EOF\nRUN echo done\n",
+    right: "FROM base AS web\nRUN <<EOF\necho hello\nEOF\nRUN echo done\n",
 };
 
 /// `bad-heredoc`

@@ -80,9 +80,17 @@ pub(super) fn own(kind: &str) -> &'static [&'static str] {
         "AuthorizationManager" => &["description", "privilegeList", "roleList"],
         "CustomFieldsManager" => &["field"],
         "ExtensionManager" => &["extensionList"],
-        "LicenseManager" => {
-            &["diagnostics", "edition", "evaluation", "featureInfo", "licenses", "source", "sourceAvailable"]
-        }
+        "LicenseManager" => &[
+            "diagnostics",
+            "edition",
+            "evaluation",
+            "featureInfo",
+            "licenseAssignmentManager",
+            "licensedEdition",
+            "licenses",
+            "source",
+            "sourceAvailable",
+        ],
         "PerformanceManager" => &["description", "historicalInterval", "perfCounter"],
         "EnvironmentBrowser" => &["datastoreBrowser"],
         "HostDatastoreBrowser" => &["datastore", "supportedType"],
@@ -109,6 +117,7 @@ pub(super) fn property(scope: &Scope<'_>, object: &Moref, name: &str) -> Val {
             Val::List("UserSession", scope.state.sessions.all().map(|s| whole(&s.shown())).collect())
         }
         ("SessionManager", "defaultLocale") => text("en"),
+        ("SessionManager", "message") => text(""),
         ("SessionManager", _) => Val::List("string", vec![text("en")]),
         ("PropertyCollector", "filter") => maybe(session, |s| references(&s.filters_of(object))),
         ("ViewManager", "viewList") => maybe(session, |s| references(&s.view_list())),
