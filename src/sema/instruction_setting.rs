@@ -147,7 +147,15 @@ impl Checker<'_> {
         place: Place,
         problems: &mut Problems,
     ) -> Option<Login> {
-        let user = self.text(user, "the user of a LOGIN", Secrets::Allowed, place, problems);
+        let written = user;
+        let user = self.text(written, "the user of a LOGIN", Secrets::Allowed, place, problems);
+        if password.is_none() && user.as_ref().and_then(Template::as_literal).is_some_and(|u| u.contains(':')) {
+            problems.push(
+                bad_argument(written.span, "user and password are two words of a LOGIN")
+                    .help("write `LOGIN user PASSWORD ${{ password }}`, and `SECRET password` before the first FROM"),
+            );
+            return None;
+        }
         let password = match password {
             Some(text) => {
                 let usage = Usage { what: "the password of a LOGIN", secrets: Secrets::Allowed };
