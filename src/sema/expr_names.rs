@@ -31,6 +31,10 @@ fn elsewhere(name: &str) -> Option<&'static str> {
         "var" | "vars" | "inputs" | "args" | "local" | "locals" | "params" => {
             "declare it, `ARG version` before the first FROM, and write `${{ version }}`"
         }
+        "yes" | "no" | "on" | "off" | "True" | "False" | "TRUE" | "FALSE" => "a bool is `true` or `false`",
+        "null" | "nil" | "none" | "None" | "undefined" => {
+            "there is no such value: leave the default out, or write `\"\"`"
+        }
         "item" | "each" | "matrix" => "a stage repeats by `FROM … FOR v IN …`, and `v` is its value",
         _ => return None,
     })

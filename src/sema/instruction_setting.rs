@@ -300,6 +300,21 @@ impl Checker<'_> {
             return None;
         }
         making.shell = ShellKind::of(&literal, instruction.span);
+        // A lone `-c` is a habit, and left out; among other letters it would make the shell take the script's path
+        // for a command.
+        for (text, word) in argv.iter().zip(&literal).skip(1) {
+            let letters = word.as_deref().and_then(|w| w.strip_prefix('-')).and_then(|w| w.strip_suffix('c'));
+            let Some(letters) = letters.filter(|l| !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphabetic())) else {
+                continue;
+            };
+            if making.shell.dialect.is_some_and(|d| d.is_posix()) {
+                problems.push(
+                    bad_argument(text.span, format!("`-{letters}c` takes a text, and the shell is given a file"))
+                        .help(format!("leave the `c` out: `-{letters}`")),
+                );
+                return None;
+            }
+        }
         making.context.shell = words;
         Some(())
     }

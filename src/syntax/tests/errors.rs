@@ -142,6 +142,7 @@ const CASES: &[(&str, &str)] = &[
         "FROM base AS web\nIF x\nFOREACH x\nTEMPLATE x\nVM x\nEXEC ls\nUPLOAD a b\nSLEEP 5\nIP 10.0.0.1\nSET a 1\nPOWEROFF\nwhile true\nFIDDLE x\n",
     ),
     ("YAML, a playbook", "# web\n---\n- hosts: all\n  tasks:\n"),
+    ("pair without a name", "FROM base AS web\nENV =x\nENV A =x\n"),
     ("YAML, a list", "- name: x\n"),
     ("YAML, a compose file", "services:\n  web:\n    image: x\n"),
     (
