@@ -116,6 +116,11 @@ pub(crate) struct Build {
     #[command(flatten)]
     pub(crate) guest: GuestLogin,
 
+    /// How data travels to guests: small through vCenter and large by transfers with the ESXi host (auto), all
+    /// through vCenter, or files always by transfers
+    #[arg(long, value_name = "WAY", default_value = "auto", env = "VMWBUILD_GUEST_CHANNEL")]
+    pub(crate) guest_channel: GuestChannel,
+
     /// Build on an embedded vCenter with guests that truly run; nothing is contacted, nothing stays
     #[arg(long, help_heading = "Sandbox", conflicts_with_all = ["vcenter", "thumbprint", "ca"])]
     pub(crate) sandbox: bool,
@@ -130,6 +135,14 @@ pub(crate) enum Progress {
     Auto,
     Tty,
     Plain,
+}
+
+/// `--guest-channel`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GuestChannel {
+    Auto,
+    Vcenter,
+    Transfer,
 }
 
 /// `--on-error`.

@@ -12,6 +12,7 @@ use super::settings::{self, Env};
 use super::{args, codes, load, secrets, terminal};
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::engine::{self, Control, Deadlines, FailureClass, Options};
+use crate::guest::Channel;
 use crate::progress::{self, View};
 use crate::sema::Purpose;
 use crate::sema::program::Program;
@@ -77,6 +78,11 @@ fn prepare(
         },
         placement,
         login,
+        channel: match options.guest_channel {
+            args::GuestChannel::Auto => Channel::Auto,
+            args::GuestChannel::Vcenter => Channel::Vcenter,
+            args::GuestChannel::Transfer => Channel::Transfer,
+        },
         secrets: values,
         deadlines: Deadlines::default(),
         sandbox: options.sandbox,

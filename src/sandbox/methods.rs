@@ -76,6 +76,12 @@ pub(super) async fn dispatch(server: &Arc<Server>, call: Call) -> Answer<Reply> 
     if !server.with_scope(call.session.as_ref(), |scope| scope.exists(&call.this)) {
         return Err(not_found(&call.this));
     }
+    if call.method == "Fetch" {
+        // How pyVmomi reads a single property.
+        let path: String = call.arg("prop")?;
+        let value = server.with_scope(call.session.as_ref(), |scope| scope.read(&call.this, &path))?;
+        return Ok(closed(response_any(&call.method, value)));
+    }
     let body = match call.this.kind.as_str() {
         "PropertyCollector" | "PropertyFilter" => collector(server, &call).await,
         "ViewManager" | "ContainerView" | "ListView" => view(server, &call),

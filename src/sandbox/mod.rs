@@ -75,7 +75,6 @@ impl Sandbox {
             instance: random_uuid(),
             transfer_port: host_address.port(),
             host_thumbprint: host.sha1(),
-            host_certificate: host.base64_pem(),
         };
         let (mut inventory, places) = Inventory::with_model();
         for name in names {

@@ -43,7 +43,6 @@ pub(super) struct Fixed {
     pub transfer_port: u16,
     /// SHA-1 of the hosts' certificate.
     pub host_thumbprint: String,
-    pub host_certificate: String,
 }
 
 impl Fixed {

@@ -3,8 +3,6 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
@@ -33,12 +31,6 @@ impl Identity {
     /// SHA-1 of the certificate, in hexadecimal with colons.
     pub fn sha1(&self) -> String {
         colons(&Sha1::digest(&self.der))
-    }
-
-    /// The certificate in PEM form, encoded in base64 once more, as hosts show theirs.
-    pub fn base64_pem(&self) -> String {
-        let lines = STANDARD.encode(&self.der);
-        STANDARD.encode(format!("-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n"))
     }
 }
 

@@ -32,7 +32,7 @@ const SERVER_DEADLINE: Duration = Duration::from_secs(60);
 pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A variable that `tests/setup` wrote.
-fn setting(name: &str) -> String {
+pub fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
         panic!(
             "{name} is not set: run the tests by tests/run, which sets up the simulator \
@@ -42,7 +42,7 @@ fn setting(name: &str) -> String {
 }
 
 /// Whether the tests that need the simulator are left out on purpose.
-fn left_out() -> bool {
+pub fn left_out() -> bool {
     std::env::var_os("VMWBUILD_TEST_SKIP_VCSIM").is_some_and(|value| value == "1")
 }
 
@@ -267,7 +267,7 @@ fn containers_of(id: &str) -> Vec<String> {
 }
 
 /// Takes away every variable that would change where a client connects.
-fn without_settings(command: &mut Command) -> &mut Command {
+pub fn without_settings(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
         if ["VMWBUILD_", "GOVC_", "VSPHERE_", "INFRAKIT_"].iter().any(|prefix| name.starts_with(prefix)) {

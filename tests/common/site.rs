@@ -167,6 +167,8 @@ impl Site {
         match self {
             Site::Vcsim(vcsim) => vcsim.guest_run(vm, script),
             Site::Sandbox(_) => {
+                // A machine that has just been powered on boots first, as a real one does; this waits for it.
+                self.govc(&["vm.ip", vm]);
                 self.govc(&["guest.run", "-vm", vm, "/bin/sh", "-c", &format!("'{}'", script.replace('\'', "'\\''"))])
             }
         }

@@ -8,6 +8,8 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+#[cfg(test)]
+pub(super) use facts::Encoder;
 pub(super) use facts::{Decoder, Facts};
 
 use super::error::{Error, Result};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use http_body_util::{BodyExt, StreamBody};
-use hyper::body::Frame;
+use hyper::body::{Body as _, Frame};
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use hyper::{Method as Verb, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -198,9 +198,11 @@ async fn put(
     let length =
         request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     match length {
-        None => return Err((StatusCode::LENGTH_REQUIRED, "the request has no Content-Length".to_owned())),
+        None if !request.body().is_end_stream() => {
+            return Err((StatusCode::LENGTH_REQUIRED, "the request has no Content-Length".to_owned()));
+        }
         // Real hosts can't write empty files.
-        Some(0) => return Err(failed("an internal error occurred".to_owned())),
+        None | Some(0) => return Err(failed("an internal error occurred".to_owned())),
         Some(length) if length != size => {
             return Err(failed(format!("the request has {length} bytes, and {size} were announced")));
         }

@@ -6,6 +6,7 @@ use crate::sandbox::value::{Val, boolean, date, derived, int, long, object, refe
 use crate::vsphere::wire::Moref;
 
 pub(super) const COMPUTE: &[&str] = &[
+    "configManagerEnabled",
     "configurationEx",
     "datastore",
     "environmentBrowser",
@@ -18,6 +19,7 @@ pub(super) const COMPUTE: &[&str] = &[
 
 pub(super) const CLUSTER: &[&str] = &[
     "actionHistory",
+    "configManagerEnabled",
     "configuration",
     "configurationEx",
     "datastore",
@@ -91,7 +93,7 @@ pub(super) fn compute(scope: &Scope<'_>, this: &Moref, node: &Node, compute: &Co
         "datastore" => datastores(scope),
         "network" => networks(scope),
         "environmentBrowser" => Val::Ref(environment_browser(this)),
-        "lifecycleManaged" => boolean(false),
+        "lifecycleManaged" | "configManagerEnabled" => boolean(false),
         "configurationEx" if compute.cluster => derived(
             "ClusterConfigInfoEx",
             vec![
@@ -222,7 +224,7 @@ pub(super) fn host(scope: &Scope<'_>, this: &Moref, node: &Node, name: &str) -> 
                 ("product", super::managers::about(scope.fixed, "HostAgent")),
                 ("network", Val::Unset),
                 ("storageDevice", Val::Unset),
-                ("certificate", Val::Leaf("base64Binary", scope.fixed.host_certificate.clone())),
+                ("certificate", Val::Unset),
             ],
         ),
         "configManager" => object("HostConfigManager", Vec::new()),

@@ -80,9 +80,17 @@ pub(super) fn own(kind: &str) -> &'static [&'static str] {
         "AuthorizationManager" => &["description", "privilegeList", "roleList"],
         "CustomFieldsManager" => &["field"],
         "ExtensionManager" => &["extensionList"],
-        "LicenseManager" => {
-            &["diagnostics", "edition", "evaluation", "featureInfo", "licenses", "source", "sourceAvailable"]
-        }
+        "LicenseManager" => &[
+            "diagnostics",
+            "edition",
+            "evaluation",
+            "featureInfo",
+            "licenseAssignmentManager",
+            "licensedEdition",
+            "licenses",
+            "source",
+            "sourceAvailable",
+        ],
         "PerformanceManager" => &["description", "historicalInterval", "perfCounter"],
         "EnvironmentBrowser" => &["datastoreBrowser"],
         "HostDatastoreBrowser" => &["datastore", "supportedType"],
