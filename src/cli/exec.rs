@@ -95,8 +95,9 @@ fn job(options: &args::Exec) -> Result<Job, Diagnostic> {
 async fn drive(endpoint: Endpoint, login: guest::Login, job: Job, vm: &str) -> Result<u8, Refused> {
     let stop = tokio_util::sync::CancellationToken::new();
     let stopping = stop.clone();
+    let mut signals = build::Signals::new();
     let signal = tokio::spawn(async move {
-        build::wait_for_signal().await;
+        signals.next().await;
         stopping.cancel();
     });
     let interrupted = FailureClass::Interrupted.exit_code();
