@@ -36,7 +36,7 @@ pub(crate) fn run(options: &args::Build, color: args::When, verbose: u8) -> u8 {
     let Some((program, context)) = loaded else { return 1 };
     let env = |name: &str| std::env::var(name).ok();
     match prepare(options, &program, context, build, &env, verbose) {
-        Ok((endpoint, engine)) => runtime(endpoint, engine, program, options, &sources, color),
+        Ok((endpoint, engine)) => run_on(endpoint, engine, program, options, &sources, color),
         Err((code, list)) => {
             terminal::show(&list, &sources, color);
             code
@@ -87,13 +87,13 @@ fn prepare(
         },
         secrets: values,
         deadlines: Deadlines::default(),
-        sandbox: options.sandbox,
+        sandbox: options.sandbox && !options.sandbox_options.strict,
     };
     Ok((endpoint, engine))
 }
 
 /// The connection's settings, with user and password asked for where nothing gives them.
-fn endpoint(flags: &args::Connection, env: Env<'_>, verbose: u8) -> Result<Endpoint, Refused> {
+pub(super) fn endpoint(flags: &args::Connection, env: Env<'_>, verbose: u8) -> Result<Endpoint, Refused> {
     let settings = settings::connection(flags, env).map_err(|d| (2, vec![d]))?;
     if verbose > 0 {
         for line in settings.origins() {
@@ -136,7 +136,12 @@ fn endpoint(flags: &args::Connection, env: Env<'_>, verbose: u8) -> Result<Endpo
     Ok(endpoint)
 }
 
-fn runtime(
+/// What the asynchronous parts run on.
+pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build()
+}
+
+fn run_on(
     endpoint: Option<Endpoint>,
     options: Options,
     program: Program,
@@ -144,7 +149,7 @@ fn runtime(
     sources: &Sources,
     color: args::When,
 ) -> u8 {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(e) => {
             terminal::say(&format!("can't start: {e}"));

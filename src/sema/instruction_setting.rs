@@ -147,7 +147,15 @@ impl Checker<'_> {
         place: Place,
         problems: &mut Problems,
     ) -> Option<Login> {
-        let user = self.text(user, "the user of a LOGIN", Secrets::Allowed, place, problems);
+        let written = user;
+        let user = self.text(written, "the user of a LOGIN", Secrets::Allowed, place, problems);
+        if password.is_none() && user.as_ref().and_then(Template::as_literal).is_some_and(|u| u.contains(':')) {
+            problems.push(
+                bad_argument(written.span, "user and password are two words of a LOGIN")
+                    .help("write `LOGIN user PASSWORD ${{ password }}`, and `SECRET password` before the first FROM"),
+            );
+            return None;
+        }
         let password = match password {
             Some(text) => {
                 let usage = Usage { what: "the password of a LOGIN", secrets: Secrets::Allowed };
@@ -292,6 +300,21 @@ impl Checker<'_> {
             return None;
         }
         making.shell = ShellKind::of(&literal, instruction.span);
+        // A lone `-c` is a habit, and left out; among other letters it would make the shell take the script's path
+        // for a command.
+        for (text, word) in argv.iter().zip(&literal).skip(1) {
+            let letters = word.as_deref().and_then(|w| w.strip_prefix('-')).and_then(|w| w.strip_suffix('c'));
+            let Some(letters) = letters.filter(|l| !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphabetic())) else {
+                continue;
+            };
+            if making.shell.dialect.is_some_and(|d| d.is_posix()) {
+                problems.push(
+                    bad_argument(text.span, format!("`-{letters}c` takes a text, and the shell is given a file"))
+                        .help(format!("leave the `c` out: `-{letters}`")),
+                );
+                return None;
+            }
+        }
         making.context.shell = words;
         Some(())
     }

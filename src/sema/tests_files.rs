@@ -532,3 +532,17 @@ fn a_thousand_replicas() {
     let program = program(text);
     assert_eq!((program.machines.len(), program.machines[1000].steps[0].needs.len()), (1001, 1000));
 }
+
+#[test]
+fn habits_of_other_tools() {
+    assert_snapshot!(said_of(&[
+        "ARG image = debian\nFROM debian-12 AS web\nRUN echo ${{ env.HOME }} ${{ secrets.token }} ${{ vars.x }}\n",
+        "ARG cpus = 2\nARG on: bool = true\nFROM debian-12 AS web\nCPU cpus\nRUN --if=on echo\n",
+        "ARG a: int = \"3\"\nARG b: size = \"1GB\"\nARG c: bool = yes\nARG d: bool = \"maybe\"\nARG e = null\nFROM debian-12 AS web\nRUN echo\n",
+        "FROM debian-12 AS web\nSHELL [\"/bin/bash\", \"-c\"]\nRUN echo\nSHELL [\"bash\", \"-lc\"]\nRUN echo\n",
+        "FROM debian-12 AS web\nMEMORY 4096\nRUN --timeout=30 echo\n",
+        "FROM debian-12 AS web\nLOGIN root:hunter2\nRUN echo\n",
+        "FROM debian-12 AS web\nWORKDIR \"C:\\temp\"\nCOPY app.conf \"/etc/a\\nb\"\n",
+        "ARG name = \"x\"\nFROM debian-12 AS web\nRUN echo {{ name }} {{ .name }} '{{.Names}}' $${{ name }}\nRUN <<EOF\necho '{{ name }}'\nEOF\n",
+    ]));
+}

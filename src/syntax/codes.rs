@@ -242,6 +242,16 @@ pub static JSON_FILE: Code = Code {
     right: "FROM base AS web\n",
 };
 
+/// `yaml-file`
+pub static YAML_FILE: Code = Code {
+    number: 41,
+    name: "yaml-file",
+    severity: Severity::Error,
+    about: "The file is YAML (a playbook, a pipeline, a compose file), not a VMWfile. A VMWfile has one instruction a line and no structure by indentation.",
+    wrong: "---\n- hosts: web\n  tasks:\n    - name: greet\n      command: echo hello\n",
+    right: "FROM base AS web\nNOTE greet\nRUN echo hello\n",
+};
+
 /// `unclosed-quote`
 pub static UNCLOSED_QUOTE: Code = Code {
     number: 25,
@@ -444,4 +454,5 @@ pub static ALL: &[&Code] = &[
     &NOT_TEXT,
     &UNKNOWN_PRAGMA,
     &RANGE_NAME,
+    &YAML_FILE,
 ];
