@@ -41,6 +41,7 @@ on_both! {
     placement_and_hardware_are_applied
     wrong_names_are_answered_with_near_ones
     examples_are_built
+    a_command_runs_on_a_machine_that_exists
 }
 
 fn a_template_is_made_from_a_template(site: &Site) {
@@ -438,6 +439,44 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
             std::fs::copy(entry.path(), to).unwrap();
         }
     }
+}
+
+fn a_command_runs_on_a_machine_that_exists(site: &Site) {
+    let dir = context(&[("VMWfile", "ARG template\nFROM ${{ template }} AS x\nOUTPUT VM ex-vm\nRUN true\n")]);
+    site.built(dir.path(), &[]);
+    let exec = |args: &[&str]| common::run(&mut site.exec(dir.path(), args), common::DEADLINE);
+    let run = exec(&["ex-vm", "--", "sh", "-c", "echo out; printf 'a\\000\\377'; echo err >&2; exit 7"]);
+    assert_eq!(run.code, Some(7), "{run}");
+    assert_eq!(run.stdout, b"out\na\0\xff", "{run}");
+    assert_eq!(run.stderr(), "err\n");
+    let run = exec(&[
+        "ex-vm",
+        "--user",
+        "nobody",
+        "--env",
+        "A=b c",
+        "--workdir",
+        "/tmp",
+        "--",
+        "sh",
+        "-c",
+        "id -un; pwd; echo $A",
+    ]);
+    assert_eq!(run.stdout(), "nobody\n/tmp\nb c\n", "{run}");
+    let run = exec(&["ex-vm", "--", "seq", "100000"]);
+    assert_eq!(run.stdout().lines().count(), 100_000, "{}", run.stderr());
+    let run = exec(&["ex-vm", "--timeout", "1s", "--", "sleep", "4712"]);
+    assert_eq!(run.code, Some(6), "{run}");
+    let running = Running::start(&mut site.exec(dir.path(), &["ex-vm", "--", "sh", "-c", "echo it-runs; sleep 4712"]));
+    running.wait_for("it-runs", Duration::from_secs(60));
+    running.signal("INT");
+    assert_eq!(running.finish(Duration::from_secs(60)).code, Some(130));
+    let left = site.guest("ex-vm", "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c 'sleep 471[2]' || true");
+    assert_eq!(left, "0\n");
+    assert_eq!(site.guest("ex-vm", "ls -A /root | grep -i vmw || true"), "");
+    let run = exec(&["ex-vn", "--", "true"]);
+    assert_eq!(run.code, Some(5), "{run}");
+    assert!(run.stderr().contains("ex-vm"), "{run}");
 }
 
 /// What only the simulator's control endpoint can do.

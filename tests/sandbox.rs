@@ -12,9 +12,10 @@ use vmwbuild::vsphere::client::{
 use vmwbuild::vsphere::wire::{
     CancelWaitForUpdates, CloneVmTask, ContinueRetrievePropertiesEx, CreateFilter, CreateFolder,
     CreatePropertyCollector, CurrentTime, Element, GuestFileAttributes, GuestPosixFileAttributes, GuestProgramSpec,
-    InitiateFileTransferToGuest, Method, Moref, NamePasswordAuthentication, ObjectSpec, ObjectUpdateKind, PowerState,
-    PropertyFilterSpec, PropertySpec, RetrieveOptions, RetrievePropertiesEx, Selection, SelectionSpec,
-    TerminateProcessInGuest, TraversalSpec, VirtualMachineCloneSpec, WaitForUpdatesEx, WaitOptions, WireError,
+    InitiateFileTransferToGuest, Method, Moref, MoveIntoFolderTask, NamePasswordAuthentication, ObjectSpec,
+    ObjectUpdateKind, PowerState, PropertyFilterSpec, PropertySpec, RetrieveOptions, RetrievePropertiesEx, Selection,
+    SelectionSpec, TerminateProcessInGuest, TraversalSpec, VirtualMachineCloneSpec, WaitForUpdatesEx, WaitOptions,
+    WireError,
 };
 
 fn soon() -> Deadline {
@@ -693,5 +694,51 @@ async fn idle_sessions_expire_and_what_is_unknown_is_refused() {
         }
     }
     assert_eq!(kind(client.call(&Unknown).await), "MethodNotFound");
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_survives_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = || Config { state: Some(dir.path().join("state")), ..config() };
+    let sandbox = Sandbox::start(state()).await.unwrap();
+    let client = connect(&sandbox).await;
+    let vm = clone_of(&client, "linux", "web").await;
+    let guest = boot(&client, &vm).await;
+    run(&guest, "echo one > /root/file").await;
+    let snapshot = client.create_snapshot(&vm, "s", "", soon()).await.unwrap();
+    run(&guest, "echo two > /root/file").await;
+    let root = client.inventory().await.unwrap().find(EntityKind::Folder, "/DC0/vm", None).unwrap().moref.clone();
+    let folder = client.call(&CreateFolder { this: root, name: "folder".to_owned() }).await.unwrap();
+    let other = clone_of(&client, "web", "other").await;
+    let into = MoveIntoFolderTask { this: folder, list: vec![other.clone()] };
+    client.wait_task(&client.call(&into).await.unwrap(), "move it", soon()).await.unwrap();
+    let change = HardwareChange { cpus: Some(3), annotation: Some("about".to_owned()), ..HardwareChange::default() };
+    client.reconfigure(&other, &change, soon()).await.unwrap();
+    assert!(matches!(Sandbox::start(state()).await, Err(vmwbuild::sandbox::Error::State { .. })), "it is in use");
+    let (password, print) = (sandbox.password().to_owned(), sandbox.thumbprint().to_owned());
+    sandbox.stop().await;
+
+    let sandbox = Sandbox::start(state()).await.unwrap();
+    assert_eq!((sandbox.password(), sandbox.thumbprint()), (password.as_str(), print.as_str()));
+    let client = connect(&sandbox).await;
+    let inventory = client.inventory().await.unwrap();
+    let paths: Vec<&str> = inventory.all(EntityKind::Vm).map(|e| e.path.as_str()).collect();
+    assert_eq!(paths, ["/DC0/vm/folder/other", "/DC0/vm/linux", "/DC0/vm/web"]);
+    let state_of = client.vm_state(&vm).await.unwrap();
+    assert_eq!(state_of.power, PowerState::Off, "as after a power cut");
+    let config = client.properties(&other, &["config.hardware.numCPU", "config.annotation"]).await.unwrap();
+    assert_eq!(config.get::<i32>("config.hardware.numCPU"), Some(3));
+    assert_eq!(config.text("config.annotation"), Some("about"));
+    assert_eq!(client.nics(&other).await.unwrap().len(), 1);
+    let guest = boot(&client, &vm).await;
+    assert_eq!(download(&guest, "/root/file").await, "two\n");
+    let guest = boot(&client, &other).await;
+    assert_eq!(download(&guest, "/root/file").await, "two\n");
+    client.revert_to_snapshot(&snapshot, soon()).await.unwrap();
+    let guest = boot(&client, &vm).await;
+    assert_eq!(download(&guest, "/root/file").await, "one\n");
+    let third = clone_of(&client, "linux", "third").await;
+    assert!(inventory.get(&third).is_none(), "numbers aren't given again");
     sandbox.stop().await;
 }

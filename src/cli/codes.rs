@@ -45,4 +45,6 @@ codes! {
         "A file that the command line asks to be written can't be.";
     CREDENTIALS_MISSING 689 "credentials-missing"
         "vCenter's user name or password is given by no flag and no variable, and there is no terminal to ask on.";
+    NOT_RUNNING 676 "not-running"
+        "A command can run only in a guest that is up: its machine powered on, VMware Tools (open-vm-tools) running.";
 }

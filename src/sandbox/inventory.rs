@@ -117,6 +117,11 @@ impl Inventory {
         self.next
     }
 
+    /// The last number that was given.
+    pub fn last_number(&self) -> u64 {
+        self.next
+    }
+
     /// Makes sure that numbers up to this one aren't given again.
     pub fn reserve(&mut self, number: u64) {
         self.next = self.next.max(number);
@@ -281,18 +286,6 @@ impl Inventory {
             Body::Pool { owner } => Some(owner.clone()),
             _ => None,
         }
-    }
-
-    /// The inventory path of an object: `/DC0/vm/linux`.
-    pub fn path(&self, object: &Moref) -> String {
-        let mut parts = Vec::new();
-        let mut at = self.nodes.get(object);
-        while let Some(node) = at {
-            let Some(parent) = &node.parent else { break };
-            parts.push(node.name.as_str());
-            at = self.nodes.get(parent);
-        }
-        parts.iter().rev().map(|part| format!("/{part}")).collect()
     }
 }
 

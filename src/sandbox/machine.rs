@@ -13,7 +13,6 @@ use crate::vsphere::wire::{
 pub(super) enum Power {
     On,
     Off,
-    Suspended,
 }
 
 impl Power {
@@ -21,7 +20,6 @@ impl Power {
         match self {
             Power::On => "poweredOn",
             Power::Off => "poweredOff",
-            Power::Suspended => "suspended",
         }
     }
 }

@@ -21,6 +21,7 @@ mod plan;
 mod properties;
 mod server;
 mod session;
+mod state;
 mod tasks;
 mod tls;
 mod value;
@@ -40,6 +41,7 @@ use inventory::Inventory;
 use machine::Vm;
 pub use plan::{Effect, Rule};
 use server::{Fixed, Server};
+use state::Keeper;
 
 /// The newest version of the API that is spoken.
 const API_VERSION: &str = "8.0.3.0";
@@ -60,30 +62,52 @@ impl Sandbox {
     /// When the address is taken, a template can't be read, or the system refuses what guests are made of; the text
     /// then says which setting does.
     pub async fn start(mut config: Config) -> Result<Sandbox, Error> {
+        let (keeper, kept) = match &config.state {
+            Some(directory) => {
+                let (keeper, kept) = Keeper::open(directory)?;
+                (Some(keeper), kept)
+            }
+            None => (None, None),
+        };
         if config.password.is_empty() {
-            config.password = random_hex(12);
+            config.password = kept.as_ref().map_or_else(|| random_hex(12), |k| k.password.clone());
         }
         let (listener, address) = listen(config.listen).await?;
         let (hosts, host_address) = listen(SocketAddr::new(config.listen.ip(), 0)).await?;
-        let api = tls::for_api(address)?;
-        let host = tls::for_hosts(host_address)?;
+        let (api, kept_api) = tls::for_api(address, kept.as_ref().map(|k| &k.api))?;
+        let (host, kept_host) = tls::for_hosts(host_address, kept.as_ref().map(|k| &k.hosts))?;
         let templates = std::mem::take(&mut config.templates);
         let guests = start_guests(&config).await?;
         let names = add_templates(guests.as_ref(), templates).await?;
         let fixed = Fixed {
             started: now(),
-            instance: random_uuid(),
+            instance: kept.as_ref().map_or_else(random_uuid, |k| k.instance.clone()),
             transfer_port: host_address.port(),
             host_thumbprint: host.sha1(),
         };
         let (mut inventory, places) = Inventory::with_model();
+        if let Some(kept) = &kept {
+            let layers = match &guests {
+                Some(guests) => Some(guests.layers().await?),
+                None => None,
+            };
+            kept.restore(&mut inventory, layers.as_deref());
+        }
         for name in names {
-            add_template(&mut inventory, &places, &name);
+            if inventory.child(&places.vm_folder, &name).is_none() {
+                add_template(&mut inventory, &places, &name);
+            }
         }
         let server = Arc::new(Server::new(config, fixed, guests, inventory, places));
+        if kept.is_some() {
+            server.sweep().await;
+        }
         let serving = &server.background;
         serving.spawn(http::serve(server.clone(), listener, api.acceptor.clone(), server::handle));
         serving.spawn(http::serve(server.clone(), hosts, host.acceptor.clone(), guest::handle));
+        if let Some(keeper) = keeper {
+            serving.spawn(state::keep(server.clone(), keeper, kept_api, kept_host));
+        }
         Ok(Sandbox { server, address, sha256: api.sha256(), sha1: api.sha1(), ca_pem: api.ca_pem })
     }
 
@@ -181,7 +205,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error>
 async fn start_guests(config: &Config) -> Result<Option<Guests>, Error> {
     let settings = guests::Config {
         executable: config.executable.clone(),
-        state: config.state.clone(),
+        state: config.state.as_deref().map(Keeper::layers),
         ..guests::Config::default()
     };
     match Guests::start(settings).await {

@@ -23,7 +23,6 @@ const CLUSTER_HOSTS: usize = 3;
 pub(super) struct Places {
     pub vm_folder: Moref,
     pub cluster: Moref,
-    pub cluster_pool: Moref,
     pub datastore: Moref,
     pub network: Moref,
 }
@@ -55,9 +54,9 @@ impl Inventory {
         inventory.add(&portgroup, "DC0_DVPG0", Some(&network), Body::Portgroup { switch });
         inventory.compute(&host, "DC0_H0", &["DC0_H0".to_owned()], false);
         let names: Vec<String> = (0..CLUSTER_HOSTS).map(|n| format!("DC0_C0_H{n}")).collect();
-        let (cluster, cluster_pool) = inventory.compute(&host, "DC0_C0", &names, true);
+        let cluster = inventory.compute(&host, "DC0_C0", &names, true);
         let [vm_folder, ..] = folders;
-        let places = Places { vm_folder, cluster, cluster_pool, datastore: store, network: standard };
+        let places = Places { vm_folder, cluster, datastore: store, network: standard };
         (inventory, places)
     }
 
@@ -69,7 +68,7 @@ impl Inventory {
         Moref::new(kind, format!("{prefix}{dash}{number}"))
     }
 
-    fn compute(&mut self, folder: &Moref, name: &str, hosts: &[String], cluster: bool) -> (Moref, Moref) {
+    fn compute(&mut self, folder: &Moref, name: &str, hosts: &[String], cluster: bool) -> Moref {
         let compute = match cluster {
             true => self.make("ClusterComputeResource", "domain-c"),
             false => self.make("ComputeResource", "domain-s"),
@@ -81,7 +80,7 @@ impl Inventory {
             self.add(&object, host, Some(&compute), Body::Host);
         }
         self.add(&pool, "Resources", Some(&compute), Body::Pool { owner: compute.clone() });
-        (compute, pool)
+        compute
     }
 
     /// Adds a virtual machine to a folder.
@@ -111,13 +110,13 @@ impl Inventory {
         self.children(compute, "HostSystem").min_by_key(|host| load(host)).cloned()
     }
 
-    /// Which kinds a folder of that wire name of its children may hold, for a kept inventory.
-    pub fn kinds_of(names: &str) -> &'static [&'static str] {
-        match names {
-            "vm" => VMS,
-            "host" => HOSTS,
-            "datastore" => DATASTORES,
-            "network" => NETWORKS,
+    /// What a folder may hold, by its reference.
+    pub fn kinds_of(folder: &Moref) -> &'static [&'static str] {
+        match folder.value.strip_prefix("group-").and_then(|rest| rest.chars().next()) {
+            Some('v') => VMS,
+            Some('h') => HOSTS,
+            Some('s') => DATASTORES,
+            Some('n') => NETWORKS,
             _ => DATACENTERS,
         }
     }

@@ -61,7 +61,7 @@ impl Checker<'_> {
             making.steps.push(placeholder(id, instruction.span));
             return;
         };
-        let text = self.one_line(instruction.span);
+        let text = self.title(instruction);
         let mut step = Step { id, span: instruction.span, note, text, action, context, options, needs };
         self.serial(making, instruction, &mut step, problems);
         add_reference_needs(self, &mut step);
@@ -349,6 +349,22 @@ impl Checker<'_> {
                 step.needs.push(Need::Step(StepId { machine: *other, index }));
                 return;
             }
+        }
+    }
+
+    /// What output calls a step: the instruction in one line, and of a script where it begins.
+    fn title(&self, instruction: &Instruction) -> String {
+        let line = self.one_line(instruction.span);
+        let command = match &instruction.body {
+            Body::Run { command } | Body::Key { from: KeyFrom::Run(command), .. } => command,
+            Body::Wait { what: WaitFor::Run(command), .. } => command,
+            _ => return line,
+        };
+        let (Command::Script, Some(script)) = (command, instruction.heredocs.first()) else { return line };
+        let tells = |l: &&str| !(l.is_empty() || l.starts_with('#') || l.starts_with("set -"));
+        match self.sources.slice(script.body.span).lines().map(str::trim).find(tells) {
+            Some(first) => format!("{line} {} …", first.trim_end_matches('\\').trim_end()),
+            None => line,
         }
     }
 

@@ -41,7 +41,7 @@ impl Server {
     }
 
     /// Deletes layers that nothing in the inventory needs any more.
-    pub(super) async fn sweep(&self) {
+    pub(in crate::sandbox) async fn sweep(&self) {
         let Some(guests) = &self.guests else { return };
         let _held = self.disks.lock().await;
         // When the warden has ended there is nothing left to delete.

@@ -24,8 +24,6 @@ const QUESTION: &str = "sandbox.question";
 /// A machine that is on.
 #[derive(Debug)]
 pub(in crate::sandbox) struct Running {
-    /// The machine's at its start.
-    pub epoch: u64,
     /// None where guests can't run.
     pub guest: Option<Guest>,
     /// Guest operations go one after another.
@@ -233,12 +231,8 @@ impl Server {
             machine.epoch += 1;
             machine.epoch
         };
-        let running = Arc::new(Running {
-            epoch,
-            guest: guest.clone(),
-            turn: tokio::sync::Mutex::default(),
-            programs: Arc::default(),
-        });
+        let running =
+            Arc::new(Running { guest: guest.clone(), turn: tokio::sync::Mutex::default(), programs: Arc::default() });
         lock(&self.running).insert(vm.clone(), running);
         self.background.spawn(self.clone().settle(vm.clone(), epoch, guest.clone()));
         if let Some(guest) = guest {

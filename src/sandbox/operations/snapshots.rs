@@ -40,7 +40,7 @@ impl Server {
         let _held = self.disks.lock().await;
         let power = self.lock().inventory.vm(vm)?.power;
         let base = match power {
-            Power::Off | Power::Suspended => self.freeze(vm).await?,
+            Power::Off => self.freeze(vm).await?,
             Power::On => {
                 let copy = self.copy(vm).await?;
                 match (&self.guests, copy.top) {
