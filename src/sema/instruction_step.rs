@@ -446,6 +446,15 @@ fn without_effect(instruction: &Instruction, problems: &mut Problems) {
             }
         }
     }
+    if keyword == Keyword::Copy
+        && instruction.flag("unless").is_none()
+        && let Some(flag) = instruction.flag("user")
+    {
+        problems.push(
+            Diagnostic::at(&codes::FLAG_WITHOUT_EFFECT, flag.span, "COPY writes as the LOGIN account")
+                .help("say by `--chown=user:group` whom the files belong to"),
+        );
+    }
     if let Some(flag) = instruction.flag("delay")
         && instruction.flag("retry").is_none()
     {

@@ -540,6 +540,7 @@ fn habits_of_other_tools() {
         "ARG cpus = 2\nARG on: bool = true\nFROM debian-12 AS web\nCPU cpus\nRUN --if=on echo\n",
         "ARG a: int = \"3\"\nARG b: size = \"1GB\"\nARG c: bool = yes\nARG d: bool = \"maybe\"\nARG e = null\nFROM debian-12 AS web\nRUN echo\n",
         "FROM debian-12 AS web\nSHELL [\"/bin/bash\", \"-c\"]\nRUN echo\nSHELL [\"bash\", \"-lc\"]\nRUN echo\n",
+        "FROM debian-12 AS web\nCOPY --user=app app.conf /etc/app.conf\n",
         "FROM debian-12 AS web\nMEMORY 4096\nRUN --timeout=30 echo\n",
         "FROM debian-12 AS web\nLOGIN root:hunter2\nRUN echo\n",
         "FROM debian-12 AS web\nWORKDIR \"C:\\temp\"\nCOPY app.conf \"/etc/a\\nb\"\n",

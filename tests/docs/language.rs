@@ -7,7 +7,7 @@ use vmwbuild::{
     shell::{Dialect, Hole, HoleKind, read, weave},
     syntax::{
         Keyword,
-        table::{FlagInfo, Place, STEP_FLAGS},
+        table::{FlagInfo, FlagValue, Place, STEP_FLAGS},
     },
 };
 
@@ -15,7 +15,7 @@ use vmwbuild::{
 pub fn part(name: &str) -> Option<String> {
     match name {
         "instructions" => Some(instructions()),
-        "step flags" => Some(flags(STEP_FLAGS)),
+        "step flags" => Some(flags(Keyword::Run, STEP_FLAGS)),
         "filters" => Some(filters()),
         "contexts" => Some(contexts()),
         "refused" => Some(refused()),
@@ -57,7 +57,7 @@ fn instruction(keyword: Keyword) -> String {
     }
     out.push('\n');
     if !info.flags.is_empty() {
-        let _ = write!(out, "\n{}", flags(info.flags));
+        let _ = write!(out, "\n{}", flags(keyword, info.flags));
     }
     if let Some(refused) = refuse::keyword(keyword) {
         let instead = refused.instead.map(|i| format!(" Until then: {i}.")).unwrap_or_default();
@@ -80,12 +80,24 @@ fn place(place: Place) -> &'static str {
     }
 }
 
-fn flags(list: &[FlagInfo]) -> String {
+fn flags(of: Keyword, list: &[FlagInfo]) -> String {
     let mut out = String::from("| flag | meaning |\n|---|---|\n");
     for flag in list {
-        let _ = writeln!(out, "| `--{}{}` | {} |", flag.name, cell(&flag.value.usage()), cell(flag.doc));
+        let later = later(of, flag);
+        let _ = writeln!(out, "| `--{}{}` | {}{later} |", flag.name, cell(&flag.value.usage()), cell(flag.doc));
     }
     out
+}
+
+/// What of a flag is refused.
+fn later(of: Keyword, flag: &FlagInfo) -> String {
+    if refuse::flag(of, flag.name, None).is_some() {
+        return " *(not in this version)*".to_owned();
+    }
+    let FlagValue::OneOf(words) = flag.value else { return String::new() };
+    let refused: Vec<String> =
+        words.iter().filter(|w| refuse::flag(of, flag.name, Some(w)).is_some()).map(|w| format!("`{w}`")).collect();
+    if refused.is_empty() { String::new() } else { format!(" *(not in this version: {})*", refused.join(", ")) }
 }
 
 fn filters() -> String {
