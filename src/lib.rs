@@ -15,7 +15,6 @@ pub mod graph;
 pub mod guest;
 pub mod import;
 pub mod lint;
-pub mod plan;
 pub mod progress;
 pub mod sandbox;
 pub mod sema;

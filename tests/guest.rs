@@ -192,6 +192,7 @@ async fn transfers_that_fail_are_done_without() {
     let (out, exits, notes) = outputs(&guest2, &[Job::sh(1, "head -c 200000 /dev/zero | tr '\\0' x")]).await;
     assert_eq!((out.len(), exits, notes.len()), (200_000, vec![Exit::Code(0)], 1), "{notes:?}");
     guest2.cleanup().await.expect("cleaned");
+    bench.vcsim.control("POST", "/clear");
     bench.end(guest).await;
 }
 

@@ -46,6 +46,10 @@ pub(crate) enum Command {
                             vmwbuild build -f VMWfile.lab --arg workers=5 --secret id=pw,env=PW\n  \
                             vmwbuild build --sandbox examples/hello")]
     Build(Box<Build>),
+    /// Run one command in the guest of a machine that exists; its exit code is ours
+    #[command(after_help = "Examples:\n  vmwbuild exec web01 --login root -- systemctl is-active nginx\n  \
+                            vmwbuild exec web01 --login root --user app -- sh -c 'ls \"$HOME\"'")]
+    Exec(Box<Exec>),
     /// Check VMWfiles without contacting anything
     Lint(Lint),
     /// Write VMWfiles in canonical form
@@ -116,6 +120,11 @@ pub(crate) struct Build {
     #[command(flatten)]
     pub(crate) guest: GuestLogin,
 
+    /// How data travels to guests: small through vCenter and large by transfers with the ESXi host (auto), all
+    /// through vCenter, or files always by transfers
+    #[arg(long, value_name = "WAY", default_value = "auto", env = "VMWBUILD_GUEST_CHANNEL")]
+    pub(crate) guest_channel: GuestChannel,
+
     /// Build on an embedded vCenter with guests that truly run; nothing is contacted, nothing stays
     #[arg(long, help_heading = "Sandbox", conflicts_with_all = ["vcenter", "thumbprint", "ca"])]
     pub(crate) sandbox: bool,
@@ -130,6 +139,14 @@ pub(crate) enum Progress {
     Auto,
     Tty,
     Plain,
+}
+
+/// `--guest-channel`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GuestChannel {
+    Auto,
+    Vcenter,
+    Transfer,
 }
 
 /// `--on-error`.
@@ -212,6 +229,39 @@ pub(crate) struct GuestLogin {
     /// A file with that user's password [env: VMWBUILD_LOGIN_PASSWORD_FILE, INFRAKIT_VSPHERE_VMPASS]
     #[arg(long, value_name = "FILE", requires = "login")]
     pub(crate) login_password_file: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Exec {
+    /// The machine, by name or inventory path
+    #[arg(value_name = "VM")]
+    pub(crate) vm: String,
+
+    /// The program, found on the guest's PATH, and its arguments; no shell reads them
+    #[arg(value_name = "COMMAND", required = true, last = true)]
+    pub(crate) command: Vec<String>,
+
+    /// Another user of the guest who runs it (by runuser, su, sudo or doas)
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+
+    /// The directory to run it in
+    #[arg(long, value_name = "PATH")]
+    pub(crate) workdir: Option<String>,
+
+    /// An environment variable; may be repeated
+    #[arg(long = "env", value_name = "NAME=VALUE")]
+    pub(crate) env: Vec<String>,
+
+    /// End it, with everything it has started, after this time
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) timeout: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+
+    #[command(flatten)]
+    pub(crate) guest: GuestLogin,
 }
 
 /// What the sandbox holds.

@@ -127,6 +127,6 @@ mod tests {
     fn every_mistake_is_reported() {
         let got = collect(&["/nowhere/x".into()], &["novalue".into(), "=x".into()], std::iter::empty());
         let names: Vec<_> = got.unwrap_err().iter().map(|d| d.code.name).collect();
-        assert_eq!(names, ["file-unreadable", "bad-argument", "bad-argument"]);
+        assert_eq!(names, ["file-unreadable", "bad-flag-value", "bad-flag-value"]);
     }
 }

@@ -2,7 +2,8 @@
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -11,7 +12,9 @@ use super::secrets::Missing;
 use super::settings::{self, Env};
 use super::{args, codes, load, secrets, terminal};
 use crate::diagnostic::{Diagnostic, Problems};
+use crate::engine::event::Event;
 use crate::engine::{self, Control, Deadlines, FailureClass, Options};
+use crate::guest::Channel;
 use crate::progress::{self, View};
 use crate::sema::Purpose;
 use crate::sema::program::Program;
@@ -33,7 +36,7 @@ pub(crate) fn run(options: &args::Build, color: args::When, verbose: u8) -> u8 {
     let Some((program, context)) = loaded else { return 1 };
     let env = |name: &str| std::env::var(name).ok();
     match prepare(options, &program, context, build, &env, verbose) {
-        Ok((endpoint, engine)) => runtime(endpoint, engine, program, options, &sources, color),
+        Ok((endpoint, engine)) => run_on(endpoint, engine, program, options, &sources, color),
         Err((code, list)) => {
             terminal::show(&list, &sources, color);
             code
@@ -77,15 +80,20 @@ fn prepare(
         },
         placement,
         login,
+        channel: match options.guest_channel {
+            args::GuestChannel::Auto => Channel::Auto,
+            args::GuestChannel::Vcenter => Channel::Vcenter,
+            args::GuestChannel::Transfer => Channel::Transfer,
+        },
         secrets: values,
         deadlines: Deadlines::default(),
-        sandbox: options.sandbox,
+        sandbox: options.sandbox && !options.sandbox_options.strict,
     };
     Ok((endpoint, engine))
 }
 
 /// The connection's settings, with user and password asked for where nothing gives them.
-fn endpoint(flags: &args::Connection, env: Env<'_>, verbose: u8) -> Result<Endpoint, Refused> {
+pub(super) fn endpoint(flags: &args::Connection, env: Env<'_>, verbose: u8) -> Result<Endpoint, Refused> {
     let settings = settings::connection(flags, env).map_err(|d| (2, vec![d]))?;
     if verbose > 0 {
         for line in settings.origins() {
@@ -128,7 +136,12 @@ fn endpoint(flags: &args::Connection, env: Env<'_>, verbose: u8) -> Result<Endpo
     Ok(endpoint)
 }
 
-fn runtime(
+/// What the asynchronous parts run on.
+pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build()
+}
+
+fn run_on(
     endpoint: Option<Endpoint>,
     options: Options,
     program: Program,
@@ -136,7 +149,7 @@ fn runtime(
     sources: &Sources,
     color: args::When,
 ) -> u8 {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(e) => {
             terminal::say(&format!("can't start: {e}"));
@@ -157,8 +170,8 @@ async fn drive(
     sources: &Sources,
     color: args::When,
 ) -> u8 {
-    let control = Control::default();
-    let signals = tokio::spawn(signals(control.clone()));
+    let reins = Reins::default();
+    let signals = tokio::spawn(signals(Signals::new(), reins.clone()));
     let (endpoint, sandbox) = match endpoint {
         Some(endpoint) => (endpoint, None),
         None => match super::sandbox::embedded(&flags.sandbox_options).await {
@@ -171,10 +184,10 @@ async fn drive(
     };
     let connected = tokio::select! {
         connected = Client::connect(endpoint, Deadline::after(CONNECT)) => Some(connected),
-        () = control.stop.cancelled() => None,
+        () = reins.control.stop.cancelled() => None,
     };
     let code = match connected {
-        Some(Ok(client)) => build(client, control, options, program, flags, sources, color).await,
+        Some(Ok(client)) => build(client, reins, options, program, flags, sources, color).await,
         Some(Err(error)) => {
             terminal::show([&error.diagnostic()], sources, color);
             engine::class_of(error.class()).exit_code()
@@ -190,7 +203,7 @@ async fn drive(
 
 async fn build(
     client: Client,
-    control: Control,
+    reins: Reins,
     options: Options,
     program: Program,
     flags: &args::Build,
@@ -198,10 +211,11 @@ async fn build(
     color: args::When,
 ) -> u8 {
     let (events, receiver) = mpsc::unbounded_channel();
+    let _ = reins.voice.0.set(events.downgrade());
     let view = tokio::spawn(progress::show(receiver, view(flags.progress, color)));
     let program = Arc::new(program);
     let dag = crate::graph::lower(&program);
-    let result = engine::build(program, dag, client.clone(), options, control, events).await;
+    let result = engine::build(program, dag, client.clone(), options, reins.control, events).await;
     // The view ends with the stream; what it still has to write is written before anything else is.
     let _ = view.await;
     let _ = client.logout().await;
@@ -214,6 +228,7 @@ async fn build(
             0
         }
         Err(failure) => {
+            terminal::say("");
             terminal::show(&failure.diagnostics, sources, color);
             failure.class.exit_code()
         }
@@ -228,41 +243,82 @@ fn view(wanted: args::Progress, color: args::When) -> Box<dyn View> {
         args::Progress::Auto => terminal && std::env::var_os("TERM").is_none_or(|t| t != "dumb"),
     };
     if tty {
-        Box::new(progress::Tty::new(io::stderr(), terminal::use_color(color, terminal), terminal::size))
+        let look = progress::Look { color: terminal::use_color(color, terminal), unicode: terminal::is_utf8() };
+        Box::new(progress::Tty::new(io::stderr(), look, terminal::size))
     } else {
         Box::new(progress::Plain::new(io::stderr()))
     }
 }
 
-/// First Ctrl-C or SIGTERM: stop and clean up. Second: leave.
-async fn signals(control: Control) {
-    wait_for_signal().await;
-    terminal::say("stopping; once more leaves at once, without cleaning up");
-    control.stop.cancel();
-    wait_for_signal().await;
-    control.leave.cancel();
-}
+/// How to say something while a build is shown: its view would draw over what others write. Weak, because the view
+/// ends with the last sender.
+#[derive(Clone, Default)]
+struct Voice(Arc<OnceLock<mpsc::WeakUnboundedSender<Event>>>);
 
-#[cfg(unix)]
-pub(crate) async fn wait_for_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminate = signal(SignalKind::terminate());
-    let hangup = signal(SignalKind::hangup());
-    match (terminate, hangup) {
-        (Ok(mut terminate), Ok(mut hangup)) => {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-            }
-        }
-        _ => {
-            let _ = tokio::signal::ctrl_c().await;
+impl Voice {
+    fn say(&self, text: &str) {
+        let event = Event::Note { machine: None, text: text.to_owned() };
+        let told = self.0.get().and_then(mpsc::WeakUnboundedSender::upgrade).is_some_and(|s| s.send(event).is_ok());
+        if !told {
+            terminal::say(text);
         }
     }
 }
 
+/// What a signal acts on.
+#[derive(Clone, Default)]
+struct Reins {
+    control: Control,
+    voice: Voice,
+}
+
+/// First Ctrl-C or SIGTERM: stop and clean up. Second: leave.
+async fn signals(mut signals: Signals, reins: Reins) {
+    signals.next().await;
+    reins.voice.say("stopping; once more leaves at once, without cleaning up");
+    reins.control.stop.cancel();
+    signals.next().await;
+    reins.control.leave.cancel();
+}
+
+/// The signals that ask to stop. Registered once: one that comes while nobody waits is kept.
+#[cfg(unix)]
+pub(crate) struct Signals {
+    kinds: Vec<tokio::signal::unix::Signal>,
+}
+
+#[cfg(unix)]
+impl Signals {
+    /// Takes them over from the system, which would end the process.
+    pub(crate) fn new() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        Signals { kinds: kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect() }
+    }
+
+    /// Returns when one comes.
+    pub(crate) async fn next(&mut self) {
+        std::future::poll_fn(|cx| {
+            let mut came = self.kinds.iter_mut().map(|kind| kind.poll_recv(cx));
+            if came.any(|c| c.is_ready()) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+/// The signals that ask to stop.
 #[cfg(not(unix))]
-pub(crate) async fn wait_for_signal() {
-    let _ = tokio::signal::ctrl_c().await;
+pub(crate) struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    /// Nothing is to be prepared here.
+    pub(crate) fn new() -> Self {
+        Signals
+    }
+
+    /// Returns when one comes.
+    pub(crate) async fn next(&mut self) {
+        let _ = tokio::signal::ctrl_c().await;
+    }
 }

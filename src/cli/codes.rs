@@ -26,7 +26,7 @@ codes! {
          its permissions forbid it. Without a file name, `vmwbuild build DIR` reads `DIR/VMWfile`.";
     FILE_NOT_TEXT 681 "file-not-text"
         "A VMWfile is UTF-8 text. This one isn't: it may be another kind of file, or saved in another encoding.";
-    BAD_ARGUMENT 682 "bad-argument"
+    BAD_ARGUMENT 682 "bad-flag-value"
         "The value of a flag hasn't the form that the flag needs; the message shows the form.";
     ARGS_FILE 683 "bad-args-file"
         "A file given by `--args` can't be understood. It holds `name = value` lines, or TOML (`.toml`), or one JSON \
@@ -45,4 +45,6 @@ codes! {
         "A file that the command line asks to be written can't be.";
     CREDENTIALS_MISSING 689 "credentials-missing"
         "vCenter's user name or password is given by no flag and no variable, and there is no terminal to ask on.";
+    NOT_RUNNING 676 "not-running"
+        "A command can run only in a guest that is up: its machine powered on, VMware Tools (open-vm-tools) running.";
 }

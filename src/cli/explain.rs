@@ -2,13 +2,15 @@
 
 use super::{args, terminal};
 use crate::diagnostic::{Code, Severity, did_you_mean};
+use crate::progress::wrap;
 
-/// All codes of all rooms, by number.
-pub(crate) fn registry() -> Vec<&'static Code> {
-    let rooms: [&[&Code]; 9] = [
+/// All codes of all rooms, by number: what `vmwbuild explain` knows, and what the documentation lists.
+pub fn registry() -> Vec<&'static Code> {
+    let rooms: [&[&Code]; 10] = [
         crate::syntax::codes::ALL,
         crate::sema::codes_values::ALL,
         crate::sema::codes::ALL,
+        crate::sema::codes_stages::ALL,
         crate::shell::codes::ALL,
         super::codes::ALL,
         crate::vsphere::codes::ALL,
@@ -33,7 +35,8 @@ pub(crate) fn run(options: &args::Explain) -> u8 {
     let number = wanted.to_ascii_uppercase().strip_prefix("VMW").unwrap_or(wanted).parse::<u16>().ok();
     match all.iter().find(|c| Some(c.number) == number || c.name.eq_ignore_ascii_case(wanted)) {
         Some(code) => {
-            terminal::print(&explain(code));
+            let (columns, _) = terminal::size();
+            terminal::print(&wrapped(&explain(code), columns.clamp(40, 100)));
             0
         }
         None => {
@@ -44,6 +47,13 @@ pub(crate) fn run(options: &args::Explain) -> u8 {
             2
         }
     }
+}
+
+/// Prose broken to a width; examples stay as they are.
+fn wrapped(text: &str, width: usize) -> String {
+    let whole = |line: &str| line.is_empty() || line.starts_with(' ');
+    let lines = text.lines().flat_map(|l| if whole(l) { vec![l.to_owned()] } else { wrap(l, width) });
+    lines.map(|l| l + "\n").collect()
 }
 
 /// The text of one code.

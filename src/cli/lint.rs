@@ -34,6 +34,8 @@ pub(crate) fn expand(path: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(path) else { return vec![path.to_path_buf()] };
     let mut found: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
+        // `VMWfile`, not `./VMWfile`: it stands in every message.
+        .map(|p| p.strip_prefix(".").map_or(p.clone(), Path::to_path_buf))
         .filter(|p| p.is_file() && p.file_name().and_then(|n| n.to_str()).is_some_and(load::is_vmwfile))
         .collect();
     found.sort();

@@ -4,6 +4,7 @@ mod args;
 mod arguments;
 mod build;
 pub mod codes;
+mod exec;
 mod explain;
 mod fmt;
 mod graph;
@@ -18,6 +19,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
+
+pub use explain::registry;
 
 /// Runs the command line; what `main` returns.
 ///
@@ -34,6 +37,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     };
     let code = match &cli.command {
         args::Command::Build(options) => build::run(options, cli.color, cli.verbose),
+        args::Command::Exec(options) => exec::run(options, cli.color, cli.verbose),
         args::Command::Lint(options) => lint::run(options, cli.color),
         args::Command::Fmt(options) => fmt::run(options, cli.color),
         args::Command::Graph(options) => graph::run(options, cli.color),

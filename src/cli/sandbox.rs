@@ -66,14 +66,14 @@ pub(crate) fn run(options: &args::Sandbox, color: args::When) -> u8 {
     let login = options.options.logins.first().cloned();
     let code = runtime.block_on(async {
         // Before anything is printed: who reads that may end us at once.
-        let signal = tokio::spawn(super::build::wait_for_signal());
+        let mut signals = super::build::Signals::new();
         match Sandbox::start(config).await {
             Ok(sandbox) => {
                 for note in sandbox.notes() {
                     terminal::say(&format!("note: {note}"));
                 }
                 terminal::print(&welcome(&sandbox, login.as_deref()));
-                let _ = signal.await;
+                signals.next().await;
                 sandbox.stop().await;
                 0
             }

@@ -266,7 +266,7 @@ mod tests {
             ["id=a".to_owned(), "id=tokne,env=X".to_owned(), "id=token,env=VMWBUILD_NO_SUCH_VARIABLE".to_owned()];
         let problems = resolve(&[secret("token", None)], &flags, &[], Missing::Ask).unwrap_err();
         let names: Vec<_> = problems.iter().map(|d| d.code.name).collect();
-        assert_eq!(names, ["bad-argument", "secret-unknown", "secret-unreadable"]);
+        assert_eq!(names, ["bad-flag-value", "secret-unknown", "secret-unreadable"]);
         assert_eq!(problems[1].help.as_deref(), Some("did you mean `token`?"));
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use super::args::When;
-use crate::diagnostic::{Diagnostic, Style, render_all};
+use crate::diagnostic::{Diagnostic, Style, render};
 use crate::source::Sources;
 
 /// How to draw on standard error.
@@ -24,7 +24,8 @@ pub(crate) fn use_color(color: When, terminal: bool) -> bool {
     }
 }
 
-fn is_utf8() -> bool {
+/// Whether the locale's characters are UTF-8.
+pub(crate) fn is_utf8() -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|n| std::env::var(n).ok().filter(|v| !v.is_empty()));
     locale.is_none_or(|l| l.to_ascii_lowercase().replace('-', "").contains("utf8"))
 }
@@ -44,7 +45,9 @@ pub(crate) fn size() -> (usize, usize) {
 
 /// Shows diagnostics on standard error.
 pub(crate) fn show<'a>(list: impl IntoIterator<Item = &'a Diagnostic>, sources: &Sources, color: When) {
-    let text = render_all(list, sources, style(color));
+    let style = style(color);
+    // Each is a block of its own.
+    let text: String = list.into_iter().map(|d| render(d, sources, style) + "\n").collect();
     // Nothing is left to tell it to when standard error is closed.
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }

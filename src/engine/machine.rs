@@ -1,6 +1,7 @@
 //! One machine, from its clone to its finish. Each of its nodes waits for what the graph says, and for nothing else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -25,13 +26,14 @@ pub(super) struct Worker {
     pub(super) vm: Option<(Moref, EntryId)>,
     /// The guest accounts that it has logged in with.
     pub(super) sessions: Sessions,
+    /// When it had what its clone needs, and its place.
+    began: Option<Instant>,
 }
 
 /// Runs a machine; says how it ended.
 pub(super) async fn run(shared: Arc<Shared>, id: MachineId) -> Result<Vec<BuiltOutput>, Stop> {
-    let began = Instant::now();
     let slot = Slot::new(Arc::clone(&shared.slots));
-    let mut worker = Worker { shared, id, slot, vm: None, sessions: Sessions::default() };
+    let mut worker = Worker { shared, id, slot, vm: None, sessions: Sessions::default(), began: None };
     let result = worker.way().await;
     if result.is_err() {
         worker.sessions.abandon(&worker.shared).await;
@@ -44,7 +46,8 @@ pub(super) async fn run(shared: Arc<Shared>, id: MachineId) -> Result<Vec<BuiltO
         Err(Stop::Failed(failed)) => MachineResult::Failed(worker.shared.events.masker.text(&failed.short)),
         Err(Stop::Cancelled) => MachineResult::Cancelled,
     };
-    worker.shared.events.send(Event::MachineFinished { machine: id, result: outcome, elapsed: began.elapsed() });
+    let elapsed = worker.began.map_or(Duration::ZERO, |began| began.elapsed());
+    worker.shared.events.send(Event::MachineFinished { machine: id, result: outcome, elapsed });
     result
 }
 
@@ -89,6 +92,7 @@ impl Worker {
         while let Some(node) = nodes.get(at).copied() {
             // A batch of steps waits for the needs of its first one here; those of the others bound it.
             self.enter(node).await?;
+            self.began.get_or_insert_with(Instant::now);
             at += 1;
             match node {
                 Node::Clone(_) => {

@@ -1,7 +1,7 @@
 //! The scheduler and what it does at each step, as a stream of events.
 //!
-//! Each machine is a task of its own ([`machine`]); they meet on the [`board`], where finished nodes of the graph and
-//! the values they gave are noted. Whatever is made in vCenter stands in the [`ledger`] before it is asked for.
+//! Each machine is a task of its own (`machine`); they meet on the `board`, where finished nodes of the graph and
+//! the values they gave are noted. Whatever is made in vCenter stands in the `ledger` before it is asked for.
 
 mod board;
 mod boot;

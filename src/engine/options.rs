@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 
 use super::event::MachineId;
 use crate::diagnostic::Diagnostic;
+use crate::guest::Channel;
 use crate::sema::program::Placement;
 use crate::syntax::Keyword;
 
@@ -25,6 +26,8 @@ pub struct Options {
     pub placement: PlacementDefaults,
     /// The guest account, where the VMWfile's stages don't say.
     pub login: LoginDefaults,
+    /// How data travels to and from guests.
+    pub channel: Channel,
     /// The secrets' values, by [`SecretId`](crate::sema::program::SecretId).
     pub secrets: Vec<String>,
     /// How long each wait may take.

@@ -21,6 +21,8 @@ const PARTING: Duration = Duration::from_secs(20);
 #[derive(Default)]
 pub(super) struct Sessions {
     open: Vec<(Login, Guest)>,
+    /// The guest's family, as the server told it when Tools were ready.
+    pub(super) family: Option<String>,
 }
 
 impl Sessions {
@@ -33,6 +35,8 @@ impl Sessions {
         let (vm, _) = worker.vm()?;
         let options = guest::Options {
             name: Some(format!("{}-{}-{}", shared.options.build, worker.id.0, worker.sessions.open.len())),
+            channel: shared.options.channel,
+            family: worker.sessions.family.clone(),
             boot_window: BOOT_WINDOW,
             patience: shared.options.deadlines.boot,
             ..guest::Options::default()

@@ -91,3 +91,29 @@ fn everything_has_an_order() {
         assert!(place(from) < place(to));
     }
 }
+
+/// The examples have nothing wrong, and what they need of each other is drawn.
+#[test]
+fn the_examples() {
+    use crate::sema::Purpose;
+    use crate::sema::tests::{Context, checked, inputs};
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut found = 0;
+    for entry in std::fs::read_dir(&root).expect("the examples are there").flatten() {
+        let Ok(text) = std::fs::read_to_string(entry.path().join("VMWfile")) else { continue };
+        let mut files = Context::default();
+        for file in ignore::Walk::new(entry.path()).flatten().filter(|e| e.path().is_file()) {
+            let path = file.path().strip_prefix(entry.path()).expect("it is inside").to_string_lossy().into_owned();
+            files = files.with(&path, std::fs::read(file.path()).expect("it can be read"));
+        }
+        let (program, said, _) = checked(&text, &inputs(Purpose::Build), &files);
+        assert_eq!(said, "", "of {}", entry.path().display());
+        let program = program.expect("a file without errors is a program");
+        let dag = lower(&program);
+        assert!(dag.order().is_some());
+        let drawn = dot(&dag, &program);
+        assert_eq!(drawn.matches("subgraph").count(), program.machines.len());
+        found += 1;
+    }
+    assert!(found >= 6, "only {found} examples");
+}

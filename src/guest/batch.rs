@@ -123,7 +123,10 @@ impl Guest {
 
     /// Looks at a log once.
     pub(super) async fn look_at(&self, directory: &str, cursor: &mut Cursor) -> Result<Look> {
-        let names = match self.wire.list(&format!("{directory}/{}", cursor.segment())).await? {
+        let began = Instant::now();
+        let listing = self.wire.list(&format!("{directory}/{}", cursor.segment())).await?;
+        self.state().listing = began.elapsed();
+        let names = match listing {
             Listing::Names(names) => names,
             Listing::Missing => return Ok(Look::Missing),
         };
@@ -144,7 +147,7 @@ impl Guest {
         let mut cursor = Cursor::default();
         let mut content = Vec::new();
         let mut quiet = Instant::now();
-        let mut pause = FIRST_LOOK;
+        let mut pause = self.first_look();
         loop {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_LOOK);
@@ -246,7 +249,7 @@ impl<'a, 'e> Following<'a, 'e> {
     async fn follow(&mut self) -> Result<BatchOutcome> {
         let directory = self.guest.os.log_directory(self.number);
         let mut cursor = Cursor::default();
-        let mut pause = FIRST_LOOK;
+        let mut pause = self.guest.first_look();
         let mut quiet = Instant::now();
         let mut doubt = FIRST_DOUBT;
         let mut seen = false;
@@ -294,16 +297,21 @@ impl<'a, 'e> Following<'a, 'e> {
         }
     }
 
+    /// What was found out between events.
+    fn tell_note(&mut self) {
+        let note = self.guest.state().note.take();
+        if let Some(note) = note {
+            (self.on_event)(Event::Note(note));
+        }
+    }
+
     fn job(&self, place: usize) -> Result<&'a Job> {
         self.jobs.get(place).ok_or_else(|| Error::Report(format!("there is no job {place}")))
     }
 
     /// Tells what the records say; true at the end.
     async fn records(&mut self, records: Vec<Record>) -> Result<bool> {
-        let note = self.guest.state().note.take();
-        if let Some(note) = note {
-            (self.on_event)(Event::Note(note));
-        }
+        self.tell_note();
         let mut gathered: Option<(usize, Stream, Vec<u8>)> = None;
         for record in records {
             match (&mut gathered, &record) {
@@ -424,6 +432,7 @@ impl<'a, 'e> Following<'a, 'e> {
                 Err(reason) => reason,
             };
             self.guest.transfers_failed(reason);
+            self.tell_note();
             if done > 0 {
                 return if wanted {
                     Err(Error::NoTransfer {

@@ -3,6 +3,26 @@
 //! [`Guest::open`] logs in and looks what the guest has; [`Guest::run_batch`] sends a list of [`Job`]s over in one go
 //! and reports what becomes of them; [`Guest::copy_in`] and [`Guest::copy_out`] carry files. [`Guest::cleanup`] must be
 //! awaited in the end, cancelled or not.
+//!
+//! # How a batch travels
+//! One StartProgramInGuest carries the jobs' scripts in a variable (base64 or octal, below 64 KiB); what is longer goes
+//! by a transfer or in parts before it. In the guest a supervisor (`unix/supervise.sh`), detached by `setsid` where there
+//! is one, runs the jobs and writes a log of file names, so that one ListFilesInGuest tells how every job stands and what
+//! it has printed since the last look. A program that is started twice runs its batch once: making the batch's directory
+//! is the first thing it does, and the second fails at that.
+//!
+//! # What a job sees
+//! `HOME USER LOGNAME SHELL=/bin/sh PATH LANG`, its ENV, and `VMWBUILD_JOB`, by which its processes are found again; nothing
+//! else. `PATH` begins as the six usual directories, `LANG` is `C.UTF-8` where the guest knows that, else `C`; neither
+//! login profiles nor /etc/environment are read. Standard input is /dev/null, the umask 022, the directory its WORKDIR
+//! or else its user's home. Its script stands in a file that only its user can read; a shell's script is gone once the
+//! shell has opened it, others go with the work directory.
+//!
+//! # How much output
+//! Output is listed within a second, 64 KiB at once and 8 KiB a second after that. What is beyond comes in files of up to
+//! 8 MiB by transfers; without these it waits, and when the job is over all but the last 32 KiB of a large rest is
+//! left out ([`Event::Omitted`]). Nothing is held here but the current piece. All of the output stands in files of the
+//! guest while a job runs, so the guest needs room for it.
 
 mod batch;
 pub mod codes;
@@ -41,6 +61,7 @@ const REBOOT_WINDOW: Duration = Duration::from_secs(60);
 const LOGIN_PAUSE: Duration = Duration::from_secs(2);
 /// From a start to the first look at what came of it; looks become rarer up to [`LONGEST_LOOK`].
 const FIRST_LOOK: Duration = Duration::from_millis(15);
+const LONGEST_FIRST_LOOK: Duration = Duration::from_millis(250);
 const LONGEST_LOOK: Duration = Duration::from_millis(900);
 /// How long a program that was started may give no sign.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -65,6 +86,8 @@ pub struct Options {
     /// Names the work directory and marks our processes: letters, digits and `-`, unique to this build and machine.
     /// None: random.
     pub name: Option<String>,
+    /// The guest's family as the server tells it, where the caller has just asked; else [`Guest::open`] asks.
+    pub family: Option<String>,
     /// How long a refused login is repeated: up to 60 s just after a boot, else zero.
     pub boot_window: Duration,
     /// How long the guest may not answer (Tools restarting, machine busy) before that is an error.
@@ -80,6 +103,7 @@ impl Default for Options {
         Options {
             channel: Channel::Auto,
             name: None,
+            family: None,
             boot_window: Duration::ZERO,
             patience: Duration::from_secs(600),
             grace: Duration::from_secs(5),
@@ -114,6 +138,8 @@ struct State {
     transfers_fail: Option<String>,
     /// To be told with the next event.
     note: Option<String>,
+    /// How long the last listing took.
+    listing: Duration,
 }
 
 /// Where events of a batch go.
@@ -122,8 +148,11 @@ pub type OnEvent<'a> = &'a mut (dyn FnMut(Event) + Send);
 impl Guest {
     /// Logs in and looks what the guest has: one program started, one or two listings. Tools must be running.
     pub async fn open(client: &Client, vm: &Moref, login: &Login, options: Options) -> Result<Guest> {
-        let state = client.guest_state(vm).await?;
-        if let Some(family) = state.family.filter(|family| family == "windowsGuest" || family == "netwareGuest") {
+        let family = match options.family.clone() {
+            Some(family) => Some(family),
+            None => client.guest_state(vm).await?.family,
+        };
+        if let Some(family) = family.filter(|family| family == "windowsGuest" || family == "netwareGuest") {
             return Err(Error::Family(family));
         }
         let auth = GuestAuth { username: login.user.clone(), password: login.password.clone() };
@@ -165,7 +194,18 @@ impl Guest {
 
     /// Runs one job without events.
     pub async fn run(&self, job: Job) -> Result<JobEnd> {
-        let mut outcome = self.run_batch(std::slice::from_ref(&job), &mut |_| {}).await?;
+        let mut note = None;
+        let mut on_event = |event| {
+            if let Event::Note(text) = event {
+                note = Some(text);
+            }
+        };
+        let outcome = self.run_batch(std::slice::from_ref(&job), &mut on_event).await;
+        if note.is_some() {
+            // For somebody who listens.
+            self.state().note = note;
+        }
+        let mut outcome = outcome?;
         outcome.ends.pop().ok_or_else(|| Error::Report("no end of a job".to_owned()))
     }
 
@@ -225,6 +265,11 @@ impl Guest {
         let mut state = self.state();
         state.begun += 1;
         state.begun
+    }
+
+    /// From a start to the first look: where a listing takes its time, a look too early costs more than it tells.
+    fn first_look(&self) -> Duration {
+        (self.state().listing * 3 / 4).clamp(FIRST_LOOK, LONGEST_FIRST_LOOK)
     }
 
     /// Whether what is large is transferred.

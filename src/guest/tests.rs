@@ -664,14 +664,78 @@ fn a_long_batch_costs_few_requests() {
 fn a_vanished_supervisor_is_no_success() {
     each_shell(async |guest, shell| {
         // As a restart of the guest does it: everything is gone at once.
-        let mut on_event = |_| {};
-        let script = "pids=$(cat \"$1/pids\" 2>/dev/null || cat ../pids); echo $pids";
-        let _ = script;
         let work = guest.os.facts().work.clone();
         let jobs = [Job::sh(1, format!("kill -KILL $(cat {work}/b1/pids); sleep 1")), Job::sh(2, "true")];
-        let outcome = guest.run_batch(&jobs, &mut on_event).await.expect("an end");
+        let outcome = guest.run_batch(&jobs, &mut |_| {}).await.expect("an end");
         assert_eq!(outcome.ends.len(), 1, "{}", shell.name);
         assert_eq!(outcome.ends[0].exit, Exit::Unknown, "{}", shell.name);
         assert!(!outcome.ends[0].success);
     });
+}
+
+#[test]
+fn a_guest_without_base64_setsid_and_short_pauses_does_too() {
+    each_shell(async |guest, shell| {
+        let facts = guest.os.facts().clone();
+        let mut tools = facts.tools.clone();
+        tools.remove("setsid");
+        let (encoder, decoder) = (unix::Encoder::Hex, unix::Decoder::None);
+        let facts = Facts { encoder, decoder, tools, tick: "1".into(), ..facts };
+        let bare = Guest {
+            wire: Wire::Local(Local { started: AtomicUsize::new(0), listed: AtomicUsize::new(0), no_transfers: true }),
+            os: Box::new(Unix {
+                facts,
+                user: me(),
+                sh: shell.path.clone(),
+                name: guest.os.name().to_owned(),
+                grace: 1,
+            }),
+            login: guest.login.clone(),
+            options: guest.options.clone(),
+            meeting: guest.meeting.clone(),
+            state: Mutex::new(State { begun: 100, ..State::default() }),
+            turn: tokio::sync::Mutex::default(),
+        };
+        let mark = format!("97531{}", shell.name.len());
+        let mut timed = Job::sh(2, format!("sleep {mark}.1 & sleep {mark}.2"));
+        timed.timeout = Some(Duration::from_millis(500));
+        let jobs = [Job::sh(1, "printf 'a\\000\\377\\\\ %%d'; echo \"it's\" >&2"), timed];
+        let (outcome, said) = run(&bare, &jobs).await;
+        assert_eq!((said.out.as_slice(), said.err.as_slice()), (b"a\0\xff\\ %d".as_slice(), b"it's\n".as_slice()));
+        assert_eq!(outcome.ends[1].exit, Exit::TimedOut, "{}", shell.name);
+        assert_eq!(left(&mark), Vec::<String>::new());
+        let there = tempfile::tempdir().expect("a directory");
+        let path = there.path().join("f");
+        for size in [3000, 200_000] {
+            let content: Vec<u8> = (0..=255).cycle().take(size).collect();
+            let entry = CopyEntry {
+                path: path.display().to_string(),
+                content: CopyContent::Bytes(content.clone()),
+                mode: 0o644,
+            };
+            bare.copy_in(&[entry], None, None).await.expect("copied");
+            assert!(fs::read(&path).expect("there") == content, "{} {size}", shell.name);
+        }
+    });
+}
+
+#[test]
+fn errors_are_told_with_their_next_step() {
+    use crate::diagnostic::{Style, render};
+    let sources = crate::source::Sources::default();
+    let said = |error: Error| render(&error.diagnostic(), &sources, Style::plain());
+    insta::assert_snapshot!(said(Error::Login {
+        user: "root".into(),
+        tried: Duration::from_secs(60),
+        detail: "InvalidGuestLogin".into(),
+    }));
+    insta::assert_snapshot!(said(Error::NoTransfer {
+        what: "sending 99 bytes".into(),
+        detail: "connection refused".into(),
+    }));
+    insta::assert_snapshot!(said(Error::RunAs {
+        login: "ops".into(),
+        user: "root".into(),
+        detail: "the guest has neither sudo nor doas".into(),
+    }));
 }

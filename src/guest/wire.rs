@@ -130,7 +130,7 @@ impl Wire {
         let mut patience = Patience::new(*patience);
         loop {
             match guest.download(path, patience.deadline).await {
-                Ok(download) => return Ok(Ok(Incoming::Remote(download))),
+                Ok(download) => return Ok(Ok(Incoming::Remote(Box::new(download)))),
                 Err(error @ client::Error::Transfer { .. }) => return Ok(Err(error.to_string())),
                 Err(error) => patience.again(error).await?,
             }
@@ -160,7 +160,7 @@ impl Wire {
 /// A file on its way from the guest.
 pub(super) enum Incoming {
     /// By a transfer.
-    Remote(Download),
+    Remote(Box<Download>),
     /// From this machine, for tests.
     #[cfg(test)]
     Local(std::fs::File),

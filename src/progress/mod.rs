@@ -1,10 +1,13 @@
 //! Views of a build; they only consume events.
 
 mod plain;
+mod screen;
 mod text;
 mod tty;
 
 pub use plain::Plain;
+pub use screen::Look;
+pub(crate) use text::wrap;
 pub use tty::Tty;
 
 use std::io;
@@ -30,6 +33,14 @@ pub trait View: Send {
         let _ = at;
         Ok(())
     }
+
+    /// Called once after the last event.
+    ///
+    /// # Errors
+    /// When the output can't be written.
+    fn finish(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Feeds events to a view until the stream ends. When the view's output fails (a closed pipe), the build goes
@@ -48,4 +59,6 @@ pub async fn show(mut events: UnboundedReceiver<Event>, mut view: Box<dyn View>)
             _ = ticker.tick() => writable = writable && view.tick(start.elapsed()).is_ok(),
         }
     }
+    // Nobody is left to tell it to when this fails.
+    let _ = view.finish();
 }

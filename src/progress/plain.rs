@@ -7,7 +7,7 @@ use std::time::Duration;
 use unicode_width::UnicodeWidthStr;
 
 use super::View;
-use super::text::{Lines, span};
+use super::text::{Lines, limit as most, span};
 use crate::engine::event::{Event, MachineId, MachineInfo, MachineResult, Outcome, Phase, StepId, Stream};
 
 /// The plain view.
@@ -81,7 +81,7 @@ impl<W: Write + Send> View for Plain<W> {
             }
             Event::Percent { .. } => {}
             Event::Waiting { machine, what, limit } => {
-                let limit = limit.map_or_else(String::new, |l| format!(" (at most {})", span(l)));
+                let limit = limit.map_or_else(String::new, |l| format!(" (at most {})", most(l)));
                 self.line(at, Some(*machine), &format!("waiting for {what}{limit}"))?;
             }
             Event::StepStarted { step } => {
@@ -93,7 +93,7 @@ impl<W: Write + Send> View for Plain<W> {
                 self.output(at, *step, *stream, lines)?;
             }
             Event::Retry { step, attempt, of, reason, delay } => {
-                let text = format!("attempt {attempt} of {of}: {reason}; again in {}", span(*delay));
+                let text = format!("attempt {attempt} of {of}: {reason}; again in {}", most(*delay));
                 self.line(at, Some(step.machine), &text)?;
             }
             Event::StepFinished { step, outcome, elapsed } => {

@@ -107,26 +107,69 @@ pub(crate) fn span(time: Duration) -> String {
     }
 }
 
-/// Cuts a line to `width` columns, with `…` where something is lost.
-pub(crate) fn fit(text: &str, width: usize) -> String {
-    use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-    if text.width() <= width {
+/// A deadline: as [`span`], without what is zero: `10m`, `1h`, `90s` as `1m30s`.
+pub(crate) fn limit(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, _) => span(time).replace(".0s", "s"),
+        (0, minutes, 0) => format!("{minutes}m"),
+        (0, minutes, rest) => format!("{minutes}m{rest:02}s"),
+        (hours, 0, _) => format!("{hours}h"),
+        (hours, minutes, _) => format!("{hours}h{minutes:02}m"),
+    }
+}
+
+/// The columns that a character takes, rather too many than too few: terminals disagree on emoji.
+pub(crate) fn width_of(c: char) -> usize {
+    use unicode_width::UnicodeWidthChar;
+    match c {
+        // Makes a picture, two columns wide, of the character before it.
+        '\u{fe0f}' => 1,
+        c => c.width().unwrap_or(0),
+    }
+}
+
+/// The columns that a text takes.
+pub(crate) fn columns(text: &str) -> usize {
+    text.chars().map(width_of).sum()
+}
+
+/// Cuts a line to `width` columns, with `…` (or `~`, without Unicode) where something is lost.
+pub(crate) fn fit(text: &str, width: usize, unicode: bool) -> String {
+    if columns(text) <= width {
         return text.to_owned();
     }
     let mut out = String::new();
     let mut used = 0;
     for c in text.chars() {
-        let w = c.width().unwrap_or(0);
-        if used + w + 1 > width {
+        used += width_of(c);
+        if used + 1 > width {
             break;
         }
-        used += w;
         out.push(c);
     }
     if width > 0 {
-        out.push('…');
+        out.push(if unicode { '…' } else { '~' });
     }
     out
+}
+
+/// Breaks a text between words into lines of at most `width` columns; a word that is longer gets cut.
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if columns(line) + 1 + columns(word) <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    if lines.is_empty() {
+        lines.push(String::new());
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -162,9 +205,27 @@ mod tests {
     }
 
     #[test]
+    fn limits_are_shorter() {
+        let cases = [(500, "0.5s"), (90_000, "1m30s"), (20_000, "20s"), (600_000, "10m"), (3_600_000, "1h")];
+        for (millis, text) in cases {
+            assert_eq!(limit(Duration::from_millis(millis)), text);
+        }
+    }
+
+    #[test]
     fn fit_counts_columns() {
-        assert_eq!(fit("abc", 3), "abc");
-        assert_eq!(fit("abcd", 3), "ab…");
-        assert_eq!(fit("日本語", 5), "日本…");
+        assert_eq!(fit("abc", 3, true), "abc");
+        assert_eq!(fit("abcd", 3, true), "ab…");
+        assert_eq!(fit("abcd", 3, false), "ab~");
+        assert_eq!(fit("日本語", 5, true), "日本…");
+        assert_eq!(fit("日本語", 4, true), "日…");
+        assert_eq!(fit("abc", 0, true), "");
+    }
+
+    #[test]
+    fn wrap_breaks_between_words() {
+        assert_eq!(wrap("one two three", 8), ["one two", "three"]);
+        assert_eq!(wrap("", 8), [""]);
+        assert_eq!(wrap("overlong a", 4), ["overlong", "a"]);
     }
 }

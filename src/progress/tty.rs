@@ -5,25 +5,35 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use unicode_width::UnicodeWidthStr;
-
 use super::View;
-use super::text::{Lines, fit, span};
+use super::screen::{Line, Look, Screen};
+use super::text::{Lines, columns, limit, span, wrap};
 use crate::engine::event::{Event, MachineId, MachineInfo, MachineResult, Outcome, Phase, StepId, Stream};
 
 /// How many lines of a running command's output are shown.
 const TAIL: usize = 4;
 
+/// Colours, as SGR parameters.
+const BOLD: &str = "1";
+const DIM: &str = "2";
+
+/// What stands before a line: in Unicode, in ASCII, its colour.
+type Mark = (&'static str, &'static str, &'static str);
+const GOOD: Mark = ("✓", "+", "32");
+const BAD: Mark = ("✗", "x", "31");
+const SOFT: Mark = ("•", "-", "33");
+const BUSY: Mark = ("●", ">", "36");
+const IDLE: Mark = ("○", ".", DIM);
+
 /// The terminal view.
 pub struct Tty<W> {
-    out: W,
-    color: bool,
-    size: Box<dyn Fn() -> (usize, usize) + Send>,
+    screen: Screen<W>,
+    look: Look,
     machines: Vec<Row>,
-    width: usize,
-    drawn: usize,
-    dirty: bool,
-    finished: bool,
+    /// The widest label.
+    labels: usize,
+    /// Lines that stay and are not yet written.
+    kept: Vec<Kept>,
 }
 
 /// One machine on the screen.
@@ -32,7 +42,6 @@ struct Row {
     state: State,
     since: Duration,
     percent: Option<u8>,
-    done_steps: usize,
     tail: VecDeque<String>,
     open: [Lines; 2],
 }
@@ -45,19 +54,27 @@ enum State {
     Over,
 }
 
+impl State {
+    fn is_live(&self) -> bool {
+        !matches!(self, State::Pending | State::Over)
+    }
+}
+
+/// A line that stays.
+struct Kept {
+    mark: Mark,
+    label: String,
+    text: String,
+    time: String,
+    /// Whether all of the text matters: it goes on in further lines where others are cut.
+    whole: bool,
+}
+
 impl<W: Write + Send> Tty<W> {
     /// Writes to `out`; `size` gives columns and rows and is asked at each redraw, so that resizing works.
-    pub fn new(out: W, color: bool, size: impl Fn() -> (usize, usize) + Send + 'static) -> Self {
-        Tty {
-            out,
-            color,
-            size: Box::new(size),
-            machines: Vec::new(),
-            width: 0,
-            drawn: 0,
-            dirty: false,
-            finished: false,
-        }
+    pub fn new(out: W, look: Look, size: impl Fn() -> (usize, usize) + Send + 'static) -> Self {
+        let screen = Screen::new(out, Box::new(size));
+        Tty { screen, look, machines: Vec::new(), labels: 0, kept: Vec::new() }
     }
 
     fn row(&mut self, id: MachineId) -> Option<&mut Row> {
@@ -69,118 +86,159 @@ impl<W: Write + Send> Tty<W> {
             row.state = state;
             row.since = at;
             row.percent = None;
+            row.tail.clear();
+            row.open = Default::default();
         }
     }
 
-    fn paint(&self, code: &str, text: &str) -> String {
-        if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    fn keep(&mut self, mark: Mark, machine: Option<MachineId>, text: String, time: String, whole: bool) {
+        let label = machine.and_then(|m| self.row(m)).map_or_else(String::new, |r| r.info.label.clone());
+        self.kept.push(Kept { mark, label, text, time, whole });
     }
 
-    /// A line that stays: erased what was drawn, printed, and the live part follows below it.
-    fn keep(&mut self, mark: (&str, &str), machine: Option<MachineId>, text: &str, time: &str) -> io::Result<()> {
-        self.erase()?;
-        let (columns, _) = (self.size)();
-        let label = machine.and_then(|m| self.machines.iter().find(|r| r.info.id == m)).map_or("", |r| &r.info.label);
-        let pad = self.width.saturating_sub(label.width());
-        let head = format!("{label}{:pad$} ", "");
-        let room = columns.saturating_sub(head.width() + 4 + time.width());
-        let body = fit(text, room);
-        let gap = room.saturating_sub(body.width());
-        let mark = self.paint(mark.1, mark.0);
-        let head = self.paint("1", &head);
-        let time = self.paint("2", time);
-        writeln!(self.out, "{mark} {head}{body}{:gap$} {time}", "")
-    }
-
-    fn erase(&mut self) -> io::Result<()> {
-        if self.drawn > 0 {
-            write!(self.out, "\x1b[{}A\x1b[0J", self.drawn)?;
-            self.drawn = 0;
+    /// Mark and label: what every line begins with. A long label leaves most of a narrow terminal to the text.
+    fn head(&self, width: usize, mark: Mark, label: &str) -> Line {
+        let mut line = Line::new(self.look, width);
+        line.add(mark.2, if self.look.unicode { mark.0 } else { mark.1 });
+        line.pad_to(2);
+        let labels = self.labels.min(width / 3);
+        if labels > 0 {
+            line.add_up_to(labels, BOLD, label);
+            line.pad_to(2 + labels + 1);
         }
-        self.dirty = true;
-        Ok(())
+        line
+    }
+
+    /// The rest of a line: text, and a time at the right edge.
+    fn body(mut line: Line, width: usize, paint: &str, text: &str, time: &str) -> Line {
+        let edge = width.saturating_sub(1 + columns(time));
+        let room = if time.is_empty() { line.left() } else { line.left().saturating_sub(1 + columns(time)) };
+        line.add_up_to(room, paint, text);
+        if !time.is_empty() {
+            line.pad_to(edge);
+            line.add(DIM, time);
+        }
+        line
+    }
+
+    fn kept_lines(&mut self, width: usize) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for kept in std::mem::take(&mut self.kept) {
+            let head = self.head(width, kept.mark, &kept.label);
+            if !kept.whole {
+                lines.push(Self::body(head, width, "", &kept.text, &kept.time));
+                continue;
+            }
+            let time = columns(&kept.time);
+            let room = head.left().saturating_sub(if time > 0 { 1 + time } else { 0 });
+            let mut head = Some(head);
+            for part in wrap(&kept.text, room.max(1)) {
+                let (head, time) = match head.take() {
+                    Some(head) => (head, kept.time.as_str()),
+                    None => (self.head(width, (" ", " ", ""), ""), ""),
+                };
+                lines.push(Self::body(head, width, "", &part, time));
+            }
+        }
+        lines
+    }
+
+    /// The machines at work, as many as there is place for: those that wait give way first.
+    fn live_lines(&self, at: Duration, width: usize, height: usize) -> Vec<Line> {
+        let budget = height.saturating_sub(1).max(1);
+        let live: Vec<&Row> = self.machines.iter().filter(|r| r.state.is_live()).collect();
+        let pending = self.machines.iter().filter(|r| matches!(r.state, State::Pending)).count();
+        let place = if live.len() + usize::from(pending > 0) > budget { budget - 1 } else { live.len() };
+        let waits = |row: &Row| matches!(row.state, State::Waiting { .. });
+        let busy = live.iter().filter(|r| !waits(r)).count().min(place);
+        let (mut busy_left, mut idle_left) = (busy, place - busy);
+        let mut shown = Vec::new();
+        for row in &live {
+            let left = if waits(row) { &mut idle_left } else { &mut busy_left };
+            if *left > 0 {
+                *left -= 1;
+                shown.push(*row);
+            }
+        }
+        let hidden = live.len() - shown.len();
+        let rest = budget.saturating_sub(shown.len() + usize::from(hidden + pending > 0));
+        let steps = shown.iter().filter(|r| matches!(r.state, State::Step(_))).count();
+        let tail = rest.checked_div(steps).unwrap_or(0).min(TAIL);
+        let mut lines = Vec::new();
+        for row in shown {
+            self.machine_lines(row, at, width, tail, &mut lines);
+        }
+        let more = match (hidden, pending) {
+            (0, 0) => return lines,
+            (0, pending) => format!("{pending} more to begin"),
+            (hidden, 0) => format!("and {hidden} more"),
+            (hidden, pending) => format!("and {hidden} more; {pending} to begin"),
+        };
+        let mut line = Line::new(self.look, width);
+        line.add(DIM, &format!("  {more}"));
+        lines.push(line);
+        lines
+    }
+
+    fn machine_lines(&self, row: &Row, at: Duration, width: usize, tail: usize, lines: &mut Vec<Line>) {
+        let (mark, paint, text) = match &row.state {
+            State::Over | State::Pending => return,
+            State::Doing(what) => match row.percent {
+                Some(percent) => (BUSY, "", format!("{what}, {percent}%")),
+                None => (BUSY, "", what.clone()),
+            },
+            State::Waiting { what, limit: Some(most) } => {
+                (IDLE, DIM, format!("waiting for {what}, at most {}", limit(*most)))
+            }
+            State::Waiting { what, limit: None } => (IDLE, DIM, format!("waiting for {what}")),
+            State::Step(step) => (BUSY, "", row.step(*step)),
+        };
+        let head = self.head(width, mark, &row.info.label);
+        lines.push(Self::body(head, width, paint, &text, &span(at.saturating_sub(row.since))));
+        let unfinished = row.open.iter().filter_map(Lines::unfinished);
+        let output: Vec<String> = row.tail.iter().cloned().chain(unfinished).collect();
+        for text in output.iter().skip(output.len().saturating_sub(tail)) {
+            let mut line = Line::new(self.look, width);
+            line.pad_to(4);
+            line.add(DIM, text);
+            lines.push(line);
+        }
     }
 
     fn draw(&mut self, at: Duration) -> io::Result<()> {
-        let (columns, rows) = (self.size)();
-        let mut lines: Vec<String> = Vec::new();
-        let live = self.machines.iter().filter(|r| !matches!(r.state, State::Over | State::Pending)).count();
-        // Every live machine gets its line first; output fills what room is left.
-        let tail = rows.saturating_sub(2 + live).checked_div(live).unwrap_or(0).min(TAIL);
-        for row in &self.machines {
-            let total = row.info.steps.len();
-            let text = match &row.state {
-                State::Over | State::Pending => continue,
-                State::Doing(what) => match row.percent {
-                    Some(percent) => format!("{what} {percent}%"),
-                    None => what.clone(),
-                },
-                State::Waiting { what, limit: Some(limit) } => {
-                    format!("(waiting for {what}: {} of {})", span(at.saturating_sub(row.since)), span(*limit))
-                }
-                State::Waiting { what, limit: None } => format!("(waiting for {what})"),
-                State::Step(step) => {
-                    let info = row.info.steps.get(step.index as usize);
-                    let text = info.map_or("", |s| s.note.as_deref().unwrap_or(&s.text));
-                    format!("[{}/{total}] {text}", step.index + 1)
-                }
-            };
-            let time = span(at.saturating_sub(row.since));
-            let pad = self.width.saturating_sub(row.info.label.width());
-            let head = format!("{}{:pad$} ", row.info.label, "");
-            let room = columns.saturating_sub(head.width() + 4 + time.width());
-            let body = fit(&text, room);
-            let gap = room.saturating_sub(body.width());
-            let (mark, head, time) = (self.paint("36", ">"), self.paint("1", &head), self.paint("2", &time));
-            lines.push(format!("{mark} {head}{body}{:gap$} {time}", ""));
-            let unfinished = row.open.iter().filter_map(Lines::unfinished);
-            let shown: Vec<String> = row.tail.iter().cloned().chain(unfinished).collect();
-            for line in shown.iter().skip(shown.len().saturating_sub(tail)) {
-                lines.push(self.paint("2", &fit(&format!("    {line}"), columns.saturating_sub(1))));
-            }
-        }
-        let pending = self.machines.iter().filter(|r| matches!(r.state, State::Pending)).count();
-        lines.truncate(rows.saturating_sub(2).max(1));
-        if pending > 0 {
-            lines.push(self.paint("2", &fit(&format!("  {pending} more to begin"), columns)));
-        }
-        if self.drawn > 0 {
-            write!(self.out, "\x1b[{}A", self.drawn)?;
-        }
-        for line in &lines {
-            writeln!(self.out, "\r{line}\x1b[K")?;
-        }
-        write!(self.out, "\x1b[0J")?;
-        self.drawn = lines.len();
-        self.dirty = false;
-        self.out.flush()
+        let (width, height) = self.screen.size();
+        let kept = self.kept_lines(width);
+        let live = self.live_lines(at, width, height);
+        self.screen.show(kept, live)
+    }
+}
+
+impl Row {
+    /// `[3/7]` and what a step says of itself.
+    fn step(&self, step: StepId) -> String {
+        let info = self.info.steps.get(step.index as usize);
+        let text = info.map_or("", |s| s.note.as_deref().unwrap_or(&s.text));
+        format!("[{}/{}] {text}", step.index + 1, self.info.steps.len())
     }
 }
 
 impl<W: Write + Send> View for Tty<W> {
     fn event(&mut self, at: Duration, event: &Event) -> io::Result<()> {
-        const GOOD: (&str, &str) = ("+", "32");
-        const BAD: (&str, &str) = ("x", "31");
-        const SOFT: (&str, &str) = ("-", "33");
-        self.dirty = true;
         match event {
             Event::Started { machines, .. } => {
-                self.width = machines.iter().map(|m| m.label.width()).max().unwrap_or(0);
-                self.machines = machines
-                    .iter()
-                    .map(|info| Row {
-                        info: info.clone(),
-                        state: State::Pending,
-                        since: at,
-                        percent: None,
-                        done_steps: 0,
-                        tail: VecDeque::new(),
-                        open: Default::default(),
-                    })
-                    .collect();
+                self.labels = machines.iter().map(|m| columns(&m.label)).max().unwrap_or(0);
+                let row = |info: &MachineInfo| Row {
+                    info: info.clone(),
+                    state: State::Pending,
+                    since: at,
+                    percent: None,
+                    tail: VecDeque::new(),
+                    open: Default::default(),
+                };
+                self.machines = machines.iter().map(row).collect();
             }
             Event::Connected { server, product, .. } => {
-                self.keep(GOOD, None, &format!("connected to {server} ({product})"), &span(at))?;
+                self.keep(GOOD, None, format!("connected to {server} ({product})"), span(at), false);
             }
             Event::Phase { machine, phase } => {
                 let state = match phase {
@@ -202,76 +260,56 @@ impl<W: Write + Send> View for Tty<W> {
             Event::Waiting { machine, what, limit } => {
                 self.enter(*machine, at, State::Waiting { what: what.clone(), limit: *limit });
             }
-            Event::StepStarted { step } => {
-                self.enter(step.machine, at, State::Step(*step));
-                if let Some(row) = self.row(step.machine) {
-                    row.tail.clear();
-                    row.open = Default::default();
-                }
-            }
+            Event::StepStarted { step } => self.enter(step.machine, at, State::Step(*step)),
             Event::Output { step, stream, data } => {
                 if let Some(row) = self.row(step.machine) {
                     let lines = row.open[usize::from(*stream == Stream::Err)].push(data);
                     row.tail.extend(lines);
-                    while row.tail.len() > TAIL {
-                        row.tail.pop_front();
-                    }
+                    let over = row.tail.len().saturating_sub(TAIL);
+                    row.tail.drain(..over);
                 }
             }
             Event::Retry { step, attempt, of, reason, delay } => {
-                let text = format!("attempt {attempt} of {of}: {reason}; again in {}", span(*delay));
-                self.keep(SOFT, Some(step.machine), &text, &span(at))?;
+                let text = format!("attempt {attempt} of {of}: {reason}; again in {}", limit(*delay));
+                self.keep(SOFT, Some(step.machine), text, span(at), true);
             }
             Event::StepFinished { step, outcome, elapsed } => {
-                let (total, text) = match self.row(step.machine) {
-                    Some(row) => {
-                        row.done_steps += 1;
-                        let text = row.info.steps.get(step.index as usize);
-                        let text = text.map_or_else(String::new, |s| s.note.clone().unwrap_or_else(|| s.text.clone()));
-                        (row.info.steps.len(), text)
-                    }
-                    None => (0, String::new()),
-                };
-                let text = format!("[{}/{total}] {text}", step.index + 1);
+                let text = self.row(step.machine).map_or_else(String::new, |row| row.step(*step));
                 let (mark, text) = match outcome {
                     Outcome::Done => (GOOD, text),
                     Outcome::Skipped(why) => (SOFT, format!("{text} (skipped: {why})")),
                     Outcome::Allowed(why) => (SOFT, format!("{text} (failed, allowed: {why})")),
-                    Outcome::Failed(why) => (BAD, format!("{text} ({why})")),
+                    Outcome::Failed(_) => (BAD, text),
                 };
-                self.keep(mark, Some(step.machine), &text, &span(*elapsed))?;
+                self.keep(mark, Some(step.machine), text, span(*elapsed), false);
                 self.enter(step.machine, at, State::Doing("ready".into()));
-                if let Some(row) = self.row(step.machine) {
-                    row.tail.clear();
-                    row.open = Default::default();
-                }
             }
-            Event::Note { machine, text } => self.keep(SOFT, *machine, text, "")?,
+            Event::Note { machine, text } => self.keep(SOFT, *machine, text.clone(), String::new(), true),
             Event::MachineFinished { machine, result, elapsed } => {
-                let (mark, text) = match result {
-                    MachineResult::Built(what) => (GOOD, format!("built {what}")),
-                    MachineResult::Failed(why) => (BAD, format!("failed: {why}")),
-                    MachineResult::Cancelled => (SOFT, "cancelled".to_owned()),
+                let (mark, text, time) = match result {
+                    MachineResult::Built(what) => (GOOD, format!("built {what}"), span(*elapsed)),
+                    MachineResult::Failed(why) => (BAD, format!("failed: {why}"), span(*elapsed)),
+                    MachineResult::Cancelled => (SOFT, "cancelled".to_owned(), String::new()),
                 };
                 self.enter(*machine, at, State::Over);
-                self.keep(mark, Some(*machine), &text, &span(*elapsed))?;
+                self.keep(mark, Some(*machine), text, time, true);
             }
-            Event::Cleanup { text } => self.keep(SOFT, None, text, "")?,
+            Event::Cleanup { text } => self.keep(SOFT, None, text.clone(), String::new(), true),
             Event::Finished { ok, elapsed, requests } => {
-                self.finished = true;
                 let (mark, word) = if *ok { (GOOD, "done") } else { (BAD, "failed") };
-                self.keep(mark, None, &format!("{word}, {requests} requests"), &span(*elapsed))?;
-                self.out.flush()?;
+                self.keep(mark, None, format!("{word}, {requests} requests"), span(*elapsed), false);
             }
         }
         Ok(())
     }
 
     fn tick(&mut self, at: Duration) -> io::Result<()> {
-        let live = self.machines.iter().any(|r| !matches!(r.state, State::Over | State::Pending));
-        if self.finished || !(self.dirty || live) {
-            return Ok(());
-        }
         self.draw(at)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        // What is still at work is told by the diagnostics that follow.
+        self.machines.clear();
+        self.draw(Duration::ZERO)
     }
 }

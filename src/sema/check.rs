@@ -333,6 +333,8 @@ pub(super) struct Lazy {
     /// By stage and key; None while it is being worked out, or after an error.
     pub key_types: HashMap<(usize, String), Option<Type>>,
     pub ips: HashMap<MachineId, StaticIp>,
+    /// How many of them are being worked out, one for the sake of the other.
+    pub depth: usize,
 }
 
 /// Who goes on from where a machine's lines end.
@@ -361,6 +363,9 @@ pub(super) struct Checker<'a> {
     pub lazy: RefCell<Lazy>,
     /// Places that could not be made sense of: something must have been said of each, or of what it hangs on.
     pub failed: Vec<Span>,
+    /// `default` that does nothing, by stage and place, and in how many of its machines: where it does something
+    /// in one replica there is nothing to say.
+    pub needless: IndexMap<(usize, Option<Span>), (usize, Diagnostic)>,
     /// What was said of which place: replicas of a stage make the same mistakes.
     pub seen: HashSet<(u16, Option<Span>)>,
     /// Files that `COPY --render` reads, parsed; None: not text.
@@ -392,6 +397,7 @@ impl<'a> Checker<'a> {
             inherited: HashMap::new(),
             lazy: RefCell::default(),
             failed: Vec::new(),
+            needless: IndexMap::new(),
             seen: HashSet::new(),
             rendered: HashMap::new(),
         };
@@ -402,6 +408,11 @@ impl<'a> Checker<'a> {
         for id in 0..checker.machines.len() {
             let built = checker.build(MachineId(id as u32), problems);
             program.machines.push(built);
+        }
+        for ((stage, _), (count, diagnostic)) in std::mem::take(&mut checker.needless) {
+            if checker.stages.get(stage).is_some_and(|s| count >= s.machines.len().max(1)) {
+                problems.push(diagnostic);
+            }
         }
         program.stages = checker.stage_list();
         fill_wanted(&mut program, checker.built);

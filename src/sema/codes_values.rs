@@ -119,7 +119,7 @@ codes! {
     about "What machines are made, their names, placement, size and which steps run is decided before the build \
            starts, so that it can be checked and shown first. Only constants, ARGs, loop variables and `build.…` can \
            say it; keys, secrets and attributes are known while the build runs."
-    wrong "FROM debian-12 AS a\nOUTPUT VM a\nKEY name FROM RUN hostname\n\nFROM debian-12\nOUTPUT VM ${{ a.name }}-${{ a.uuid }}\n"
+    wrong "FROM debian-12 AS a\nOUTPUT VM a\n\nFROM debian-12\nOUTPUT VM ${{ a.name }}-${{ a.uuid }}\n"
     right "FROM debian-12 AS a\nOUTPUT VM a\n\nFROM debian-12\nOUTPUT VM ${{ a.name }}-2\n";
 
     /// A comparison with a secret.
@@ -141,8 +141,8 @@ codes! {
     LIST_IN_TEXT = 116 "list-in-text" Error
     about "A list has no text of its own: whether its elements are separated by blanks, commas or line ends is for \
            you to say, with `| join(…)`; or take one element, `list[0]`."
-    wrong "ARG hosts: list<string> = [\"a\", \"b\"]\nFROM debian-12\nOUTPUT NONE\nRUN echo ${{ hosts }}\n"
-    right "ARG hosts: list<string> = [\"a\", \"b\"]\nFROM debian-12\nOUTPUT NONE\nRUN echo ${{ hosts | join(\",\") }}\n";
+    wrong "ARG hosts: list<string> = [\"a\", \"b\"]\nFROM debian-12\nOUTPUT NONE\nANNOTATION for ${{ hosts }}\n"
+    right "ARG hosts: list<string> = [\"a\", \"b\"]\nFROM debian-12\nOUTPUT NONE\nANNOTATION for ${{ hosts | join(\",\") }}\n";
 
     /// `raw` where it means nothing.
     RAW_MISPLACED = 117 "raw-misplaced" Error
@@ -175,10 +175,11 @@ codes! {
 
     /// A shell quote that is never closed.
     UNCLOSED_QUOTE = 132 "unclosed-shell-quote" Error
-    about "The command ends inside a quote. A RUN's command ends with its line; text of several lines stands in a \
-           script heredoc, `RUN <<EOF`, or the line is continued with `\\`."
-    wrong "FROM debian-12\nOUTPUT NONE\nRUN echo 'hello\n"
-    right "FROM debian-12\nOUTPUT NONE\nRUN echo 'hello'\n";
+    about "The command ends inside a quote, so the shell would look for its end in vain. An apostrophe in prose is the \
+           usual cause: put the text in double quotes. A RUN's command ends with its line; text of several lines \
+           stands in a script heredoc, `RUN <<EOF`, or the line is continued with `\\`."
+    wrong "FROM debian-12\nOUTPUT NONE\nRUN echo it's done\n"
+    right "FROM debian-12\nOUTPUT NONE\nRUN echo \"it's done\"\n";
 
     /// A value given to a batch file.
     BATCH_ARGUMENT = 133 "batch-argument" Error

@@ -8,6 +8,7 @@ use super::eval::convert;
 use super::program::{Rt, RtKind};
 use super::types::{a_type, holds_secret, is_scalar, type_name};
 use super::value::Value;
+use super::value_parse::parse_value;
 
 /// Makes an expression one of type `want`, where nothing can go wrong by that; else reports it.
 pub(super) fn coerce(rt: Rt, want: &Type, what: &str, problems: &mut Problems) -> Option<Rt> {
@@ -30,7 +31,13 @@ pub(super) fn coerce(rt: Rt, want: &Type, what: &str, problems: &mut Problems) -
     }
     let mut d = Diagnostic::new(&codes::WRONG_TYPE, format!("{what} must be {}", a_type(want)))
         .primary(rt.span, format!("this is {}", a_type(&rt.ty)));
-    if let Some(help) = coercion_help(&rt.ty, want) {
+    let literal = match &rt.kind {
+        RtKind::Const(Value::Str(text)) if matches!(want, Type::Int | Type::Bool | Type::Duration | Type::Size) => {
+            parse_value(want, text).is_ok().then(|| format!("without quotes `{}` is {}", text.trim(), a_type(want)))
+        }
+        _ => None,
+    };
+    if let Some(help) = literal.or_else(|| coercion_help(&rt.ty, want)) {
         d = d.help(help);
     }
     problems.push(d);

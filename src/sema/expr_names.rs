@@ -23,6 +23,23 @@ enum Before {
     Row(IndexMap<String, String>),
 }
 
+/// Names that other tools give to what has a way of its own here.
+fn elsewhere(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "env" => "a variable of the guest is `$NAME`, in commands; one of the caller's is given by an ARG or a SECRET",
+        "secrets" | "secret" => "declare it, `SECRET token` before the first FROM, and write `${{ token }}`",
+        "var" | "vars" | "inputs" | "args" | "local" | "locals" | "params" => {
+            "declare it, `ARG version` before the first FROM, and write `${{ version }}`"
+        }
+        "yes" | "no" | "on" | "off" | "True" | "False" | "TRUE" | "FALSE" => "a bool is `true` or `false`",
+        "null" | "nil" | "none" | "None" | "undefined" => {
+            "there is no such value: leave the default out, or write `\"\"`"
+        }
+        "item" | "each" | "matrix" => "a stage repeats by `FROM … FOR v IN …`, and `v` is its value",
+        _ => return None,
+    })
+}
+
 impl Checker<'_> {
     /// What the scope said of a name.
     pub(super) fn resolved(&mut self, resolved: Result<Resolved, Lookup>, name: &str, span: Span) -> Option<Rt> {
@@ -79,7 +96,13 @@ impl Checker<'_> {
                 None
             }
             Err(lookup) => {
-                self.lookup(lookup, &codes::UNKNOWN_NAME, &format!("nothing is called `{name}`"), name, span);
+                let message = format!("nothing is called `{name}`");
+                match (lookup, elsewhere(name)) {
+                    (Lookup::Unknown { candidates }, Some(help)) if !candidates.iter().any(|c| c.contains(name)) => {
+                        self.report(Diagnostic::at(&codes::UNKNOWN_NAME, span, message).help(help));
+                    }
+                    (lookup, _) => self.lookup(lookup, &codes::UNKNOWN_NAME, &message, name, span),
+                }
                 None
             }
         }
@@ -116,6 +139,9 @@ impl Checker<'_> {
                         let more = if candidates.len() > SHOWN_NAMES { ", …" } else { "" };
                         let list: Vec<String> = candidates.iter().take(SHOWN_NAMES).map(|c| format!("`{c}`")).collect();
                         d = d.help(format!("there are {}{more}", list.join(", ")));
+                        if *code == codes::UNKNOWN_NAME {
+                            d = d.note(format!("if it is meant as text, it stands in double quotes: `\"{name}\"`"));
+                        }
                     }
                 }
                 self.report(d);

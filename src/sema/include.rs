@@ -203,7 +203,12 @@ impl Walk<'_> {
             }
         };
         match String::from_utf8(bytes) {
-            Ok(text) => Some(self.sources.add(target.to_string_lossy(), Some(target), text)),
+            Ok(text) => {
+                // Named as the including file is: relative to where that name is.
+                let base = Path::new(&self.sources.get(span.source).name).parent().map(Path::to_path_buf);
+                let shown = normalize(&base.unwrap_or_default().join(name));
+                Some(self.sources.add(shown.to_string_lossy(), Some(target), text))
+            }
             Err(_) => {
                 self.problems.push(
                     Diagnostic::at(&codes::INCLUDE_NOT_FOUND, span, format!("`{name}` is not UTF-8 text"))

@@ -73,8 +73,39 @@ impl Checker<'_> {
             Body::Login { user, password } => {
                 self.login = self.login_value(instruction, user, password.as_ref(), place, problems);
             }
-            // What else may not be global is already refused; INCLUDE is followed.
-            _ => {}
+            // INCLUDE has been followed, FROM and ON open stages, and the rest is refused before the first FROM.
+            Body::Include { .. } | Body::From { .. } | Body::Output { .. } => {}
+            Body::Cpu { .. }
+            | Body::Memory { .. }
+            | Body::Config { .. }
+            | Body::Annotation { .. }
+            | Body::Address { .. }
+            | Body::Hostname { .. }
+            | Body::User { .. }
+            | Body::Workdir { .. }
+            | Body::Env { .. }
+            | Body::Shell { .. } => {}
+            Body::On { .. }
+            | Body::Disk { .. }
+            | Body::Nic { .. }
+            | Body::Cdrom { .. }
+            | Body::Hardware { .. }
+            | Body::Label { .. }
+            | Body::Tag { .. }
+            | Body::Checkpoint { .. }
+            | Body::Snapshot { .. }
+            | Body::Seal
+            | Body::OnFail { .. }
+            | Body::Healthcheck { .. }
+            | Body::OnRemove { .. }
+            | Body::Serial { .. } => {}
+            Body::Run { .. }
+            | Body::Key { .. }
+            | Body::Copy { .. }
+            | Body::Fetch { .. }
+            | Body::Reboot
+            | Body::Wait { .. }
+            | Body::Note { .. } => {}
         }
     }
 

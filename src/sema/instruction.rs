@@ -213,6 +213,13 @@ impl Checker<'_> {
             problems.push(bad_argument(text.span, format!("{what} is empty")));
             return None;
         }
+        if template.as_literal().is_some_and(|t| t.chars().any(char::is_control)) {
+            problems.push(
+                bad_argument(text.span, format!("{what} has control characters in it"))
+                    .help("in `\"…\"` the escape character makes `t` a tab and `n` a line end: write `'…'`"),
+            );
+            return None;
+        }
         Some(template)
     }
 }

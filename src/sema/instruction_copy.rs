@@ -304,7 +304,8 @@ impl Checker<'_> {
             }
         };
         let parsed = text.map(|text| {
-            let source = self.sources.add(file.to_string_lossy(), Some(file), text);
+            let shown = file.strip_prefix(&self.inputs.context).unwrap_or(file);
+            let source = self.sources.add(shown.to_string_lossy(), Some(file), text);
             Rc::new(syntax::parse_body(self.sources, source, problems))
         });
         self.rendered.insert(file.to_path_buf(), parsed.clone());

@@ -46,7 +46,9 @@ impl Checker<'_> {
             Body::Annotation { text } => {
                 let place = making.place(Moment::Reconfigured);
                 let usage = Usage { what: "an ANNOTATION", secrets: STORED };
-                making.hardware.annotation = Some(check_text(text, usage, &self.view(place), problems)?);
+                let annotation = check_text(text, usage, &self.view(place), problems)?;
+                no_control(&annotation, text.span, "an ANNOTATION", problems)?;
+                making.hardware.annotation = Some(annotation);
             }
             Body::Address { .. } => {
                 let address = self.address(making, instruction, problems)?;
@@ -88,8 +90,31 @@ impl Checker<'_> {
                 return (!failed).then_some(());
             }
             Body::Shell { argv, .. } => self.shell(making, instruction, argv, problems)?,
-            // OUTPUT and ARG are done; what is refused never comes here; steps have their own place.
-            _ => {}
+            // These are done by now, or have been refused.
+            Body::Arg { .. } | Body::Secret { .. } | Body::Include { .. } | Body::From { .. } | Body::Output { .. } => {
+            }
+            Body::On { .. }
+            | Body::Disk { .. }
+            | Body::Nic { .. }
+            | Body::Cdrom { .. }
+            | Body::Hardware { .. }
+            | Body::Label { .. }
+            | Body::Tag { .. }
+            | Body::Checkpoint { .. }
+            | Body::Snapshot { .. }
+            | Body::Seal
+            | Body::OnFail { .. }
+            | Body::Healthcheck { .. }
+            | Body::OnRemove { .. }
+            | Body::Serial { .. } => {}
+            // Steps have their own place.
+            Body::Run { .. }
+            | Body::Key { .. }
+            | Body::Copy { .. }
+            | Body::Fetch { .. }
+            | Body::Reboot
+            | Body::Wait { .. }
+            | Body::Note { .. } => {}
         }
         Some(())
     }
@@ -122,7 +147,15 @@ impl Checker<'_> {
         place: Place,
         problems: &mut Problems,
     ) -> Option<Login> {
-        let user = self.text(user, "the user of a LOGIN", Secrets::Allowed, place, problems);
+        let written = user;
+        let user = self.text(written, "the user of a LOGIN", Secrets::Allowed, place, problems);
+        if password.is_none() && user.as_ref().and_then(Template::as_literal).is_some_and(|u| u.contains(':')) {
+            problems.push(
+                bad_argument(written.span, "user and password are two words of a LOGIN")
+                    .help("write `LOGIN user PASSWORD ${{ password }}`, and `SECRET password` before the first FROM"),
+            );
+            return None;
+        }
         let password = match password {
             Some(text) => {
                 let usage = Usage { what: "the password of a LOGIN", secrets: Secrets::Allowed };
@@ -205,7 +238,9 @@ impl Checker<'_> {
             }
             making.config_spans.insert(pair.key.node.clone(), pair.key.span);
             let usage = Usage { what: "a value of CONFIG", secrets: STORED };
-            match check_text(&pair.value, usage, &self.view(place), problems) {
+            let value = check_text(&pair.value, usage, &self.view(place), problems);
+            let value = value.filter(|v| no_control(v, pair.value.span, "a value of CONFIG", problems).is_some());
+            match value {
                 Some(value) => making.hardware.config.push((pair.key.node.clone(), value)),
                 None => failed = true,
             }
@@ -265,9 +300,36 @@ impl Checker<'_> {
             return None;
         }
         making.shell = ShellKind::of(&literal, instruction.span);
+        // A lone `-c` is a habit, and left out; among other letters it would make the shell take the script's path
+        // for a command.
+        for (text, word) in argv.iter().zip(&literal).skip(1) {
+            let letters = word.as_deref().and_then(|w| w.strip_prefix('-')).and_then(|w| w.strip_suffix('c'));
+            let Some(letters) = letters.filter(|l| !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphabetic())) else {
+                continue;
+            };
+            if making.shell.dialect.is_some_and(|d| d.is_posix()) {
+                problems.push(
+                    bad_argument(text.span, format!("`-{letters}c` takes a text, and the shell is given a file"))
+                        .help(format!("leave the `c` out: `-{letters}`")),
+                );
+                return None;
+            }
+        }
         making.context.shell = words;
         Some(())
     }
+}
+
+/// None, and an error, for text with characters that can't be sent to vCenter. What only the running build knows is
+/// looked at then.
+fn no_control(text: &Template, span: Span, what: &str, problems: &mut Problems) -> Option<()> {
+    let bad = text.pieces.iter().find_map(|piece| match piece {
+        TemplatePiece::Literal(text) => text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t')),
+        TemplatePiece::Value(_) => None,
+    });
+    let Some(c) = bad else { return Some(()) };
+    problems.push(bad_argument(span, format!("{what} can't have the control character {c:?} in it")));
+    None
 }
 
 /// One variable of ENV or `--env`.

@@ -17,7 +17,7 @@ use super::program::{
 };
 use super::script::{check_command, check_flag_command};
 use super::text::{Secrets, split_pair};
-use super::{codes, order_refs};
+use super::{codes, codes_values, order_refs};
 
 /// Paths in the guest and here.
 pub(super) const PATHS: Secrets<'static> = Secrets::Refused("paths are shown, in the guest too");
@@ -25,6 +25,23 @@ pub(super) const PATHS: Secrets<'static> = Secrets::Refused("paths are shown, in
 impl Checker<'_> {
     /// A step; `index` is None when `--if` leaves it out: then it is checked only.
     pub(super) fn step(
+        &mut self,
+        making: &mut Making,
+        instruction: &Instruction,
+        index: Option<u32>,
+        problems: &mut Problems,
+    ) {
+        if index.is_none() {
+            // What `default` is for may be the very thing that leaves the step out.
+            let mut found = Problems::new();
+            self.checked_step(making, instruction, index, &mut found);
+            problems.extend(found.into_iter().filter(|d| *d.code != codes_values::DEFAULT_UNUSED));
+        } else {
+            self.checked_step(making, instruction, index, problems);
+        }
+    }
+
+    fn checked_step(
         &mut self,
         making: &mut Making,
         instruction: &Instruction,
@@ -44,7 +61,7 @@ impl Checker<'_> {
             making.steps.push(placeholder(id, instruction.span));
             return;
         };
-        let text = self.one_line(instruction.span);
+        let text = self.title(instruction);
         let mut step = Step { id, span: instruction.span, note, text, action, context, options, needs };
         self.serial(making, instruction, &mut step, problems);
         add_reference_needs(self, &mut step);
@@ -103,8 +120,36 @@ impl Checker<'_> {
                 };
                 Action::Wait { what, interval }
             }
-            // Nothing else is a step that gets here.
-            _ => return None,
+            // NOTE has been taken; the rest are no steps, or have been refused.
+            Body::Note { .. } => return None,
+            Body::Arg { .. } | Body::Secret { .. } | Body::Include { .. } | Body::From { .. } | Body::Output { .. } => {
+                return None;
+            }
+            Body::Placement { .. } | Body::Login { .. } => return None,
+            Body::Cpu { .. }
+            | Body::Memory { .. }
+            | Body::Config { .. }
+            | Body::Annotation { .. }
+            | Body::Address { .. }
+            | Body::Hostname { .. }
+            | Body::User { .. }
+            | Body::Workdir { .. }
+            | Body::Env { .. }
+            | Body::Shell { .. } => return None,
+            Body::On { .. }
+            | Body::Disk { .. }
+            | Body::Nic { .. }
+            | Body::Cdrom { .. }
+            | Body::Hardware { .. }
+            | Body::Label { .. }
+            | Body::Tag { .. }
+            | Body::Checkpoint { .. }
+            | Body::Snapshot { .. }
+            | Body::Seal
+            | Body::OnFail { .. }
+            | Body::Healthcheck { .. }
+            | Body::OnRemove { .. }
+            | Body::Serial { .. } => return None,
         })
     }
 
@@ -304,6 +349,22 @@ impl Checker<'_> {
                 step.needs.push(Need::Step(StepId { machine: *other, index }));
                 return;
             }
+        }
+    }
+
+    /// What output calls a step: the instruction in one line, and of a script where it begins.
+    fn title(&self, instruction: &Instruction) -> String {
+        let line = self.one_line(instruction.span);
+        let command = match &instruction.body {
+            Body::Run { command } | Body::Key { from: KeyFrom::Run(command), .. } => command,
+            Body::Wait { what: WaitFor::Run(command), .. } => command,
+            _ => return line,
+        };
+        let (Command::Script, Some(script)) = (command, instruction.heredocs.first()) else { return line };
+        let tells = |l: &&str| !(l.is_empty() || l.starts_with('#') || l.starts_with("set -"));
+        match self.sources.slice(script.body.span).lines().map(str::trim).find(tells) {
+            Some(first) => format!("{line} {} …", first.trim_end_matches('\\').trim_end()),
+            None => line,
         }
     }
 

@@ -1,7 +1,9 @@
 //! Types of keys and static addresses: what other stages may ask for before a stage's own lines are checked.
 
+use std::collections::HashSet;
+
 use crate::diagnostic::Problems;
-use crate::syntax::ast::{Body, KeyFrom, Type};
+use crate::syntax::ast::{Body, Expr, ExprKind, KeyFrom, Type};
 
 use super::check::Checker;
 use super::expr::check_expr;
@@ -10,6 +12,9 @@ use super::names_scope::{Moment, Place, StaticIp};
 use super::program::{MachineId, RtKind};
 use super::text::check_arg;
 use super::value::Value;
+
+/// How many keys or addresses are worked out for the sake of one.
+const MAX_DEPTH: usize = 32;
 
 impl Checker<'_> {
     /// The type of a stage's key. None if its value has errors (they are reported where it stands).
@@ -20,10 +25,69 @@ impl Checker<'_> {
         }
         // While it is worked out a key that asks for itself by way of others is taken for a string. If it truly
         // hangs on itself the cycle is found among the steps.
-        self.lazy.borrow_mut().key_types.insert(at.clone(), Some(Type::String));
-        let ty = self.find_key_type(stage, name);
-        self.lazy.borrow_mut().key_types.insert(at, ty.clone());
+        let depth = {
+            let mut lazy = self.lazy.borrow_mut();
+            lazy.key_types.insert(at.clone(), Some(Type::String));
+            lazy.depth += 1;
+            lazy.depth
+        };
+        // What keys hang on is asked for first (`find_key_types`), so that this is never deep.
+        let ty = if depth > MAX_DEPTH { Some(Type::String) } else { self.find_key_type(stage, name) };
+        let mut lazy = self.lazy.borrow_mut();
+        lazy.depth -= 1;
+        lazy.key_types.insert(at, ty.clone());
         ty
+    }
+
+    /// Works out the types of all keys, each after those that its value uses: so the stack need not hold a chain of
+    /// keys, however long.
+    pub(super) fn find_key_types(&self) {
+        let mut seen: HashSet<(usize, &str)> = HashSet::new();
+        let all = self.stages.iter().enumerate().flat_map(|(i, s)| s.keys.keys().map(move |k| (i, k.as_str())));
+        for start in all {
+            // The second time a key comes up, all that it uses is done.
+            let mut todo = vec![(start, false)];
+            while let Some(((stage, key), done)) = todo.pop() {
+                if done {
+                    self.key_type(stage, key);
+                } else if seen.insert((stage, key)) {
+                    todo.push(((stage, key), true));
+                    todo.extend(self.keys_used(stage, key).into_iter().map(|used| (used, false)));
+                }
+            }
+        }
+    }
+
+    /// The keys that a `KEY name = value` without type uses, as far as can be told from its text.
+    fn keys_used(&self, stage_index: usize, name: &str) -> Vec<(usize, &str)> {
+        let value = self.stages.get(stage_index).and_then(|stage| {
+            let Body::Key { ty: None, from: KeyFrom::Value(expr), .. } =
+                &stage.lines.get(stage.keys.get(name)?.line)?.body
+            else {
+                return None;
+            };
+            Some(expr)
+        });
+        let known = |stage: usize, key: &str| {
+            let (key, _) = self.stages.get(stage)?.keys.get_key_value(key)?;
+            Some((stage, key.as_str()))
+        };
+        let mut out = Vec::new();
+        for_each_part(value, &mut |part| match &part.kind {
+            ExprKind::Name(name) => out.extend(known(stage_index, name)),
+            ExprKind::Field(of, key) => {
+                let of = match &of.kind {
+                    ExprKind::Index(of, _) => of,
+                    _ => of,
+                };
+                if let ExprKind::Name(owner) = &of.kind {
+                    let stage = if owner == "self" { Some(stage_index) } else { self.stage_names.get(owner).copied() };
+                    out.extend(stage.and_then(|stage| known(stage, &key.node)));
+                }
+            }
+            _ => {}
+        });
+        out
     }
 
     fn find_key_type(&self, stage_index: usize, name: &str) -> Option<Type> {
@@ -49,9 +113,17 @@ impl Checker<'_> {
             return *known;
         }
         // Addresses that hang on each other are no constants; the cycle is found on the graph.
-        self.lazy.borrow_mut().ips.insert(id, StaticIp::Dynamic);
-        let ip = self.find_static_ip(id).unwrap_or(StaticIp::Dynamic);
-        self.lazy.borrow_mut().ips.insert(id, ip);
+        let depth = {
+            let mut lazy = self.lazy.borrow_mut();
+            lazy.ips.insert(id, StaticIp::Dynamic);
+            lazy.depth += 1;
+            lazy.depth
+        };
+        // One that hangs on very many others is asked for when the build runs, which is as good.
+        let ip = if depth > MAX_DEPTH { None } else { self.find_static_ip(id) }.unwrap_or(StaticIp::Dynamic);
+        let mut lazy = self.lazy.borrow_mut();
+        lazy.depth -= 1;
+        lazy.ips.insert(id, ip);
         ip
     }
 
@@ -70,5 +142,25 @@ impl Checker<'_> {
             RtKind::Unset => StaticIp::Unset,
             _ => StaticIp::Dynamic,
         })
+    }
+}
+
+/// Calls `f` with an expression and all its parts.
+pub(super) fn for_each_part<'e>(expr: Option<&'e Expr>, f: &mut dyn FnMut(&'e Expr)) {
+    let mut todo: Vec<&Expr> = expr.into_iter().collect();
+    while let Some(expr) = todo.pop() {
+        f(expr);
+        match &expr.kind {
+            ExprKind::Int(_) | ExprKind::Str(_) | ExprKind::Bool(_) | ExprKind::Duration(_) => {}
+            ExprKind::Size(_) | ExprKind::Name(_) | ExprKind::Bad => {}
+            ExprKind::List(items) => todo.extend(items),
+            ExprKind::Field(value, _) | ExprKind::Unary(_, value) | ExprKind::Paren(value) => todo.push(value),
+            ExprKind::Index(a, b) | ExprKind::Binary(a, _, b) => todo.extend([a.as_ref(), b.as_ref()]),
+            ExprKind::If { then, cond, other } => todo.extend([then.as_ref(), cond.as_ref(), other.as_ref()]),
+            ExprKind::Filter { value, args, .. } => {
+                todo.push(value);
+                todo.extend(args);
+            }
+        }
     }
 }

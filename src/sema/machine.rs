@@ -6,11 +6,11 @@ use indexmap::IndexMap;
 
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::source::Span;
-use crate::syntax::ast::{Body, Expr, ExprKind, Instruction, Piece, Text, Type};
+use crate::syntax::ast::{Body, ExprKind, Instruction, Piece, Text, Type};
 
 use super::check::{Checker, Inherited, LineStep, MachineKey, take_new};
-use super::codes;
 use super::expr::Why;
+use super::key::for_each_part;
 use super::names_scope::{Moment, Place};
 use super::program::{
     Action, GuestContext, Hardware, KeyInfo, Machine, MachineId, Origin, Os, Placement, StageId, Step, StepId,
@@ -19,6 +19,7 @@ use super::program::{
 use super::script::ShellKind;
 use super::text::{Known, Secrets, Usage, check_static};
 use super::value::Value;
+use super::{codes, codes_values};
 
 const CONDITION: Usage<'static> =
     Usage { what: "the condition of --if", secrets: Secrets::Refused("it is decided before the build") };
@@ -157,8 +158,24 @@ impl Checker<'_> {
         if machine.steps.iter().any(|s| s.text.is_empty()) || self.machine(id).is_some_and(|m| m.origin.is_none()) {
             self.fail(id, machine.span);
         }
+        let found = self.set_needless_apart(id, found);
         take_new(&mut self.seen, found, problems);
         machine
+    }
+
+    /// Takes out what is true of a stage only if it is of all its machines.
+    fn set_needless_apart(&mut self, id: MachineId, found: Problems) -> Problems {
+        let stage = self.machine(id).map_or(0, |m| m.stage);
+        let mut others = Problems::new();
+        for diagnostic in found {
+            if *diagnostic.code == codes_values::DEFAULT_UNUSED {
+                let place = diagnostic.primary.as_ref().map(|l| l.span);
+                self.needless.entry((stage, place)).or_insert((0, diagnostic)).0 += 1;
+            } else {
+                others.push(diagnostic);
+            }
+        }
+        others
     }
 
     fn build_machine(&mut self, id: MachineId, problems: &mut Problems) -> Machine {
@@ -299,32 +316,20 @@ fn machine_key(id: MachineId, step: LineStep, instruction: &Instruction, conditi
 /// The names that the expressions of a text begin with.
 fn names_in(text: &Text) -> Vec<&str> {
     let mut out = Vec::new();
-    let mut todo: Vec<&Expr> = Vec::new();
     for piece in &text.pieces {
         match piece {
             Piece::Literal { .. } | Piece::Escaped { .. } => {}
-            Piece::Hole { expr, .. } => todo.push(expr),
-        }
-    }
-    while let Some(expr) = todo.pop() {
-        match &expr.kind {
-            ExprKind::Int(_) | ExprKind::Str(_) | ExprKind::Bool(_) | ExprKind::Duration(_) => {}
-            ExprKind::Size(_) | ExprKind::Bad => {}
-            ExprKind::Name(name) => out.push(name.as_str()),
-            ExprKind::List(items) => todo.extend(items),
-            ExprKind::Field(value, _) | ExprKind::Unary(_, value) | ExprKind::Paren(value) => todo.push(value),
-            ExprKind::Index(a, b) | ExprKind::Binary(a, _, b) => todo.extend([a.as_ref(), b.as_ref()]),
-            ExprKind::If { then, cond, other } => todo.extend([then.as_ref(), cond.as_ref(), other.as_ref()]),
-            ExprKind::Filter { value, args, .. } => {
-                todo.push(value);
-                todo.extend(args);
-            }
+            Piece::Hole { expr, .. } => for_each_part(Some(expr), &mut |part| {
+                if let ExprKind::Name(name) = &part.kind {
+                    out.push(name.as_str());
+                }
+            }),
         }
     }
     out
 }
 
-/// Used where a diagnostic about a machine's output needs one.
+/// A value of the right type that its place can't take.
 pub(super) fn bad_argument(span: Span, message: impl Into<String>) -> Diagnostic {
     Diagnostic::at(&codes::BAD_ARGUMENT, span, message)
 }

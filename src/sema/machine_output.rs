@@ -60,12 +60,12 @@ impl Checker<'_> {
             outputs.push(self.default_output(id, problems));
         } else if outputs.is_empty() {
             // All had errors: something must stand here.
-            outputs.push(none(given.first().map_or(self.from_span(id), |(_, span)| *span)));
+            outputs.push(none(given.first().map_or(self.stage_span(id), |(_, span)| *span)));
         }
         outputs
     }
 
-    fn from_span(&self, id: MachineId) -> Span {
+    fn stage_span(&self, id: MachineId) -> Span {
         let stage = self.machine(id).and_then(|m| self.stages.get(m.stage));
         stage.map_or(Span::new(crate::source::SourceId(0), 0, 0), |s| s.from.span)
     }
@@ -118,7 +118,7 @@ impl Checker<'_> {
     }
 
     fn default_output(&self, id: MachineId, problems: &mut Problems) -> Output {
-        let span = self.from_span(id);
+        let span = self.stage_span(id);
         let Some(stage) = self.machine(id).and_then(|m| self.stages.get(m.stage)) else { return none(span) };
         if let (Some(at), false) = (stage.for_span, stage.broken) {
             problems.push(

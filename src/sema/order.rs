@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use petgraph::algo::tarjan_scc;
+use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::diagnostic::{Diagnostic, Label};
@@ -171,6 +171,11 @@ pub fn edges(program: &Program) -> Vec<Edge> {
             out.add(Node::Finish(parent), Node::Clone(machine.id), Why::From, machine.span);
         }
         refs::hardware(&machine.hardware, &mut |r, span| out.reference(r, Node::Clone(machine.id), span));
+        if boots(machine) {
+            // The guest is ready when the account is accepted.
+            let node = Node::Boot(machine.id);
+            refs::context(&machine.context, refs::Uses::Login, &mut |r, span| out.reference(r, node, span));
+        }
         if has_network(machine) {
             let node = Node::Network(machine.id);
             machine.address.iter().for_each(|a| refs::address(a, &mut |r, span| out.reference(r, node, span)));
@@ -271,7 +276,8 @@ pub fn cycles(program: &Program) -> Vec<Diagnostic> {
         }
     }
     let mut groups: Vec<HashSet<Node>> = Vec::new();
-    for component in tarjan_scc(&graph) {
+    // Not `tarjan_scc`: that one recurses, and a long chain of steps would overflow the stack.
+    for component in kosaraju_scc(&graph) {
         let alone = component.len() == 1;
         if !alone || component.iter().any(|n| graph.contains_edge(*n, *n)) {
             groups.push(component.iter().filter_map(|n| graph.node_weight(*n).copied()).collect());
@@ -285,6 +291,8 @@ pub fn cycles(program: &Program) -> Vec<Diagnostic> {
 /// without one, which can't be: sequences alone have no cycles.
 fn shortest_chain<'a>(edges: &'a [Edge], group: &HashSet<Node>) -> Vec<&'a Edge> {
     let inside: Vec<&Edge> = edges.iter().filter(|e| group.contains(&e.from) && group.contains(&e.to)).collect();
+    let mut out_of: HashMap<Node, Vec<&Edge>> = HashMap::new();
+    inside.iter().for_each(|e| out_of.entry(e.from).or_default().push(e));
     let mut best: Vec<&Edge> = Vec::new();
     // Each group has few edges that aren't sequence; the search from each is linear. A cap keeps a hostile file
     // from making it quadratic: the first chain found is as true as the shortest.
@@ -296,7 +304,7 @@ fn shortest_chain<'a>(edges: &'a [Edge], group: &HashSet<Node>) -> Vec<&'a Edge>
             if at == start.from {
                 break;
             }
-            for edge in inside.iter().filter(|e| e.from == at) {
+            for edge in out_of.get(&at).into_iter().flatten() {
                 if seen.insert(edge.to) {
                     came.insert(edge.to, edge);
                     queue.push_back(edge.to);

@@ -136,7 +136,10 @@ pub fn machine(machine: &Machine, visit: &mut Visit<'_>) {
     hardware(&machine.hardware, visit);
     machine.address.iter().for_each(|a| address(a, visit));
     machine.hostname.iter().for_each(|h| hostname(h, visit));
-    machine.default_login.iter().for_each(|l| login(l, visit));
+    // The file's default counts where the stage has none, at its beginning at least.
+    if machine.context.login.is_none() {
+        machine.default_login.iter().for_each(|l| login(l, visit));
+    }
     context(&machine.context, Uses::Files, visit);
     for own in &machine.steps {
         step(own, visit);

@@ -69,13 +69,11 @@ pub fn output(kind: OutputKind) -> Option<Refused> {
 
 /// What is refused as a flag, with that value (as far as it is literal).
 pub fn flag(keyword: Keyword, name: &str, value: Option<&str>) -> Option<Refused> {
-    let Some((_, _, _, refused)) = FLAGS.iter().find(|(of, flag, values, _)| {
+    let (_, _, _, refused) = FLAGS.iter().find(|(of, flag, values, _)| {
         of.is_none_or(|k| k == keyword)
             && *flag == name
             && (values.is_empty() || value.is_some_and(|v| values.contains(&v)))
-    }) else {
-        return None;
-    };
+    })?;
     Some(*refused)
 }
 

@@ -103,7 +103,8 @@ impl Checker<'_> {
             machines: Vec::new(),
             ghost: None,
             unknown_replicas: false,
-            broken: false,
+            // What an ON means is not known: its attributes need not be complained of.
+            broken: raw.from.keyword.node == Keyword::On,
             live: true,
             table: Table::default(),
         }
@@ -118,15 +119,11 @@ impl Checker<'_> {
         }
         for (line, instruction) in stage.lines.iter().enumerate() {
             match &instruction.body {
-                Body::Arg { name, .. } => {
-                    if stage.table.declare(Kind::Arg, name, outer, problems) {
-                        stage.args.insert(name.node.clone(), StageArg { span: name.span, line });
-                    }
+                Body::Arg { name, .. } if stage.table.declare(Kind::Arg, name, outer, problems) => {
+                    stage.args.insert(name.node.clone(), StageArg { span: name.span, line });
                 }
-                Body::Key { name, .. } => {
-                    if stage.table.declare(Kind::Key, name, outer, problems) {
-                        stage.keys.insert(name.node.clone(), KeyDecl { span: name.span, line });
-                    }
+                Body::Key { name, .. } if stage.table.declare(Kind::Key, name, outer, problems) => {
+                    stage.keys.insert(name.node.clone(), KeyDecl { span: name.span, line });
                 }
                 _ => {}
             }
@@ -169,6 +166,7 @@ impl Checker<'_> {
         for id in 0..self.machines.len() {
             self.prepare(MachineId(id as u32), problems);
         }
+        self.find_key_types();
     }
 
     fn add_machine(&mut self, stage: usize, value: LoopValue) -> MachineId {
@@ -230,7 +228,7 @@ impl Checker<'_> {
                     }
                     Some(1) => {
                         let cycle: Vec<usize> = path.iter().copied().skip_while(|i| *i != at).collect();
-                        self.from_cycle(&cycle, problems);
+                        self.report_source_cycle(&cycle, problems);
                         break;
                     }
                     _ => break,
@@ -246,7 +244,7 @@ impl Checker<'_> {
         order
     }
 
-    fn from_cycle(&mut self, cycle: &[usize], problems: &mut Problems) {
+    fn report_source_cycle(&mut self, cycle: &[usize], problems: &mut Problems) {
         let links: Vec<(Span, String)> = cycle
             .iter()
             .filter_map(|i| self.stages.get(*i))

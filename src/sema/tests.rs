@@ -12,7 +12,7 @@ use crate::source::Sources;
 use crate::syntax;
 
 use super::program::{Need, Origin, Program};
-use super::{Files, Inputs, Purpose, check, codes, codes_stages};
+use super::{Files, Inputs, Purpose, check, codes, codes_stages, codes_values};
 
 /// A file of the context that a test has beside its VMWfile.
 #[derive(Clone, Debug, Default)]
@@ -175,4 +175,21 @@ fn every_code_has_an_example_that_raises_it() {
     }
     assert!(wrong.is_empty(), "{wrong}");
     insta::assert_snapshot!(out);
+}
+
+/// Those of values, in whole files. What is mended may still not be executed by this version.
+#[test]
+fn codes_of_values_are_raised_by_whole_files() {
+    let mut wrong = String::new();
+    for code in codes_values::ALL.iter().filter(|c| !c.wrong.is_empty()) {
+        let (_, said, found) = checked(code.wrong, &inputs(Purpose::Build), &Context::usual());
+        if !found.contains(code) {
+            let _ = writeln!(wrong, "{code} {} is not raised by its example:\n{}\n{said}", code.name, code.wrong);
+        }
+        let (program, said, found) = checked(code.right, &inputs(Purpose::Lint), &Context::usual());
+        if program.is_none() || found.iter().any(|c| **c != codes::NOT_EXECUTED) {
+            let _ = writeln!(wrong, "of {code} {} the mended example has errors:\n{}\n{said}", code.name, code.right);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
 }

@@ -67,6 +67,66 @@ const LINES: &[&str] = &[
     "RUN echo ${{ nothing }}",
 ];
 
+/// Stages that others refer to; they come first, and are always there.
+const START: &str = "\
+ARG a = 1
+ARG b: int
+ARG list = [\"x\", \"y\"]
+SECRET s
+LOGIN root PASSWORD ${{ s }}
+FROM t AS one
+OUTPUT VM one
+RUN --after=base echo ${{ two.late }}
+KEY k FROM RUN x
+FROM t AS two
+OUTPUT VM two
+ADDRESS 10.0.0.2/24
+KEY k: int = 7
+KEY late: secret FROM RUN echo ${{ s }}
+FROM t AS base
+ENV K=1
+FROM base AS four FOR n IN 1..3
+OUTPUT VM four${{ n }}
+KEY k --if=${{ n == 1 }} FROM RUN x
+KEY m = n
+";
+
+/// Further stages.
+const OPENINGS: &[&str] = &[
+    "FROM base AS three\nOUTPUT NONE\n",
+    "FROM t AS five FOR v IN ${{ list }}\nOUTPUT VM five${{ v }}\nADDRESS ${{ one.ip }}/24\n",
+    "FROM t\n",
+    "FROM one AS wrong\n",
+    "FROM base AS six FOR v IN FILE hosts.csv\nOUTPUT VM ${{ v.host_name }}\nCONFIG guestinfo.x=${{ two.k }}\n",
+    "FROM base AS seven FOR n IN 2..1\nOUTPUT VM seven${{ n }}\n",
+    "FROM t AS eight\nOUTPUT VM eight\nHOSTNAME ${{ one.k }}\nANNOTATION ${{ two.ip }}\n",
+];
+
+/// Steps that refer to them; `#` is a number of its own for each.
+const STEPS: &[&str] = &[
+    "RUN echo ${{ one.k }} ${{ two.ip }} ${{ one.ip }} ${{ self.ip }}",
+    "RUN echo ${{ four[1].k }} ${{ four.m | join(\",\") }}",
+    "RUN echo ${{ four.uuid | join(\",\") }}",
+    "RUN --if=${{ a == 2 }} echo ${{ four[2].k | default(\"\") }}",
+    "RUN --serial --retry=2 --delay=1s echo ${{ two.late }}",
+    "RUN --after=one --after=two.k echo",
+    "RUN --after=four[1].k echo ${{ self.hostname }}",
+    "RUN --unless=\"test -f ${{ one.k }}\" echo",
+    "KEY k# FROM RUN hostname",
+    "KEY k# = two.k + 1\nRUN echo ${{ k# }}",
+    "KEY k#: secret FROM FILE /etc/key DELETE",
+    "COPY --from=base /x /y",
+    "COPY --from=four[2] /x${{ one.k }} /y",
+    "COPY app.conf *.conf /etc/",
+    "COPY --render app.conf other.conf /etc/",
+    "NOTE Restart\nREBOOT",
+    "WAIT --interval=1s RUN test -f x",
+    "WORKDIR sub",
+    "ENV K=${{ two.k }} P=$PATH",
+    "USER app",
+    "FETCH /var/log/x logs/",
+];
+
 fn whole(program: &Program, purpose: Purpose) {
     for (index, machine) in program.machines.iter().enumerate() {
         assert_eq!(machine.id.0 as usize, index);
@@ -124,7 +184,7 @@ fn given(purpose: Purpose, target: bool) -> Inputs {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
     fn files_of_lines(
@@ -139,27 +199,17 @@ proptest! {
 
     #[test]
     fn files_of_whole_stages(
-        stages in prop::collection::vec(
-            (0..7_usize, prop::collection::vec(prop::sample::select(&LINES[29..53]), 0..6)), 1..6),
+        stages in prop::collection::btree_map(
+            0..OPENINGS.len(), prop::collection::vec(prop::sample::select(STEPS), 0..5), 1..5),
         target in any::<bool>(),
     ) {
-        let openings = [
-            "FROM t AS one\nOUTPUT VM one",
-            "FROM t AS two\nOUTPUT VM two\nKEY k FROM RUN x\nKEY j = 1",
-            "FROM t AS base",
-            "FROM base AS three",
-            "FROM t AS four FOR n IN 1..3\nOUTPUT VM four${{ n }}\nKEY k = n",
-            "FROM t AS five FOR v IN ${{ list }}\nOUTPUT VM five${{ v }}\nADDRESS 10.0.0.1/24",
-            "FROM t",
-        ];
-        let mut text = String::from("ARG a = 1\nARG b: int\nARG list = [\"x\", \"y\"]\nSECRET s\n");
-        let mut used = Vec::new();
+        let mut text = String::from(START);
         for (opening, lines) in stages {
-            if used.contains(&opening) {
-                continue;
+            text.push_str(OPENINGS[opening]);
+            for (number, line) in lines.iter().enumerate() {
+                text.push_str(&line.replace('#', &format!("{opening}{number}")));
+                text.push('\n');
             }
-            used.push(opening);
-            text.push_str(&format!("{}\n{}\n", openings[opening], lines.join("\n")));
         }
         check_it(&text, &given(Purpose::Build, target))?;
     }

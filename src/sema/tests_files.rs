@@ -209,6 +209,15 @@ fn keys_that_may_be_unset() {
 }
 
 #[test]
+fn a_default_that_one_replica_needs_is_not_needless() {
+    let fine = "FROM t AS a FOR n IN 1..2\nOUTPUT VM a${{ n }}\nKEY k --if=${{ n == 1 }} FROM RUN x\nRUN echo ${{ k | default(\"\") }}\n\
+                FROM t AS b FOR m IN 1..2\nOUTPUT VM b${{ m }}\nRUN echo ${{ a[m].k | default(\"\") }}\nRUN --if=${{ m > 2 }} echo ${{ a[m].k | default(\"\") }}\n";
+    assert_eq!(said(fine), "");
+    let needless = "ARG x = \"1\"\nFROM t AS a FOR n IN 1..2\nOUTPUT VM a${{ n }}\nRUN echo ${{ x | default(\"\") }}\n";
+    assert_eq!(said(needless).matches("VMW112").count(), 1);
+}
+
+#[test]
 fn cycles_between_steps() {
     assert_snapshot!(said_of(&[
         // Through the end of a stage.
@@ -356,6 +365,7 @@ fn mistakes_in_machines() {
         "FROM t AS a\nCPU 0\nMEMORY 1\n",
         "FROM t AS a\nCPU 4 CORES 3\n",
         "FROM t AS a\nCONFIG x=1 x=2\n",
+        "ARG bell = \"\u{7}\"\nFROM t AS a\nCONFIG x=${{ bell }}\nANNOTATION ding ${{ bell }}\n",
         "SECRET s\nFROM t AS a\nCONFIG x=${{ s }}\nANNOTATION ${{ s }}\nWORKDIR /${{ s }}\nNOTE ${{ s }}\nRUN x\n",
         "FROM t AS a\nHOSTNAME not_a/host\n",
         "FROM t AS a\nADDRESS 10.0.0.1/24 GATEWAY 10.0.0.1/24 DNS dns.local\n",
@@ -482,4 +492,57 @@ fn a_replica_is_known_by_its_value() {
     let program = program("FROM t AS a FOR n IN 1..2\nOUTPUT VM a${{ n }}\n");
     let replicas: Vec<_> = program.machines.iter().map(|m| (m.label.as_str(), m.replica.clone())).collect();
     assert_eq!(replicas, [("a[1]", Some(Value::Int(1))), ("a[2]", Some(Value::Int(2)))]);
+}
+
+/// Walking a long chain must not exhaust the stack, nor take more than linear time.
+#[test]
+fn long_files() {
+    let many = "REBOOT\n".repeat(20_000);
+    assert_eq!(program(&format!("FROM t AS a\n{many}")).machines[0].steps.len(), 20_000);
+    let text =
+        format!("FROM t AS a\nRUN ${{{{ b.k }}}}\n{many}KEY k = 1\nFROM t AS b\nRUN ${{{{ a.k }}}}\n{many}KEY k = 1\n");
+    let (program, _, found) = checked(&text, &build(), &Context::usual());
+    assert!(program.is_none() && found.iter().all(|c| c.number == 221) && found.len() == 1);
+}
+
+#[test]
+fn long_chains_of_stages() {
+    for backwards in [false, true] {
+        let (mut keys, mut ips, mut clones) = (String::new(), String::new(), String::new());
+        for n in 0..2000 {
+            let other = if backwards { n + 1 } else { n - 1 };
+            let end = !(0..2000).contains(&other);
+            let key = if end { "1".to_owned() } else { format!("s{other}.k + 1") };
+            keys.push_str(&format!("FROM t AS s{n}\nKEY k = {key}\n"));
+            let ip = if end { "10.0.0.1".to_owned() } else { format!("${{{{ s{other}.ip }}}}") };
+            ips.push_str(&format!("FROM t AS s{n}\nOUTPUT VM s{n}\nADDRESS {ip}/24\n"));
+            let source = if end { "t".to_owned() } else { format!("s{other}") };
+            clones.push_str(&format!("FROM {source} AS s{n}\nRUN x\n"));
+        }
+        for text in [keys, ips, clones] {
+            assert_eq!(program(&text).machines.len(), 2000);
+        }
+    }
+}
+
+#[test]
+fn a_thousand_replicas() {
+    let text =
+        "FROM t AS a FOR n IN 1..1000\nOUTPUT VM a${{ n }}\nKEY k = n\nKEY l = a[1].k\nFROM t AS b\nKEY all = a.k\n";
+    let program = program(text);
+    assert_eq!((program.machines.len(), program.machines[1000].steps[0].needs.len()), (1001, 1000));
+}
+
+#[test]
+fn habits_of_other_tools() {
+    assert_snapshot!(said_of(&[
+        "ARG image = debian\nFROM debian-12 AS web\nRUN echo ${{ env.HOME }} ${{ secrets.token }} ${{ vars.x }}\n",
+        "ARG cpus = 2\nARG on: bool = true\nFROM debian-12 AS web\nCPU cpus\nRUN --if=on echo\n",
+        "ARG a: int = \"3\"\nARG b: size = \"1GB\"\nARG c: bool = yes\nARG d: bool = \"maybe\"\nARG e = null\nFROM debian-12 AS web\nRUN echo\n",
+        "FROM debian-12 AS web\nSHELL [\"/bin/bash\", \"-c\"]\nRUN echo\nSHELL [\"bash\", \"-lc\"]\nRUN echo\n",
+        "FROM debian-12 AS web\nMEMORY 4096\nRUN --timeout=30 echo\n",
+        "FROM debian-12 AS web\nLOGIN root:hunter2\nRUN echo\n",
+        "FROM debian-12 AS web\nWORKDIR \"C:\\temp\"\nCOPY app.conf \"/etc/a\\nb\"\n",
+        "ARG name = \"x\"\nFROM debian-12 AS web\nRUN echo {{ name }} {{ .name }} '{{.Names}}' $${{ name }}\nRUN <<EOF\necho '{{ name }}'\nEOF\n",
+    ]));
 }

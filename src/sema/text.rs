@@ -5,7 +5,7 @@ use crate::source::{Span, Spanned};
 use crate::syntax::ast::{BinaryOp, Expr, Piece, Quote, Text, Type};
 
 use super::codes_values as codes;
-use super::expr::{Scope, check_expr, check_expr_as};
+use super::expr::{Resolved, Scope, check_expr, check_expr_as};
 use super::program::{EnvPiece, Ref, Rt, RtKind, Template, TemplatePiece};
 use super::types::{a_type, holds_secret};
 use super::value::Value;
@@ -126,7 +126,17 @@ pub fn check_arg(text: &Text, want: &Type, usage: Usage<'_>, scope: &dyn Scope, 
         return match parse_value(want, literal) {
             Ok(value) => Some(Rt { span, ty: want.clone(), kind: RtKind::Const(value) }),
             Err(reason) => {
-                problems.push(Diagnostic::new(&codes::BAD_VALUE, reason).primary(span, usage.what));
+                let mut problem = Diagnostic::new(&codes::BAD_VALUE, reason).primary(span, usage.what);
+                if matches!(scope.resolve(literal, span), Ok(Resolved::Value { .. })) {
+                    let new = format!("${{{{ {literal} }}}}");
+                    problem = problem.help(format!("for the value of `{literal}` write `{new}`")).replace(
+                        format!("write `{new}`"),
+                        false,
+                        span,
+                        new,
+                    );
+                }
+                problems.push(problem);
                 None
             }
         };

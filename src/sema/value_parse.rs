@@ -35,12 +35,14 @@ pub fn parse_value(ty: &Type, text: &str) -> Result<Value, String> {
         Type::Cidr => trimmed.parse::<IpNet>().map(Value::Cidr).map_err(|_| {
             format!("{} is not a cidr (an address with its prefix length, as in `10.0.0.1/24`)", shown(trimmed))
         }),
-        Type::Duration => literal::duration(trimmed)
-            .map(Value::Duration)
-            .ok_or_else(|| format!("{} is not a duration (as in `90s` or `1h30m`)", shown(trimmed))),
-        Type::Size => literal::size(trimmed)
-            .map(Value::Size)
-            .ok_or_else(|| format!("{} is not a size (as in `512MiB` or `8GB`)", shown(trimmed))),
+        Type::Duration => literal::duration(trimmed).map(Value::Duration).ok_or_else(|| match parse_int(trimmed) {
+            Ok(n) if n >= 0 => format!("`{n}` is no duration: its unit is missing (as in `{n}s` or `{n}m`)"),
+            _ => format!("{} is not a duration (as in `90s` or `1h30m`)", shown(trimmed)),
+        }),
+        Type::Size => literal::size(trimmed).map(Value::Size).ok_or_else(|| match parse_int(trimmed) {
+            Ok(n) if n >= 0 => format!("`{n}` is no size: its unit is missing (as in `{n}MB` or `{n}GB`)"),
+            _ => format!("{} is not a size (as in `512MiB` or `8GB`)", shown(trimmed)),
+        }),
         Type::Json => serde_json::from_str(trimmed)
             .map(Value::Json)
             .map_err(|error| format!("{} is not json: {error}", shown(trimmed))),

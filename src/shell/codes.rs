@@ -232,18 +232,6 @@ pub static CMD_VALUE: Code = Code {
     right: concat!("ARG name\n", "FROM --os=windows Windows AS web\n", "RUN Write-Output ${{ name }}\n",),
 };
 
-/// `unclosed-quote`.
-pub static UNCLOSED_QUOTE: Code = Code {
-    number: 316,
-    name: "unclosed-quote",
-    severity: Severity::Error,
-    about: "A quote is still open where the RUN line ends, so the shell would look for its end in vain. An \
-            apostrophe in prose is the usual cause: put the text in double quotes. Text of several lines belongs \
-            in a script: `RUN <<EOF`.",
-    wrong: concat!("FROM Debian AS web\n", "RUN echo it's done\n",),
-    right: concat!("FROM Debian AS web\n", "RUN echo \"it's done\"\n",),
-};
-
 /// `value-glued-in-arithmetic`.
 pub static GLUED_NUMBER: Code = Code {
     number: 317,
@@ -284,7 +272,6 @@ pub static ALL: &[&Code] = &[
     &TOO_LONG,
     &POWERSHELL_PLACE,
     &CMD_VALUE,
-    &UNCLOSED_QUOTE,
     &GLUED_NUMBER,
     &QUOTED_TWICE,
 ];

@@ -58,8 +58,8 @@ pub static UNTERMINATED_HEREDOC: Code = Code {
     name: "unterminated-heredoc",
     severity: Severity::Error,
     about: "A heredoc's body goes on until a line that holds its name and nothing else: no indentation, no blank after it, the same case. With `<<-` the terminator may be indented, and the indentation that all lines of the body share is taken off. Where a line nearly is the terminator, it is shown.",
-    wrong: "FROM base AS web\nRUN <<EOF\necho hello\n  EOF\nNOTE done\n",
-    right: "FROM base AS web\nRUN <<EOF\necho hello\nEOF\nNOTE done\n",
+    wrong: "FROM base AS web\nRUN <<EOF\necho hello\n  EOF\nRUN echo done\n",
+    right: "FROM base AS web\nRUN <<EOF\necho hello\nEOF\nRUN echo done\n",
 };
 
 /// `bad-heredoc`
@@ -240,6 +240,16 @@ pub static JSON_FILE: Code = Code {
     about: "The file is JSON, not a VMWfile. The deployments of vmwscript are JSON; `vmwbuild convert` turns one into a VMWfile.",
     wrong: "{ \"label\": \"web\", \"version\": \"0.1\" }\n",
     right: "FROM base AS web\n",
+};
+
+/// `yaml-file`
+pub static YAML_FILE: Code = Code {
+    number: 41,
+    name: "yaml-file",
+    severity: Severity::Error,
+    about: "The file is YAML (a playbook, a pipeline, a compose file), not a VMWfile. A VMWfile has one instruction a line and no structure by indentation.",
+    wrong: "---\n- hosts: web\n  tasks:\n    - name: greet\n      command: echo hello\n",
+    right: "FROM base AS web\nNOTE greet\nRUN echo hello\n",
 };
 
 /// `unclosed-quote`
@@ -444,4 +454,5 @@ pub static ALL: &[&Code] = &[
     &NOT_TEXT,
     &UNKNOWN_PRAGMA,
     &RANGE_NAME,
+    &YAML_FILE,
 ];

@@ -95,14 +95,14 @@ pub(super) fn line(cx: &mut Cx<'_>, before: &mut Before, range: std::ops::Range<
     if before.report.is_some() && indented {
         return;
     }
-    let help = if text.contains('=')
+    let help = if let Some(help) = elsewhere(written) {
+        help.to_owned()
+    } else if text.contains('=')
         && !written.contains('=')
         && text.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_').trim_start().starts_with('=')
         || written.contains('=')
     {
         "a value of this file is `ARG name = value`, a variable of the guest `ENV name=value`".to_owned()
-    } else if matches!(written, "if" | "for" | "while" | "foreach") {
-        "steps are conditional by `--if=${{ … }}`, stages repeat by `FROM … FOR v IN …`".to_owned()
     } else if unquoted.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !written.is_empty() {
         format!("a command of the guest is `RUN {}`", text.chars().take(60).collect::<String>())
     } else {
@@ -167,6 +167,39 @@ fn missing_continuation(cx: &mut Cx<'_>, before: &mut Before, end: usize, word: 
     before.docs = false;
 }
 
+/// Words that other tools begin their lines with, and what stands for them here.
+fn elsewhere(word: &str) -> Option<&'static str> {
+    Some(match word.to_ascii_uppercase().as_str() {
+        "IF" | "ELSE" | "WHEN" | "UNLESS" => {
+            "steps are conditional by their flags: `RUN --if=${{ … }}`, `--unless=\"command\"`"
+        }
+        "FOR" | "FOREACH" | "WHILE" | "LOOP" => {
+            "stages repeat by `FROM … AS name FOR v IN …`; a loop in the guest is the shell's"
+        }
+        "STAGE" | "TARGET" | "CLONE" => "a stage opens with `FROM template AS name`",
+        "TEMPLATE" => "what a stage is made from is `FROM name`, what it leaves `OUTPUT TEMPLATE name`",
+        "VM" | "MACHINE" | "NAME" => "the machine that a stage leaves is `OUTPUT VM name`",
+        "EXEC" | "EXECUTE" | "COMMAND" | "SCRIPT" | "PROVISION" | "PROVISIONER" | "INLINE" => {
+            "a command of the guest is `RUN command`, a script `RUN <<EOF`"
+        }
+        "UPLOAD" | "PUT" | "FILE" => "files go into the guest by `COPY source… dest`",
+        "DOWNLOAD" | "GET" => "files come from the guest by `FETCH path… dest`",
+        "SLEEP" | "PAUSE" => "wait for something: `WAIT FILE path`, `WAIT RUN command`; or `RUN sleep 10`",
+        "IP" | "IPADDRESS" | "GATEWAY" | "DNS" => "the guest's network is `ADDRESS cidr GATEWAY ip DNS ip`",
+        "PASSWORD" | "USERNAME" | "CREDENTIALS" => "the guest's account is `LOGIN user PASSWORD ${{ password }}`",
+        "SET" | "LET" | "VAR" | "VARIABLE" | "VARIABLES" | "DEFINE" => {
+            "a value of this file is `ARG name = value`, a variable of the guest `ENV name=value`"
+        }
+        "RAM" | "MEM" => "how much memory is `MEMORY size`",
+        "CPUS" | "VCPU" | "VCPUS" | "CORES" => "how many processors is `CPU count`",
+        "POWEROFF" | "SHUTDOWN" | "STOP" => "`OUTPUT --off VM name` leaves a machine powered off; templates are anyway",
+        "RESTART" => "`REBOOT` restarts the guest, and waits for it",
+        "IMPORT" | "SOURCE" | "REQUIRE" => "another file's lines are `INCLUDE path`",
+        "OUTPUTS" | "EXPORT" | "REGISTER" => "a value for later steps is `KEY name FROM RUN command`",
+        _ => return None,
+    })
+}
+
 /// What stands in Dockerfiles and not here.
 fn dockerfile(word: &str) -> Option<&'static str> {
     Some(match word.to_ascii_uppercase().as_str() {
@@ -177,9 +210,9 @@ fn dockerfile(word: &str) -> Option<&'static str> {
         "ADD" => {
             "use COPY for files and directories; for a URL, `RUN curl -fLO …`; for an archive, COPY it and `RUN tar -xf …`"
         }
-        "VOLUME" => "a machine keeps its disks: `DISK ADD 20GB` adds one",
+        "VOLUME" => "a machine keeps what is written to its disks: leave the line out",
         "ONBUILD" => "put what every stage needs into a stage of its own, and write `FROM` that stage",
-        "MAINTAINER" => "write `LABEL maintainer=…`, or `ANNOTATION text`",
+        "MAINTAINER" => "`ANNOTATION text` writes it into the machine's notes",
         "STOPSIGNAL" => "a machine is shut down through its guest: leave the line out",
         _ => return None,
     })

@@ -412,6 +412,14 @@ impl<'a> Form<'_, 'a> {
             expr::inline_comment(self.cx, span.to(last));
             return;
         }
+        if written.starts_with('=') {
+            let message = format!("there is no name before `{written}`");
+            self.cx.push(
+                Diagnostic::at(&codes::PAIR_WITHOUT_EQUALS, span, message)
+                    .help(format!("{} takes key=value, without blanks around the `=`", self.keyword)),
+            );
+            return;
+        }
         let after = pairs.last().is_some_and(|p| p.value.span.end <= span.start);
         let diagnostic = Diagnostic::at(&codes::PAIR_WITHOUT_EQUALS, span, format!("`{written}` has no `=`"))
             .primary(span, format!("{} takes key=value", self.keyword));
@@ -420,7 +428,7 @@ impl<'a> Form<'_, 'a> {
             let value = self.cx.slice(rest);
             let plain = words.len() == 2 || value.contains('\n') || value.contains(['"', '\'']);
             let value = if plain { value.to_owned() } else { expr::quote(value, self.cx.escape) };
-            let new = format!("{written}={value}");
+            let new = format!("{written}={}", value.trim_start_matches('=').trim_start());
             diagnostic.help(format!("write `{} {new}`", self.keyword)).replace(
                 "join them by `=`",
                 false,

@@ -40,6 +40,15 @@ pub fn parse(sources: &Sources, id: SourceId, problems: &mut Problems) -> File {
         problems.extend(cx.problems);
         return File { source: id, escape: '\\', items };
     }
+    if let Some(at) = yaml(text.get(start..).unwrap_or_default()) {
+        let line = text.get(start + at..).and_then(|t| t.lines().next()).map_or(0, |l| l.trim_end().len());
+        cx.push(
+            Diagnostic::at(&codes::YAML_FILE, cx.span(start + at, start + at + line), "this is YAML, not a VMWfile")
+                .help("a line of a VMWfile begins with an instruction: `FROM template AS name`, `RUN command`, …"),
+        );
+        problems.extend(cx.problems);
+        return File { source: id, escape: '\\', items };
+    }
     let (start, escape) = directive::read(&mut cx, start, &mut items);
     let work = work_text(text, escape);
     let mut cx = Cx { id, text, work: &work, escape, problems: cx.problems, base: 0 };
@@ -89,6 +98,26 @@ fn is_json(text: &str) -> bool {
     }
     rest = rest.get(1..).unwrap_or_default().trim_start();
     rest.starts_with('"') || rest.starts_with('}')
+}
+
+/// Where the first line that is no comment stands, if it is YAML's: `---`, `- item`, `key:`.
+fn yaml(text: &str) -> Option<usize> {
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let words = line.trim();
+        if words.is_empty() || words.starts_with('#') {
+            at += line.len();
+            continue;
+        }
+        let first = words.split_ascii_whitespace().next().unwrap_or_default();
+        let key = first.strip_suffix(':').is_some_and(|k| {
+            !k.is_empty()
+                && k.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c == '-')
+                && Keyword::parse(k).is_none()
+        });
+        return (words == "---" || first == "-" || key).then_some(at);
+    }
+    None
 }
 
 /// The first few hundred, by place, and a count of the others. Errors come before warnings where not all fit.

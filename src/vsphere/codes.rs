@@ -120,7 +120,7 @@ pub static GUEST_UNAVAILABLE: Code = code(
 /// Guest login refused.
 pub static GUEST_LOGIN: Code = code(
     851,
-    "guest-login-refused",
+    "guest-authentication-failed",
     "The guest refused user and password. Besides a wrong password: an expired one, a locked account, a login shell \
      that isn't in /etc/shells, or a PAM configuration (`/etc/pam.d/vmtoolsd`) that refuses. Windows refuses empty \
      passwords. Just after a boot a guest may refuse everybody for some seconds.",
@@ -233,7 +233,7 @@ pub static AMBIGUOUS: Code = code(
 /// Name taken.
 pub static NAME_TAKEN: Code = code(
     903,
-    "name-taken",
+    "name-exists",
     "There is an object of that name in that place already. Choose another name or folder, or say that the old one is \
      to be replaced.",
 );

@@ -114,6 +114,23 @@ impl Site {
         }
     }
 
+    /// `vmwbuild exec` on this site, as root; `args` begin with the machine.
+    pub fn exec(&self, dir: &Path, args: &[&str]) -> Command {
+        let (url, username, password, thumbprint) = match self {
+            Site::Vcsim(v) => (&v.ready.url, &v.ready.username, &v.ready.password, &v.ready.thumbprint_sha256),
+            Site::Sandbox(s) => (&s.url, &s.username, &s.password, &s.thumbprint),
+        };
+        let mut command = vmwbuild(dir);
+        command.arg("exec").args(args);
+        command
+            .env("VMWBUILD_VCENTER", url)
+            .env("VMWBUILD_USERNAME", username)
+            .env("VMWBUILD_PASSWORD", password)
+            .env("VMWBUILD_THUMBPRINT", thumbprint)
+            .env("VMWBUILD_LOGIN", "root:guest-password");
+        command
+    }
+
     /// Runs it.
     pub fn build(&self, dir: &Path, args: &[&str]) -> Run {
         run(&mut self.command(dir, args), DEADLINE)

@@ -127,7 +127,7 @@ pub(in crate::engine) async fn reboot(worker: &mut Worker, step: &Step) -> Resul
     rebooted.map_err(|e| failed(&e))?;
     let Some(guest) = worker.sessions.any() else {
         let ready = guest_ready(&shared.client, &vm, Deadline::after(limit));
-        return shared.interruptible(ready).await?.map_err(|e| failed(&e));
+        return shared.interruptible(ready).await?.map_err(|e| failed(&e)).map(drop);
     };
     let before = guest.boot_id().to_owned();
     let back = async {

@@ -4,6 +4,7 @@ use super::super::sessions;
 use super::super::shared::{Shared, Stop, value_failed};
 use super::copy;
 use crate::guest::{Body, EnvPiece, EnvVar, Guest, Interpreter, Job};
+use crate::sema::order_refs::{Uses, uses};
 use crate::sema::program::{self, Action, GuestContext, Invocation, KeySource, Step, Template};
 use crate::sema::script::render_script;
 use crate::sema::types::holds_secret;
@@ -13,8 +14,8 @@ pub(super) fn is_one(step: &Step) -> bool {
     match &step.action {
         Action::Run(_) => true,
         Action::Key { from, .. } => matches!(from, KeySource::Run(_) | KeySource::File { .. }),
-        // What it sends may turn out too large for a batch.
-        Action::Copy(copy) => copy.from.is_none(),
+        // What it sends may turn out too large for a batch. It acts as the login, its --unless as the user.
+        Action::Copy(copy) => copy.from.is_none() && step.options.unless.is_none(),
         Action::Fetch { .. } | Action::Reboot | Action::Wait { .. } => false,
     }
 }
@@ -52,17 +53,17 @@ pub(super) fn of(shared: &Shared, step: &Step) -> Result<Option<Job>, Stop> {
     Ok(Some(job))
 }
 
-/// Everything of a job but what it runs. A COPY acts as the login: its files belong to who is asked for by --chown.
-pub(super) fn surroundings(shared: &Shared, step: &Step, job: &mut Job) -> Result<(), Stop> {
-    let (context, options) = (&step.context, &step.options);
+/// Everything of a job but what it runs.
+fn surroundings(shared: &Shared, step: &Step, job: &mut Job) -> Result<(), Stop> {
+    let options = &step.options;
+    let uses = if options.unless.is_some() { Uses::All } else { uses(&step.action) };
+    // A COPY acts as the login: its files belong to whom --chown names.
     if !matches!(step.action, Action::Copy(_)) {
-        job.env = env(shared, &context.env)?;
-        job.workdir = context.workdir.as_ref().map(|w| shared.text(w)).transpose()?;
-        job.run_as = sessions::run_as(shared, context.user.as_ref())?;
+        place(shared, &step.context, uses, job)?;
     }
     job.ok = options.ok.iter().chain(&options.reboot_on).copied().collect();
     job.timeout = options.timeout.or(shared.options.deadlines.step);
-    job.unless = options.unless.as_ref().map(|u| body(shared, u, context)).transpose()?;
+    job.unless = options.unless.as_ref().map(|u| body(shared, u, &step.context)).transpose()?;
     job.retry = options.retry;
     job.delay = options.delay;
     job.allow_failure = options.allow_failure;
@@ -86,6 +87,19 @@ pub(super) fn body(shared: &Shared, invocation: &Invocation, context: &GuestCont
             Ok(Body::Script { text: rendered.text, interpreter })
         }
     }
+}
+
+/// Who runs a job, where and with what: as much of the context as the step waits for, and no more, since the rest
+/// may hang on values that aren't there yet.
+fn place(shared: &Shared, context: &GuestContext, uses: Uses, job: &mut Job) -> Result<(), Stop> {
+    if uses >= Uses::Files {
+        job.workdir = context.workdir.as_ref().map(|w| shared.text(w)).transpose()?;
+        job.run_as = sessions::run_as(shared, context.user.as_ref())?;
+    }
+    if uses >= Uses::All {
+        job.env = env(shared, &context.env)?;
+    }
+    Ok(())
 }
 
 fn texts(shared: &Shared, templates: &[Template]) -> Result<Vec<String>, Stop> {
@@ -114,9 +128,7 @@ fn env(shared: &Shared, vars: &[program::EnvVar]) -> Result<Vec<EnvVar>, Stop> {
 pub(super) fn unless(shared: &Shared, step: &Step) -> Result<Option<Job>, Stop> {
     let Some(invocation) = &step.options.unless else { return Ok(None) };
     let mut job = Job::new(0, body(shared, invocation, &step.context)?);
-    job.env = env(shared, &step.context.env)?;
-    job.workdir = step.context.workdir.as_ref().map(|w| shared.text(w)).transpose()?;
-    job.run_as = sessions::run_as(shared, step.context.user.as_ref())?;
+    place(shared, &step.context, Uses::All, &mut job)?;
     job.timeout = step.options.timeout;
     Ok(Some(job))
 }
@@ -124,9 +136,7 @@ pub(super) fn unless(shared: &Shared, step: &Step) -> Result<Option<Job>, Stop> 
 /// The guest's side of a WAIT FILE or WAIT RUN: looks again until it succeeds.
 pub(super) fn until(shared: &Shared, step: &Step, body: Body, delay: std::time::Duration) -> Result<Job, Stop> {
     let mut job = Job::new(0, body);
-    job.env = env(shared, &step.context.env)?;
-    job.workdir = step.context.workdir.as_ref().map(|w| shared.text(w)).transpose()?;
-    job.run_as = sessions::run_as(shared, step.context.user.as_ref())?;
+    place(shared, &step.context, uses(&step.action), &mut job)?;
     job.ok = step.options.ok.clone();
     job.retry = u32::MAX;
     job.delay = delay;

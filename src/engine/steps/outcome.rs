@@ -103,11 +103,7 @@ pub(in crate::engine) fn failed(shared: &Shared, machine: &Machine, what: &str, 
         (_, OnError::Clean) => "`--on-error keep` leaves the machine for a look",
         (_, OnError::Keep) => "the machine is kept: look inside, then remove it",
     };
-    Stop::failed(class, format!("{exit}: {}", verb_short(what)), diagnostic.help(help))
-}
-
-fn verb_short(what: &str) -> &str {
-    what.lines().next().unwrap_or(what)
+    Stop::failed(class, exit, diagnostic.help(help))
 }
 
 fn indent(lines: &[&str]) -> String {

@@ -44,7 +44,7 @@ pub(super) async fn run(
         WaitWhat::Tools => {
             waiting("VMware Tools");
             let ready = guest_ready(&shared.client, &vm, deadline);
-            shared.interruptible(ready).await?.map_err(|e| failed(&e, "VMware Tools"))
+            shared.interruptible(ready).await?.map_err(|e| failed(&e, "VMware Tools")).map(drop)
         }
         WaitWhat::Ip => {
             waiting("an IP address");

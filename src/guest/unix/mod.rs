@@ -8,6 +8,8 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+#[cfg(test)]
+pub(super) use facts::Encoder;
 pub(super) use facts::{Decoder, Facts};
 
 use super::error::{Error, Result};
@@ -33,7 +35,7 @@ const BUDGET: usize = 64 << 10;
 const CAPTURE_BUDGET: usize = (1 << 20) + (64 << 10);
 
 /// A script without comment lines and indentation, for the way. Its here-documents have none that count.
-fn squeeze(script: &str) -> String {
+pub(super) fn squeeze(script: &str) -> String {
     let mut out = String::with_capacity(script.len());
     for line in script.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         out.push_str(line);

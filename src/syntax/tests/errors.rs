@@ -138,6 +138,14 @@ const CASES: &[(&str, &str)] = &[
         "# vmw: alow(relative-workdir)\n# vwm: allow(x)\n# vmw: allow\n# vmw: something else\n# vmw: allow(x)\n# note: allow this\nFROM base AS web\n",
     ),
     (
+        "words of other tools",
+        "FROM base AS web\nIF x\nFOREACH x\nTEMPLATE x\nVM x\nEXEC ls\nUPLOAD a b\nSLEEP 5\nIP 10.0.0.1\nSET a 1\nPOWEROFF\nwhile true\nFIDDLE x\n",
+    ),
+    ("YAML, a playbook", "# web\n---\n- hosts: all\n  tasks:\n"),
+    ("pair without a name", "FROM base AS web\nENV =x\nENV A =x\n"),
+    ("YAML, a list", "- name: x\n"),
+    ("YAML, a compose file", "services:\n  web:\n    image: x\n"),
+    (
         "WAIT, KEY, ONFAIL in wrong forms",
         "FROM base AS web\nWAIT SOMETHING\nKEY k FROM curl x\nONFAIL echo x\nKEY k: int\nCPU 4 CORE 2\nDISK\nSEAL x\nSECRET a b\n",
     ),

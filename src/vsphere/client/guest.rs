@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::endpoint::Deadline;
 use super::error::{Error, GuestFault, Result};
+use super::properties::Properties;
 use super::session::Client;
 use crate::vsphere::wire::{
     ChangeFileAttributesInGuest, CreateTemporaryDirectoryInGuest, DeleteDirectoryInGuest, DeleteFileInGuest,
@@ -18,6 +19,8 @@ use crate::vsphere::wire::{
 /// The first pause while the machine is busy; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// What is read of the manager of guest operations.
+pub(super) const GUEST_MANAGERS: &[&str] = &["authManager", "processManager", "fileManager"];
 /// Files a page of a directory.
 const PAGE: i32 = 500;
 
@@ -34,6 +37,12 @@ pub(super) struct Managers {
     auth: Option<Moref>,
     process: Option<Moref>,
     pub file: Option<Moref>,
+}
+
+impl Managers {
+    fn of(p: &Properties) -> Self {
+        Managers { auth: p.get("authManager"), process: p.get("processManager"), file: p.get("fileManager") }
+    }
 }
 
 /// A user and password of a guest. The password is never shown.
@@ -76,10 +85,18 @@ impl Client {
             let Some(manager) = self.content().guest_operations_manager.clone() else {
                 return Err(Error::Usage(format!("{} has no guest operations", self.address())));
             };
-            let p = self.properties(&manager, &["authManager", "processManager", "fileManager"]).await?;
-            Ok(Managers { auth: p.get("authManager"), process: p.get("processManager"), file: p.get("fileManager") })
+            Ok(Managers::of(&self.properties(&manager, GUEST_MANAGERS).await?))
         };
         self.inner.guests.managers.get_or_try_init(|| read).await.cloned()
+    }
+
+    /// Keeps what was read of the manager of guest operations along with something else.
+    pub(super) fn know_guest_managers(&self, properties: &Properties) {
+        let managers = Managers::of(properties);
+        // Without these the read was refused; whoever needs them asks again and is told why.
+        if managers.process.is_some() && managers.file.is_some() {
+            let _ = self.inner.guests.managers.set(managers);
+        }
     }
 }
 

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::error::{Error, Result};
+use super::guest::GUEST_MANAGERS;
 use super::names;
-use super::properties::Properties;
+use super::properties::{Properties, spec_of};
 use super::session::Client;
 use crate::vsphere::wire::{
     CreateContainerView, DestroyView, DistributedVirtualSwitchPortConnection, FindChild, Moref, NicBacking, ObjectSpec,
@@ -159,7 +160,7 @@ impl Client {
             all: None,
             path_set: paths.iter().map(|p| (*p).to_owned()).collect(),
         });
-        let spec = PropertyFilterSpec {
+        let mut spec = PropertyFilterSpec {
             prop_set: prop_set.collect(),
             object_set: vec![ObjectSpec {
                 obj: view.clone(),
@@ -168,10 +169,22 @@ impl Client {
             }],
             report_missing_objects_in_results: Some(true),
         };
+        // Who works with an inventory works with guests next, and asks for this then.
+        let guests = content.guest_operations_manager.clone();
+        if let Some(manager) = guests.clone() {
+            let also = spec_of(&[manager], GUEST_MANAGERS);
+            spec.prop_set.extend(also.prop_set);
+            spec.object_set.extend(also.object_set);
+        }
         let found = self.retrieve(spec).await;
         // A view that can't be destroyed dies with the session.
         let _ = self.call(&DestroyView { this: view }).await;
-        Ok(Inventory::of(&root, found?.into_iter().map(|c| (c.obj.clone(), Properties::of(c))).collect()))
+        let mut objects: Vec<_> = found?.into_iter().map(|c| (c.obj.clone(), Properties::of(c))).collect();
+        if let Some(at) = objects.iter().position(|(object, _)| Some(object) == guests.as_ref()) {
+            let (_, properties) = objects.swap_remove(at);
+            self.know_guest_managers(&properties);
+        }
+        Ok(Inventory::of(&root, objects))
     }
 
     /// The virtual machine of that name directly in a folder, asked from the server now.

@@ -1,8 +1,9 @@
 //! Waiting for properties, by the server's own notices.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::endpoint::Deadline;
 use super::error::{Error, Result};
@@ -30,6 +31,10 @@ pub struct Watcher {
     paths: Vec<String>,
     values: Properties,
     updates: Option<mpsc::Receiver<Result<Update>>>,
+    /// Asks for the next update. Nothing is waited for in advance: most watchers end with what they have just got.
+    demand: Arc<Notify>,
+    /// Whether an update was asked for that has not come.
+    asked: bool,
 }
 
 /// What has changed.
@@ -48,6 +53,8 @@ impl Client {
             paths: paths.iter().map(|p| (*p).to_owned()).collect(),
             values: Properties::default(),
             updates: None,
+            demand: Arc::default(),
+            asked: false,
         }
     }
 }
@@ -57,14 +64,19 @@ impl Watcher {
     /// `what` says what is awaited, for the message when the deadline passes.
     pub async fn next(&mut self, deadline: Deadline, what: &str) -> Result<&Properties> {
         let (client, object, paths) = (&self.client, &self.object, &self.paths);
+        if !std::mem::replace(&mut self.asked, true) && self.updates.is_some() {
+            self.demand.notify_one();
+        }
+        let demand = &self.demand;
         let updates = self.updates.get_or_insert_with(|| {
-            let (sender, receiver) = mpsc::channel(16);
+            let (sender, receiver) = mpsc::channel(1);
             let (client, object, paths) = (client.clone(), object.clone(), paths.clone());
             let background = client.inner.background.clone();
-            background.spawn(follow(client, object, paths, sender));
+            background.spawn(follow(client, object, paths, Listener { sender, demand: Arc::clone(demand) }));
             receiver
         });
         let received = deadline.limit(what, async { Ok(updates.recv().await) }).await?;
+        self.asked = false;
         let Some(update) = received else {
             return Err(Error::Usage(format!("the session has ended while waiting for {what}")));
         };
@@ -100,12 +112,18 @@ impl Watcher {
     }
 }
 
+/// The watcher, as the task that feeds it sees it.
+struct Listener {
+    sender: mpsc::Sender<Result<Update>>,
+    demand: Arc<Notify>,
+}
+
 /// Feeds a watcher until it is dropped or the session ends.
-async fn follow(client: Client, object: Moref, paths: Vec<String>, sender: mpsc::Sender<Result<Update>>) {
+async fn follow(client: Client, object: Moref, paths: Vec<String>, listener: Listener) {
     let mut restarts = 0;
     loop {
         let generation = client.generation();
-        let error = match with_collector(&client, &object, &paths, &sender).await {
+        let error = match with_collector(&client, &object, &paths, &listener).await {
             Ok(()) => return,
             Err(error) => error,
         };
@@ -116,7 +134,7 @@ async fn follow(client: Client, object: Moref, paths: Vec<String>, sender: mpsc:
                     && fault.object("obj").is_none_or(|gone| gone == *object));
         let expired = error.is_fault("NotAuthenticated");
         if expired && restarts < RESTARTS && client.renew(generation).await.is_err() {
-            let _ = sender.send(Err(error)).await;
+            let _ = listener.sender.send(Err(error)).await;
             return;
         }
         if (lost || expired) && restarts < RESTARTS {
@@ -124,24 +142,19 @@ async fn follow(client: Client, object: Moref, paths: Vec<String>, sender: mpsc:
             continue;
         }
         // Nobody may be left to tell.
-        let _ = sender.send(Err(error)).await;
+        let _ = listener.sender.send(Err(error)).await;
         return;
     }
 }
 
 /// Makes a collector, follows, and destroys it whatever happened.
-async fn with_collector(
-    client: &Client,
-    object: &Moref,
-    paths: &[String],
-    sender: &mpsc::Sender<Result<Update>>,
-) -> Result<()> {
+async fn with_collector(client: &Client, object: &Moref, paths: &[String], listener: &Listener) -> Result<()> {
     let create = CreatePropertyCollector { this: client.content().property_collector.clone() };
     let collector = client.call(&create).await?;
     let outcome = tokio::select! {
-        () = sender.closed() => Ok(()),
+        () = listener.sender.closed() => Ok(()),
         () = client.inner.closing.cancelled() => Ok(()),
-        outcome = updates(client, &collector, object, paths, sender) => outcome,
+        outcome = updates(client, &collector, object, paths, listener) => outcome,
     };
     // A collector that can't be destroyed dies with the session.
     let destroy = DestroyPropertyCollector { this: collector };
@@ -154,7 +167,7 @@ async fn updates(
     collector: &Moref,
     object: &Moref,
     paths: &[String],
-    sender: &mpsc::Sender<Result<Update>>,
+    listener: &Listener,
 ) -> Result<()> {
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
     let spec = spec_of(std::slice::from_ref(object), &paths);
@@ -170,10 +183,11 @@ async fn updates(
         let Some(set) = client.call_within(&wait, READ).await? else { continue };
         wait.version = Some(set.version.clone());
         let changes = changes_of(set, object)?;
-        if sender.send(Ok(Update { fresh, changes })).await.is_err() {
+        if listener.sender.send(Ok(Update { fresh, changes })).await.is_err() {
             return Ok(());
         }
         fresh = false;
+        listener.demand.notified().await;
     }
 }
 

@@ -140,6 +140,7 @@ async fn a_task_tells_its_progress_and_its_faults() {
     let running = |percent| Progress { queued: false, percent };
     assert_eq!(told, [Progress { queued: true, percent: None }, running(Some(30)), running(Some(100))]);
     assert!(error.is_fault("VmConfigFault"), "{error:?}");
+    assert_eq!(server.count("WaitForUpdatesEx"), 5, "none in advance, for nobody");
     let text = error.to_string();
     assert_eq!(
         text,

@@ -1,1 +1,0 @@
-//! The DAG and facts about the inventory.
