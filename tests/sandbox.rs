@@ -2,106 +2,22 @@
 #![cfg(target_os = "linux")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod common;
+
 use std::time::{Duration, Instant};
 
+use common::embedded::*;
 use vmwbuild::sandbox::{Config, Effect, Rule, Sandbox};
 use vmwbuild::vsphere::client::{
-    Client, CloneRequest, Deadline, Endpoint, EntityKind, Error, Guest, GuestAuth, GuestFault, HardwareChange,
-    PlacementRequest, Source, Thumbprint,
+    Client, CloneRequest, Deadline, EntityKind, Error, GuestAuth, GuestFault, HardwareChange, PlacementRequest, Source,
 };
 use vmwbuild::vsphere::wire::{
     CancelWaitForUpdates, CloneVmTask, ContinueRetrievePropertiesEx, CreateFilter, CreateFolder,
-    CreatePropertyCollector, CurrentTime, Element, GuestFileAttributes, GuestPosixFileAttributes, GuestProgramSpec,
-    InitiateFileTransferToGuest, Method, Moref, MoveIntoFolderTask, NamePasswordAuthentication, ObjectSpec,
-    ObjectUpdateKind, PowerState, PropertyFilterSpec, PropertySpec, RetrieveOptions, RetrievePropertiesEx, Selection,
-    SelectionSpec, TerminateProcessInGuest, TraversalSpec, VirtualMachineCloneSpec, WaitForUpdatesEx, WaitOptions,
-    WireError,
+    CreatePropertyCollector, CurrentTime, Element, GuestFileAttributes, GuestProgramSpec, InitiateFileTransferToGuest,
+    Method, Moref, MoveIntoFolderTask, NamePasswordAuthentication, ObjectSpec, ObjectUpdateKind, PowerState,
+    PropertyFilterSpec, PropertySpec, RetrieveOptions, RetrievePropertiesEx, Selection, SelectionSpec,
+    TerminateProcessInGuest, TraversalSpec, VirtualMachineCloneSpec, WaitForUpdatesEx, WaitOptions, WireError,
 };
-
-fn soon() -> Deadline {
-    Deadline::after(Duration::from_secs(30))
-}
-
-fn config() -> Config {
-    Config {
-        executable: Some(env!("CARGO_BIN_EXE_vmwbuild").into()),
-        boot_delay: Duration::from_millis(20),
-        address_delay: Duration::from_millis(20),
-        ..Config::default()
-    }
-}
-
-fn endpoint(sandbox: &Sandbox) -> Endpoint {
-    let mut endpoint = Endpoint::parse(&sandbox.url()).unwrap();
-    endpoint.username = sandbox.username().to_owned();
-    endpoint.password = sandbox.password().to_owned();
-    endpoint.trust.thumbprints.push(Thumbprint::parse(sandbox.thumbprint()).unwrap());
-    endpoint
-}
-
-async fn connect(sandbox: &Sandbox) -> Client {
-    Client::connect(endpoint(sandbox), soon()).await.unwrap()
-}
-
-/// Clones a template or machine by name.
-async fn clone_of(client: &Client, source: &str, name: &str) -> Moref {
-    let inventory = client.inventory().await.unwrap();
-    let source = inventory.vm(source, None).unwrap();
-    let placement = inventory.place(&PlacementRequest::default(), source).unwrap();
-    let request = CloneRequest {
-        name: name.to_owned(),
-        placement,
-        template: false,
-        linked: None,
-        hardware: HardwareChange::default(),
-    };
-    let task = client.start_clone(&source.moref, &request).await.unwrap();
-    client.wait_clone(&task, name, soon(), |_| ()).await.unwrap()
-}
-
-/// Powers on and waits for guest operations.
-async fn boot(client: &Client, vm: &Moref) -> Guest {
-    client.power_on(vm, soon()).await.unwrap();
-    let ready = |s: &vmwbuild::vsphere::client::GuestState| (s.operations_ready == Some(true)).then_some(());
-    client.wait_guest_state(vm, soon(), "the guest", ready).await.unwrap();
-    client.guest(vm, GuestAuth { username: "root".to_owned(), password: "any".to_owned() })
-}
-
-/// Runs shell text to its end; its exit code.
-async fn run(guest: &Guest, script: &str) -> i32 {
-    let spec = GuestProgramSpec {
-        program_path: "/bin/sh".to_owned(),
-        arguments: format!("-c '{script}'"),
-        ..GuestProgramSpec::default()
-    };
-    let pid = guest.start(&spec, soon()).await.unwrap();
-    let begun = Instant::now();
-    loop {
-        let list = guest.processes(&[pid], soon()).await.unwrap();
-        if let Some(code) = list.first().and_then(|p| p.exit_code) {
-            return code;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(20), "`{script}` doesn't end");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-}
-
-fn posix(mode: i64) -> GuestFileAttributes {
-    GuestFileAttributes::Posix(GuestPosixFileAttributes { permissions: Some(mode), ..Default::default() })
-}
-
-async fn upload(guest: &Guest, path: &str, text: &str) {
-    guest.upload(path, &Source::Bytes(text.to_owned().into()), posix(0o644), true, soon()).await.unwrap();
-}
-
-async fn download(guest: &Guest, path: &str) -> String {
-    let mut download = guest.download(path, soon()).await.unwrap();
-    let mut all = Vec::new();
-    while let Some(chunk) = download.chunk().await.unwrap() {
-        all.extend_from_slice(&chunk);
-    }
-    String::from_utf8(all).unwrap()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_from_login_to_destroy() {
@@ -147,31 +63,6 @@ async fn a_build_from_login_to_destroy() {
     assert_eq!(sandbox.sessions(), 0);
     sandbox.stop().await;
     lap("stop");
-}
-
-/// Runs shell text and returns what it wrote.
-async fn output(guest: &Guest, script: &str) -> String {
-    assert_eq!(run(guest, &format!("({script}) > /tmp/output 2>&1")).await, 0, "{script}");
-    download(guest, "/tmp/output").await
-}
-
-fn as_user(client: &Client, vm: &Moref, user: &str, password: &str) -> Guest {
-    client.guest(vm, GuestAuth { username: user.to_owned(), password: password.to_owned() })
-}
-
-fn program(path: &str, arguments: &str) -> GuestProgramSpec {
-    GuestProgramSpec { program_path: path.to_owned(), arguments: arguments.to_owned(), ..Default::default() }
-}
-
-/// The type of the fault that something failed with.
-fn kind<T: std::fmt::Debug>(outcome: Result<T, Error>) -> String {
-    outcome.unwrap_err().fault().map(|f| f.kind.clone()).unwrap_or_default()
-}
-
-async fn spoiled(rules: Vec<Rule>) -> (Sandbox, Client) {
-    let sandbox = Sandbox::start(Config { faults: rules, seed: 1, ..config() }).await.unwrap();
-    let client = connect(&sandbox).await;
-    (sandbox, client)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -493,12 +384,6 @@ async fn guests_restart_and_end_by_themselves() {
     sandbox.stop().await;
 }
 
-async fn boot_again(client: &Client, vm: &Moref) -> Guest {
-    let ready = |s: &vmwbuild::vsphere::client::GuestState| (s.operations_ready == Some(true)).then_some(());
-    client.wait_guest_state(vm, soon(), "the guest", ready).await.unwrap();
-    as_user(client, vm, "root", "any")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_goes_wrong_on_purpose_does() {
     let (sandbox, client) = spoiled(Vec::new()).await;
@@ -538,6 +423,9 @@ async fn what_goes_wrong_on_purpose_does() {
     sandbox.inject(Rule::once("PowerOnVM_Task", Effect::Question));
     let Err(Error::Question { text, choices, .. }) = client.power_on(&vm, soon()).await else { panic!("no question") };
     assert!(text.contains("moved or copied") && choices.len() == 3, "{text}");
+    // Until it is answered, the machine is busy.
+    let more = HardwareChange { annotation: Some("x".to_owned()), ..HardwareChange::default() };
+    assert_eq!(kind(client.reconfigure(&vm, &more, soon()).await), "TaskInProgress");
     let question = client.vm_state(&vm).await.unwrap().question.unwrap();
     client.answer(&vm, &question.id, "2").await.unwrap();
     client

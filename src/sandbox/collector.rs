@@ -9,8 +9,9 @@ use super::faults::{Answer, invalid_argument, not_found};
 use super::inventory::is_a;
 use super::properties::{self, Scope};
 use crate::vsphere::wire::{
-    Any, DynamicProperty, Fault, MissingObject, Moref, ObjectContent, ObjectUpdate, ObjectUpdateKind, PropertyChange,
-    PropertyChangeOp, PropertyFilterSpec, PropertyFilterUpdate, PropertySpec, Selection, TraversalSpec, UpdateSet,
+    Any, DynamicProperty, Fault, MissingObject, Moref, ObjectContent, ObjectSpec, ObjectUpdate, ObjectUpdateKind,
+    PropertyChange, PropertyChangeOp, PropertyFilterSpec, PropertyFilterUpdate, PropertySpec, Selection, TraversalSpec,
+    UpdateSet,
 };
 
 /// How many objects a page holds, asked for or not.
@@ -173,6 +174,18 @@ impl Collector {
         self.filters.iter().any(|f| f.object == *object)
     }
 
+    /// The objects that alone its filters depend on; none when they may depend on anything.
+    pub fn interest(&self) -> Option<Vec<Moref>> {
+        let mut objects = Vec::new();
+        for set in self.filters.iter().flat_map(|f| &f.spec.object_set) {
+            if !depends_on_itself(set) {
+                return None;
+            }
+            objects.push(set.obj.clone());
+        }
+        Some(objects)
+    }
+
     /// Adds a filter.
     pub fn add(&mut self, object: Moref, spec: PropertyFilterSpec) {
         let (known, missing) = (IndexMap::new(), Vec::new());
@@ -228,18 +241,18 @@ impl Collector {
     }
 }
 
+/// Whether what a filter covers of an object changes with that object alone.
+fn depends_on_itself(set: &ObjectSpec) -> bool {
+    set.select_set.is_empty() && matches!(set.obj.kind.as_str(), "VirtualMachine" | "Task")
+}
+
 impl Filter {
     /// Whether nothing that it covers can have changed since it was evaluated.
     fn is_current(&self, scope: &Scope<'_>) -> bool {
         let Some(evaluated) = self.evaluated else { return false };
         let inventory = scope.inventory();
         evaluated == inventory.clock
-            || self.spec.object_set.iter().all(|set| {
-                // Other objects' properties depend on more than what happens to them.
-                set.select_set.is_empty()
-                    && matches!(set.obj.kind.as_str(), "VirtualMachine" | "Task")
-                    && inventory.changed(&set.obj) <= evaluated
-            })
+            || self.spec.object_set.iter().all(|set| depends_on_itself(set) && inventory.changed(&set.obj) <= evaluated)
     }
 
     fn updates(&mut self, scope: &Scope<'_>, left: &mut usize) -> Answer<Option<PropertyFilterUpdate>> {

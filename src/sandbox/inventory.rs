@@ -103,6 +103,8 @@ pub(super) struct Inventory {
     /// Counts changes.
     pub clock: u64,
     changed: HashMap<Moref, u64>,
+    /// What changed since somebody asked last.
+    fresh: Vec<Moref>,
 }
 
 impl Inventory {
@@ -131,6 +133,12 @@ impl Inventory {
     pub fn touch(&mut self, object: &Moref) {
         self.clock += 1;
         self.changed.insert(object.clone(), self.clock);
+        self.fresh.push(object.clone());
+    }
+
+    /// What has changed since this was asked last.
+    pub fn take_fresh(&mut self) -> Vec<Moref> {
+        std::mem::take(&mut self.fresh)
     }
 
     /// When an object changed last.

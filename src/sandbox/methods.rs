@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::collector::{PAGE, retrieve};
@@ -16,6 +17,7 @@ use super::server::{Call, Reply, Server};
 use super::session::Session;
 use super::value::texts;
 use super::views::View;
+use super::waiters::Place;
 use crate::vsphere::wire::{
     AnswerVm, ContinueRetrievePropertiesEx, CreateContainerView, CreateFilter, Element, Fault, FindByInventoryPath,
     FindChild, Login, Moref, PropertyFilterSpec, RetrieveProperties, RetrievePropertiesEx, RetrieveResult,
@@ -386,14 +388,15 @@ async fn wait(
     most: usize,
 ) -> Answer<Option<crate::vsphere::wire::UpdateSet>> {
     let end = limit.map(|limit| Instant::now() + limit);
-    let mut clock = server.clock.subscribe();
     let (over, cancel) = {
         let mut state = server.lock();
         let session = state.sessions.session(call.session.as_ref(), &call.this)?;
         (session.over.clone(), session.collector(&call.this)?.cancel.clone())
     };
+    let notify = Arc::new(Notify::new());
     loop {
-        clock.mark_unchanged();
+        // A wake-up that comes before it is awaited isn't lost: it is kept.
+        let waiting = Waiting::enter(server, call, &notify)?;
         if let Some(updates) = look(server, call, version, most)? {
             return Ok(Some(updates));
         }
@@ -404,12 +407,39 @@ async fn wait(
             }
         };
         tokio::select! {
-            changed = clock.changed() => if changed.is_err() { return Ok(None) },
+            () = notify.notified() => {}
             () = timeout => return Ok(None),
             () = cancel.cancelled() => return Err(request_canceled()),
             () = over.cancelled() => return Err(not_authenticated(&call.this)),
             () = server.closing.cancelled() => return Err(request_canceled()),
         }
+        drop(waiting);
+    }
+}
+
+/// A place among those who wait, while it lives.
+struct Waiting<'a> {
+    server: &'a Server,
+    place: Place,
+}
+
+impl<'a> Waiting<'a> {
+    fn enter(server: &'a Server, call: &Call, notify: &Arc<Notify>) -> Answer<Self> {
+        let mut state = server.lock();
+        let collector = state.sessions.session(call.session.as_ref(), &call.this)?.collector(&call.this)?;
+        let mut interest = collector.interest();
+        if let Some(objects) = &mut interest {
+            // The collector counts as changed when it gets another filter.
+            objects.push(call.this.clone());
+        }
+        let place = state.waiters.enter(interest, notify);
+        Ok(Waiting { server, place })
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.server.lock().waiters.leave(&self.place);
     }
 }
 

@@ -26,6 +26,7 @@ mod tasks;
 mod tls;
 mod value;
 mod views;
+mod waiters;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;

@@ -26,6 +26,7 @@ use super::plan::{Effect, Plan};
 use super::properties::Scope;
 use super::session::{Caller, SessionId, Sessions};
 use super::tasks::Tasks;
+use super::waiters::Waiters;
 use super::{API_VERSION, methods};
 use crate::vsphere::wire::{
     Element, Fault, Field, Limits, Method, Moref, fault_document, parse_request, response_document,
@@ -60,6 +61,7 @@ pub(super) struct State {
     pub tasks: Tasks,
     pub sessions: Sessions,
     pub places: Places,
+    pub waiters: Waiters,
 }
 
 pub(super) struct Server {
@@ -100,6 +102,8 @@ impl DerefMut for Guard<'_> {
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
+        let fresh = self.state.inventory.take_fresh();
+        self.state.waiters.wake(&fresh);
         let now = self.state.inventory.clock;
         self.clock.send_if_modified(|clock| std::mem::replace(clock, now) != now);
     }
@@ -155,7 +159,13 @@ impl Server {
         let plan = Plan::new(config.faults.clone(), config.seed);
         Server {
             fixed,
-            state: Mutex::new(State { inventory, tasks: Tasks::default(), sessions, places }),
+            state: Mutex::new(State {
+                inventory,
+                tasks: Tasks::default(),
+                sessions,
+                places,
+                waiters: Waiters::default(),
+            }),
             clock: watch::Sender::new(0),
             guests,
             running: Mutex::default(),

@@ -150,6 +150,8 @@ pub(super) async fn keep(server: Arc<Server>, keeper: Keeper, api: KeptIdentity,
     let keeper = Arc::new(keeper);
     loop {
         clock.mark_unchanged();
+        // Asked before the state is read: what changes while the file is written must not be missed at the end.
+        let last = server.closing.is_cancelled();
         let kept = of_server(&server, &api, &hosts);
         // All of it can be written as JSON.
         let text = serde_json::to_vec_pretty(&kept).unwrap_or_default();
@@ -161,7 +163,7 @@ pub(super) async fn keep(server: Arc<Server>, keeper: Keeper, api: KeptIdentity,
                 written = text;
             }
         }
-        if server.closing.is_cancelled() {
+        if last {
             return;
         }
         tokio::select! {

@@ -100,7 +100,9 @@ fn absolute(path: &str, field: &str) -> Answer<()> {
 
 /// What a guest reports of itself. What it doesn't tell stays as for a Linux that isn't known.
 pub(super) async fn identity(guest: &Guest) -> Reported {
-    let release = small_file(guest, "/etc/os-release").await.unwrap_or_default();
+    let (release, host_name) =
+        tokio::join!(small_file(guest, "/etc/os-release"), small_file(guest, "/proc/sys/kernel/hostname"));
+    let release = release.unwrap_or_default();
     let field = |name: &str| {
         let line = release.lines().find_map(|line| line.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')));
         line.map(|value| value.trim().trim_matches(['"', '\'']).to_owned())
@@ -116,8 +118,7 @@ pub(super) async fn identity(guest: &Guest) -> Reported {
     };
     let name = field("PRETTY_NAME").filter(|name| !name.is_empty());
     let full_name = name.map_or_else(|| "Other Linux (64-bit)".to_owned(), |name| format!("{name} (64-bit)"));
-    let host_name = small_file(guest, "/proc/sys/kernel/hostname").await.map(|text| text.trim().to_owned());
-    let host_name = host_name.filter(|name| !name.is_empty());
+    let host_name = host_name.map(|text| text.trim().to_owned()).filter(|name| !name.is_empty());
     Reported { host_name, ip: None, full_name: Some(full_name), id: Some(id) }
 }
 

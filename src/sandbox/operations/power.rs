@@ -249,8 +249,8 @@ impl Server {
             let Some(guest) = &guest else { return Reported::default() };
             // Kernels without such interfaces leave guests without one; the address is reported all the same, since
             // clients wait for it.
-            let _ = guest.add_dummy_link("eth0", mac, Some((address, PREFIX))).await;
-            guest::identity(guest).await
+            let link = guest.add_dummy_link("eth0", mac, Some((address, PREFIX)));
+            tokio::join!(link, guest::identity(guest)).1
         });
         let is_current = self.change_running(&vm, epoch, |machine| {
             machine.tools = Tools::Ready;
