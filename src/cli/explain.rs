@@ -5,7 +5,7 @@ use crate::diagnostic::{Code, Severity, did_you_mean};
 
 /// All codes of all rooms, by number.
 pub(crate) fn registry() -> Vec<&'static Code> {
-    let rooms: [&[&Code]; 10] = [
+    let rooms: [&[&Code]; 11] = [
         crate::syntax::codes::ALL,
         crate::sema::codes_values::ALL,
         crate::sema::codes::ALL,
@@ -15,6 +15,7 @@ pub(crate) fn registry() -> Vec<&'static Code> {
         crate::vsphere::codes::ALL,
         crate::guest::codes::ALL,
         crate::engine::codes::ALL,
+        crate::lint::codes::ALL,
         crate::sandbox::codes::ALL,
     ];
     let mut all: Vec<&Code> = rooms.into_iter().flatten().copied().collect();
