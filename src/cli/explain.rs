@@ -6,7 +6,7 @@ use crate::progress::wrap;
 
 /// All codes of all rooms, by number: what `vmwbuild explain` knows, and what the documentation lists.
 pub fn registry() -> Vec<&'static Code> {
-    let rooms: [&[&Code]; 10] = [
+    let rooms: [&[&Code]; 11] = [
         crate::syntax::codes::ALL,
         crate::sema::codes_values::ALL,
         crate::sema::codes::ALL,
@@ -16,6 +16,7 @@ pub fn registry() -> Vec<&'static Code> {
         crate::vsphere::codes::ALL,
         crate::guest::codes::ALL,
         crate::engine::codes::ALL,
+        crate::lint::codes::ALL,
         crate::sandbox::codes::ALL,
     ];
     let mut all: Vec<&Code> = rooms.into_iter().flatten().copied().collect();

@@ -1,1 +1,56 @@
 //! Lints, one rule a file.
+//!
+//! A rule looks at the AST, at the guest's commands as a shell would read them and, where the file is right, at the
+//! checked program. [`lint`] runs the rules; [`settle`] then applies levels and pragmas to everything that is no
+//! error, wherever it was found.
+
+pub mod codes;
+mod commands;
+mod config;
+mod cx;
+pub mod fix;
+mod packages;
+mod pragma;
+mod rule;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+pub use config::{Config, ConfigError, File as ConfigFile, Level};
+pub use pragma::settle;
+pub use rule::Rule;
+
+use crate::diagnostic::Problems;
+use crate::sema::program::Program;
+use crate::source::{SourceId, Sources};
+use crate::syntax::ast;
+
+/// Every rule, by number.
+pub fn rules() -> &'static [&'static Rule] {
+    rules::ALL
+}
+
+/// Runs the rules that `config` leaves on. The first file is the main one, the others are those it includes.
+/// Without a program (the file has errors) the rules that need one are silent. Levels and pragmas are
+/// [`settle`]'s.
+pub fn lint(
+    files: &[(SourceId, &ast::File)],
+    program: Option<&Program>,
+    sources: &Sources,
+    config: &Config,
+) -> Problems {
+    let mut problems = Problems::new();
+    let wanted: Vec<&Rule> = rules().iter().copied().filter(|r| config.runs(r)).collect();
+    if wanted.is_empty() {
+        return problems;
+    }
+    let (globals, stages) = cx::layout(files, sources);
+    let shells = commands::read(&stages, sources);
+    let ran = commands::ran(&shells);
+    let cx = cx::Cx { sources, globals, stages, shells: &shells, ran: &ran, program };
+    for rule in wanted {
+        (rule.check)(&cx, &mut problems);
+    }
+    problems
+}

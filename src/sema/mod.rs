@@ -35,7 +35,7 @@ pub mod script;
 mod script_exec;
 #[cfg(test)]
 mod script_tests;
-mod script_text;
+pub(crate) mod script_text;
 mod stage;
 mod stage_for;
 pub mod template;

@@ -6,7 +6,7 @@ use crate::source::{Sources, Span};
 use crate::syntax::ast::{Expr, Heredoc, Piece, Text};
 
 /// Shell text as the shell is to read it, with its `${{ … }}` still in it.
-pub(super) struct ScriptText<'a> {
+pub(crate) struct ScriptText<'a> {
     /// The text.
     pub text: String,
     /// The interpolations in it, in order.
@@ -19,7 +19,7 @@ pub(super) struct ScriptText<'a> {
 }
 
 /// A `${{ … }}` in a [`ScriptText`].
-pub(super) struct TextHole<'a> {
+pub(crate) struct TextHole<'a> {
     /// First byte in the text.
     pub start: usize,
     /// One past the last.

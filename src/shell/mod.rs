@@ -36,6 +36,7 @@ pub use explain::{Explanation, explain};
 pub use lints::{ExternalArgument, ForeignCode, external_arguments, foreign_code};
 pub use refusal::{Place, Refusal, RefusalKind};
 pub use weave::{assignment, insert_raw, powershell_assignment, powershell_number, quote, weave};
+pub use wrappers::{Call, calls};
 
 use reader::{Mode, Why};
 

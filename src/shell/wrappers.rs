@@ -5,7 +5,7 @@ use super::dialect::base_name;
 
 /// A command that is run, directly or by another.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Call<'a> {
+pub struct Call<'a> {
     /// Its name and its arguments.
     pub words: &'a [Word],
 }
@@ -131,7 +131,7 @@ pub(super) const SHELLS: &[&str] =
 
 /// All that a simple command runs, the outermost first. A name that isn't plain text is none, but what follows a
 /// name like `$SUDO` is looked at.
-pub(super) fn calls(words: &[Word]) -> Vec<Call<'_>> {
+pub fn calls(words: &[Word]) -> Vec<Call<'_>> {
     let mut found = Vec::new();
     let mut rest = words;
     for _ in 0..MAX_CHAIN {

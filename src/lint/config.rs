@@ -1,0 +1,168 @@
+//! Which lints count, and how much: the levels of `vmwbuild.toml` and of the command line.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Deserialize;
+
+use super::rule::Rule;
+use crate::diagnostic::{Code, Diagnostic, Severity, did_you_mean};
+
+/// What becomes of a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// It isn't reported.
+    Allow,
+    /// A warning, even if it is advice otherwise.
+    Warn,
+    /// An error.
+    Deny,
+}
+
+/// A name that is no lint's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// As it was written.
+    pub name: String,
+    /// What is wrong with it.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+/// The levels that differ from the lints' own.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    all: Option<Level>,
+    levels: HashMap<u16, Level>,
+}
+
+impl Config {
+    /// Sets the level of a lint, by its name or `VMW123`, or of `all` that are on. Of `all` and a name the name
+    /// counts, of two settings the later.
+    ///
+    /// # Errors
+    /// There is no such lint, or it is an error, whose level is fixed.
+    pub fn set(&mut self, name: &str, level: Level) -> Result<(), ConfigError> {
+        if name == "all" {
+            self.levels.clear();
+            self.all = Some(level);
+            return Ok(());
+        }
+        self.levels.insert(known(name)?.number, level);
+        Ok(())
+    }
+
+    /// Sets levels by three lists, `all` before the names.
+    ///
+    /// # Errors
+    /// As [`Config::set`], for every name that is wrong; the others are set.
+    pub fn set_lists(&mut self, allow: &[String], warn: &[String], deny: &[String]) -> Result<(), Vec<ConfigError>> {
+        let lists = [(allow, Level::Allow), (warn, Level::Warn), (deny, Level::Deny)];
+        let mut errors = Vec::new();
+        for all in [true, false] {
+            for (names, level) in lists {
+                for name in names.iter().filter(|n| (n.as_str() == "all") == all) {
+                    errors.extend(self.set(name, level).err());
+                }
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// Whether a rule is to be run at all.
+    pub(super) fn runs(&self, rule: &Rule) -> bool {
+        match self.levels.get(&rule.code.number) {
+            Some(level) => *level != Level::Allow,
+            None => !rule.opt_in && self.all != Some(Level::Allow),
+        }
+    }
+
+    /// The level that was set for a code, if one was.
+    pub(super) fn level(&self, code: &Code) -> Option<Level> {
+        self.levels.get(&code.number).copied().or(self.all)
+    }
+
+    /// The severity of a finding; None: it isn't reported.
+    pub(super) fn severity(&self, found: &Diagnostic) -> Option<Severity> {
+        match self.level(found.code) {
+            _ if found.severity == Severity::Error => Some(Severity::Error),
+            None => Some(found.severity),
+            Some(Level::Allow) => None,
+            Some(Level::Warn) => Some(Severity::Warning),
+            Some(Level::Deny) => Some(Severity::Error),
+        }
+    }
+}
+
+/// All codes that a VMWfile can raise without being built.
+fn candidates() -> impl Iterator<Item = &'static Code> {
+    let rooms: [&[&Code]; 6] = [
+        crate::syntax::codes::ALL,
+        crate::sema::codes_values::ALL,
+        crate::sema::codes::ALL,
+        crate::sema::codes_stages::ALL,
+        crate::shell::codes::ALL,
+        super::codes::ALL,
+    ];
+    rooms.into_iter().flatten().copied()
+}
+
+/// The lint of that name or number.
+pub(super) fn known(name: &str) -> Result<&'static Code, ConfigError> {
+    let number = name.strip_prefix("VMW").or_else(|| name.strip_prefix("vmw")).and_then(|n| n.parse::<u16>().ok());
+    let error = |message: String, help: String| ConfigError { name: name.to_owned(), message, help };
+    match candidates().find(|c| c.name == name || Some(c.number) == number) {
+        Some(code) if code.severity == Severity::Error => Err(error(
+            format!("`{name}` is an error, not a lint"),
+            "errors can't be allowed: mend what it says".to_owned(),
+        )),
+        Some(code) => Ok(code),
+        None => {
+            let lints = candidates().filter(|c| c.severity != Severity::Error).map(|c| c.name);
+            let help = match did_you_mean(name, lints) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "`vmwbuild explain` lists the names".to_owned(),
+            };
+            Err(error(format!("there is no lint `{name}`"), help))
+        }
+    }
+}
+
+/// A `vmwbuild.toml`, as far as it is the linter's.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct File {
+    /// `[lint]`
+    #[serde(default)]
+    pub lint: Lint,
+    /// `[args]`: values for ARGs that the command line doesn't give.
+    #[serde(default)]
+    pub args: toml::Table,
+}
+
+/// `[lint]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lint {
+    /// Names of lints that aren't reported.
+    #[serde(default)]
+    pub allow: Vec<String>,
+    /// Names of lints that are warnings.
+    #[serde(default)]
+    pub warn: Vec<String>,
+    /// Names of lints that are errors.
+    #[serde(default)]
+    pub deny: Vec<String>,
+    /// `[lint.per-file-ignores]`: from a pattern of `.gitignore`'s kind, relative to the file, to names.
+    #[serde(default, rename = "per-file-ignores")]
+    pub per_file_ignores: BTreeMap<String, Vec<String>>,
+}
+
+impl File {
+    /// Reads the text of a `vmwbuild.toml`.
+    ///
+    /// # Errors
+    /// What TOML's reader says, with the place.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|e| e.to_string())
+    }
+}

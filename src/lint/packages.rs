@@ -1,0 +1,109 @@
+//! Package managers.
+
+use super::commands::Ran;
+
+/// Which one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Apt,
+    Yum,
+    Zypper,
+    Pacman,
+    Apk,
+}
+
+/// A package manager's call.
+pub(super) struct Call<'a> {
+    pub kind: Kind,
+    /// `install`, `upgrade`; pacman's operation.
+    pub verb: &'a str,
+    /// The index of the verb among the arguments.
+    pub at: usize,
+    /// What it is done to, with their indices among the arguments.
+    pub packages: Vec<(usize, &'a str)>,
+}
+
+/// Options whose argument is a word of its own.
+const WITH_ARGUMENT: &[&str] = &[
+    "-c",
+    "-o",
+    "-t",
+    "-x",
+    "-d",
+    "-e",
+    "-r",
+    "-R",
+    "--repo",
+    "--enablerepo",
+    "--disablerepo",
+    "--exclude",
+    "--option",
+];
+
+/// What a command does to packages.
+pub(super) fn call<'a>(ran: &'a Ran<'_>) -> Option<Call<'a>> {
+    let kind = match ran.name.as_str() {
+        "apt-get" | "apt" | "aptitude" => Kind::Apt,
+        "yum" | "dnf" | "dnf5" | "microdnf" | "tdnf" => Kind::Yum,
+        "zypper" => Kind::Zypper,
+        "pacman" => Kind::Pacman,
+        "apk" => Kind::Apk,
+        _ => return None,
+    };
+    let mut verb = None;
+    let mut packages = Vec::new();
+    let mut skip = false;
+    for (index, arg) in ran.args.iter().enumerate() {
+        if std::mem::take(&mut skip) {
+            continue;
+        }
+        let option = arg.starts_with('-');
+        if kind == Kind::Pacman && option && !arg.starts_with("--") && verb.is_none() {
+            verb = Some((index, arg.as_str()));
+        } else if option {
+            // `-y` of zypper's `-y install` and the like stands alone; `-qy` too.
+            skip = kind != Kind::Pacman && WITH_ARGUMENT.contains(&arg.as_str());
+        } else if verb.is_none() {
+            verb = Some((index, arg.as_str()));
+        } else {
+            packages.push((index, arg.as_str()));
+        }
+    }
+    let (at, verb) = verb?;
+    Some(Call { kind, verb, at, packages })
+}
+
+impl Call<'_> {
+    /// Whether it installs what is named.
+    pub fn installs(&self) -> bool {
+        match self.kind {
+            Kind::Apk => self.verb == "add",
+            Kind::Pacman => self.verb.starts_with("-S") && !self.packages.is_empty(),
+            Kind::Zypper => matches!(self.verb, "install" | "in"),
+            Kind::Apt | Kind::Yum => matches!(self.verb, "install" | "reinstall" | "localinstall" | "groupinstall"),
+        }
+    }
+
+    /// Whether it upgrades everything there is.
+    pub fn upgrades_all(&self) -> bool {
+        self.packages.is_empty()
+            && match self.kind {
+                Kind::Apt => matches!(self.verb, "upgrade" | "dist-upgrade" | "full-upgrade" | "safe-upgrade"),
+                Kind::Yum => matches!(self.verb, "upgrade" | "update" | "distro-sync" | "upgrade-minimal"),
+                Kind::Zypper => matches!(self.verb, "update" | "up" | "dup" | "dist-upgrade" | "patch"),
+                Kind::Pacman => self.verb.starts_with("-S") && self.verb.contains('u'),
+                Kind::Apk => self.verb == "upgrade",
+            }
+    }
+
+    /// Whether it takes packages away.
+    pub fn removes(&self) -> bool {
+        match self.kind {
+            Kind::Apt => matches!(self.verb, "remove" | "purge" | "autoremove"),
+            Kind::Yum => matches!(self.verb, "remove" | "erase" | "autoremove"),
+            Kind::Zypper => matches!(self.verb, "remove" | "rm"),
+            Kind::Pacman => self.verb.starts_with("-R"),
+            Kind::Apk => self.verb == "del",
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Downloads left in a template.
+
+use crate::lint::rule::*;
+
+/// `caches-in-template`.
+pub static CODE: Code = Code {
+    number: 368,
+    name: "caches-in-template",
+    severity: Severity::Advice,
+    about: "The stage leaves a template, and what the package manager downloaded stays in it: every clone \
+            carries it, and it is out of date by then. Clean up in a last step: `apt-get clean`, `yum clean \
+            all`, `dnf clean all`, `zypper clean --all`.",
+    wrong: concat!("FROM Centos AS web\n", "OUTPUT TEMPLATE web-image\n", "RUN yum install -y nginx\n",),
+    right: concat!(
+        "FROM Centos AS web\n",
+        "OUTPUT TEMPLATE web-image\n",
+        "RUN yum install -y nginx\n",
+        "RUN yum clean all\n",
+    ),
+};
+
+pub(super) static RULE: Rule = Rule::new(&CODE, check);
+
+fn check(cx: &Cx<'_>, out: &mut Problems) {
+    for (index, stage) in cx.stages.iter().enumerate().filter(|(_, s)| s.leaves_template()) {
+        let mut last: Option<(&Ran<'_>, packages::Kind)> = None;
+        for ran in cx.ran_in(index) {
+            if cleans(ran) {
+                last = None;
+            } else if let Some(call) = packages::call(ran)
+                && (call.installs() || call.upgrades_all())
+                && !ran.has(&["--no-cache"])
+            {
+                last = Some((ran, call.kind));
+            }
+        }
+        let Some((ran, kind)) = last else { continue };
+        let command = match kind {
+            packages::Kind::Apt => "apt-get clean",
+            packages::Kind::Yum if ran.name == "yum" => "yum clean all",
+            packages::Kind::Yum => "dnf clean all",
+            packages::Kind::Zypper => "zypper clean --all",
+            packages::Kind::Pacman => "pacman -Scc --noconfirm",
+            packages::Kind::Apk => "rm -rf /var/cache/apk/*",
+        };
+        let found = Diagnostic::at(&CODE, ran.span(), "what was downloaded stays in the template");
+        out.push(
+            found.label(stage.from.keyword.span, "of this stage").help(format!("add `RUN {command}` as a last step")),
+        );
+    }
+}
+
+fn cleans(ran: &Ran<'_>) -> bool {
+    packages::call(ran)
+        .is_some_and(|c| matches!(c.verb, "clean" | "-Scc" | "-Sc" | "cache" | "autoclean" | "distclean"))
+        || ran.name == "rm" && ran.args.iter().any(|a| a.starts_with("/var/cache/") || a.starts_with("/var/lib/apt"))
+        || ran.is(&["cloud-init", "virt-sysprep"]) && ran.has(&["clean"])
+}

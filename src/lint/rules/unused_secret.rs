@@ -1,0 +1,48 @@
+//! SECRETs that nothing uses.
+
+use crate::lint::rule::*;
+use crate::syntax::ast::ExprKind;
+use std::collections::HashSet;
+
+/// `unused-secret`.
+pub static CODE: Code = Code {
+    number: 233,
+    name: "unused-secret",
+    severity: Severity::Warning,
+    about: "A SECRET is declared and never used. A build still asks for its value, or makes one that goes \
+            nowhere. Take it out.",
+    wrong: concat!("SECRET token\n", "FROM Debian AS web\n",),
+    right: concat!("SECRET password\n", "LOGIN root PASSWORD ${{ password }}\n", "FROM Debian AS web\n",),
+};
+
+pub(super) static RULE: Rule = Rule::new(&CODE, check);
+
+/// Every name in an expression. A file that COPY --render reads may use any: then all count as used.
+pub(super) fn named<'a>(cx: &Cx<'a>) -> HashSet<&'a str> {
+    let mut named: HashSet<&str> = HashSet::new();
+    for instruction in cx.instructions() {
+        walk::exprs(instruction, &mut |expr| {
+            if let ExprKind::Name(name) = &expr.kind {
+                named.insert(name);
+            }
+        });
+        if instruction.flag("render").is_some() {
+            named.extend(cx.instructions().filter_map(|i| match &i.body {
+                Body::Arg { name, .. } | Body::Secret { name, .. } => Some(name.node.as_str()),
+                _ => None,
+            }));
+        }
+    }
+    named
+}
+
+fn check(cx: &Cx<'_>, out: &mut Problems) {
+    let named = named(cx);
+    for instruction in cx.instructions() {
+        let Body::Secret { name, .. } = &instruction.body else { continue };
+        if !named.contains(name.node.as_str()) {
+            let message = format!("`{}` is never used, but asked for by every build", name.node);
+            out.push(Diagnostic::at(&CODE, name.span, message).help("take it out"));
+        }
+    }
+}
