@@ -5,12 +5,13 @@ use crate::diagnostic::{Code, Severity, did_you_mean};
 
 /// All codes of all rooms, by number.
 pub(crate) fn registry() -> Vec<&'static Code> {
-    let rooms: [&[&Code]; 10] = [
+    let rooms: [&[&Code]; 11] = [
         crate::syntax::codes::ALL,
         crate::sema::codes_values::ALL,
         crate::sema::codes::ALL,
         crate::sema::codes_stages::ALL,
         crate::shell::codes::ALL,
+        crate::import::codes::ALL,
         super::codes::ALL,
         crate::vsphere::codes::ALL,
         crate::guest::codes::ALL,
