@@ -56,6 +56,11 @@ pub(crate) enum Command {
     Fmt(Fmt),
     /// Print the graph of a VMWfile's steps in Graphviz's DOT language
     Graph(Graph),
+    /// Make a VMWfile of a vmwscript deployment or playbook (JSON)
+    #[command(after_help = "Examples:\n  vmwbuild convert swarm.json -o VMWfile\n  \
+                            vmwbuild convert swarm.json | vmwbuild lint -\n\nThe VMWfile goes to standard output, what \
+                            can't be converted to standard error. Passwords become SECRETs.")]
+    Convert(Convert),
     /// Explain a diagnostic's code: what it means, a wrong and a right example
     Explain(Explain),
     /// Serve an embedded vCenter whose guests truly run, until Ctrl-C
@@ -306,6 +311,16 @@ pub(crate) struct Fmt {
 pub(crate) struct Graph {
     #[command(flatten)]
     pub(crate) input: Input,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Convert {
+    /// The deployment, or the playbook; `-` is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Write the VMWfile there instead of to standard output; a file that is there is replaced
+    #[arg(short = 'o', long = "output", value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -6,12 +6,13 @@ use crate::progress::wrap;
 
 /// All codes of all rooms, by number: what `vmwbuild explain` knows, and what the documentation lists.
 pub fn registry() -> Vec<&'static Code> {
-    let rooms: [&[&Code]; 11] = [
+    let rooms: [&[&Code]; 12] = [
         crate::syntax::codes::ALL,
         crate::sema::codes_values::ALL,
         crate::sema::codes::ALL,
         crate::sema::codes_stages::ALL,
         crate::shell::codes::ALL,
+        crate::import::codes::ALL,
         super::codes::ALL,
         crate::vsphere::codes::ALL,
         crate::guest::codes::ALL,

@@ -108,6 +108,13 @@ fn near_name(path: &Path) -> Option<PathBuf> {
 
 /// Reads and parses one file.
 pub(crate) fn parse(file: &Path, sources: &mut Sources, problems: &mut Problems) -> Option<(SourceId, ast::File)> {
+    let id = read(file, sources, problems)?;
+    let ast = crate::syntax::parse(sources, id, problems);
+    Some((id, ast))
+}
+
+/// Reads one file, `-` from standard input.
+pub(crate) fn read(file: &Path, sources: &mut Sources, problems: &mut Problems) -> Option<SourceId> {
     let (name, bytes) = if file.as_os_str() == "-" {
         let mut bytes = Vec::new();
         match io::stdin().lock().read_to_end(&mut bytes) {
@@ -138,9 +145,7 @@ pub(crate) fn parse(file: &Path, sources: &mut Sources, problems: &mut Problems)
         }
     };
     let path = (file.as_os_str() != "-").then_some(file);
-    let id = sources.add(name, path, text);
-    let ast = crate::syntax::parse(sources, id, problems);
-    Some((id, ast))
+    Some(sources.add(name, path, text))
 }
 
 /// What identifies this build.

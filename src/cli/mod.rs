@@ -4,6 +4,7 @@ mod args;
 mod arguments;
 mod build;
 pub mod codes;
+mod convert;
 mod exec;
 mod explain;
 mod fmt;
@@ -41,6 +42,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         args::Command::Lint(options) => lint::run(options, cli.color),
         args::Command::Fmt(options) => fmt::run(options, cli.color),
         args::Command::Graph(options) => graph::run(options, cli.color),
+        args::Command::Convert(options) => convert::run(options, cli.color),
         args::Command::Explain(options) => explain::run(options),
         args::Command::Sandbox(options) => sandbox::run(options, cli.color),
     };
