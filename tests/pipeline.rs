@@ -570,6 +570,19 @@ mod trouble {
     }
 
     #[test]
+    fn a_missing_account_is_told_before_anything_is_contacted() {
+        let dir = context(&[(
+            "VMWfile",
+            "FROM t AS a\nNOTE first\nRUN true\nFROM a AS b FOR n IN 1..3\nOUTPUT VM b${{ n }}\nRUN true\n",
+        )]);
+        let mut command = common::vmwbuild(dir.path());
+        command.args(["build", "--vcenter", "https://127.0.0.1:9", "--username", "u"]).env("VMWBUILD_PASSWORD", "p");
+        let run = common::run(&mut command, common::DEADLINE);
+        assert_eq!(run.code, Some(1), "{run}");
+        assert_eq!(run.stderr().matches("no-login").count(), 2, "once a stage: {run}");
+    }
+
+    #[test]
     fn nothing_listens_there() {
         let dir = sleeper();
         std::fs::write(dir.path().join("pw"), "x").unwrap();

@@ -13,7 +13,7 @@ use super::settings::{self, Env};
 use super::{args, codes, load, secrets, terminal};
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::engine::event::Event;
-use crate::engine::{self, Control, Deadlines, FailureClass, Options};
+use crate::engine::{self, Control, Deadlines, FailureClass, GuestLogin, Options};
 use crate::guest::Channel;
 use crate::progress::{self, View};
 use crate::sema::Purpose;
@@ -62,7 +62,17 @@ fn prepare(
     for note in notes {
         terminal::say(&format!("note: {note}"));
     }
-    let login = settings::login(&options.guest, env).map_err(usage)?;
+    let mut login = settings::login(&options.guest, env).map_err(usage)?;
+    if options.sandbox && login.environment.is_none() {
+        // Its guests are nobody's: a VMWfile without LOGIN runs there as root.
+        let given = options.sandbox_options.logins.first().and_then(|l| l.split_once(':'));
+        let (user, password) = given.unwrap_or(("root", "sandbox"));
+        login.environment = Some(GuestLogin { user: user.to_owned(), password: Some(password.to_owned()) });
+    }
+    let lacking = engine::missing_logins(program, &login);
+    if !lacking.is_empty() {
+        return Err((1, lacking));
+    }
     let endpoint = if options.sandbox { None } else { Some(endpoint(&options.connection, env, verbose)?) };
     let placement = if options.sandbox {
         // Variables exported for a real vCenter name things that the sandbox hasn't.

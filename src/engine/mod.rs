@@ -28,4 +28,5 @@ pub use options::{
     PlacementDefaults,
 };
 pub use run::build;
+pub use sessions::missing_logins;
 pub use shared::class_of;

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::codes;
 use super::machine::Worker;
-use super::options::{FailureClass, GuestLogin};
+use super::options::{FailureClass, GuestLogin, LoginDefaults};
 use super::shared::{Shared, Stop};
 use crate::diagnostic::Diagnostic;
 use crate::guest::{self, Guest, Login};
-use crate::sema::program::{GuestContext, Machine, RunAs};
+use crate::sema::order_refs::{Uses, uses};
+use crate::sema::program::{Action, GuestContext, Machine, Program, RunAs, Step};
 use crate::source::Span;
 
 /// How long a login that is refused just after a boot is tried again.
@@ -116,20 +117,41 @@ fn of_file(shared: &Shared, login: &crate::sema::program::Login) -> Result<(Stri
     Ok((user, password))
 }
 
+/// What is missing before anything is contacted: a diagnostic for each stage that has something to do in its guest,
+/// and no account to do it with.
+pub fn missing_logins(program: &Program, defaults: &LoginDefaults) -> Vec<Diagnostic> {
+    let mut stages = std::collections::HashSet::new();
+    let lacking = program.machines.iter().filter_map(|machine| {
+        if defaults.command_line.is_some() || machine.default_login.is_some() || defaults.environment.is_some() {
+            return None;
+        }
+        let network = [machine.address.as_ref().map(|a| a.span), machine.hostname.as_ref().map(|h| h.span)];
+        let network = network.into_iter().flatten().next().filter(|_| machine.context.login.is_none());
+        let acts = |step: &&Step| {
+            let uses = uses(&step.action);
+            let guest =
+                step.options.unless.is_some() || (uses >= Uses::Login && !matches!(step.action, Action::Reboot));
+            guest && step.context.login.is_none()
+        };
+        let span = network.or_else(|| machine.steps.iter().find(acts).map(|step| step.span))?;
+        // Replicas lack it alike.
+        stages.insert(machine.stage).then(|| no_login(machine, span))
+    });
+    lacking.collect()
+}
+
+fn no_login(machine: &Machine, span: Span) -> Diagnostic {
+    let message = format!("`{}` has commands for its guest, but no account to run them with", machine.label);
+    Diagnostic::new(&codes::NO_LOGIN, message).primary(span, "runs in the guest").help(
+        "write `LOGIN root PASSWORD ${{ root_password }}` with `SECRET root_password`, or give `--login` and \
+         `--login-password-file` (or set VMWBUILD_LOGIN=user:password)",
+    )
+}
+
 /// [`login`], where one is needed.
 pub(super) fn needed(shared: &Shared, machine: &Machine, context: &GuestContext, span: Span) -> Result<Login, Stop> {
-    login(shared, machine, context)?.ok_or_else(|| {
-        let diagnostic = Diagnostic::new(
-            &codes::NO_LOGIN,
-            format!("`{}` has commands for its guest, but no account to run them with", machine.label),
-        )
-        .primary(span, "runs in the guest")
-        .help(
-            "write `LOGIN root PASSWORD ${{ root_password }}` with `SECRET root_password`, or give `--login` and \
-             `--login-password-file` (or set VMWBUILD_LOGIN=user:password)",
-        );
-        Stop::failed(FailureClass::Guest, "no guest account", diagnostic)
-    })
+    let found = login(shared, machine, context)?;
+    found.ok_or_else(|| Stop::failed(FailureClass::Guest, "no guest account", no_login(machine, span)))
 }
 
 /// Another user to run as, as the guest room wants it.
