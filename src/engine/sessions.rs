@@ -87,10 +87,17 @@ impl Sessions {
     }
 }
 
+/// A password that stands in the VMWfile itself is masked from this length on.
+const SHORTEST_SECRET: usize = 8;
+
 /// The account that a step's context asks for: its own LOGIN, the command line's, the file's, the environment's.
 pub(super) fn login(shared: &Shared, machine: &Machine, context: &GuestContext) -> Result<Option<Login>, Stop> {
     let defaults = &shared.options.login;
     let outside = |login: &GuestLogin| (login.user.clone(), login.password.clone());
+    let written = match (&context.login, &defaults.command_line, &machine.default_login) {
+        (Some(login), _, _) | (None, None, Some(login)) => login.password.as_ref().and_then(|p| p.as_literal()),
+        _ => None,
+    };
     let (user, password) = match (&context.login, &defaults.command_line, &machine.default_login) {
         (Some(login), _, _) => of_file(shared, login)?,
         (None, Some(given), _) => outside(given),
@@ -104,7 +111,8 @@ pub(super) fn login(shared: &Shared, machine: &Machine, context: &GuestContext) 
     let given = [&defaults.command_line, &defaults.environment];
     let password = password
         .or_else(|| given.iter().filter_map(|g| g.as_ref()).find(|g| g.user == user).and_then(|g| g.password.clone()));
-    if let Some(password) = &password {
+    // `PASSWORD root` in the file is nobody's secret, and would hide a part of every path in the output.
+    if let Some(password) = password.as_ref().filter(|_| written.is_none_or(|w| w.len() >= SHORTEST_SECRET)) {
         shared.events.masker.add(password);
     }
     Ok(Some(Login { user, password: password.unwrap_or_default() }))
