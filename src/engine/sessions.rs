@@ -14,6 +14,9 @@ use crate::source::Span;
 /// How long a login that is refused just after a boot is tried again.
 const BOOT_WINDOW: Duration = Duration::from_secs(60);
 
+/// The same in a sandbox, whose guests know their accounts from the first moment on.
+const SANDBOX_BOOT_WINDOW: Duration = Duration::from_secs(3);
+
 /// How long a guest may take to end our processes when the build stops.
 const PARTING: Duration = Duration::from_secs(20);
 
@@ -33,11 +36,14 @@ impl Sessions {
         }
         let shared = std::sync::Arc::clone(&worker.shared);
         let (vm, _) = worker.vm()?;
+        let boot_window = if shared.options.sandbox { SANDBOX_BOOT_WINDOW } else { BOOT_WINDOW };
+        let what = shared.events.masker.text(&format!("the guest to let {} in", login.user));
+        shared.events.waiting(worker.id, &what, Some(boot_window));
         let options = guest::Options {
             name: Some(format!("{}-{}-{}", shared.options.build, worker.id.0, worker.sessions.open.len())),
             channel: shared.options.channel,
             family: worker.sessions.family.clone(),
-            boot_window: BOOT_WINDOW,
+            boot_window,
             patience: shared.options.deadlines.boot,
             ..guest::Options::default()
         };
