@@ -62,6 +62,11 @@ fn prepare(
     for note in notes {
         terminal::say(&format!("note: {note}"));
     }
+    if options.sandbox && matches!(options.on_error, args::OnError::Keep) {
+        terminal::say(
+            "note: a sandbox ends with its build, and what `--on-error keep` keeps with it: build on `vmwbuild sandbox`",
+        );
+    }
     let mut login = settings::login(&options.guest, env).map_err(usage)?;
     if options.sandbox && login.environment.is_none() {
         // Its guests are nobody's: a VMWfile without LOGIN runs there as root.
@@ -129,7 +134,9 @@ pub(super) fn endpoint(flags: &args::Connection, env: Env<'_>, verbose: u8) -> R
         endpoint.password = terminal::ask_secret(&format!("Password of {}", endpoint.username))
             .ok_or_else(|| credentials("password", "give `--password-file FILE` or set VMWBUILD_PASSWORD"))?;
     }
-    endpoint.trust.insecure = settings.insecure.is_some_and(|i| i.value);
+    // A variable that other tools need is no wish against a thumbprint.
+    let pinned = settings.thumbprint.is_some() && !flags.insecure;
+    endpoint.trust.insecure = settings.insecure.is_some_and(|i| i.value) && !pinned;
     if endpoint.trust.insecure {
         terminal::say("warning: the server's certificate is not verified (--insecure); --thumbprint is safer");
     }
@@ -239,7 +246,9 @@ async fn build(
         }
         Err(failure) => {
             terminal::say("");
-            terminal::show(&failure.diagnostics, sources, color);
+            // What is left in a sandbox of our own ends with it.
+            let gone = |d: &&Diagnostic| flags.sandbox && d.code.number == engine::codes::LEFT_BEHIND.number;
+            terminal::show(failure.diagnostics.iter().filter(|d| !gone(d)), sources, color);
             failure.class.exit_code()
         }
     }

@@ -33,7 +33,9 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> Strin
         (true, false) => GraphicalTheme { characters: miette::ThemeCharacters::ascii(), ..GraphicalTheme::unicode() },
         (false, false) => GraphicalTheme::none(),
     };
-    let handler = GraphicalReportHandler::new_themed(theme).with_width(style.width).with_links(false);
+    // A word that is longer than a line (a thumbprint, a path) stays whole: it will be copied.
+    let handler =
+        GraphicalReportHandler::new_themed(theme).with_width(style.width).with_links(false).with_break_words(false);
     let mut out = String::new();
     let report = Report::new(diagnostic, sources);
     // Writing to a String can't fail, but a span outside its file makes miette return an error: then the

@@ -15,6 +15,9 @@ use crate::source::Span;
 /// How long a login that is refused just after a boot is tried again.
 const BOOT_WINDOW: Duration = Duration::from_secs(60);
 
+/// The same in a sandbox, whose guests know their accounts from the first moment on.
+const SANDBOX_BOOT_WINDOW: Duration = Duration::from_secs(3);
+
 /// How long a guest may take to end our processes when the build stops.
 const PARTING: Duration = Duration::from_secs(20);
 
@@ -34,11 +37,14 @@ impl Sessions {
         }
         let shared = std::sync::Arc::clone(&worker.shared);
         let (vm, _) = worker.vm()?;
+        let boot_window = if shared.options.sandbox { SANDBOX_BOOT_WINDOW } else { BOOT_WINDOW };
+        let what = shared.events.masker.text(&format!("the guest to let {} in", login.user));
+        shared.events.waiting(worker.id, &what, Some(boot_window));
         let options = guest::Options {
             name: Some(format!("{}-{}-{}", shared.options.build, worker.id.0, worker.sessions.open.len())),
             channel: shared.options.channel,
             family: worker.sessions.family.clone(),
-            boot_window: BOOT_WINDOW,
+            boot_window,
             patience: shared.options.deadlines.boot,
             ..guest::Options::default()
         };
@@ -88,10 +94,17 @@ impl Sessions {
     }
 }
 
+/// A password that stands in the VMWfile itself is masked from this length on.
+const SHORTEST_SECRET: usize = 8;
+
 /// The account that a step's context asks for: its own LOGIN, the command line's, the file's, the environment's.
 pub(super) fn login(shared: &Shared, machine: &Machine, context: &GuestContext) -> Result<Option<Login>, Stop> {
     let defaults = &shared.options.login;
     let outside = |login: &GuestLogin| (login.user.clone(), login.password.clone());
+    let written = match (&context.login, &defaults.command_line, &machine.default_login) {
+        (Some(login), _, _) | (None, None, Some(login)) => login.password.as_ref().and_then(|p| p.as_literal()),
+        _ => None,
+    };
     let (user, password) = match (&context.login, &defaults.command_line, &machine.default_login) {
         (Some(login), _, _) => of_file(shared, login)?,
         (None, Some(given), _) => outside(given),
@@ -105,7 +118,8 @@ pub(super) fn login(shared: &Shared, machine: &Machine, context: &GuestContext) 
     let given = [&defaults.command_line, &defaults.environment];
     let password = password
         .or_else(|| given.iter().filter_map(|g| g.as_ref()).find(|g| g.user == user).and_then(|g| g.password.clone()));
-    if let Some(password) = &password {
+    // `PASSWORD root` in the file is nobody's secret, and would hide a part of every path in the output.
+    if let Some(password) = password.as_ref().filter(|_| written.is_none_or(|w| w.len() >= SHORTEST_SECRET)) {
         shared.events.masker.add(password);
     }
     Ok(Some(Login { user, password: password.unwrap_or_default() }))

@@ -281,7 +281,10 @@ impl<W: Write + Send> View for Tty<W> {
                     Outcome::Allowed(why) => (SOFT, format!("{text} (failed, allowed: {why})")),
                     Outcome::Failed(_) => (BAD, text),
                 };
-                self.keep(mark, Some(step.machine), text, span(*elapsed), false);
+                // What failed may have ended before its time was told; what was seen of it is known.
+                let since = self.row(step.machine).map_or(at, |row| row.since);
+                let time = if elapsed.is_zero() { at.saturating_sub(since) } else { *elapsed };
+                self.keep(mark, Some(step.machine), text, span(time), false);
                 self.enter(step.machine, at, State::Doing("ready".into()));
             }
             Event::Note { machine, text } => self.keep(SOFT, *machine, text.clone(), String::new(), true),

@@ -473,7 +473,7 @@ fn text_of_steps_is_one_line() {
         "FROM t AS a\nRUN   echo a && \\\n    # a comment\n    echo b \\\n    --c\nRUN <<EOF\necho x\nEOF\nRUN\techo '\\'\n",
     );
     let texts: Vec<&str> = program.machines[0].steps.iter().map(|s| s.text.as_str()).collect();
-    assert_eq!(texts, ["RUN echo a && echo b --c", "RUN <<EOF", "RUN echo '\\'"]);
+    assert_eq!(texts, ["RUN echo a && echo b --c", "RUN <<EOF echo x …", "RUN echo '\\'"]);
 }
 
 #[test]
