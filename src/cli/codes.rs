@@ -45,4 +45,8 @@ codes! {
         "A file that the command line asks to be written can't be.";
     CREDENTIALS_MISSING 689 "credentials-missing"
         "vCenter's user name or password is given by no flag and no variable, and there is no terminal to ask on.";
+    BAD_CONFIG 696 "bad-config"
+        "A `vmwbuild.toml`, or a flag that sets the level of a lint, can't be understood. The file has the tables \
+         `[lint]` (with the lists `allow`, `warn` and `deny` of lints' names, and the table `per-file-ignores` from \
+         patterns to such lists) and `[args]` (values for ARGs).";
 }
