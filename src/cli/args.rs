@@ -286,15 +286,59 @@ pub(crate) struct SandboxOptions {
 
 #[derive(Args, Debug)]
 pub(crate) struct Lint {
-    /// VMWfiles, or directories with a VMWfile; `-` is standard input
-    #[arg(value_name = "FILE", default_value = ".")]
-    pub(crate) files: Vec<PathBuf>,
-    /// The value of an ARG; may be repeated
+    /// VMWfiles, or directories that are searched for them; `-` is standard input
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// The value of an ARG; may be repeated. Also: `[args]` in vmwbuild.toml
     #[arg(long = "arg", value_name = "NAME=VALUE")]
     pub(crate) args: Vec<String>,
     /// Check as `build` does: values must be given, and what this version can't execute is an error
     #[arg(long)]
     pub(crate) strict: bool,
+    /// How findings are written
+    #[arg(long, value_name = "FORMAT", default_value = "full", help_heading = "Output")]
+    pub(crate) format: Format,
+    /// Write them to a file instead
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) output: Option<PathBuf>,
+    /// Mend what can be mended without changing what a file means
+    #[arg(long, help_heading = "Mending")]
+    pub(crate) fix: bool,
+    /// With --fix or --diff: what may change the meaning too
+    #[arg(long, help_heading = "Mending")]
+    pub(crate) unsafe_fixes: bool,
+    /// Show what --fix would change, and change nothing
+    #[arg(long, help_heading = "Mending")]
+    pub(crate) diff: bool,
+    /// Don't report this lint (a name or VMW123), or `all`; may be repeated
+    #[arg(long, value_name = "LINT", help_heading = "Levels")]
+    pub(crate) allow: Vec<String>,
+    /// Make this lint a warning, also one that is off or only advice; may be repeated
+    #[arg(long, value_name = "LINT", help_heading = "Levels")]
+    pub(crate) warn: Vec<String>,
+    /// Make this lint an error; may be repeated
+    #[arg(long, value_name = "LINT", help_heading = "Levels")]
+    pub(crate) deny: Vec<String>,
+    /// Exit with 1 if there are more warnings
+    #[arg(long, value_name = "N", help_heading = "Levels")]
+    pub(crate) max_warnings: Option<usize>,
+}
+
+/// `lint --format`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// With the lines, for people
+    Full,
+    /// A line each
+    Concise,
+    /// See docs/schemas/lint.json
+    Json,
+    /// Annotations of GitHub Actions
+    Github,
+    /// GitLab's code quality report
+    Gitlab,
+    /// SARIF 2.1.0
+    Sarif,
 }
 
 #[derive(Args, Debug)]

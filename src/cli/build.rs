@@ -16,7 +16,6 @@ use crate::engine::event::Event;
 use crate::engine::{self, Control, Deadlines, FailureClass, GuestLogin, Options};
 use crate::guest::Channel;
 use crate::progress::{self, View};
-use crate::sema::Purpose;
 use crate::sema::program::Program;
 use crate::source::Sources;
 use crate::vsphere::client::{Client, Deadline, Endpoint, Thumbprint};
@@ -31,7 +30,7 @@ const CONNECT: Duration = Duration::from_secs(60);
 pub(crate) fn run(options: &args::Build, color: args::When, verbose: u8) -> u8 {
     let (mut sources, mut problems) = (Sources::new(), Problems::new());
     let build = load::Build::new();
-    let loaded = load::program(&options.input, Purpose::Build, &build, &mut sources, &mut problems);
+    let loaded = load::linted_program(&options.input, &build, &mut sources, &mut problems);
     terminal::show(&problems.sorted(), &sources, color);
     let Some((program, context)) = loaded else { return 1 };
     let env = |name: &str| std::env::var(name).ok();

@@ -47,4 +47,8 @@ codes! {
         "vCenter's user name or password is given by no flag and no variable, and there is no terminal to ask on.";
     NOT_RUNNING 676 "not-running"
         "A command can run only in a guest that is up: its machine powered on, VMware Tools (open-vm-tools) running.";
+    BAD_CONFIG 696 "bad-config"
+        "A `vmwbuild.toml`, or a flag that sets the level of a lint, can't be understood. The file has the tables \
+         `[lint]` (with the lists `allow`, `warn` and `deny` of lints' names, and the table `per-file-ignores` from \
+         patterns to such lists) and `[args]` (values for ARGs).";
 }

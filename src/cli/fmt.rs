@@ -46,7 +46,7 @@ pub(crate) fn run(options: &args::Fmt, color: args::When) -> u8 {
 }
 
 /// Writes beside the file and renames over it, with its permissions: an interrupted run leaves the old file whole.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+pub(crate) fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     let path = std::fs::canonicalize(path)?;
     let directory = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(directory)?;

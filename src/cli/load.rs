@@ -1,13 +1,15 @@
 //! From the command line's input to a checked program: what `build`, `graph` and `lint` share.
 
+use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::{args, arguments, codes};
-use crate::diagnostic::{Diagnostic, Problems, did_you_mean};
+use super::{args, arguments, codes, project};
+use crate::diagnostic::{Diagnostic, Problems, Severity, did_you_mean};
+use crate::lint;
 use crate::sema::program::Program;
 use crate::sema::{Files, Inputs, Purpose};
-use crate::source::{SourceId, Sources};
+use crate::source::{Source, SourceId, Sources};
 use crate::syntax::ast;
 
 /// The file system, for the check.
@@ -108,31 +110,38 @@ fn near_name(path: &Path) -> Option<PathBuf> {
 
 /// Reads and parses one file.
 pub(crate) fn parse(file: &Path, sources: &mut Sources, problems: &mut Problems) -> Option<(SourceId, ast::File)> {
-    let id = read(file, sources, problems)?;
-    let ast = crate::syntax::parse(sources, id, problems);
-    Some((id, ast))
+    parse_as(file, &Buffers::default(), sources, problems)
 }
 
 /// Reads one file, `-` from standard input.
 pub(crate) fn read(file: &Path, sources: &mut Sources, problems: &mut Problems) -> Option<SourceId> {
-    let (name, bytes) = if file.as_os_str() == "-" {
-        let mut bytes = Vec::new();
-        match io::stdin().lock().read_to_end(&mut bytes) {
-            Ok(_) => ("<stdin>".to_owned(), bytes),
-            Err(e) => {
-                problems.push(unreadable(file, &e));
-                return None;
-            }
+    read_as(file, &Buffers::default(), sources, problems)
+}
+
+/// [`parse`], with texts that stand for files.
+fn parse_as(
+    file: &Path,
+    buffers: &Buffers,
+    sources: &mut Sources,
+    problems: &mut Problems,
+) -> Option<(SourceId, ast::File)> {
+    let id = read_as(file, buffers, sources, problems)?;
+    let ast = crate::syntax::parse(sources, id, problems);
+    Some((id, ast))
+}
+
+fn read_as(file: &Path, buffers: &Buffers, sources: &mut Sources, problems: &mut Problems) -> Option<SourceId> {
+    let stdin = file.as_os_str() == "-";
+    let name = if stdin { "<stdin>".to_owned() } else { file.display().to_string() };
+    let bytes = match buffers.get(file) {
+        Some(text) => Ok(text.as_bytes().to_vec()),
+        None if stdin => {
+            let mut bytes = Vec::new();
+            io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
         }
-    } else {
-        match std::fs::read(file) {
-            Ok(bytes) => (file.display().to_string(), bytes),
-            Err(e) => {
-                problems.push(unreadable(file, &e));
-                return None;
-            }
-        }
+        None => std::fs::read(file),
     };
+    let bytes = bytes.map_err(|e| problems.push(unreadable(file, &e))).ok()?;
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
         Err(e) => {
@@ -144,8 +153,41 @@ pub(crate) fn read(file: &Path, sources: &mut Sources, problems: &mut Problems) 
             return None;
         }
     };
-    let path = (file.as_os_str() != "-").then_some(file);
-    Some(sources.add(name, path, text))
+    Some(sources.add(name, (!stdin).then_some(file), text))
+}
+
+/// Texts that stand for files: what standard input gave, and files with mends that aren't written yet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Buffers(HashMap<PathBuf, String>);
+
+impl Buffers {
+    pub(crate) fn set(&mut self, path: &Path, text: String) {
+        self.0.insert(lint::normal(path), text);
+    }
+
+    pub(crate) fn get(&self, path: &Path) -> Option<&str> {
+        if self.0.is_empty() { None } else { self.0.get(&lint::normal(path)).map(String::as_str) }
+    }
+}
+
+/// The file system, with the buffers over it.
+struct Buffered<'a>(&'a Buffers);
+
+impl Files for Buffered<'_> {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        match self.0.get(path) {
+            Some(text) => Ok(text.as_bytes().to_vec()),
+            None => Disk.read(path),
+        }
+    }
+
+    fn is_dir(&self, path: &Path) -> io::Result<bool> {
+        Disk.is_dir(path)
+    }
+
+    fn walk(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        Disk.walk(path)
+    }
 }
 
 /// What identifies this build.
@@ -170,18 +212,43 @@ impl Build {
     }
 }
 
-/// Reads, parses and checks what `input` names. `None` when there are errors.
-pub(crate) fn program(
+/// A VMWfile that was read.
+pub(crate) struct Loaded {
+    /// The main file first, then those it includes.
+    pub(crate) files: Vec<(SourceId, ast::File)>,
+    /// None when there are errors.
+    pub(crate) program: Option<Program>,
+    /// The directory that COPY reads from.
+    pub(crate) context: PathBuf,
+}
+
+impl Loaded {
+    /// Lints it, and applies levels and pragmas to all that was found. `found` is what reading it gave.
+    pub(crate) fn lint(&self, found: Problems, sources: &Sources, config: &lint::Config) -> Problems {
+        let files: Vec<(SourceId, &ast::File)> = self.files.iter().map(|(id, file)| (*id, file)).collect();
+        let mut all = found;
+        all.extend(lint::lint(&files, self.program.as_ref(), sources, config));
+        lint::settle(all, &files, sources, config, self.program.is_some())
+    }
+}
+
+/// Reads, parses and checks what `input` names. None when there is nothing to read.
+pub(crate) fn load(
     input: &args::Input,
     purpose: Purpose,
     build: &Build,
+    defaults: &dyn Fn(&[&str]) -> arguments::Values,
+    buffers: &Buffers,
     sources: &mut Sources,
     problems: &mut Problems,
-) -> Option<(Program, PathBuf)> {
+) -> Option<Loaded> {
     let place = place(&input.context, input.file.as_deref()).map_err(|d| problems.push(d)).ok()?;
     let values = arguments::collect(&input.arg_files, &input.args, std::env::vars());
-    let values = values.map_err(|list| problems.extend(list)).unwrap_or_default();
-    let (_, file) = parse(&place.file, sources, problems)?;
+    let mut values = values.map_err(|list| problems.extend(list)).unwrap_or_default();
+    let main = parse_as(&place.file, buffers, sources, problems)?;
+    for (name, value) in defaults(&arg_names(&main.1)) {
+        values.entry(name).or_insert(value);
+    }
     let project = std::fs::canonicalize(&place.context)
         .ok()
         .and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()))
@@ -195,6 +262,76 @@ pub(crate) fn program(
         build_date: build.date.clone(),
         project,
     };
-    let program = crate::sema::check(sources, &file, &inputs, &Disk, problems)?;
-    (!problems.has_errors()).then_some((program, place.context))
+    let program = crate::sema::check(sources, &main.1, &inputs, &Buffered(buffers), problems);
+    let program = program.filter(|_| !problems.has_errors());
+    let files = with_included(main, sources);
+    Some(Loaded { files, program, context: place.context })
+}
+
+/// The names of the ARGs that stand in a file itself.
+fn arg_names(file: &ast::File) -> Vec<&str> {
+    let instructions = file.items.iter().filter_map(|item| match item {
+        ast::Item::Instruction(instruction) => Some(instruction),
+        ast::Item::Blank(_) | ast::Item::Comment(_) | ast::Item::Directive { .. } => None,
+    });
+    instructions
+        .filter_map(|i| match &i.body {
+            ast::Body::Arg { name, .. } => Some(name.node.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// A file with all that it includes. The check has read them and told what is wrong with them.
+fn with_included(main: (SourceId, ast::File), sources: &Sources) -> Vec<(SourceId, ast::File)> {
+    let mut files = vec![main];
+    let mut at = 0;
+    while let Some((id, file)) = files.get(at) {
+        let paths = lint::includes(*id, file, sources);
+        at += 1;
+        for path in paths {
+            let is_it = |s: &Source| s.path.as_deref().is_some_and(|p| lint::normal(p) == path);
+            let found = sources.iter().find(|(_, s)| is_it(s)).map(|(id, _)| id);
+            if let Some(id) = found.filter(|id| !files.iter().any(|(f, _)| f == id)) {
+                files.push((id, crate::syntax::parse(sources, id, &mut Problems::new())));
+            }
+        }
+    }
+    files
+}
+
+/// Reads, parses and checks what `input` names. `None` when there are errors.
+pub(crate) fn program(
+    input: &args::Input,
+    purpose: Purpose,
+    build: &Build,
+    sources: &mut Sources,
+    problems: &mut Problems,
+) -> Option<(Program, PathBuf)> {
+    let nothing = |_: &[&str]| arguments::Values::new();
+    let loaded = load(input, purpose, build, &nothing, &Buffers::default(), sources, problems)?;
+    loaded.program.map(|program| (program, loaded.context))
+}
+
+/// The same for `build`: with the lints' warnings, under the levels of the project.
+pub(crate) fn linted_program(
+    input: &args::Input,
+    build: &Build,
+    sources: &mut Sources,
+    problems: &mut Problems,
+) -> Option<(Program, PathBuf)> {
+    let nothing = |_: &[&str]| arguments::Values::new();
+    let loaded = load(input, Purpose::Build, build, &nothing, &Buffers::default(), sources, problems)?;
+    let file = loaded.files.first().and_then(|(id, _)| sources.get(*id).path.clone());
+    // What is wrong with the project's file is `lint`'s to tell; a build doesn't hang on it.
+    let config = project::Project::of(file.as_deref()).ok().flatten().map(|p| p.config(file.as_deref()));
+    let config = config.and_then(Result::ok).unwrap_or_default();
+    let found = std::mem::take(problems);
+    // A denied lint stops no build: it is shown as what it is without.
+    let capped = loaded.lint(found, sources, &config).into_iter().map(|d| {
+        let severity = if d.code.severity == Severity::Error { d.severity } else { d.severity.min(Severity::Warning) };
+        d.severity(severity)
+    });
+    problems.extend(capped.filter(|d| d.severity > Severity::Advice));
+    loaded.program.map(|program| (program, loaded.context))
 }

@@ -11,6 +11,8 @@ mod fmt;
 mod graph;
 mod lint;
 mod load;
+mod project;
+mod report;
 mod sandbox;
 mod secrets;
 mod settings;

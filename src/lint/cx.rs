@@ -102,14 +102,12 @@ pub(super) fn layout<'a>(
     files: &[(SourceId, &'a ast::File)],
     sources: &Sources,
 ) -> (Vec<&'a Instruction>, Vec<Stage<'a>>) {
-    let Some((main, _)) = files.first() else { return (Vec::new(), Vec::new()) };
     let paths: HashMap<PathBuf, usize> = files
         .iter()
         .enumerate()
         .filter_map(|(i, (id, _))| Some((normal(sources.get(*id).path.as_deref()?), i)))
         .collect();
     let mut walk = Walk { files, sources, paths, globals: Vec::new(), stages: Vec::new() };
-    let _ = main;
     walk.file(0, 0);
     let Walk { globals, mut stages, .. } = walk;
     let names: HashMap<&str, usize> = stages.iter().enumerate().filter_map(|(i, s)| Some((s.name?, i))).collect();
@@ -163,8 +161,22 @@ fn included(sources: &Sources, from: SourceId, name: &str) -> Option<PathBuf> {
     Some(normal(&path.parent().unwrap_or(Path::new("")).join(name)))
 }
 
+/// The paths that a file's INCLUDEs name, as [`normal`] has them.
+pub fn includes(id: SourceId, file: &ast::File, sources: &Sources) -> Vec<PathBuf> {
+    let instructions = file.items.iter().filter_map(|item| match item {
+        Item::Instruction(instruction) => Some(instruction),
+        Item::Blank(_) | Item::Comment(_) | Item::Directive { .. } => None,
+    });
+    instructions
+        .filter_map(|i| match &i.body {
+            Body::Include { path } => included(sources, id, &path.literal()?),
+            _ => None,
+        })
+        .collect()
+}
+
 /// A path without `.` and with `..` taken back.
-fn normal(path: &Path) -> PathBuf {
+pub fn normal(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
         match part {

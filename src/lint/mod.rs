@@ -18,6 +18,7 @@ mod tests;
 mod walk;
 
 pub use config::{Config, ConfigError, File as ConfigFile, Level};
+pub use cx::{includes, normal};
 pub use pragma::settle;
 pub use rule::Rule;
 

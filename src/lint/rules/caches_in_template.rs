@@ -22,7 +22,7 @@ pub static CODE: Code = Code {
 pub(super) static RULE: Rule = Rule::new(&CODE, check);
 
 fn check(cx: &Cx<'_>, out: &mut Problems) {
-    for (index, stage) in cx.stages.iter().enumerate().filter(|(_, s)| s.leaves_template()) {
+    for (index, _) in cx.stages.iter().enumerate().filter(|(_, s)| s.leaves_template()) {
         let mut last: Option<(&Ran<'_>, packages::Kind)> = None;
         for ran in cx.ran_in(index) {
             if cleans(ran) {
@@ -44,9 +44,7 @@ fn check(cx: &Cx<'_>, out: &mut Problems) {
             packages::Kind::Apk => "rm -rf /var/cache/apk/*",
         };
         let found = Diagnostic::at(&CODE, ran.span(), "what was downloaded stays in the template");
-        out.push(
-            found.label(stage.from.keyword.span, "of this stage").help(format!("add `RUN {command}` as a last step")),
-        );
+        out.push(found.help(format!("add `RUN {command}` as a last step")));
     }
 }
 

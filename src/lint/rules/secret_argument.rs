@@ -58,7 +58,8 @@ fn instead(program: &str) -> &'static str {
         "curl" => "give it on standard input: `printf 'header = \"Authorization: Bearer %s\"' ${{ … }} | curl -K - …`",
         "wget" => "put it into a file that only its owner reads, and use `--config=FILE`",
         "docker" | "podman" | "helm" | "skopeo" => {
-            "for a login: `printf %s ${{ … }} | docker login --password-stdin …`"
+            "a login reads standard input: `printf %s ${{ … }} | docker login --password-stdin …`; where nothing else is \
+             taken, as for `swarm join`, write `# vmw: allow(secret-as-argument)` above"
         }
         "openssl" => "write `-pass stdin`, and give it on standard input",
         "htpasswd" => "write `htpasswd -i`, and give it on standard input",

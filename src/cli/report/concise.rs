@@ -1,0 +1,16 @@
+//! A line each: `VMWfile:3:1: warning[VMW357 reboot-in-run] …`.
+
+use super::{Checked, all, range, severity};
+
+/// Writes all findings.
+pub(crate) fn write(checked: &[Checked]) -> String {
+    let mut out = String::new();
+    for (d, sources) in all(checked) {
+        if let Some(label) = &d.primary {
+            let place = range(label.span, sources);
+            out.push_str(&format!("{}:{}:{}: ", place.file, place.start.0, place.start.1));
+        }
+        out.push_str(&format!("{}[{} {}] {}\n", severity(d.severity), d.code, d.code.name, d.message));
+    }
+    out
+}

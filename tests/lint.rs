@@ -1,0 +1,386 @@
+//! `vmwbuild lint`, the binary: what it finds where, how it writes it, what it changes, how it exits.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn vmwbuild(directory: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vmwbuild"));
+    command.current_dir(directory).args(args).env_remove("VMWBUILD_ARG_template").stdin(Stdio::null());
+    command
+}
+
+/// Runs it; exit code, standard output, standard error.
+fn run(directory: &Path, args: &[&str]) -> (i32, String, String) {
+    seen(&vmwbuild(directory, args).output().expect("it runs"))
+}
+
+fn seen(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
+    (output.status.code().expect("it exits"), text(&output.stdout), text(&output.stderr))
+}
+
+fn with_input(directory: &Path, args: &[&str], input: &str) -> (i32, String, String) {
+    let mut child = vmwbuild(directory, args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("it reads");
+    seen(&child.wait_with_output().expect("it ends"))
+}
+
+/// A directory with these files.
+fn project(files: &[(&str, &str)]) -> TempDir {
+    let directory = TempDir::new().expect("a directory");
+    for (name, text) in files {
+        let path = directory.path().join(name);
+        fs::create_dir_all(path.parent().expect("it has one")).expect("made");
+        fs::write(path, text).expect("written");
+    }
+    directory
+}
+
+fn repository() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+const REBOOTS: &str = "FROM Debian AS web\nRUN reboot\n";
+
+#[test]
+fn the_examples_are_clean() {
+    let (code, out, err) = run(&repository(), &["lint", "examples"]);
+    assert_eq!((code, out.as_str(), err.as_str()), (0, "", ""));
+}
+
+#[test]
+fn directories_are_searched_but_for_what_git_ignores_and_what_is_included() {
+    let directory = project(&[
+        (".gitignore", "out/\n"),
+        ("VMWfile", REBOOTS),
+        ("a/b/VMWfile.lab", REBOOTS),
+        ("a/web.vmwfile", "INCLUDE parts/rest.vmwfile\n"),
+        ("a/parts/rest.vmwfile", "FROM Debian AS web\nRUN apt update\n"),
+        ("out/VMWfile", REBOOTS),
+        ("notes.txt", REBOOTS),
+    ]);
+    let (code, out, err) = run(directory.path(), &["lint", "--format=concise"]);
+    assert_eq!(
+        out,
+        "VMWfile:2:5: warning[VMW357 reboot-in-run] `reboot` takes the machine down under the build\n\
+         a/b/VMWfile.lab:2:5: warning[VMW357 reboot-in-run] `reboot` takes the machine down under the build\n\
+         a/parts/rest.vmwfile:2:5: warning[VMW361 apt-for-people] `apt` is for people at a terminal\n"
+    );
+    assert_eq!((code, err.as_str()), (0, "0 errors, 3 warnings (1 can be mended with --fix)\n"));
+}
+
+#[test]
+fn exit_codes() {
+    let directory = project(&[("VMWfile", REBOOTS), ("broken/VMWfile", "FROM Debian AS web\nRUNN true\n")]);
+    let code = |args: &[&str]| run(directory.path(), args).0;
+    assert_eq!(code(&["lint", "VMWfile"]), 0, "a warning");
+    assert_eq!(code(&["lint", "broken"]), 1, "an error");
+    assert_eq!(code(&["lint", "VMWfile", "--deny", "reboot-in-run"]), 1);
+    assert_eq!(code(&["lint", "VMWfile", "--deny", "VMW357"]), 1);
+    assert_eq!(code(&["lint", "VMWfile", "--deny", "all"]), 1);
+    assert_eq!(code(&["lint", "VMWfile", "--deny", "all", "--allow", "reboot-in-run"]), 0);
+    assert_eq!(code(&["lint", "VMWfile", "--max-warnings", "1"]), 0);
+    assert_eq!(code(&["lint", "VMWfile", "--max-warnings", "0"]), 1);
+    assert_eq!(code(&["lint", "VMWfile", "--deny", "no-such-lint"]), 2);
+    assert_eq!(code(&["lint", "VMWfile", "--allow", "unknown-name"]), 2, "an error can't be allowed");
+    assert_eq!(code(&["lint", "nowhere"]), 1);
+}
+
+#[test]
+fn a_wrong_name_is_told_once_with_the_right_one() {
+    let directory = project(&[("VMWfile", REBOOTS), ("b.vmwfile", REBOOTS)]);
+    let (_, _, err) = run(directory.path(), &["lint", "--deny", "reboot-in-ru"]);
+    assert_eq!(err.matches("there is no lint `reboot-in-ru`").count(), 1, "{err}");
+    assert!(err.contains("did you mean `reboot-in-run`?"), "{err}");
+}
+
+#[test]
+fn the_projects_file_sets_levels_ignores_and_values() {
+    let directory = project(&[
+        (
+            "vmwbuild.toml",
+            "[lint]\ndeny = [\"apt-for-people\"]\nallow = [\"debconf-asks\"]\nwarn = [\"fixed-placement\"]\n\
+             [lint.per-file-ignores]\n\"lab/\" = [\"reboot-in-run\"]\n[args]\nworkers = 3\nother = \"x\"\n",
+        ),
+        ("VMWfile", REBOOTS),
+        ("lab/VMWfile", REBOOTS),
+        ("deep/down/VMWfile", "FROM Debian AS web\nDATASTORE ssd\nRUN apt update\nRUN apt-get install -y x\n"),
+        ("args.vmwfile", "ARG workers: int\nFROM Debian AS w FOR n IN 1..${{ workers }}\nOUTPUT VM w${{ n }}\n"),
+    ]);
+    let (code, out, _) = run(directory.path(), &["lint", "--format", "concise", "--strict"]);
+    assert_eq!(
+        out,
+        "VMWfile:2:5: warning[VMW357 reboot-in-run] `reboot` takes the machine down under the build\n\
+         deep/down/VMWfile:2:11: warning[VMW503 fixed-placement] the datastore is fixed\n\
+         deep/down/VMWfile:3:5: error[VMW361 apt-for-people] `apt` is for people at a terminal\n"
+    );
+    assert_eq!(code, 1);
+    // The command line has the last word.
+    let (code, out, _) = run(&directory.path().join("deep"), &["lint", "--format", "concise", "--allow", "all"]);
+    assert_eq!((code, out.as_str()), (0, ""));
+}
+
+#[test]
+fn a_wrong_projects_file_is_told() {
+    for (text, said) in [
+        ("[lint]\nalow = []\n", "unknown field `alow`"),
+        ("[lint]\nallow = [\"reboot-in-ru\"]\n", "did you mean `reboot-in-run`?"),
+        ("[lint.per-file-ignores]\n\"x\" = [\"unknown-name\"]\n", "errors can't be allowed"),
+        ("lint = 1\n", "can't understand"),
+    ] {
+        let directory = project(&[("vmwbuild.toml", text), ("VMWfile", REBOOTS)]);
+        let (code, _, err) = run(directory.path(), &["lint"]);
+        assert_eq!(code, 2, "{err}");
+        assert!(err.contains(said) && err.contains("VMW696"), "{err}");
+    }
+}
+
+const MENDABLE: &str = "from Debian AS web\nRUN sudo apt install nginx && reboot\nRUN reboot\n";
+
+#[test]
+fn fix_mends_what_is_safe_and_is_done_then() {
+    let directory = project(&[("VMWfile", MENDABLE)]);
+    let read = || fs::read_to_string(directory.path().join("VMWfile")).expect("it is there");
+    let (code, out, err) = run(directory.path(), &["lint", "--fix"]);
+    let safe = "FROM Debian AS web\nRUN sudo -n apt-get install -y nginx && reboot\nRUN reboot\n";
+    assert_eq!((code, out.as_str(), read().as_str()), (0, "", safe), "{err}");
+    assert!(err.contains("4 findings mended in 1 file"), "{err}");
+    let (_, _, err) = run(directory.path(), &["lint", "--fix"]);
+    assert!(!err.contains("mended in"), "{err}");
+    assert_eq!(read(), safe);
+    run(directory.path(), &["lint", "--fix", "--unsafe-fixes"]);
+    let all = read();
+    assert!(all.ends_with("REBOOT\n"), "{all}");
+    assert_eq!(run(directory.path(), &["fmt", "--check"]).0, 0, "it can be read:\n{all}");
+    run(directory.path(), &["lint", "--fix", "--unsafe-fixes"]);
+    assert_eq!(read(), all, "a second time changes nothing");
+}
+
+#[test]
+fn diff_changes_nothing() {
+    let directory = project(&[("VMWfile", "from Debian AS web\nRUN true\n")]);
+    let (code, out, _) = run(directory.path(), &["lint", "--diff"]);
+    let wanted = "--- VMWfile\n+++ VMWfile\n@@ -1,2 +1,2 @@\n-from Debian AS web\n+FROM Debian AS web\n RUN true\n";
+    assert_eq!((code, out.as_str()), (0, wanted));
+    assert_eq!(fs::read_to_string(directory.path().join("VMWfile")).expect("there"), "from Debian AS web\nRUN true\n");
+}
+
+#[test]
+fn standard_input() {
+    let directory = project(&[]);
+    let (code, out, _) = with_input(directory.path(), &["lint", "--format=concise", "-"], REBOOTS);
+    assert_eq!(code, 0);
+    assert!(out.starts_with("<stdin>:2:5: warning[VMW357"), "{out}");
+    let (_, out, err) = with_input(directory.path(), &["lint", "--fix", "-"], "from Debian AS web\n");
+    assert_eq!(out, "FROM Debian AS web\n", "{err}");
+}
+
+#[test]
+fn an_included_file_is_mended_once() {
+    let part = "run true\n";
+    let directory = project(&[
+        ("a.vmwfile", "FROM Debian AS a\nINCLUDE part.vmwfile\n"),
+        ("b.vmwfile", "FROM Debian AS b\nINCLUDE part.vmwfile\n"),
+        ("part.vmwfile", part),
+    ]);
+    let (code, out, err) = run(directory.path(), &["lint", "--format=concise"]);
+    assert_eq!(
+        (code, out.as_str()),
+        (0, "part.vmwfile:1:1: advice[VMW500 keyword-case] `run` is written `RUN`\n"),
+        "{err}"
+    );
+    run(directory.path(), &["lint", "--fix"]);
+    assert_eq!(fs::read_to_string(directory.path().join("part.vmwfile")).expect("there"), "RUN true\n");
+}
+
+#[test]
+fn a_build_shows_warnings_and_goes_on() {
+    let directory = project(&[("VMWfile", "from linux AS web\nOUTPUT NONE\nKEY kernel FROM RUN uname -r\n")]);
+    let (_, _, err) = run(directory.path(), &["build", "--secret", "id=nothing,env=HOME", "--sandbox"]);
+    assert!(err.contains("VMW230 unused-key"), "{err}");
+    assert!(!err.contains("keyword-case"), "advice is lint's:\n{err}");
+}
+
+/// As much of JSON Schema as ours uses.
+fn validate(value: &Value, schema: &Value, root: &Value, at: &str) -> Result<(), String> {
+    let fail = |what: &str| Err(format!("{at}: {what}: {value}"));
+    for (key, rule) in schema.as_object().expect("a schema") {
+        match key.as_str() {
+            "$schema" | "title" | "description" | "$defs" => {}
+            "$ref" => {
+                let name = rule.as_str().and_then(|r| r.strip_prefix("#/$defs/")).expect("of ours");
+                validate(value, &root["$defs"][name], root, at)?;
+            }
+            "anyOf" => {
+                let any = rule.as_array().expect("a list").iter().any(|s| validate(value, s, root, at).is_ok());
+                if !any {
+                    return fail("none of them");
+                }
+            }
+            "const" if value != rule => return fail("another value"),
+            "enum" if !rule.as_array().expect("a list").contains(value) => return fail("no such word"),
+            "const" | "enum" => {}
+            "type" => {
+                let is = |t: &str| match t {
+                    "object" => value.is_object(),
+                    "array" => value.is_array(),
+                    "string" => value.is_string(),
+                    "integer" => value.is_i64() || value.is_u64(),
+                    "boolean" => value.is_boolean(),
+                    "null" => value.is_null(),
+                    other => panic!("the schema has the type {other}"),
+                };
+                let good = match rule {
+                    Value::Array(types) => types.iter().any(|t| is(t.as_str().expect("text"))),
+                    one => is(one.as_str().expect("text")),
+                };
+                if !good {
+                    return fail("another type");
+                }
+            }
+            "required" => {
+                for name in rule.as_array().expect("a list") {
+                    if value.get(name.as_str().expect("text")).is_none() {
+                        return fail(&format!("{name} is missing"));
+                    }
+                }
+            }
+            "properties" => {
+                for (name, inner) in value.as_object().into_iter().flatten() {
+                    if let Some(schema) = rule.get(name) {
+                        validate(inner, schema, root, &format!("{at}.{name}"))?;
+                    }
+                }
+            }
+            "additionalProperties" => {
+                assert_eq!(rule, &Value::Bool(false));
+                let known = schema["properties"].as_object().expect("it has some");
+                if value.as_object().is_some_and(|o| o.keys().any(|k| !known.contains_key(k))) {
+                    return fail("a member that the schema doesn't know");
+                }
+            }
+            "items" => {
+                for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+                    validate(item, rule, root, &format!("{at}[{index}]"))?;
+                }
+            }
+            "minItems" => {
+                if value.as_array().is_some_and(|l| (l.len() as u64) < rule.as_u64().expect("a number")) {
+                    return fail("too few");
+                }
+            }
+            "minimum" => {
+                if value.as_i64().is_some_and(|n| n < rule.as_i64().expect("a number")) {
+                    return fail("too small");
+                }
+            }
+            "pattern" => {
+                let regex = regex::Regex::new(rule.as_str().expect("text")).expect("a pattern");
+                if value.as_str().is_some_and(|t| !regex.is_match(t)) {
+                    return fail("it doesn't match");
+                }
+            }
+            other => panic!("the schema uses `{other}`, which this check doesn't know"),
+        }
+    }
+    Ok(())
+}
+
+/// Findings of every kind: errors, warnings with places and mends, one without a place.
+fn report(format: &str) -> Value {
+    let directory = project(&[
+        ("VMWfile", "from Debian AS web\nRUN yum install kernel\nRUN modprobe overlay\n"),
+        ("b.vmwfile", "FROM Debian AS web\nRUN echo ${{ nothing }}\n"),
+    ]);
+    let file = directory.path().join("report");
+    let output = format!("--output={}", file.display());
+    let (code, out, err) = run(directory.path(), &["lint", ".", "nowhere.vmwfile", "--format", format, &output]);
+    assert_eq!((code, out.as_str()), (1, ""), "{err}");
+    serde_json::from_str(&fs::read_to_string(file).expect("written")).expect("JSON")
+}
+
+#[test]
+fn json_follows_its_schema() {
+    let schema = fs::read_to_string(repository().join("docs/schemas/lint.json")).expect("there");
+    let schema: Value = serde_json::from_str(&schema).expect("JSON");
+    let report = report("json");
+    validate(&report, &schema, &schema, "report").expect("valid");
+    let findings = report["findings"].as_array().expect("a list");
+    assert_eq!(report["summary"]["errors"], 2, "{report:#}");
+    assert!(findings.iter().any(|f| f["place"].is_null()), "the missing file has no place");
+    assert!(findings.iter().any(|f| f["fix"]["safe"] == true) && findings.iter().any(|f| f["related"][0].is_object()));
+    // The check does find what is wrong.
+    let mut wrong = report.clone();
+    wrong["findings"][0]["severity"] = "bad".into();
+    assert!(validate(&wrong, &schema, &schema, "report").is_err());
+}
+
+#[test]
+fn sarif_has_what_its_readers_need() {
+    let report = report("sarif");
+    assert_eq!(report["version"], "2.1.0");
+    let run = &report["runs"][0];
+    let rules = run["tool"]["driver"]["rules"].as_array().expect("rules");
+    for result in run["results"].as_array().expect("results") {
+        let rule = &rules[result["ruleIndex"].as_u64().expect("an index") as usize];
+        assert_eq!(rule["id"], result["ruleId"]);
+        assert!(["error", "warning", "note"].contains(&result["level"].as_str().expect("a level")));
+        assert!(result["partialFingerprints"]["primaryLocationLineHash"].as_str().is_some_and(|p| p.contains(':')));
+        for place in result["locations"].as_array().expect("a list") {
+            let region = &place["physicalLocation"]["region"];
+            for side in ["startLine", "startColumn", "endLine", "endColumn"] {
+                assert!(region[side].as_u64().is_some_and(|n| n >= 1), "{result:#}");
+            }
+        }
+    }
+    let fixes: Vec<&Value> =
+        run["results"].as_array().expect("results").iter().filter_map(|r| r.get("fixes")).collect();
+    assert!(fixes.iter().any(|f| f[0]["artifactChanges"][0]["replacements"][0]["insertedContent"]["text"] == " -y"));
+}
+
+/// `docs/lints.md` is made of the rules; VMWBUILD_UPDATE_DOCS=1 writes it.
+#[test]
+fn the_lints_page_is_current() {
+    let mut page = String::from(
+        "# Lints\n\nWhat `vmwbuild lint` finds beyond errors. Each has a number and a name that stay; \
+         `vmwbuild explain NAME` shows the same on the terminal.\n\n\
+         Levels are set by `--allow`, `--warn` and `--deny` (a name, `VMW123`, or `all` that are on), by the lists of \
+         the same names under `[lint]` in the nearest `vmwbuild.toml`, and for one instruction by a comment above it, \
+         `# vmw: allow(name)`; for a file by `# vmw: allow-file(name)`. A pragma that allows nothing is reported. \
+         Errors can't be allowed.\n\n\
+         ```toml\n[lint]\nallow = [\"stage-name-case\"]\nwarn = [\"unpinned-package\"]\ndeny = [\"secret-in-plain-text\"]\n\n\
+         [lint.per-file-ignores]\n\"lab/\" = [\"fixed-placement\"]\n\n[args]\nworkers = 3\n```\n\n\
+         `[args]` are values for checking, for ARGs that have no default. *Warnings* are shown by `vmwbuild build` too; \
+         *advice* by `lint` alone; what is *off* is so until a level names it.\n",
+    );
+    let mut codes: Vec<&vmwbuild::diagnostic::Code> = vmwbuild::lint::codes::ALL.to_vec();
+    codes.sort_by_key(|c| c.number);
+    for code in codes {
+        let off = vmwbuild::lint::rules().iter().any(|r| r.code == code && r.opt_in);
+        let severity = match code.severity {
+            vmwbuild::diagnostic::Severity::Warning => "warning",
+            vmwbuild::diagnostic::Severity::Advice => "advice",
+            vmwbuild::diagnostic::Severity::Error => panic!("{code} is an error"),
+        };
+        let level = if off { format!("{severity}, off") } else { severity.to_owned() };
+        page.push_str(&format!("\n## {} ({code})\n\n*{level}* — {}\n", code.name, code.about));
+        page.push_str(&format!("\nWrong:\n\n```vmwfile\n{}```\n", code.wrong));
+        page.push_str(&format!("\nRight:\n\n```vmwfile\n{}```\n", code.right));
+    }
+    let path = repository().join("docs/lints.md");
+    if std::env::var_os("VMWBUILD_UPDATE_DOCS").is_some() {
+        fs::write(&path, &page).expect("written");
+    }
+    let there = fs::read_to_string(&path).unwrap_or_default();
+    assert!(there == page, "docs/lints.md is out of date: run this test with VMWBUILD_UPDATE_DOCS=1");
+}
