@@ -519,8 +519,8 @@ impl Making<'_> {
                 task.parent = Some(parent);
             }
             if !*template || parent > at {
-                let place =
-                    read.get(at).map_or_else(|| unreachable_span(read), |(_, inner)| inner.place("inputTemplate"));
+                let Some((_, inner)) = read.get(at) else { continue };
+                let place = inner.place("inputTemplate");
                 let message = if *template {
                     "this template is made by a later task"
                 } else {
@@ -774,11 +774,6 @@ impl Making<'_> {
 fn password_taken_out(span: Span, name: &str, message: &str) -> Diagnostic {
     Diagnostic::at(&codes::PASSWORD_TAKEN_OUT, span, message)
         .help(format!("it is SECRET `{name}` now: give it by `--secret id={name},env=VARIABLE`, or when asked"))
-}
-
-/// Some place, where there must be one.
-fn unreachable_span(read: &[(Fields<'_>, Fields<'_>)]) -> Span {
-    read.first().map_or(Span::new(crate::source::SourceId(0), 0, 0), |(outer, _)| outer.span)
 }
 
 /// The text of the literal parts.
