@@ -38,7 +38,7 @@ fn fixtures_become_vmwfiles() {
 #[test]
 fn what_is_written_checks_is_canonical_and_has_no_password() {
     for name in ["hello", "playbook", "odd"] {
-        let dir = context(&[]);
+        let dir = context::<&str, &str>(&[]);
         let from = fixture(&format!("{name}.json"));
         let converted = vmwbuild(dir.path(), &["convert", from.to_str().unwrap(), "-o", "VMWfile"]);
         assert!(converted.code == Some(0) && converted.stdout().is_empty(), "{converted}");
@@ -73,7 +73,7 @@ fn a_file_that_cannot_be_converted_leaves_what_was_there() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_converted_deployment_does_what_its_steps_say() {
-    let dir = context(&[]);
+    let dir = context::<&str, &str>(&[]);
     let mut command = Command::new("sh");
     command
         .current_dir(dir.path())

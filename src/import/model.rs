@@ -733,7 +733,11 @@ impl Making<'_> {
                 }
                 let index = self.inputs.add_secret(&name_of(&found.name, "password"), span);
                 let name = self.inputs.list.get(index).map(|i| i.name.clone()).unwrap_or_default();
-                self.problems.push(password_taken_out(span, &name, "a password in this command is left out"));
+                self.problems.push(password_taken_out(
+                    span,
+                    &name,
+                    &format!("the value of `{}` in this command is left out", found.name),
+                ));
                 if let Some(literal) = text.get(from..found.range.start).filter(|t| !t.is_empty()) {
                     out.push(Piece::Text(literal.to_owned()));
                 }

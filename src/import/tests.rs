@@ -52,7 +52,7 @@ fn broken_json_is_answered_with_the_place() {
         "{\n  \"label\": \"no end,\n  \"version\": \"1\"\n}",
         "{\n  'label': 'x'\n}",
         "{\n  // a comment\n  \"label\": \"x\"\n}",
-        "{ \"label\": \"C:\\temp\" }",
+        "{ \"label\": \"C:\\dir\" }",
         "{ \"label\": True }",
         "{ \"version\": 0.1.2 }",
         "{ \"label\": }",
