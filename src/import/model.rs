@@ -519,8 +519,8 @@ impl Making<'_> {
                 task.parent = Some(parent);
             }
             if !*template || parent > at {
-                let place =
-                    read.get(at).map_or_else(|| unreachable_span(read), |(_, inner)| inner.place("inputTemplate"));
+                let Some((_, inner)) = read.get(at) else { continue };
+                let place = inner.place("inputTemplate");
                 let message = if *template {
                     "this template is made by a later task"
                 } else {
@@ -733,7 +733,11 @@ impl Making<'_> {
                 }
                 let index = self.inputs.add_secret(&name_of(&found.name, "password"), span);
                 let name = self.inputs.list.get(index).map(|i| i.name.clone()).unwrap_or_default();
-                self.problems.push(password_taken_out(span, &name, "a password in this command is left out"));
+                self.problems.push(password_taken_out(
+                    span,
+                    &name,
+                    &format!("the value of `{}` in this command is left out", found.name),
+                ));
                 if let Some(literal) = text.get(from..found.range.start).filter(|t| !t.is_empty()) {
                     out.push(Piece::Text(literal.to_owned()));
                 }
@@ -774,11 +778,6 @@ impl Making<'_> {
 fn password_taken_out(span: Span, name: &str, message: &str) -> Diagnostic {
     Diagnostic::at(&codes::PASSWORD_TAKEN_OUT, span, message)
         .help(format!("it is SECRET `{name}` now: give it by `--secret id={name},env=VARIABLE`, or when asked"))
-}
-
-/// Some place, where there must be one.
-fn unreachable_span(read: &[(Fields<'_>, Fields<'_>)]) -> Span {
-    read.first().map_or(Span::new(crate::source::SourceId(0), 0, 0), |(outer, _)| outer.span)
 }
 
 /// The text of the literal parts.

@@ -14,7 +14,7 @@ static IN_COMMAND: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(concat!(
         r"(?i)(?:^|[\s;&|(])(?:--?([a-z0-9-]*(?:password|passwd|passphrase|token|api-?key))(?:=|[ \t]+)",
         r"|([a-z0-9_]*(?:password|passwd|passphrase|token|api_?key))=)",
-        r#"('[^'\n]+'|"[^"$`\\\n]+"|[^\s'"$`|;&<>(){}\\-][^\s'"$`|;&<>(){}\\]*)(?:$|[\s;&|)])"#,
+        r#"('[^'\n]+'|"[^"$`\\\n]+"|[^\s'"$`|;&<>(){}\\-][^\s'"$`|;&<>(){}\\]*)(?:$|[\s;&|)"'])"#,
     ))
     .ok()
 });
@@ -83,7 +83,8 @@ pub(super) fn in_command(text: &str) -> Vec<Found> {
         let (Some(name), Some(value)) = (found.get(1).or(found.get(2)), found.get(3)) else { break };
         from = value.end();
         let plain = value.as_str().trim_matches(['\'', '"']).to_owned();
-        let free = !inside_quotes(text.get(..value.start()).unwrap_or_default());
+        let glued = text.get(value.end()..).unwrap_or_default().starts_with(['"', '\'']);
+        let free = !glued && !inside_quotes(text.get(..value.start()).unwrap_or_default());
         out.push(Found { name: name.as_str().to_owned(), value: plain, range: value.range(), free });
     }
     out

@@ -111,13 +111,14 @@ pub(super) fn end_in_string(text: &str) -> Option<usize> {
     let mut at = 2;
     loop {
         let rest = text.get(at..)?;
-        at += rest.find(['"', '`', '}', '\\', '\n'])?;
+        at += rest.find(['"', '`', '{', '}', '\\', '\n'])?;
         let rest = text.get(at..)?;
         if rest.starts_with("}}") {
             return Some(at + 2);
         }
         let (mark, length) = match rest.get(..1)? {
-            "\n" => return None,
+            // Calls don't nest: the one that began was text.
+            "\n" | "{" => return None,
             "`" => ("`", 1),
             "\"" => ("\"", 1),
             "\\" if rest.starts_with("\\\"") => ("\\\"", 2),
@@ -130,6 +131,10 @@ pub(super) fn end_in_string(text: &str) -> Option<usize> {
         let close =
             body.find([mark.chars().next()?, '\n']).filter(|n| body.get(*n..).is_some_and(|b| b.starts_with(mark)))?;
         at += length + close + length;
+        // What a string of the call ends with; else the quote was the JSON string's.
+        if !text.get(at..)?.starts_with([' ', '\t', '}', '|', ')', '-']) {
+            return None;
+        }
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn word(pieces: &[Piece], inputs: &[Input]) -> String {
     };
     let dashes = matches!(pieces.first(), Some(Piece::Text(text)) if text.starts_with('-') || text.starts_with("library:") || text.starts_with("ova:"));
     let keyword = alone.is_some_and(|t| KEYWORDS.contains(&t.to_ascii_lowercase().as_str()));
-    if bare && !pieces.is_empty() && !dashes && !keyword {
+    if bare && !pieces.is_empty() && alone != Some("") && !dashes && !keyword {
         return pieces
             .iter()
             .map(|p| match p {

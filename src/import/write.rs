@@ -9,17 +9,10 @@ use super::words;
 pub(super) fn vmwfile(deployment: &Deployment, options: &Options) -> String {
     let mut writer = Writer { out: String::new(), deployment, options, runs: 0, users: Vec::new() };
     writer.head();
-    for at in order(&deployment.tasks) {
-        if let Some(task) = deployment.tasks.get(at) {
-            writer.task(at, task);
-        }
+    for (at, task) in deployment.tasks.iter().enumerate() {
+        writer.task(at, task);
     }
     writer.out
-}
-
-/// As they stand: a stage may be named before it stands.
-fn order(tasks: &[Task]) -> impl Iterator<Item = usize> {
-    0..tasks.len()
 }
 
 struct Writer<'d> {
@@ -63,6 +56,9 @@ impl Writer<'_> {
             }
             let line = declaration(input);
             self.line(&line);
+        }
+        if !self.out.ends_with("\n\n") && (!deployment.placement.is_empty() || deployment.login.is_some()) {
+            self.line("");
         }
         for (keyword, value) in &deployment.placement {
             let line = format!("{keyword} {}", self.word(value));
@@ -137,8 +133,8 @@ impl Writer<'_> {
     fn wanted(&self, step: &Step, login: Option<&str>) -> Wanted {
         match &step.action {
             Action::Run(_) | Action::RunKey { .. } => match &step.user {
-                Some(user) => Wanted::User(self.word(user)),
-                None => Wanted::User(login.unwrap_or_default().to_owned()),
+                Some(user) => Wanted::User { name: self.word(user), said: true },
+                None => Wanted::User { name: login.unwrap_or_default().to_owned(), said: false },
             },
             Action::Key { .. } | Action::Fetch { .. } | Action::LeftOut(_) => Wanted::Anybody,
         }
@@ -146,36 +142,24 @@ impl Writer<'_> {
 
     /// Writes USER where the user changes for more than one step; a `--user=` for the one that differs.
     fn user(&mut self, wanted: &[Wanted], at: usize, user: &mut Option<String>, login: Option<&str>) -> Option<String> {
-        let Some(Wanted::User(name)) = wanted.get(at) else { return None };
+        let Some(Wanted::User { name, said }) = wanted.get(at) else { return None };
         let now = user.as_deref().or(login).unwrap_or_default();
-        // A step of the guest account before any USER needs none; one of a named user says so.
-        let unsaid = user.is_none() && Some(name.as_str()) == login && !self.says_user(wanted, at);
-        if (user.is_some() && now == name) || name.is_empty() && user.is_none() || unsaid {
+        // A step of the guest account needs no USER before there is one; and where there is no LOGIN, there is no
+        // name to go back to.
+        let unsaid = user.is_none() && !said;
+        if user.is_some() && now == name || unsaid || name.is_empty() {
             return None;
         }
-        let mut later = wanted.iter().skip(at + 1).filter_map(|w| match w {
-            Wanted::User(name) => Some(name),
+        let next = wanted.iter().skip(at + 1).find_map(|w| match w {
+            Wanted::User { name, .. } => Some(name.as_str()),
             Wanted::Anybody => None,
         });
-        let next = later.next();
-        let lone = user.is_some() && next.is_some_and(|n| n == now);
-        if name.is_empty() {
-            // There is no LOGIN to go back to by name; whoever comes next says who it is.
-            return None;
-        }
-        if lone {
+        if user.is_some() && next == Some(now) {
             return Some(name.clone());
         }
         self.line(&format!("USER {name}"));
         *user = Some(name.clone());
         None
-    }
-
-    /// Whether a later step of the stage has another user than this one.
-    fn says_user(&self, wanted: &[Wanted], at: usize) -> bool {
-        let Some(Wanted::User(name)) = wanted.get(at) else { return false };
-        let differs = |w: &Wanted| matches!(w, Wanted::User(other) if other != name);
-        wanted.iter().take(at).any(differs)
     }
 
     fn step(&mut self, step: &Step, user: Option<&str>) {
@@ -243,7 +227,11 @@ impl Writer<'_> {
 
 /// Who runs a step.
 enum Wanted {
-    User(String),
+    /// A name; empty for the guest account where no LOGIN names it. Whether the command says so itself.
+    User {
+        name: String,
+        said: bool,
+    },
     Anybody,
 }
 
