@@ -68,7 +68,8 @@ fn a_template_is_made_from_a_template(site: &Site) {
     let waited = std::time::Instant::now();
     let ready = |info: &str| {
         // Servers that never say whether operations are possible leave that out.
-        info.contains("\"toolsRunningStatus\":\"guestToolsRunning\"") && !info.contains("\"guestOperationsReady\":false")
+        info.contains("\"toolsRunningStatus\":\"guestToolsRunning\"")
+            && !info.contains("\"guestOperationsReady\":false")
     };
     while !ready(&site.govc(&["vm.info", "-json", "t-clone"])) {
         assert!(waited.elapsed() < Duration::from_secs(30), "the clone's Tools don't start");

@@ -1,6 +1,6 @@
 //! From the command line's input to a checked program: what `build`, `graph` and `lint` share.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{args, arguments, codes};
@@ -15,7 +15,7 @@ pub(crate) struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
+        crate::source::read_file(path)
     }
 
     fn is_dir(&self, path: &Path) -> io::Result<bool> {
@@ -109,16 +109,15 @@ fn near_name(path: &Path) -> Option<PathBuf> {
 /// Reads and parses one file.
 pub(crate) fn parse(file: &Path, sources: &mut Sources, problems: &mut Problems) -> Option<(SourceId, ast::File)> {
     let (name, bytes) = if file.as_os_str() == "-" {
-        let mut bytes = Vec::new();
-        match io::stdin().lock().read_to_end(&mut bytes) {
-            Ok(_) => ("<stdin>".to_owned(), bytes),
+        match crate::source::read_text(io::stdin().lock()) {
+            Ok(bytes) => ("<stdin>".to_owned(), bytes),
             Err(e) => {
                 problems.push(unreadable(file, &e));
                 return None;
             }
         }
     } else {
-        match std::fs::read(file) {
+        match crate::source::read_file(file) {
             Ok(bytes) => (file.display().to_string(), bytes),
             Err(e) => {
                 problems.push(unreadable(file, &e));
@@ -137,6 +136,11 @@ pub(crate) fn parse(file: &Path, sources: &mut Sources, problems: &mut Problems)
             return None;
         }
     };
+    if let Some(at) = text.find('\0') {
+        let text = format!("`{name}` isn't text: byte {at} is NUL");
+        problems.push(Diagnostic::new(&codes::FILE_NOT_TEXT, text).help("no shell can be given one; take it out"));
+        return None;
+    }
     let path = (file.as_os_str() != "-").then_some(file);
     let id = sources.add(name, path, text);
     let ast = crate::syntax::parse(sources, id, problems);
