@@ -164,3 +164,53 @@ mod tests {
         assert_eq!((file.line(1), file.line(2), file.line(3), file.line(9)), ("aé", "b", "", ""));
     }
 }
+
+/// The longest file that is read as text: a VMWfile, what it includes, values.
+pub const LONGEST_FILE: u64 = 16 << 20;
+
+/// Reads a whole file, if it is one of at most `LONGEST_FILE` bytes.
+///
+/// # Errors
+/// What the system says; also for devices and named pipes, which may never end, and for what is too long.
+pub fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    // A shell's `<(command)` is a pipe that somebody writes to.
+    let given = path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd") || path == Path::new("/dev/stdin");
+    if !given && path != Path::new("/dev/null") {
+        regular(path)?;
+    }
+    read_text(std::fs::File::open(path)?)
+}
+
+/// An error unless `path` leads to a regular file or a directory: opening a named pipe waits for its other end, and a device
+/// may have no end.
+///
+/// # Errors
+/// What the system says, or what is there instead.
+pub fn regular(path: &Path) -> std::io::Result<()> {
+    let kind = std::fs::metadata(path)?.file_type();
+    if kind.is_file() || kind.is_dir() {
+        return Ok(());
+    }
+    Err(std::io::Error::other("it is a device, socket or named pipe, not a file"))
+}
+
+/// Reads to the end, at most `LONGEST_FILE` bytes.
+///
+/// # Errors
+/// What the system says, and what is too long.
+pub fn read_text(from: impl std::io::Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(&mut std::io::Read::take(from, LONGEST_FILE + 1), &mut bytes)?;
+    if bytes.len() as u64 > LONGEST_FILE {
+        return Err(std::io::Error::other(format!("it is larger than {} MiB", LONGEST_FILE >> 20)));
+    }
+    Ok(bytes)
+}
+
+/// The same as text.
+///
+/// # Errors
+/// As [`read_file`], and for what is not UTF-8.
+pub fn read_file_text(path: &Path) -> std::io::Result<String> {
+    String::from_utf8(read_file(path)?).map_err(|_| std::io::Error::other("it is not UTF-8 text"))
+}

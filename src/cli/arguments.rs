@@ -45,7 +45,7 @@ pub(crate) fn collect(
 
 fn read(path: &Path) -> Result<Vec<(String, String)>, Diagnostic> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|e| {
+    let text = crate::source::read_file_text(path).map_err(|e| {
         Diagnostic::new(&codes::FILE_UNREADABLE, format!("can't read the arguments in `{shown}`: {e}"))
             .help("check the path that `--args` names")
     })?;

@@ -140,7 +140,7 @@ pub(super) fn endpoint(flags: &args::Connection, env: Env<'_>, verbose: u8) -> R
         terminal::say("warning: the server's certificate is not verified (--insecure); --thumbprint is safer");
     }
     if let Some(ca) = settings.ca {
-        endpoint.trust.ca_pem = std::fs::read(&ca.value).map_err(|e| {
+        endpoint.trust.ca_pem = crate::source::read_file(&ca.value).map_err(|e| {
             let text = format!("can't read the certificate authorities in `{}`: {e}", ca.value.display());
             (2, vec![Diagnostic::new(&codes::FILE_UNREADABLE, text)])
         })?;

@@ -79,7 +79,7 @@ fn is_true(text: &str) -> bool {
 
 /// The first line of a file that holds one secret; one trailing line end is taken off.
 pub(crate) fn read_secret(path: &Path, what: &str) -> Result<String, Diagnostic> {
-    let text = std::fs::read_to_string(path).map_err(|e| {
+    let text = crate::source::read_file_text(path).map_err(|e| {
         Diagnostic::new(&codes::SECRET_UNREADABLE, format!("can't read {what} from `{}`: {e}", path.display()))
             .help("check the path and its permissions")
     })?;

@@ -3,6 +3,7 @@
 //! A [`Diagnostic`] is plain data. [`Problems`] collects them, so that one run reports every error of a file;
 //! [`render`] shows them on a terminal through miette.
 
+mod excerpt;
 mod render;
 
 pub use render::{Style, render, render_all};

@@ -4,6 +4,7 @@ use std::fmt;
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 
+use super::excerpt::{Excerpt, shown};
 use super::{Diagnostic, Label, Severity};
 use crate::source::Sources;
 
@@ -72,20 +73,29 @@ impl Report {
             Severity::Error => miette::Severity::Error,
         };
         let home = d.primary.as_ref().map(|l| l.span.source);
-        let mut labels: Vec<LabeledSpan> = d.primary.iter().map(|l| labelled(l, true)).collect();
-        labels.extend(d.secondary.iter().filter(|l| Some(l.span.source) == home).map(|l| labelled(l, false)));
+        let here: Vec<&Label> =
+            d.primary.iter().chain(d.secondary.iter().filter(|l| Some(l.span.source) == home)).collect();
+        let excerpt = d.primary.as_ref().map(|_| Excerpt::new(sources, &here));
+        let labels = excerpt
+            .iter()
+            .flat_map(|excerpt| here.iter().enumerate().map(|(at, label)| labelled(excerpt, label, at == 0)))
+            .collect();
         let related = d
             .secondary
             .iter()
             .filter(|l| Some(l.span.source) != home)
-            .map(|l| Report {
-                code: None,
-                severity: miette::Severity::Advice,
-                message: l.text.clone(),
-                help: None,
-                source: Some(named(sources, l)),
-                labels: vec![LabeledSpan::new(None, l.span.start as usize, l.span.len())],
-                related: Vec::new(),
+            .map(|l| {
+                let excerpt = Excerpt::new(sources, &[l]);
+                let (start, len) = excerpt.place(l);
+                Report {
+                    code: None,
+                    severity: miette::Severity::Advice,
+                    message: shown(&l.text),
+                    help: None,
+                    source: Some(excerpt.source),
+                    labels: vec![LabeledSpan::new(None, start, len)],
+                    related: Vec::new(),
+                }
             })
             .collect();
         let mut help: Vec<&str> = d.notes.iter().map(String::as_str).collect();
@@ -93,23 +103,18 @@ impl Report {
         Report {
             code: Some(format!("{} {}", d.code, d.code.name)),
             severity,
-            message: d.message.clone(),
-            help: (!help.is_empty()).then(|| help.join("\n")),
-            source: d.primary.as_ref().map(|l| named(sources, l)),
+            message: shown(&d.message),
+            help: (!help.is_empty()).then(|| shown(&help.join("\n"))),
+            source: excerpt.map(|e| e.source),
             labels,
             related,
         }
     }
 }
 
-fn named(sources: &Sources, label: &Label) -> NamedSource<String> {
-    let file = sources.get(label.span.source);
-    NamedSource::new(&file.name, file.text.to_string())
-}
-
-fn labelled(label: &Label, primary: bool) -> LabeledSpan {
-    let text = (!label.text.is_empty()).then(|| label.text.clone());
-    let (start, len) = (label.span.start as usize, label.span.len());
+fn labelled(excerpt: &Excerpt, label: &Label, primary: bool) -> LabeledSpan {
+    let text = (!label.text.is_empty()).then(|| shown(&label.text));
+    let (start, len) = excerpt.place(label);
     if primary { LabeledSpan::new_primary_with_span(text, (start, len)) } else { LabeledSpan::new(text, start, len) }
 }
 

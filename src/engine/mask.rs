@@ -97,6 +97,17 @@ fn forms_of(text: &str, out: &mut BTreeSet<Vec<u8>>) {
         let with_newline = engine.encode(format!("{text}\n"));
         add(with_newline);
     }
+    // In the middle of something longer that was encoded (`user:password`): the signs that hang on the secret alone, for
+    // each of the three places at which it may begin.
+    for before in 0..3 {
+        let whole = STANDARD_NO_PAD.encode([vec![0; before], text.as_bytes().to_vec()].concat());
+        let first = (before * 8).div_ceil(6);
+        let last = (before + text.len()) * 8 / 6;
+        if let Some(inner) = whole.get(first..last).filter(|inner| inner.len() >= SHORTEST_LINE) {
+            add(inner.to_owned());
+            add(inner.replace('+', "-").replace('/', "_"));
+        }
+    }
     add(percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string());
     add(url::form_urlencoded::byte_serialize(text.as_bytes()).collect());
     let json = serde_json::Value::from(text).to_string();

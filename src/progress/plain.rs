@@ -29,6 +29,7 @@ impl<W: Write + Send> Plain<W> {
             machine.and_then(|m| self.machines.iter().find(|i| i.id == m)).map_or("", |info| info.label.as_str());
         let pad = self.width.saturating_sub(label.width());
         let tenths = at.as_millis() / 100;
+        let text = super::text::visible(text);
         writeln!(self.out, "{:>5}.{}  {label}{:pad$}  {text}", tenths / 10, tenths % 10, "")
     }
 

@@ -97,6 +97,17 @@ fn shown(line: &[u8]) -> String {
     out.into_iter().collect()
 }
 
+/// One line of ours, which may quote a VMWfile, a server or a guest: what would command the terminal is made visible.
+pub(crate) fn visible(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => char::REPLACEMENT_CHARACTER,
+            c if c.is_control() => char::REPLACEMENT_CHARACTER,
+            c => c,
+        })
+        .collect()
+}
+
 /// A time span in the fewest words: `0.4s`, `12.3s`, `3m05s`, `1h02m`.
 pub(crate) fn span(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -107,6 +118,7 @@ pub(crate) fn span(time: Duration) -> String {
     }
 }
 
+<<<<<<< HEAD
 /// A deadline: as [`span`], without what is zero: `10m`, `1h`, `90s` as `1m30s`.
 pub(crate) fn limit(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -137,6 +149,13 @@ pub(crate) fn columns(text: &str) -> usize {
 /// Cuts a line to `width` columns, with `…` (or `~`, without Unicode) where something is lost.
 pub(crate) fn fit(text: &str, width: usize, unicode: bool) -> String {
     if columns(text) <= width {
+=======
+/// Cuts a line to `width` columns, with `…` where something is lost.
+pub(crate) fn fit(text: &str, width: usize) -> String {
+    use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+    let text = &visible(text);
+    if text.width() <= width {
+>>>>>>> attack
         return text.to_owned();
     }
     let mut out = String::new();

@@ -67,6 +67,18 @@ impl Fail {
     }
 }
 
+/// How many values a list may hold, those in its lists included: `[a, a]` in turn doubles without end.
+const MAX_LEAVES: usize = 100_000;
+
+/// How many values this is, those in lists counted.
+fn leaves(value: &Value) -> usize {
+    match value {
+        Value::List(items) => 1 + items.iter().map(leaves).sum::<usize>(),
+        Value::Str(_) | Value::Int(_) | Value::Bool(_) | Value::Ip(_) | Value::Cidr(_) | Value::Duration(_) => 1,
+        Value::Size(_) | Value::Json(_) | Value::Secret(_) => 1,
+    }
+}
+
 /// The value of an expression. It has the expression's type.
 pub fn eval(rt: &Rt, env: &dyn Env) -> Result<Value, EvalError> {
     eval_inner(rt, env).map_err(Fail::into_error)
@@ -80,7 +92,19 @@ pub(super) fn eval_inner(rt: &Rt, env: &dyn Env) -> Result<Value, Fail> {
         RtKind::Unset => return Err(Fail::error(rt.span, "no value was given for this")),
         RtKind::Missing => return Err(Fail::missing(rt.span, "this has no value")),
         RtKind::Convert(inner) => convert(&eval_inner(inner, env)?, &rt.ty).map_err(|m| Fail::error(rt.span, m))?,
-        RtKind::List(items) => Value::List(items.iter().map(|i| eval_inner(i, env)).collect::<Result<_, _>>()?),
+        RtKind::List(items) => {
+            let mut list = Vec::with_capacity(items.len());
+            let mut weight = 0;
+            for item in items {
+                let value = eval_inner(item, env)?;
+                weight += leaves(&value);
+                if weight > MAX_LEAVES {
+                    return Err(Fail::error(rt.span, format!("the list would hold more than {MAX_LEAVES} values")));
+                }
+                list.push(value);
+            }
+            Value::List(list)
+        }
         RtKind::Field(of, name) => field(eval_inner(of, env)?, name).map_err(|m| Fail::missing(rt.span, m))?,
         RtKind::Index(of, index) => {
             let of = eval_inner(of, env)?;

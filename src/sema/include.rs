@@ -203,13 +203,13 @@ impl Walk<'_> {
             }
         };
         match String::from_utf8(bytes) {
-            Ok(text) => {
+            Ok(text) if !text.contains('\0') => {
                 // Named as the including file is: relative to where that name is.
                 let base = Path::new(&self.sources.get(span.source).name).parent().map(Path::to_path_buf);
                 let shown = normalize(&base.unwrap_or_default().join(name));
                 Some(self.sources.add(shown.to_string_lossy(), Some(target), text))
             }
-            Err(_) => {
+            Ok(_) | Err(_) => {
                 self.problems.push(
                     Diagnostic::at(&codes::INCLUDE_NOT_FOUND, span, format!("`{name}` is not UTF-8 text"))
                         .help("a VMWfile is text; save it as UTF-8"),

@@ -97,7 +97,7 @@ fn blocks(text: &str) -> Vec<(usize, String, String)> {
 }
 
 /// ```` ```vmwfile ```` is a whole file, `vmwfile,fragment` lines of a stage; both are right. `vmwfile,wrong` has an
-/// error or warning.
+/// error or warning, `vmwfile,lint` a lint's finding (tried where lints are run).
 #[test]
 fn every_vmwfile_in_the_documentation_is_right() {
     let (mut tried, mut problems) = (0, String::new());

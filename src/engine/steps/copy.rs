@@ -168,7 +168,8 @@ impl Gather<'_> {
             Some((_, template)) => CopyContent::Bytes(self.shared.text(template)?.into_bytes()),
             None => {
                 // Asked for now, so that what can't be read is an error before anything is sent.
-                std::fs::File::open(full)
+                crate::source::regular(full)
+                    .and_then(|()| std::fs::File::open(full))
                     .map_err(|e| self.fail(format!("can't read `{}`: {e}", full.display()), None))?;
                 CopyContent::File(full.to_path_buf())
             }

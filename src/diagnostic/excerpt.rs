@@ -1,0 +1,167 @@
+//! What of a file is drawn: lines of any length and any characters, so that a terminal can show them.
+
+use miette::NamedSource;
+
+use super::Label;
+use crate::source::Sources;
+
+/// Lines longer than this many bytes are abridged: nobody reads more, and miette can't draw more than 65,535 columns.
+const LONGEST: usize = 1000;
+/// How many bytes stay before and after each end of what is pointed at.
+const AROUND: usize = 100;
+/// Stands for what was left out.
+const GAP: &str = " ... ";
+
+/// A file's text as it is drawn, and where its places are in it.
+#[derive(Debug)]
+pub(super) struct Excerpt {
+    pub(super) source: NamedSource<String>,
+    /// What was left out: from, to (bytes of the file).
+    gaps: Vec<(usize, usize)>,
+    len: usize,
+}
+
+impl Excerpt {
+    /// The file of `labels`, which are all in one; there is at least one.
+    pub(super) fn new(sources: &Sources, labels: &[&Label]) -> Self {
+        let Some(first) = labels.first() else {
+            return Excerpt { source: NamedSource::new("", String::new()), gaps: Vec::new(), len: 0 };
+        };
+        let file = sources.get(first.span.source);
+        let ends: Vec<usize> = labels.iter().flat_map(|l| [l.span.start as usize, l.span.end as usize]).collect();
+        let gaps = gaps(&file.text, &ends);
+        let mut text = String::with_capacity(file.text.len().min(1 << 20));
+        let mut at = 0;
+        for (from, to) in &gaps {
+            text.push_str(&plain(file.text.get(at..*from).unwrap_or_default()));
+            text.push_str(GAP);
+            at = *to;
+        }
+        text.push_str(&plain(file.text.get(at..).unwrap_or_default()));
+        let len = text.len();
+        Excerpt { source: NamedSource::new(shown(&file.name), text), gaps, len }
+    }
+
+    /// Where a label is in what is drawn: its start and length.
+    pub(super) fn place(&self, label: &Label) -> (usize, usize) {
+        let (start, end) = (self.offset(label.span.start as usize), self.offset(label.span.end as usize));
+        (start, end.saturating_sub(start))
+    }
+
+    fn offset(&self, at: usize) -> usize {
+        let mut shifted = at;
+        for (from, to) in self.gaps.iter().take_while(|(from, _)| *from < at) {
+            shifted = (shifted + GAP.len()).saturating_sub(at.min(*to) - from);
+        }
+        shifted.min(self.len)
+    }
+}
+
+/// What of `text` is left out when `ends` are pointed at.
+fn gaps(text: &str, ends: &[usize]) -> Vec<(usize, usize)> {
+    let mut gaps = Vec::new();
+    let mut start = 0;
+    for line in text.split('\n') {
+        let end = start + line.len();
+        if line.len() > LONGEST {
+            let mut kept: Vec<(usize, usize)> = ends
+                .iter()
+                .filter(|at| (start..=end).contains(*at))
+                .map(|at| (at.saturating_sub(AROUND).max(start), (at + AROUND).min(end)))
+                .chain([(start, start + AROUND)])
+                .map(|(from, to)| (text.floor_char_boundary(from), text.ceil_char_boundary(to)))
+                .collect();
+            kept.sort_unstable();
+            // Many ends in one line would make it long again.
+            kept.truncate(100);
+            let mut at = start;
+            for (from, to) in kept {
+                if from > at + GAP.len() {
+                    gaps.push((at, from));
+                }
+                at = at.max(to);
+            }
+            if end > at + GAP.len() {
+                gaps.push((at, end));
+            }
+        }
+        start = end + 1;
+    }
+    gaps
+}
+
+/// Whether a terminal would obey the character, or show what follows in another order.
+fn commands(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
+}
+
+/// `text` of the same length in bytes, without what commands a terminal.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\n' | '\r' | '\t' => c,
+            c if !commands(c) => c,
+            c => match c.len_utf8() {
+                1 => '?',
+                2 => '\u{b7}',
+                _ => char::REPLACEMENT_CHARACTER,
+            },
+        })
+        .collect()
+}
+
+/// A message for a terminal: what would command it is spelled out. Messages hold what servers and guests say.
+pub(super) fn shown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if commands(c) && !matches!(c, '\n' | '\t') {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::diagnostic::{Code, Diagnostic, Severity, Style, render};
+    use crate::source::Span;
+
+    static CODE: Code = Code { number: 1, name: "test", severity: Severity::Error, about: "", wrong: "", right: "" };
+
+    fn drawn(text: &str, start: usize, end: usize) -> String {
+        let mut sources = Sources::new();
+        let id = sources.add("f", None, text.to_owned());
+        let span = Span { source: id, start: start as u32, end: end as u32 };
+        let found = Diagnostic::at(&CODE, span, "here \u{1b}[2J it is");
+        render(&found, &sources, Style::plain())
+    }
+
+    #[test]
+    fn a_line_of_any_length_is_drawn_around_the_place() {
+        for at in [0, 5, 99, 150, 5_000, 70_000, 399_990] {
+            let mut text = "x".repeat(400_000);
+            text.replace_range(at..at + 3, "YYY");
+            let text = format!("first\n{text}\nlast\n");
+            let out = drawn(&text, at + 6, at + 9);
+            assert!(out.contains("YYY") && out.len() < 2000, "{at}: {out}");
+            let lines: Vec<&str> = out.lines().collect();
+            let place = lines.iter().position(|l| l.contains("YYY")).unwrap();
+            // The mark stands below what it points at.
+            assert_eq!(lines[place].find("YYY"), lines[place + 1].find("^"), "{at}: {out}");
+        }
+        let long = "é".repeat(300_000);
+        assert!(drawn(&long, 0, long.len()).len() < 5000);
+    }
+
+    #[test]
+    fn nothing_commands_the_terminal() {
+        let out = drawn("RUN \u{1b}]0;x\u{7} \u{9b}2J \u{202e}abc YYY\n", 0, 3);
+        assert!(!out.contains(|c: char| commands(c) && c != '\n'), "{out:?}");
+        assert!(out.contains(r"here \u{1b}[2J it is"), "{out}");
+    }
+}
