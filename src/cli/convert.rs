@@ -12,6 +12,9 @@ use crate::source::{SourceId, Sources, Span};
 use crate::syntax::Keyword;
 use crate::syntax::ast::{File, Item};
 
+/// The most findings that are shown.
+const MOST: usize = 300;
+
 /// Runs it; the exit code.
 pub(crate) fn run(options: &args::Convert, color: args::When) -> u8 {
     let (mut sources, mut problems) = (Sources::new(), Problems::new());
@@ -39,7 +42,10 @@ pub(crate) fn run(options: &args::Convert, color: args::When) -> u8 {
         }
     }
     let list = problems.sorted();
-    terminal::show(&list, &shown, color);
+    terminal::show(list.iter().take(MOST), &shown, color);
+    if list.len() > MOST {
+        terminal::say(&format!("{} more are not shown", list.len() - MOST));
+    }
     let count = |severity| list.iter().filter(|d| d.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     if errors + warnings > 0 {
