@@ -41,7 +41,7 @@ pub(crate) fn run(options: &args::Convert, color: args::When) -> u8 {
             }
         }
     }
-    let list = problems.sorted();
+    let list: Vec<Diagnostic> = problems.sorted().into_iter().map(|d| without_long_lines(d, &shown)).collect();
     terminal::show(list.iter().take(MOST), &shown, color);
     if list.len() > MOST {
         terminal::say(&format!("{} more are not shown", list.len() - MOST));
@@ -52,6 +52,27 @@ pub(crate) fn run(options: &args::Convert, color: args::When) -> u8 {
         terminal::say(&format!("{}, {}", lint::count(errors, "error"), lint::count(warnings, "warning")));
     }
     u8::from(errors > 0)
+}
+
+/// The longest line that is shown, in bytes; JSON made by a program may be one line of megabytes.
+const LONGEST: usize = 2000;
+
+/// Tells the place in words where its line is too long to be shown.
+fn without_long_lines(mut diagnostic: Diagnostic, sources: &Sources) -> Diagnostic {
+    let Some(span) = diagnostic.primary.as_ref().map(|l| l.span) else { return diagnostic };
+    let file = sources.get(span.source);
+    let before = file.text.get(..span.start as usize).unwrap_or_default();
+    let after = file.text.get(span.start as usize..).unwrap_or_default();
+    let near = |n: Option<usize>| n.is_some_and(|n| n <= LONGEST);
+    let head = before.bytes().rev().take(LONGEST + 1).position(|b| b == b'\n').or(Some(before.len()));
+    let tail = after.bytes().take(LONGEST + 1).position(|b| b == b'\n').or(Some(after.len()));
+    if near(head) && near(tail) {
+        return diagnostic;
+    }
+    diagnostic.primary = None;
+    diagnostic.secondary.clear();
+    // Not `place`: columns are counted from the line's start each time, and there may be thousands.
+    diagnostic.note(format!("at byte {} of {}", span.start, file.name))
 }
 
 /// A VMWfile in canonical form, and what is still wrong with it.
