@@ -12,6 +12,9 @@ use crate::source::{SourceId, Sources, Span};
 use crate::syntax::Keyword;
 use crate::syntax::ast::{File, Item};
 
+/// The most findings that are shown.
+const MOST: usize = 300;
+
 /// Runs it; the exit code.
 pub(crate) fn run(options: &args::Convert, color: args::When) -> u8 {
     let (mut sources, mut problems) = (Sources::new(), Problems::new());
@@ -38,14 +41,38 @@ pub(crate) fn run(options: &args::Convert, color: args::When) -> u8 {
             }
         }
     }
-    let list = problems.sorted();
-    terminal::show(&list, &shown, color);
+    let list: Vec<Diagnostic> = problems.sorted().into_iter().map(|d| without_long_lines(d, &shown)).collect();
+    terminal::show(list.iter().take(MOST), &shown, color);
+    if list.len() > MOST {
+        terminal::say(&format!("{} more are not shown", list.len() - MOST));
+    }
     let count = |severity| list.iter().filter(|d| d.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     if errors + warnings > 0 {
         terminal::say(&format!("{}, {}", lint::count(errors, "error"), lint::count(warnings, "warning")));
     }
     u8::from(errors > 0)
+}
+
+/// The longest line that is shown, in bytes; JSON made by a program may be one line of megabytes.
+const LONGEST: usize = 2000;
+
+/// Tells the place in words where its line is too long to be shown.
+fn without_long_lines(mut diagnostic: Diagnostic, sources: &Sources) -> Diagnostic {
+    let Some(span) = diagnostic.primary.as_ref().map(|l| l.span) else { return diagnostic };
+    let file = sources.get(span.source);
+    let before = file.text.get(..span.start as usize).unwrap_or_default();
+    let after = file.text.get(span.start as usize..).unwrap_or_default();
+    let near = |n: Option<usize>| n.is_some_and(|n| n <= LONGEST);
+    let head = before.bytes().rev().take(LONGEST + 1).position(|b| b == b'\n').or(Some(before.len()));
+    let tail = after.bytes().take(LONGEST + 1).position(|b| b == b'\n').or(Some(after.len()));
+    if near(head) && near(tail) {
+        return diagnostic;
+    }
+    diagnostic.primary = None;
+    diagnostic.secondary.clear();
+    // Not `place`: columns are counted from the line's start each time, and there may be thousands.
+    diagnostic.note(format!("at byte {} of {}", span.start, file.name))
 }
 
 /// A VMWfile in canonical form, and what is still wrong with it.

@@ -39,7 +39,7 @@ pub(super) struct Input {
 }
 
 /// A part of a text, calls resolved.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Piece {
     Text(String),
     /// The value of an input.

@@ -1,6 +1,6 @@
 //! From JSON to a deployment: what its tasks do, with everything named and every doubt reported.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::source::Span;
@@ -9,7 +9,7 @@ use super::codes;
 use super::fields::{Fields, Words};
 use super::inputs::{Inputs, Piece, Ty, one_line};
 use super::json::{Document, Kind, Value};
-use super::names::{Names, is_sensitive, name_of};
+use super::names::{is_sensitive, name_of};
 use super::passwords::{self, Hidden};
 
 /// A text with values in it.
@@ -422,9 +422,8 @@ impl Making<'_> {
         let mut tasks: Vec<Task> = read.iter().map(|(outer, inner)| self.head(outer, inner)).collect();
         self.alias(&mut tasks, &read);
         self.parents(&mut tasks, &read);
-        let names = self.inputs.names.clone();
         for (at, (_, inner)) in read.iter().enumerate() {
-            let mut own = names.clone();
+            let mut own = HashSet::new();
             let steps = self.steps(inner, at, &tasks, &mut own);
             let network = self.network(inner);
             if let Some(task) = tasks.get_mut(at) {
@@ -478,9 +477,10 @@ impl Making<'_> {
     fn alias(&mut self, tasks: &mut [Task], read: &[(Fields<'_>, Fields<'_>)]) {
         let mut own: Vec<String> = read.iter().map(|(outer, _)| name_of(&self.plain_again(outer), "stage")).collect();
         let outputs: Vec<String> = tasks.iter().map(|t| name_of(&literal(&t.output), "stage")).collect();
-        let all = own.clone();
+        let mut count: HashMap<String, usize> = HashMap::new();
+        own.iter().for_each(|name| *count.entry(name.clone()).or_default() += 1);
         for (at, name) in own.iter_mut().enumerate() {
-            let twice = all.iter().filter(|n| *n == name).count() > 1;
+            let twice = count.get(name).is_some_and(|n| *n > 1);
             if (twice || name.is_empty())
                 && let Some(output) = outputs.get(at).filter(|o| !o.is_empty())
             {
@@ -511,10 +511,13 @@ impl Making<'_> {
 
     /// Finds the tasks that start from what others make.
     fn parents(&mut self, tasks: &mut [Task], read: &[(Fields<'_>, Fields<'_>)]) {
-        let made: Vec<(Pieces, bool)> = tasks.iter().map(|t| (t.output.clone(), t.template)).collect();
+        let mut made: HashMap<Pieces, (usize, bool)> = HashMap::new();
+        for (at, task) in tasks.iter().enumerate() {
+            made.entry(task.output.clone()).or_insert((at, task.template));
+        }
         for (at, task) in tasks.iter_mut().enumerate() {
-            let found = made.iter().enumerate().find(|(n, (output, _))| *n != at && *output == task.source);
-            let Some((parent, (_, template))) = found else { continue };
+            let Some((parent, template)) = made.get(&task.source).filter(|(n, _)| *n != at) else { continue };
+            let parent = *parent;
             if *template {
                 task.parent = Some(parent);
             }
@@ -566,7 +569,7 @@ impl Making<'_> {
         Some(network)
     }
 
-    fn steps(&mut self, inner: &Fields<'_>, stage: usize, tasks: &[Task], own: &mut Names) -> Vec<Step> {
+    fn steps(&mut self, inner: &Fields<'_>, stage: usize, tasks: &[Task], own: &mut HashSet<String>) -> Vec<Step> {
         let mut steps = Vec::new();
         for item in inner.list("commands", self.problems).unwrap_or_default() {
             if let Some(fields) = Fields::of(item, "a command", COMMAND, self.problems) {
@@ -577,7 +580,7 @@ impl Making<'_> {
         steps
     }
 
-    fn step(&mut self, fields: &Fields<'_>, stage: usize, tasks: &[Task], own: &mut Names) -> Option<Step> {
+    fn step(&mut self, fields: &Fields<'_>, stage: usize, tasks: &[Task], own: &mut HashSet<String>) -> Option<Step> {
         let kind = self.plain(fields, "type");
         let note = fields.text("note", self.problems).map(|w| {
             let mut pieces = self.pieces(&w);
@@ -752,7 +755,7 @@ impl Making<'_> {
         out
     }
 
-    fn download(&mut self, fields: &Fields<'_>, stage: usize, own: &mut Names) -> Option<Action> {
+    fn download(&mut self, fields: &Fields<'_>, stage: usize, own: &mut HashSet<String>) -> Option<Action> {
         let Some(path) = self.word(fields, "filePath") else {
             self.problems.push(
                 Diagnostic::at(&codes::MISSING_FIELD, fields.place("filePath"), "this download has no `filePath`")
@@ -769,7 +772,7 @@ impl Making<'_> {
             return Some(Action::Fetch { path, delete });
         };
         let written = literal(&self.inputs.pieces(&key.parts, self.problems));
-        let name = own.take(&written, "key");
+        let name = self.inputs.names.take_key(own, &written);
         self.keys.insert(written.clone(), (stage, name.clone()));
         Some(Action::Key { name, path, delete, secret: is_sensitive(&written) })
     }

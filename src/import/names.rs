@@ -1,6 +1,6 @@
 //! Names for ARGs, SECRETs, stages and keys: possible, unique, and close to what the author wrote.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Words of the language, and what every machine knows of itself.
 const TAKEN: &[&str] = &[
@@ -8,22 +8,49 @@ const TAKEN: &[&str] = &[
     "ips", "mac", "host", "os", "folder", "power",
 ];
 
-/// Names in use. Stages, ARGs and SECRETs share one set; each stage's keys add to a copy of it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Names(HashSet<String>);
+/// Names in use. Stages, ARGs and SECRETs share one set, which the keys of all stages keep out of; keys of different
+/// stages may be called alike.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    taken: HashSet<String>,
+    keys: HashSet<String>,
+    /// The number to try next, for names that were wanted before.
+    next: HashMap<String, u32>,
+}
 
 impl Names {
     /// A free name made of `text`, or of `otherwise` where nothing of the text can stand in a name.
     pub(super) fn take(&mut self, text: &str, otherwise: &str) -> String {
-        let wanted = Some(name_of(text, otherwise)).filter(|n| !n.is_empty()).unwrap_or_else(|| otherwise.to_owned());
-        let wanted = if TAKEN.contains(&wanted.as_str()) { format!("{wanted}_{otherwise}") } else { wanted };
+        let wanted = wanted(text, otherwise);
         let mut name = wanted.clone();
-        let mut number = 2u32;
-        while !self.0.insert(name.clone()) {
+        while self.keys.contains(&name) || !self.taken.insert(name.clone()) {
+            let number = self.next.entry(wanted.clone()).or_insert(1);
+            *number += 1;
             name = format!("{wanted}_{number}");
-            number += 1;
         }
         name
+    }
+
+    /// A free name for a key of the stage that has `own`.
+    pub(super) fn take_key(&mut self, own: &mut HashSet<String>, text: &str) -> String {
+        let wanted = wanted(text, "key");
+        let mut name = wanted.clone();
+        let mut number = 1u32;
+        while self.taken.contains(&name) || !own.insert(name.clone()) {
+            number += 1;
+            name = format!("{wanted}_{number}");
+        }
+        self.keys.insert(name.clone());
+        name
+    }
+}
+
+fn wanted(text: &str, otherwise: &str) -> String {
+    let name = name_of(text, otherwise);
+    match name.as_str() {
+        "" => otherwise.to_owned(),
+        name if TAKEN.contains(&name) => format!("{name}_{otherwise}"),
+        _ => name,
     }
 }
 

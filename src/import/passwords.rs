@@ -62,6 +62,9 @@ pub(super) fn in_address(text: &str) -> Option<&str> {
     Some(IN_URL.as_ref()?.captures(text)?.get(1)?.as_str())
 }
 
+/// The most passwords that are looked for in one command.
+const MOST: usize = 16;
+
 /// A password found in a command.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Found {
@@ -79,7 +82,7 @@ pub(super) fn in_command(text: &str) -> Vec<Found> {
     let Some(pattern) = IN_COMMAND.as_ref() else { return Vec::new() };
     let mut out = Vec::new();
     let mut from = 0;
-    while let Some(found) = pattern.captures_at(text, from) {
+    while let Some(found) = pattern.captures_at(text, from).filter(|_| out.len() < MOST) {
         let (Some(name), Some(value)) = (found.get(1).or(found.get(2)), found.get(3)) else { break };
         from = value.end();
         let plain = value.as_str().trim_matches(['\'', '"']).to_owned();

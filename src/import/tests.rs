@@ -192,7 +192,7 @@ fn passwords_are_hidden_where_they_stand() {
         "{\"guestPass\" : \"ä ö\", \"vcenterURL\": \"https://me@x:pw-1@host:443/sdk\", \"x\": \"http://host:80/\"}";
     let mut sources = Sources::new();
     let id = sources.add("x", None, text);
-    let hidden = hide(text, &super::passwords(&sources, id));
+    let hidden = hide(text, &passwords(&sources, id));
     assert_eq!(
         hidden,
         "{\"guestPass\" : \"*****\", \"vcenterURL\": \"https://me@x:****@host:443/sdk\", \"x\": \"http://host:80/\"}"

@@ -57,7 +57,9 @@ impl Writer<'_> {
             let line = declaration(input);
             self.line(&line);
         }
-        if !self.out.ends_with("\n\n") && (!deployment.placement.is_empty() || deployment.login.is_some()) {
+        if deployment.inputs.list.iter().any(|i| i.used && !i.secret)
+            && (!deployment.placement.is_empty() || deployment.login.is_some())
+        {
             self.line("");
         }
         for (keyword, value) in &deployment.placement {
