@@ -12,7 +12,7 @@ use vmwbuild::vsphere::client::{
     Client, CloneRequest, Deadline, EntityKind, Error, GuestAuth, GuestFault, HardwareChange, PlacementRequest, Source,
 };
 use vmwbuild::vsphere::wire::{
-    CancelWaitForUpdates, CloneVmTask, ContinueRetrievePropertiesEx, CreateFilter, CreateFolder,
+    CancelWaitForUpdates, CloneVmTask, ContinueRetrievePropertiesEx, CreateContainerView, CreateFilter, CreateFolder,
     CreatePropertyCollector, CurrentTime, Element, GuestFileAttributes, GuestProgramSpec, InitiateFileTransferToGuest,
     Method, Moref, MoveIntoFolderTask, NamePasswordAuthentication, ObjectSpec, ObjectUpdateKind, PowerState,
     PropertyFilterSpec, PropertySpec, RetrieveOptions, RetrievePropertiesEx, Selection, SelectionSpec,
@@ -628,5 +628,98 @@ async fn what_is_kept_survives_a_restart() {
     assert_eq!(download(&guest, "/root/file").await, "one\n");
     let third = clone_of(&client, "linux", "third").await;
     assert!(inventory.get(&third).is_none(), "numbers aren't given again");
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operations_of_one_machine_queue() {
+    let (sandbox, client) = spoiled(Vec::new()).await;
+    let vm = clone_of(&client, "linux", "web").await;
+    let guest = boot(&client, &vm).await;
+    let fill = "mkdir /root/d && cd /root/d && i=0; while [ $i -lt 3000 ]; do : > f$i; i=$((i+1)); done";
+    assert_eq!(run(&guest, fill).await, 0);
+    // What lists the directory while it is removed sees all of it or nothing, never a part.
+    let all = 3000 + 2;
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let listing = async {
+        let mut seen = Vec::new();
+        loop {
+            let last = done.load(std::sync::atomic::Ordering::SeqCst);
+            match guest.list_files("/root/d", None, 0, Some(1), soon()).await {
+                Ok(page) => assert_eq!(page.files.len() + usize::try_from(page.remaining).unwrap(), all),
+                Err(error) => seen.push(kind::<()>(Err(error))),
+            }
+            if last {
+                return seen;
+            }
+        }
+    };
+    let removing = async {
+        guest.delete_directory("/root/d", true, soon()).await.unwrap();
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+    };
+    let (seen, ()) = tokio::join!(listing, removing);
+    assert!(!seen.is_empty() && seen.iter().all(|fault| fault == "FileNotFound"), "{seen:?}");
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ended_programs_are_remembered_for_a_while() {
+    // Five minutes, unless told otherwise.
+    assert_eq!(Config::default().exit_memory, Duration::from_secs(300));
+    let memory = Duration::from_millis(400);
+    let sandbox = Sandbox::start(Config { exit_memory: memory, ..config() }).await.unwrap();
+    let client = connect(&sandbox).await;
+    let vm = clone_of(&client, "linux", "web").await;
+    let guest = boot(&client, &vm).await;
+    let living = guest.start(&program("/bin/sleep", "1000"), soon()).await.unwrap();
+    let begun = Instant::now();
+    let pid = guest.start(&program("/bin/sh", "-c 'exit 7'"), soon()).await.unwrap();
+    let mut told = false;
+    loop {
+        let asked = Instant::now();
+        let list = guest.processes(&[pid], soon()).await.unwrap();
+        match list.first().map(|process| process.exit_code) {
+            Some(code) => told |= code == Some(7),
+            None => {
+                assert!(begun.elapsed() >= memory, "forgotten after {:?}", begun.elapsed());
+                break;
+            }
+        }
+        assert!(asked.duration_since(begun) < memory + Duration::from_secs(15), "it is never forgotten");
+    }
+    assert!(told, "the exit code was to be seen before");
+    let list = guest.processes(&[living], soon()).await.unwrap();
+    assert!(list.len() == 1 && list[0].end_time.is_none(), "what runs isn't forgotten: {list:?}");
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_of_hosts_and_pools_show_their_machines() {
+    let (sandbox, client) = spoiled(Vec::new()).await;
+    let vm = clone_of(&client, "linux", "web").await;
+    let inventory = client.inventory().await.unwrap();
+    let template = inventory.vm("linux", None).unwrap().moref.clone();
+    let place = client.properties(&vm, &["runtime.host", "resourcePool"]).await.unwrap();
+    let (host, pool): (Moref, Moref) = (place.get("runtime.host").unwrap(), place.get("resourcePool").unwrap());
+    let hosts = inventory.find(EntityKind::Folder, "/DC0/host", None).unwrap().moref.clone();
+    let shown = async |container: &Moref| {
+        let request = CreateContainerView {
+            this: client.content().view_manager.clone().unwrap(),
+            container: container.clone(),
+            kinds: vec!["VirtualMachine".to_owned()],
+            recursive: true,
+        };
+        let view = client.call(&request).await.unwrap();
+        let mut machines: Vec<Moref> = client.properties(&view, &["view"]).await.unwrap().list("view");
+        machines.sort();
+        machines
+    };
+    let mut both = vec![vm.clone(), template];
+    both.sort();
+    assert_eq!(shown(&client.content().root_folder).await, both, "each once");
+    assert_eq!(shown(&hosts).await, both, "a template has a host");
+    assert_eq!(shown(&pool).await, std::slice::from_ref(&vm), "but no pool");
+    assert!(shown(&host).await.contains(&vm));
     sandbox.stop().await;
 }

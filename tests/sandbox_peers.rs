@@ -1,4 +1,4 @@
-//! The sandbox, driven by clients that others wrote: govc and pyVmomi. It must not be our own echo.
+//! The sandbox, driven by clients that others wrote: govc, pyVmomi and Ansible. It must not be our own echo.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)] // a test may
 
@@ -191,4 +191,31 @@ fn pyvmomi_does_the_same() {
     let done = run(command.arg(script).env("PYTHONDONTWRITEBYTECODE", "1"), DEADLINE);
     assert_eq!(done.code, Some(0), "{done}");
     assert_eq!(done.stdout().trim_end().lines().last(), Some("done"), "{done}");
+}
+
+/// Ansible is large, so it is set up only when asked for: VMWBUILD_TEST_ANSIBLE=1 tests/run.
+#[test]
+fn ansible_makes_a_machine_and_works_in_it() {
+    let Ok(playbook) = std::env::var("VMWBUILD_TEST_ANSIBLE_PLAYBOOK") else {
+        println!("NOT RUN: Ansible is not set up; VMWBUILD_TEST_ANSIBLE=1 tests/run does that and runs this");
+        return;
+    };
+    let sandbox = Sandbox::start(&["--boot-delay", "20ms"]);
+    let dir = tempfile::tempdir().unwrap();
+    let (work, home) = (dir.path().join("work"), dir.path().join("home"));
+    std::fs::create_dir(&work).unwrap();
+    let place = sandbox.url.trim_start_matches("https://").trim_end_matches("/sdk");
+    let (host, port) = place.rsplit_once(':').unwrap();
+    let mut command = Command::new(&playbook);
+    common::without_settings(&mut command)
+        .args(["-i", "localhost,", "-e", &format!("work={}", work.display())])
+        .arg(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sandbox_ansible.yml"))
+        .env("HOME", &home)
+        .env("ANSIBLE_HOME", home.join(".ansible"))
+        .env("ANSIBLE_NOCOLOR", "1")
+        .env("ANSIBLE_PYTHON_INTERPRETER", std::path::Path::new(&playbook).with_file_name("python"))
+        .envs([("VMWARE_HOST", host), ("VMWARE_PORT", port), ("VMWARE_VALIDATE_CERTS", "no")])
+        .envs([("VMWARE_USER", &sandbox.username), ("VMWARE_PASSWORD", &sandbox.password)]);
+    let done = run(&mut command, std::time::Duration::from_secs(600));
+    assert_eq!(done.code, Some(0), "{done}");
 }

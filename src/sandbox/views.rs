@@ -1,7 +1,10 @@
 //! Views: lists of objects that clients look at through the property collector.
 
+use std::collections::HashSet;
+
 use super::faults::{Answer, not_found};
 use super::inventory::{Inventory, is_a};
+use super::machine::Vm;
 use super::value::{Val, boolean, texts};
 use crate::vsphere::wire::Moref;
 
@@ -34,6 +37,7 @@ impl View {
                     true => inventory.below(container),
                     false => inventory.get(container).map(|node| node.children.clone()).unwrap_or_default(),
                 };
+                with_machines(inventory, container, &mut found);
                 found.retain(|o| kinds.is_empty() || kinds.iter().any(|kind| is_a(&o.kind, kind)));
                 found
             }
@@ -49,4 +53,22 @@ impl View {
             _ => Val::Unset,
         }
     }
+}
+
+/// Adds the machines of the hosts and pools that a view shows or is of: they are in folders, but hosts and pools
+/// contain them too.
+fn with_machines(inventory: &Inventory, container: &Moref, found: &mut Vec<Moref>) {
+    let homes: HashSet<&Moref> = found
+        .iter()
+        .chain([container])
+        .filter(|o| is_a(&o.kind, "HostSystem") || is_a(&o.kind, "ResourcePool"))
+        .collect();
+    if homes.is_empty() {
+        return;
+    }
+    let known: HashSet<&Moref> = found.iter().collect();
+    let inside = |vm: &Vm| homes.contains(&vm.host) || vm.pool.as_ref().is_some_and(|pool| homes.contains(pool));
+    let more: Vec<Moref> =
+        inventory.vms().filter(|(o, _, vm)| inside(vm) && !known.contains(o)).map(|(o, ..)| o.clone()).collect();
+    found.extend(more);
 }
