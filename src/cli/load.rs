@@ -1,11 +1,7 @@
 //! From the command line's input to a checked program: what `build`, `graph` and `lint` share.
 
-<<<<<<< HEAD
 use std::collections::HashMap;
-use std::io::{self, Read};
-=======
 use std::io;
->>>>>>> attack
 use std::path::{Path, PathBuf};
 
 use super::{args, arguments, codes, project};
@@ -114,7 +110,6 @@ fn near_name(path: &Path) -> Option<PathBuf> {
 
 /// Reads and parses one file.
 pub(crate) fn parse(file: &Path, sources: &mut Sources, problems: &mut Problems) -> Option<(SourceId, ast::File)> {
-<<<<<<< HEAD
     parse_as(file, &Buffers::default(), sources, problems)
 }
 
@@ -140,28 +135,8 @@ fn read_as(file: &Path, buffers: &Buffers, sources: &mut Sources, problems: &mut
     let name = if stdin { "<stdin>".to_owned() } else { file.display().to_string() };
     let bytes = match buffers.get(file) {
         Some(text) => Ok(text.as_bytes().to_vec()),
-        None if stdin => {
-            let mut bytes = Vec::new();
-            io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
-=======
-    let (name, bytes) = if file.as_os_str() == "-" {
-        match crate::source::read_text(io::stdin().lock()) {
-            Ok(bytes) => ("<stdin>".to_owned(), bytes),
-            Err(e) => {
-                problems.push(unreadable(file, &e));
-                return None;
-            }
-        }
-    } else {
-        match crate::source::read_file(file) {
-            Ok(bytes) => (file.display().to_string(), bytes),
-            Err(e) => {
-                problems.push(unreadable(file, &e));
-                return None;
-            }
->>>>>>> attack
-        }
-        None => std::fs::read(file),
+        None if stdin => crate::source::read_text(io::stdin().lock()),
+        None => crate::source::read_file(file),
     };
     let bytes = bytes.map_err(|e| problems.push(unreadable(file, &e))).ok()?;
     let text = match String::from_utf8(bytes) {
@@ -175,7 +150,11 @@ fn read_as(file: &Path, buffers: &Buffers, sources: &mut Sources, problems: &mut
             return None;
         }
     };
-<<<<<<< HEAD
+    if let Some(at) = text.find('\0') {
+        let text = format!("`{name}` isn't text: byte {at} is NUL");
+        problems.push(Diagnostic::new(&codes::FILE_NOT_TEXT, text).help("no shell can be given one; take it out"));
+        return None;
+    }
     Some(sources.add(name, (!stdin).then_some(file), text))
 }
 
@@ -211,17 +190,6 @@ impl Files for Buffered<'_> {
     fn walk(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
         Disk.walk(path)
     }
-=======
-    if let Some(at) = text.find('\0') {
-        let text = format!("`{name}` isn't text: byte {at} is NUL");
-        problems.push(Diagnostic::new(&codes::FILE_NOT_TEXT, text).help("no shell can be given one; take it out"));
-        return None;
-    }
-    let path = (file.as_os_str() != "-").then_some(file);
-    let id = sources.add(name, path, text);
-    let ast = crate::syntax::parse(sources, id, problems);
-    Some((id, ast))
->>>>>>> attack
 }
 
 /// What identifies this build.

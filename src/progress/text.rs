@@ -118,7 +118,6 @@ pub(crate) fn span(time: Duration) -> String {
     }
 }
 
-<<<<<<< HEAD
 /// A deadline: as [`span`], without what is zero: `10m`, `1h`, `90s` as `1m30s`.
 pub(crate) fn limit(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -148,14 +147,8 @@ pub(crate) fn columns(text: &str) -> usize {
 
 /// Cuts a line to `width` columns, with `…` (or `~`, without Unicode) where something is lost.
 pub(crate) fn fit(text: &str, width: usize, unicode: bool) -> String {
-    if columns(text) <= width {
-=======
-/// Cuts a line to `width` columns, with `…` where something is lost.
-pub(crate) fn fit(text: &str, width: usize) -> String {
-    use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
     let text = &visible(text);
-    if text.width() <= width {
->>>>>>> attack
+    if columns(text) <= width {
         return text.to_owned();
     }
     let mut out = String::new();
