@@ -361,7 +361,12 @@ fn the_lints_page_is_current() {
          ```toml\n[lint]\nallow = [\"stage-name-case\"]\nwarn = [\"unpinned-package\"]\ndeny = [\"secret-in-plain-text\"]\n\n\
          [lint.per-file-ignores]\n\"lab/\" = [\"fixed-placement\"]\n\n[args]\nworkers = 3\n```\n\n\
          `[args]` are values for checking, for ARGs that have no default. *Warnings* are shown by `vmwbuild build` too; \
-         *advice* by `lint` alone; what is *off* is so until a level names it.\n",
+         *advice* by `lint` alone; what is *off* is so until a level names it.\n\n\
+         `lint` searches directories for `VMWfile`, `VMWfile.*` and `*.vmwfile`, but for what `.gitignore` names. It exits \
+         with 1 at errors, denied lints and more warnings than `--max-warnings`, with 2 when a level or `vmwbuild.toml` \
+         is wrong, else with 0. `--fix` applies mends that don't change what a file means, `--unsafe-fixes` the others \
+         too, `--diff` only shows them. `--format` is `full`, `concise`, `json` (described by \
+         [schemas/lint.json](schemas/lint.json)), `github`, `gitlab` or `sarif`; `--output` names a file.\n",
     );
     let mut codes: Vec<&vmwbuild::diagnostic::Code> = vmwbuild::lint::codes::ALL.to_vec();
     codes.sort_by_key(|c| c.number);

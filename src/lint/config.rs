@@ -79,7 +79,9 @@ impl Config {
 
     /// The level that was set for a code, if one was.
     pub(super) fn level(&self, code: &Code) -> Option<Level> {
-        self.levels.get(&code.number).copied().or(self.all)
+        // What is an error to a build stays told even where it is only a warning to `lint`.
+        let all = self.all.filter(|_| code.severity != Severity::Error);
+        self.levels.get(&code.number).copied().or(all)
     }
 
     /// The severity of a finding; None: it isn't reported.

@@ -54,7 +54,9 @@ impl<'a> Cx<'a> {
 
     /// The commands of a stage.
     pub fn ran_in(&self, stage: usize) -> impl Iterator<Item = &'a Ran<'a>> + '_ {
-        self.ran.iter().filter(move |r| r.shell.stage == stage)
+        // They stand in the stages' order.
+        let start = self.ran.partition_point(|r| r.shell.stage < stage);
+        self.ran.iter().skip(start).take_while(move |r| r.shell.stage == stage)
     }
 
     /// An edit that inserts text behind a word of a command; None where the word can't be found in the source (in

@@ -191,6 +191,38 @@ fn levels() {
     assert_eq!(error.message, "`unknown-name` is an error, not a lint");
 }
 
+/// Whatever is wrong with a file: rules neither stumble nor hide its errors.
+#[test]
+fn no_example_of_any_code_makes_a_rule_stumble() {
+    let rooms: [&[&Code]; 6] = [
+        syntax::codes::ALL,
+        crate::sema::codes_values::ALL,
+        crate::sema::codes::ALL,
+        crate::sema::codes_stages::ALL,
+        crate::shell::codes::ALL,
+        super::codes::ALL,
+    ];
+    let mut all = Config::default();
+    for rule in rules() {
+        all.set(rule.code.name, Level::Deny).expect("a lint of ours");
+    }
+    for code in rooms.into_iter().flatten().filter(|c| !c.wrong.is_empty()) {
+        let (found, sources) = linted(code.wrong, &all);
+        let mut none = Config::default();
+        none.set("all", Level::Allow).expect("all");
+        let errors = |list: &[Diagnostic]| -> Vec<String> {
+            let errors = list.iter().filter(|d| d.code.severity == Severity::Error);
+            errors.map(|d| d.message.clone()).collect()
+        };
+        assert_eq!(errors(&found), errors(&linted(code.wrong, &none).0), "{code}");
+        let mended = fix::apply(&found, &sources, true);
+        for text in mended.texts.values() {
+            linted(text, &all);
+        }
+        linted(code.right, &all);
+    }
+}
+
 /// Files that must raise nothing, and others that must raise exactly something, beyond the examples.
 #[test]
 fn near_misses() {

@@ -9,13 +9,14 @@ use crate::source::Sources;
 fn checked() -> Vec<Checked> {
     let text = "# Größe: 100 %\nfrom Debian AS web\nRUN yum install -y kernel\nRUN modprobe überlay, x\n\
                 RUN yum install nginx\nLOGIN root PASSWORD ${{ oops }}\nRUN yum install nginx\n";
+    let oops = text.find("oops").expect("it is there");
     let mut sources = Sources::new();
     let id = sources.add("images/web #1/VMWfile", Some(Path::new("images/web #1/VMWfile")), text);
     let mut problems = Problems::new();
     let file = crate::syntax::parse(&sources, id, &mut problems);
     problems.push(crate::diagnostic::Diagnostic::at(
         &crate::sema::codes_values::UNKNOWN_NAME,
-        crate::source::Span::new(id, 140, 144),
+        crate::source::Span::new(id, oops, oops + 4),
         "there is no `oops`",
     ));
     let files = [(id, &file)];

@@ -26,10 +26,6 @@ fn check(cx: &Cx<'_>, out: &mut Problems) {
             "systemctl" => {
                 let verb = operands.first().copied().unwrap_or_default();
                 matches!(verb, "stop" | "restart" | "kill" | "mask" | "try-restart" | "disable")
-                    && (verb != "disable" && verb != "mask"
-                        || ran.has(&["--now"])
-                        || verb == "disable"
-                        || verb == "mask")
                     && operands.iter().skip(1).any(|w| tools(w))
             }
             "service" | "rc-service" => {

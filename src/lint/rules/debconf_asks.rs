@@ -19,17 +19,17 @@ pub(super) static RULE: Rule = Rule::new(&CODE, check);
 
 fn check(cx: &Cx<'_>, out: &mut Problems) {
     const NAME: &str = "DEBIAN_FRONTEND";
-    let mut told: Vec<usize> = Vec::new();
+    let mut told: Option<usize> = None;
     for ran in cx.ran {
         let Some(call) = packages::call(ran).filter(|c| c.kind == packages::Kind::Apt) else { continue };
-        if !(call.installs() || call.upgrades_all()) || ran.shell.has_env(NAME) || told.contains(&ran.shell.stage) {
+        if !(call.installs() || call.upgrades_all()) || ran.shell.has_env(NAME) || told == Some(ran.shell.stage) {
             continue;
         }
         // In the text at all: `export`, before the command, through `env`.
         if ran.shell.text().is_some_and(|t| t.contains(NAME)) {
             continue;
         }
-        told.push(ran.shell.stage);
+        told = Some(ran.shell.stage);
         let line = ran.shell.instruction.keyword.span;
         let edit = Edit { span: Span { end: line.start, ..line }, text: format!("ENV {NAME}=noninteractive\n") };
         out.push(

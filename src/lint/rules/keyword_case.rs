@@ -9,8 +9,8 @@ pub static CODE: Code = Code {
     severity: Severity::Advice,
     about: "Instructions are written in capitals, so that they stand out from their arguments. Any case is \
             understood. `vmwbuild fmt` writes them so.",
-    wrong: concat!("from Debian AS web\n",),
-    right: concat!("FROM Debian AS web\n",),
+    wrong: "from Debian AS web\n",
+    right: "FROM Debian AS web\n",
 };
 
 pub(super) static RULE: Rule = Rule::new(&CODE, check);

@@ -28,9 +28,11 @@ fn check(cx: &Cx<'_>, out: &mut Problems) {
 
 /// What to do instead, if it needs one.
 fn needs(ran: &Ran<'_>) -> Option<&'static str> {
-    let fed = ran.command().is_some_and(|c| c.redirects.iter().any(|r| r.operator.starts_with('<')));
-    let piped = ran.shell.commands.iter().any(|c| c.pipes_into.contains(&ran.index));
-    let input = fed || piped;
+    // Whether it reads a file or a pipe.
+    let input = || {
+        ran.command().is_some_and(|c| c.redirects.iter().any(|r| r.operator.starts_with('<')))
+            || ran.shell.commands.iter().any(|c| c.pipes_into.contains(&ran.index))
+    };
     match ran.name.as_str() {
         "vi" | "vim" if ran.letter('s') || ran.has(&["-es", "-Es"]) => None,
         "vi" | "vim" | "nvim" | "nano" | "emacs" | "pico" | "joe" | "mcedit" | "visudo" | "vipw" | "vigr" => {
@@ -56,14 +58,14 @@ fn needs(ran: &Ran<'_>) -> Option<&'static str> {
             let detached = ran.letter('d') || ran.has(&["install"]);
             (!detached).then_some("use a program that takes its answers as arguments")
         }
-        "su" if ran.depth == 0 && !input && !ran.has(&["-c", "--command"]) && !ran.letter('c') => {
+        "su" if ran.depth == 0 && !input() && !ran.has(&["-c", "--command"]) && !ran.letter('c') => {
             Some("write `USER name` before the step, or `RUN --user=name`")
         }
         "sudo" if ran.letter('i') || ran.letter('s') || ran.has(&["su"]) => {
             let command = ran.operands().next().is_some_and(|(_, w)| w != "su");
-            (!command && !input).then_some("write `USER root` before the step, or `RUN --user=root`")
+            (!command && !input()).then_some("write `USER root` before the step, or `RUN --user=root`")
         }
-        "fdisk" | "parted" if !input && ran.operands().count() <= 1 && !ran.letter('l') && !ran.letter('s') => {
+        "fdisk" | "parted" if !input() && ran.operands().count() <= 1 && !ran.letter('l') && !ran.letter('s') => {
             Some("`sfdisk` and `parted -s` take what is to be done as input and arguments")
         }
         "ssh-keygen"
@@ -74,13 +76,13 @@ fn needs(ran: &Ran<'_>) -> Option<&'static str> {
                 && !ran.letter('R')
                 && !ran.letter('F')
                 && !ran.letter('e')
-                && !input =>
+                && !input() =>
         {
             Some("`-N ''` gives the empty passphrase, `-f FILE` the place")
         }
         "adduser"
             if !ran.has(&["--disabled-password", "--disabled-login", "-D", "--system", "-S"])
-                && !input
+                && !input()
                 && ran.operands().count() == 1
                 && !ran.args.iter().any(|a| a == "-m" || a == "-r") =>
         {

@@ -44,10 +44,10 @@ fn check(cx: &Cx<'_>, out: &mut Problems) {
                 && !value.is_empty()
             {
                 tell(ran.arg_span(index), "a secret");
-            } else if ran.is(&["mysql", "mariadb", "mysqldump", "mysqladmin"]) && arg.starts_with("-p") && arg.len() > 2
+            } else if ran.is(&["mysql", "mariadb", "mysqldump", "mysqladmin", "sshpass"])
+                && arg.starts_with("-p")
+                && arg.len() > 2
             {
-                tell(ran.arg_span(index), "a password");
-            } else if ran.name == "sshpass" && arg.starts_with("-p") && arg.len() > 2 {
                 tell(ran.arg_span(index), "a password");
             }
         }

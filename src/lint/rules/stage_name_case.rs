@@ -9,8 +9,8 @@ pub static CODE: Code = Code {
     severity: Severity::Advice,
     about: "Names of stages are written in small letters with underscores, as those of ARGs, SECRETs and KEYs \
             are. Names are told apart by case, and mixed ones are misspelt sooner.",
-    wrong: concat!("FROM Debian AS WebServer\n",),
-    right: concat!("FROM Debian AS web_server\n",),
+    wrong: "FROM Debian AS WebServer\n",
+    right: "FROM Debian AS web_server\n",
 };
 
 pub(super) static RULE: Rule = Rule::new(&CODE, check);

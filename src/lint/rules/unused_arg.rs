@@ -16,6 +16,10 @@ pub static CODE: Code = Code {
 pub(super) static RULE: Rule = Rule::new(&CODE, check);
 
 fn check(cx: &Cx<'_>, out: &mut Problems) {
+    if cx.stages.is_empty() {
+        // A part that other files include.
+        return;
+    }
     let named = super::unused_secret::named(cx);
     for instruction in cx.instructions() {
         let Body::Arg { name, .. } = &instruction.body else { continue };

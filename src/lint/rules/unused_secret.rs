@@ -26,17 +26,21 @@ pub(super) fn named<'a>(cx: &Cx<'a>) -> HashSet<&'a str> {
                 named.insert(name);
             }
         });
-        if instruction.flag("render").is_some() {
-            named.extend(cx.instructions().filter_map(|i| match &i.body {
-                Body::Arg { name, .. } | Body::Secret { name, .. } => Some(name.node.as_str()),
-                _ => None,
-            }));
-        }
+    }
+    if cx.instructions().any(|i| i.flag("render").is_some()) {
+        named.extend(cx.instructions().filter_map(|i| match &i.body {
+            Body::Arg { name, .. } | Body::Secret { name, .. } => Some(name.node.as_str()),
+            _ => None,
+        }));
     }
     named
 }
 
 fn check(cx: &Cx<'_>, out: &mut Problems) {
+    if cx.stages.is_empty() {
+        // A part that other files include.
+        return;
+    }
     let named = named(cx);
     for instruction in cx.instructions() {
         let Body::Secret { name, .. } = &instruction.body else { continue };

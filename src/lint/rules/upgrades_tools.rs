@@ -18,8 +18,10 @@ pub static CODE: Code = Code {
 pub(super) static RULE: Rule = Rule::new(&CODE, check);
 
 fn check(cx: &Cx<'_>, out: &mut Problems) {
-    for (index, _) in cx.stages.iter().enumerate() {
-        let mut held = holds_before(cx, index);
+    // Whether a stage holds them at its end; one that is FROM it does too.
+    let mut ends: Vec<bool> = Vec::with_capacity(cx.stages.len());
+    for (index, stage) in cx.stages.iter().enumerate() {
+        let mut held = stage.parent.and_then(|p| ends.get(p)).copied().unwrap_or(false);
         for ran in cx.ran_in(index) {
             held |= holds(ran);
             let Some(call) = packages::call(ran) else { continue };
@@ -47,6 +49,7 @@ fn check(cx: &Cx<'_>, out: &mut Problems) {
                 out.push(Diagnostic::at(&CODE, ran.span(), message).help(help));
             }
         }
+        ends.push(held);
     }
 }
 
@@ -56,19 +59,6 @@ fn holds(ran: &Ran<'_>) -> bool {
         && (ran.name == "apt-mark" && ran.has(&["hold"])
             || ran.name == "zypper" && ran.has(&["addlock", "al"])
             || ran.is(&["yum", "dnf"]) && ran.has(&["versionlock"]))
-}
-
-/// A stage that this one is FROM holds it for this one too.
-fn holds_before(cx: &Cx<'_>, stage: usize) -> bool {
-    let mut at = cx.stages.get(stage).and_then(|s| s.parent);
-    for _ in 0..cx.stages.len() {
-        let Some(parent) = at else { return false };
-        if cx.ran_in(parent).any(holds) {
-            return true;
-        }
-        at = cx.stages.get(parent).and_then(|s| s.parent);
-    }
-    false
 }
 
 fn excludes(ran: &Ran<'_>) -> bool {
