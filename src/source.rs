@@ -148,23 +148,6 @@ impl Sources {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_and_columns_count_characters_from_one() {
-        let mut sources = Sources::new();
-        let id = sources.add("f", None, "aé\nb\r\n");
-        let file = sources.get(id);
-        assert_eq!(file.line_col(0), (1, 1));
-        assert_eq!(file.line_col(3), (1, 3));
-        assert_eq!(file.line_col(4), (2, 1));
-        assert_eq!(file.line_col(99), (3, 1));
-        assert_eq!((file.line(1), file.line(2), file.line(3), file.line(9)), ("aé", "b", "", ""));
-    }
-}
-
 /// The longest file that is read as text: a VMWfile, what it includes, values.
 pub const LONGEST_FILE: u64 = 16 << 20;
 
@@ -213,4 +196,21 @@ pub fn read_text(from: impl std::io::Read) -> std::io::Result<Vec<u8>> {
 /// As [`read_file`], and for what is not UTF-8.
 pub fn read_file_text(path: &Path) -> std::io::Result<String> {
     String::from_utf8(read_file(path)?).map_err(|_| std::io::Error::other("it is not UTF-8 text"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_columns_count_characters_from_one() {
+        let mut sources = Sources::new();
+        let id = sources.add("f", None, "aé\nb\r\n");
+        let file = sources.get(id);
+        assert_eq!(file.line_col(0), (1, 1));
+        assert_eq!(file.line_col(3), (1, 3));
+        assert_eq!(file.line_col(4), (2, 1));
+        assert_eq!(file.line_col(99), (3, 1));
+        assert_eq!((file.line(1), file.line(2), file.line(3), file.line(9)), ("aé", "b", "", ""));
+    }
 }

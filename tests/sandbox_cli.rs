@@ -52,7 +52,7 @@ fn tiny(archive: &Path) {
     let size = program.len() as u64;
     tar.append_data(&mut header(tar::EntryType::Regular, size, 0o755), "bin/busybox", program.as_slice()).unwrap();
     let passwd = b"root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n";
-    let mut header_of = |kind, size| header(kind, size, 0o644);
+    let header_of = |kind, size| header(kind, size, 0o644);
     tar.append_data(&mut header_of(tar::EntryType::Regular, passwd.len() as u64), "etc/passwd", &passwd[..]).unwrap();
     for name in POSIX {
         tar.append_link(&mut header_of(tar::EntryType::Symlink, 0), format!("bin/{name}"), "busybox").unwrap();
