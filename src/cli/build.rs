@@ -18,7 +18,7 @@ use crate::guest::Channel;
 use crate::progress::{self, View};
 use crate::sema::program::Program;
 use crate::source::Sources;
-use crate::vsphere::client::{Client, Deadline, Endpoint, Thumbprint};
+use crate::vsphere::client::{Class, Client, Deadline, Endpoint, Thumbprint};
 
 /// Unoptimised futures are large; a build nests them deeply.
 const STACK: usize = 8 << 20;
@@ -206,7 +206,7 @@ async fn drive(
         Some(Ok(client)) => build(client, reins, options, program, flags, sources, color).await,
         Some(Err(error)) => {
             terminal::show([&error.diagnostic()], sources, color);
-            engine::class_of(error.class()).exit_code()
+            connect_code(error.class())
         }
         None => FailureClass::Interrupted.exit_code(),
     };
@@ -280,6 +280,16 @@ impl Voice {
         if !told {
             terminal::say(text);
         }
+    }
+}
+
+/// The exit code of a connection that wasn't made: also a server that accepts and never answers, or fails the very
+/// first call, is none that one can connect to.
+pub(super) fn connect_code(class: Class) -> u8 {
+    match class {
+        Class::Usage => 2,
+        Class::Connection | Class::Guest | Class::Operation | Class::Deadline => FailureClass::Connection.exit_code(),
+        Class::Cancelled => FailureClass::Interrupted.exit_code(),
     }
 }
 

@@ -105,7 +105,7 @@ async fn drive(endpoint: Endpoint, login: guest::Login, job: Job, vm: &str) -> R
         connected = Client::connect(endpoint, Deadline::after(CONNECT)) => connected,
         () = stop.cancelled() => return Ok(interrupted),
     };
-    let client = connected.map_err(|e| (class_of(e.class()).exit_code(), e.diagnostic()))?;
+    let client = connected.map_err(|e| (build::connect_code(e.class()), e.diagnostic()))?;
     let result = within(&client, &login, &job, vm, &stop).await;
     let _ = client.logout().await;
     signal.abort();
