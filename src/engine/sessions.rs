@@ -12,9 +12,6 @@ use crate::sema::order_refs::{Uses, uses};
 use crate::sema::program::{Action, GuestContext, Machine, Program, RunAs, Step};
 use crate::source::Span;
 
-/// How long a login that is refused just after a boot is tried again.
-const BOOT_WINDOW: Duration = Duration::from_secs(60);
-
 /// How long a guest may take to end our processes when the build stops.
 const PARTING: Duration = Duration::from_secs(20);
 
@@ -38,7 +35,7 @@ impl Sessions {
             name: Some(format!("{}-{}-{}", shared.options.build, worker.id.0, worker.sessions.open.len())),
             channel: shared.options.channel,
             family: worker.sessions.family.clone(),
-            boot_window: BOOT_WINDOW,
+            boot_window: shared.options.deadlines.login,
             patience: shared.options.deadlines.boot,
             ..guest::Options::default()
         };
