@@ -232,6 +232,6 @@ fn a_server_with_a_template_of_its_own_serves_it() {
     // With --state the machine is there after a restart, off as after a power cut.
     let sandbox = Sandbox::start(&args);
     let done = on(&sandbox, &["exec", "app", "--", "cat", "/home/ann/me"], "ann:right");
-    assert_ne!(done.code, Some(0), "{done}");
-    assert!(done.stderr().contains("off"), "{done}");
+    assert_eq!(done.code, Some(5), "{done}");
+    assert!(done.stderr().contains("`/DC0/vm/app` isn't powered on"), "{done}");
 }
