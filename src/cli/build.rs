@@ -100,7 +100,11 @@ fn prepare(
             args::GuestChannel::Transfer => Channel::Transfer,
         },
         secrets: values,
-        deadlines: Deadlines::default(),
+        deadlines: match options.sandbox {
+            // Accounts of its guests are there when the guest is: what is refused is wrong.
+            true => Deadlines { login: Duration::ZERO, ..Deadlines::default() },
+            false => Deadlines::default(),
+        },
         sandbox: options.sandbox && !options.sandbox_options.strict,
     };
     Ok((endpoint, engine))
@@ -192,9 +196,9 @@ async fn drive(
         Some(endpoint) => (endpoint, None),
         None => match super::sandbox::embedded(&flags.sandbox_options).await {
             Ok((endpoint, server)) => (endpoint, Some(server)),
-            Err(problem) => {
+            Err((code, problem)) => {
                 terminal::show([&problem], sources, color);
-                return 5;
+                return code;
             }
         },
     };

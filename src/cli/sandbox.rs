@@ -24,9 +24,10 @@ impl Handle {
     }
 }
 
-/// Starts a sandbox for one build.
-pub(crate) async fn embedded(options: &args::SandboxOptions) -> Result<(Endpoint, Handle), Diagnostic> {
-    let sandbox = Sandbox::start(config(options)?).await.map_err(|e| e.diagnostic())?;
+/// Starts a sandbox for one build; else the exit code and why.
+pub(crate) async fn embedded(options: &args::SandboxOptions) -> Result<(Endpoint, Handle), (u8, Diagnostic)> {
+    let config = config(options).map_err(|problem| (2, problem))?;
+    let sandbox = Sandbox::start(config).await.map_err(|e| (5, e.diagnostic()))?;
     for note in sandbox.notes() {
         terminal::say(&format!("note: {note}"));
     }
@@ -34,7 +35,7 @@ pub(crate) async fn embedded(options: &args::SandboxOptions) -> Result<(Endpoint
         Ok(endpoint) => endpoint,
         Err(problem) => {
             sandbox.stop().await;
-            return Err(problem);
+            return Err((5, problem));
         }
     };
     Ok((endpoint, Handle { sandbox }))
@@ -141,7 +142,8 @@ fn config(options: &args::SandboxOptions) -> Result<Config, Diagnostic> {
 fn template(text: &str) -> Result<(String, TemplateSource), Diagnostic> {
     let Some((name, path)) = text.split_once('=').filter(|(name, path)| !name.is_empty() && !path.is_empty()) else {
         let problem = format!("`--sandbox-template {text}` doesn't name a template and where it is");
-        return Err(Diagnostic::new(&codes::SANDBOX_FLAG, problem).help("write `--sandbox-template NAME=DIR`"));
+        return Err(Diagnostic::new(&codes::SANDBOX_FLAG, problem)
+            .help("write `--sandbox-template NAME=DIR` or `--sandbox-template NAME=ARCHIVE.tar`"));
     };
     let path = PathBuf::from(path);
     if path.is_dir() {
@@ -150,6 +152,7 @@ fn template(text: &str) -> Result<(String, TemplateSource), Diagnostic> {
     let file = File::open(&path).map_err(|e| {
         let text = format!("the sandbox's template `{name}` can't be read from `{}`: {e}", path.display());
         Diagnostic::new(&codes::SANDBOX_TEMPLATE, text)
+            .help("a template is a directory with the root of a Linux system, or a tar archive of one")
     })?;
     Ok((name.to_owned(), TemplateSource::Tar(file)))
 }
@@ -158,6 +161,7 @@ fn login(text: &str) -> Result<(String, String), Diagnostic> {
     match text.split_once(':') {
         Some((user, password)) if !user.is_empty() => Ok((user.to_owned(), password.to_owned())),
         // The text may be a password: it isn't shown.
-        _ => Err(Diagnostic::new(&codes::SANDBOX_FLAG, "a `--sandbox-login` isn't USER:PASSWORD")),
+        _ => Err(Diagnostic::new(&codes::SANDBOX_FLAG, "a `--sandbox-login` isn't USER:PASSWORD")
+            .help("write the account, a colon and its password: `--sandbox-login root:secret`")),
     }
 }

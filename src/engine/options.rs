@@ -98,6 +98,8 @@ pub struct Deadlines {
     pub task: Duration,
     /// From power-on until the guest can run commands.
     pub boot: Duration,
+    /// How long a login that is refused just after a boot is tried again: accounts may still be set up.
+    pub login: Duration,
     /// An address reported by Tools, once something asks for it.
     pub ip: Duration,
     /// The guest shutting down before it is powered off.
@@ -109,7 +111,14 @@ pub struct Deadlines {
 impl Default for Deadlines {
     fn default() -> Self {
         let minutes = |n: u64| Duration::from_secs(n * 60);
-        Deadlines { task: minutes(60), boot: minutes(10), ip: minutes(5), shutdown: minutes(5), step: None }
+        Deadlines {
+            task: minutes(60),
+            boot: minutes(10),
+            login: minutes(1),
+            ip: minutes(5),
+            shutdown: minutes(5),
+            step: None,
+        }
     }
 }
 

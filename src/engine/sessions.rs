@@ -12,12 +12,6 @@ use crate::sema::order_refs::{Uses, uses};
 use crate::sema::program::{Action, GuestContext, Machine, Program, RunAs, Step};
 use crate::source::Span;
 
-/// How long a login that is refused just after a boot is tried again.
-const BOOT_WINDOW: Duration = Duration::from_secs(60);
-
-/// The same in a sandbox, whose guests know their accounts from the first moment on.
-const SANDBOX_BOOT_WINDOW: Duration = Duration::from_secs(3);
-
 /// How long a guest may take to end our processes when the build stops.
 const PARTING: Duration = Duration::from_secs(20);
 
@@ -37,9 +31,10 @@ impl Sessions {
         }
         let shared = std::sync::Arc::clone(&worker.shared);
         let (vm, _) = worker.vm()?;
-        let boot_window = if shared.options.sandbox { SANDBOX_BOOT_WINDOW } else { BOOT_WINDOW };
+        let boot_window = shared.options.deadlines.login;
         let what = shared.events.masker.text(&format!("the guest to let {} in", login.user));
-        shared.events.waiting(worker.id, &what, Some(boot_window));
+        let limit = (!boot_window.is_zero()).then_some(boot_window);
+        shared.events.waiting(worker.id, &what, limit);
         let options = guest::Options {
             name: Some(format!("{}-{}-{}", shared.options.build, worker.id.0, worker.sessions.open.len())),
             channel: shared.options.channel,

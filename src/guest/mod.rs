@@ -323,7 +323,12 @@ async fn look(
         if let Listing::Names(names) = wire.list(&place).await? {
             match Facts::parse(&names) {
                 Some(Ok(facts)) if facts.work.is_empty() => {
-                    let detail = format!("neither below {} nor in /var/lib or /var/tmp", facts.home);
+                    let home = if facts.home.is_empty() {
+                        "a home directory, which isn't there,"
+                    } else {
+                        facts.home.as_str()
+                    };
+                    let detail = format!("neither below {home} nor in /var/lib or /var/tmp");
                     return Err(Error::NoWorkDir { user: login.user.clone(), detail });
                 }
                 Some(Ok(facts)) => {

@@ -207,8 +207,14 @@ fn unpack(archive: File, owners: bool) -> io::Result<()> {
     archive.set_preserve_mtime(true);
     archive.set_overwrite(true);
     let mut directories = Vec::new();
-    for entry in archive.entries()? {
-        let mut entry = entry?;
+    for (number, entry) in archive.entries()?.enumerate() {
+        let mut entry = match entry {
+            Err(error) if number == 0 => {
+                let text = format!("it is no tar archive: {}", with_causes(&error));
+                return Err(io::Error::new(error.kind(), text));
+            }
+            entry => entry?,
+        };
         let kind = entry.header().entry_type();
         if kind.is_character_special() || kind.is_block_special() || kind.is_fifo() {
             // Devices are the warden's to make.
