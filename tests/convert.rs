@@ -42,8 +42,17 @@ fn what_is_written_checks_is_canonical_and_has_no_password() {
         let from = fixture(&format!("{name}.json"));
         let converted = vmwbuild(dir.path(), &["convert", from.to_str().unwrap(), "-o", "VMWfile"]);
         assert!(converted.code == Some(0) && converted.stdout().is_empty(), "{converted}");
-        let lint = vmwbuild(dir.path(), &["lint", "VMWfile"]);
-        assert_eq!((lint.code, lint.stderr()), (Some(0), String::new()), "{name}: {lint}");
+        // What is left is about the deployment's own commands and keys, and true.
+        let own: &[&str] = match name {
+            "playbook" => &["VMW402", "VMW402"],
+            "odd" => &["VMW230"],
+            _ => &[],
+        };
+        let lint = vmwbuild(dir.path(), &["lint", "--format", "concise", "VMWfile"]);
+        let stdout = lint.stdout();
+        let found: Vec<&str> =
+            stdout.lines().filter_map(|line| line.split_once('[')?.1.split_whitespace().next()).collect();
+        assert_eq!((lint.code, found.as_slice()), (Some(0), own), "{name}: {lint}");
         let canonical = vmwbuild(dir.path(), &["fmt", "--check", "VMWfile"]);
         assert_eq!(canonical.code, Some(0), "{name}: {canonical}");
         let made = std::fs::read_to_string(dir.path().join("VMWfile")).unwrap();

@@ -29,6 +29,7 @@ EOS
 FROM image AS node
 OUTPUT VM node
 RUN --allow-failure exit 3
+# vmw: allow(unused-key)
 KEY count: int FROM RUN echo 42
 "#;
 
