@@ -12,7 +12,7 @@ use super::super::sessions::{self, Sessions};
 use super::super::shared::Stop;
 use super::job;
 use crate::diagnostic::Diagnostic;
-use crate::guest::{Body, Interpreter};
+use crate::guest::{Body, Job};
 use crate::sema::program::{Machine, Step, WaitWhat};
 use crate::vsphere::client::{Deadline, Error, GuestState};
 use crate::vsphere::wire::PowerState;
@@ -77,8 +77,7 @@ pub(super) async fn run(
         WaitWhat::File(path) => {
             let path = shared.text(path)?;
             waiting(&format!("the file {path}"));
-            let test = format!("[ -e {} ]\n", quote(&path));
-            let body = Body::Script { text: test, interpreter: Interpreter::sh() };
+            let body = Job::exists(0, &path).body;
             until(worker, machine, step, body, interval, limit, &format!("the file {path}")).await
         }
         WaitWhat::Run(invocation) => {
@@ -122,8 +121,4 @@ fn late(machine: &Machine, step: &Step, what: &str, limit: Duration) -> Stop {
         .primary(step.span, "")
         .help("allow more time with `--timeout`, or look why it doesn't come true");
     Stop::failed(FailureClass::Deadline, format!("waited in vain for {what}"), diagnostic)
-}
-
-fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
 }
