@@ -79,6 +79,9 @@ func (w *wire) ServeHTTP(res http.ResponseWriter, req *http.Request) {
 		req.Body = io.NopCloser(bytes.NewReader(body))
 	}
 	method := methodOf(req, body)
+	// Before anything of the answer can reach the client: whoever has an answer,
+	// or saw the connection end, may ask for the counts at once.
+	w.arrived(method, max(int64(len(body)), req.ContentLength))
 	delay, rule := w.apply(method)
 	if delay > 0 {
 		select {
@@ -104,7 +107,7 @@ func (w *wire) ServeHTTP(res http.ResponseWriter, req *http.Request) {
 	default:
 		drop(res)
 	}
-	w.count(method, max(int64(len(body)), req.ContentLength), counting)
+	w.answered(method, counting)
 }
 
 // apply takes the rules that hold for this request: the sum of the delays, and
@@ -151,20 +154,32 @@ func (w *wire) clear() {
 	w.rules = nil
 }
 
-func (w *wire) count(method string, in int64, out *countingWriter) {
+func (w *wire) arrived(method string, in int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	c := w.of(method)
+	c.Requests++
+	c.BytesIn += in
+}
+
+func (w *wire) answered(method string, out *countingWriter) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := w.of(method)
+	c.BytesOut += out.bytes
+	if out.status >= http.StatusBadRequest {
+		c.Faults++
+	}
+}
+
+// of returns the counts of a method; the lock is held.
+func (w *wire) of(method string) *counts {
 	c := w.counts[method]
 	if c == nil {
 		c = new(counts)
 		w.counts[method] = c
 	}
-	c.Requests++
-	c.BytesIn += in
-	c.BytesOut += out.bytes
-	if out.status >= http.StatusBadRequest {
-		c.Faults++
-	}
+	return c
 }
 
 // take returns the counts so far, and starts anew when told to.
