@@ -16,6 +16,7 @@ mod report;
 mod sandbox;
 mod secrets;
 mod settings;
+mod telling;
 mod terminal;
 
 use std::ffi::OsString;

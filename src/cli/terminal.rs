@@ -52,6 +52,11 @@ pub(crate) fn show<'a>(list: impl IntoIterator<Item = &'a Diagnostic>, sources: 
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
+/// Text on standard error.
+pub(crate) fn err(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// One line on standard error.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");

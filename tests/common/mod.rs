@@ -8,6 +8,7 @@
 #![allow(dead_code)]
 
 pub mod embedded;
+pub mod events;
 pub mod site;
 
 use std::{

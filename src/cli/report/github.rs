@@ -1,12 +1,16 @@
 //! Annotations of GitHub Actions: workflow commands on standard output.
 
 use super::{Checked, advice, all, range};
-use crate::diagnostic::Severity;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::source::Sources;
 
 /// Writes all findings.
 pub(crate) fn write(checked: &[Checked]) -> String {
-    let mut out = String::new();
-    for (d, sources) in all(checked) {
+    all(checked).map(|(d, sources)| command(d, sources)).collect()
+}
+
+/// One finding's command.
+pub(crate) fn command(d: &Diagnostic, sources: &Sources) -> String {
         let command = match d.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
@@ -26,9 +30,7 @@ pub(crate) fn write(checked: &[Checked]) -> String {
         properties.push(format!("title={}", property(&format!("{} {}", d.code, d.code.name))));
         let advice = advice(d);
         let text = if advice.is_empty() { d.message.clone() } else { format!("{}\n{advice}", d.message) };
-        out.push_str(&format!("::{command} {}::{}\n", properties.join(","), data(&text)));
-    }
-    out
+        format!("::{command} {}::{}\n", properties.join(","), data(&text))
 }
 
 /// Text after `::`.
