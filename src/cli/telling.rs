@@ -51,7 +51,11 @@ impl Telling {
         let mut views: Vec<Box<dyn View>> = Vec::new();
         views.push(match progress {
             Progress::Tty => {
-                let look = progress::Look { color: terminal::use_color(color, terminal), unicode: terminal::is_utf8() };
+                let look = progress::Look {
+                    color: terminal::use_color(color, terminal),
+                    unicode: terminal::is_utf8(),
+                    reflow: terminal::reflows(),
+                };
                 Box::new(Tty::new(io::stderr(), look, terminal::size))
             }
             Progress::Plain | Progress::Auto => Box::new(Plain::new(io::stderr(), ci, began)),
@@ -68,11 +72,22 @@ impl Telling {
                 beside(path).map_err(|e| unwritable(path, &e))?;
             }
         }
-        let recorder = (flags.report.is_some() || flags.result.is_some())
-            .then(|| Recorder::new(began, flags.report.is_some()));
+        let recorder =
+            (flags.report.is_some() || flags.result.is_some()).then(|| Recorder::new(began, flags.report.is_some()));
         views.extend(recorder.clone().map(|r| Box::new(r) as Box<dyn View>));
         let (report, result) = (flags.report.clone(), flags.result.clone());
-        Ok(Telling { color, progress, ci, began, views, recorder, report, result, facts: facts(flags), findings: Vec::new() })
+        Ok(Telling {
+            color,
+            progress,
+            ci,
+            began,
+            views,
+            recorder,
+            report,
+            result,
+            facts: facts(flags),
+            findings: Vec::new(),
+        })
     }
 
     /// Shows diagnostics on standard error, and keeps them for the files.

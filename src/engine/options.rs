@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::event::{Event, Made, MachineId};
+use super::event::{Event, MachineId, Made};
 use crate::diagnostic::Diagnostic;
 use crate::guest::Channel;
 use crate::sema::program::Placement;

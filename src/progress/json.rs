@@ -66,8 +66,7 @@ impl<W: Write + Send> Json<W> {
             }
         };
         let machine = self.label(step.machine);
-        let fields =
-            json!({"machine": machine, "step": step.index + 1, "stream": name, "text": text, "base64": exact});
+        let fields = json!({"machine": machine, "step": step.index + 1, "stream": name, "text": text, "base64": exact});
         self.line(at, "output", fields)
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::record::{Kind, Record, Span};
-use crate::engine::event::Node;
+use crate::engine::event::{MachineResult, Node};
 
 /// A part of the critical path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,11 +17,13 @@ pub(super) struct Part {
     pub(super) to: Duration,
 }
 
-/// From the beginning to the end: starts with what ended last, and goes back; where a machine waited for another one,
+/// From the beginning to the end: starts with what failed, or else ended last, and goes back; where a machine waited for another one,
 /// the path is the other's.
 pub(super) fn critical(record: &Record) -> Vec<Part> {
     let end = |at: usize| record.machines.get(at)?.spans.last().map(|s| s.to.unwrap_or(record.last));
-    let last = (0..record.machines.len()).filter(|at| end(*at).is_some()).max_by_key(|at| end(*at));
+    // A build that failed took as long as what failed; others were cut short.
+    let failed = |at: usize| matches!(record.machines[at].result, Some(MachineResult::Failed(_)));
+    let last = (0..record.machines.len()).filter(|at| end(*at).is_some()).max_by_key(|at| (failed(*at), end(*at)));
     let Some(mut machine) = last else { return Vec::new() };
     let mut before = end(machine).unwrap_or(record.last);
     let mut parts: Vec<Part> = Vec::new();

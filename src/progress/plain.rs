@@ -159,13 +159,7 @@ impl<W: Write + Send> Plain<W> {
         self.line(at, Some(step.machine), &format!("[{number}] {text}"))
     }
 
-    fn step_finished(
-        &mut self,
-        at: Duration,
-        step: StepId,
-        outcome: &Outcome,
-        elapsed: Duration,
-    ) -> io::Result<()> {
+    fn step_finished(&mut self, at: Duration, step: StepId, outcome: &Outcome, elapsed: Duration) -> io::Result<()> {
         for stream in [Stream::Out, Stream::Err] {
             let rest = self.open.remove(&(step, stream)).and_then(|mut l| l.finish());
             self.output(at, step, stream, rest.into_iter().collect())?;
@@ -246,7 +240,11 @@ impl<W: Write + Send> View for Plain<W> {
                 let open: Vec<StepId> = self.groups.keys().copied().filter(|s| s.machine == *machine).collect();
                 for step in open {
                     let live = self.groups.get(&step).is_some_and(|g| g.live);
-                    if live { self.end(at, step, 0)? } else { self.flush(at, step)? }
+                    if live {
+                        self.end(at, step, 0)?
+                    } else {
+                        self.flush(at, step)?
+                    }
                     self.groups.remove(&step);
                 }
                 let text = match result {

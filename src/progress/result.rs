@@ -11,12 +11,10 @@ const VERSION: u32 = 1;
 
 /// The result of a build as JSON.
 pub fn result(record: &Record, verdict: &Verdict) -> String {
-    let server = record.server.as_ref().map(|(server, product, api)| json!({"address": server, "product": product, "api": api}));
-    let outputs: Vec<Value> = record
-        .machines
-        .iter()
-        .flat_map(|m| m.made.iter().map(|one| made(m.info.label.as_str().into(), one)))
-        .collect();
+    let server =
+        record.server.as_ref().map(|(server, product, api)| json!({"address": server, "product": product, "api": api}));
+    let outputs: Vec<Value> =
+        record.machines.iter().flat_map(|m| m.made.iter().map(|one| made(m.info.label.as_str().into(), one))).collect();
     let keys: Map<String, Value> = record
         .machines
         .iter()
@@ -38,7 +36,7 @@ pub fn result(record: &Record, verdict: &Verdict) -> String {
         "class": verdict.class(),
         "build": (!record.build.is_empty()).then_some(&record.build),
         "started": record.began.map(rfc3339),
-        "elapsed": seconds(record.finished.map_or(record.last, |(_, elapsed, _)| elapsed)),
+        "elapsed": seconds(record.last),
         "requests": record.finished.map_or(0, |(_, _, requests)| requests),
         "server": server,
         "outputs": outputs,

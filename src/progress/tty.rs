@@ -14,6 +14,9 @@ use crate::engine::event::{Event, MachineId, MachineInfo, MachineResult, Outcome
 const TAIL: usize = 4;
 const TAIL_ALONE: usize = 8;
 
+/// How many lines of output are worth more than a machine that waits.
+const TAIL_LEAST: usize = 2;
+
 /// How many of the last lines of a failed command's output stay.
 const LAST: usize = 8;
 
@@ -47,6 +50,8 @@ struct Row {
     info: MachineInfo,
     state: State,
     since: Duration,
+    /// Whether it has done anything yet but wait.
+    begun: bool,
     percent: Option<u8>,
     tail: VecDeque<String>,
     open: [Lines; 2],
@@ -66,17 +71,15 @@ enum State {
     Over(bool),
 }
 
-impl State {
-    /// Who gets a place first where there isn't one for all; None: has nothing to show.
-    fn rank(&self) -> Option<u8> {
-        match self {
-            State::Failed(..) => Some(0),
-            State::Step(_) => Some(1),
-            State::Doing(_) => Some(2),
-            State::Waiting { .. } => Some(3),
-            State::Pending | State::Over(_) => None,
-        }
-    }
+/// Who gets a place first where there isn't one for all.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Failed,
+    Runs,
+    Works,
+    Waits,
+    /// It waits, and has not begun.
+    Idle,
 }
 
 /// A line that stays.
@@ -96,7 +99,7 @@ struct Kept {
 impl<W: Write + Send> Tty<W> {
     /// Writes to `out`; `size` gives columns and rows and is asked at each redraw, so that resizing works.
     pub fn new(out: W, look: Look, size: impl Fn() -> (usize, usize) + Send + 'static) -> Self {
-        let screen = Screen::new(out, Box::new(size));
+        let screen = Screen::new(out, look, Box::new(size));
         Tty { screen, look, machines: Vec::new(), labels: 0, kept: Vec::new(), ended: false }
     }
 
@@ -106,6 +109,7 @@ impl<W: Write + Send> Tty<W> {
 
     fn enter(&mut self, id: MachineId, at: Duration, state: State) {
         if let Some(row) = self.row(id) {
+            row.begun |= !matches!(state, State::Waiting { .. } | State::Pending);
             row.state = state;
             row.since = at;
             row.percent = None;
@@ -186,11 +190,15 @@ impl<W: Write + Send> Tty<W> {
         }
         let several = usize::from(self.machines.len() > 1);
         let budget = height.saturating_sub(1 + several).max(1);
-        let mut live: Vec<(u8, usize)> =
-            self.machines.iter().enumerate().filter_map(|(at, row)| Some((row.state.rank()?, at))).collect();
+        let mut live: Vec<(Rank, usize)> =
+            self.machines.iter().enumerate().filter_map(|(at, row)| Some((row.rank()?, at))).collect();
         live.sort_unstable();
-        let hidden: Vec<u8> = live.iter().skip(budget).map(|(rank, _)| *rank).collect();
-        live.truncate(budget);
+        let busy = live.iter().filter(|(rank, _)| *rank < Rank::Waits).count();
+        let running = live.iter().filter(|(rank, _)| *rank == Rank::Runs).count();
+        let idle = budget.saturating_sub(busy + running * TAIL_LEAST);
+        let place = budget.min(busy + idle);
+        let hidden: Vec<Rank> = live.iter().skip(place).map(|(rank, _)| *rank).collect();
+        live.truncate(place);
         // Those that are shown stand in the file's order: lines that jump can't be read.
         live.sort_unstable_by_key(|(_, at)| *at);
         let shown: Vec<&Row> = live.iter().filter_map(|(_, at)| self.machines.get(*at)).collect();
@@ -209,12 +217,13 @@ impl<W: Write + Send> Tty<W> {
     }
 
     /// The last line: how far all of them are, and who isn't shown.
-    fn status(&self, at: Duration, width: usize, hidden: &[u8]) -> Line {
+    fn status(&self, at: Duration, width: usize, hidden: &[Rank]) -> Line {
         let count = |wanted: &dyn Fn(&State) -> bool| self.machines.iter().filter(|r| wanted(&r.state)).count();
-        let mut parts = vec![format!("{} of {} built", count(&|s| matches!(s, State::Over(true))), self.machines.len())];
+        let mut parts =
+            vec![format!("{} of {} built", count(&|s| matches!(s, State::Over(true))), self.machines.len())];
         let failed = count(&|s| matches!(s, State::Failed(..)));
         let pending = count(&|s| matches!(s, State::Pending));
-        let waiting = hidden.iter().filter(|rank| **rank == 3).count();
+        let waiting = hidden.iter().filter(|rank| **rank >= Rank::Waits).count();
         let working = hidden.len() - waiting;
         for (number, word) in
             [(failed, "failed"), (working, "more at work"), (waiting, "more waiting"), (pending, "to begin")]
@@ -286,6 +295,18 @@ impl<W: Write + Send> Tty<W> {
 }
 
 impl Row {
+    /// None: it has nothing to show.
+    fn rank(&self) -> Option<Rank> {
+        match self.state {
+            State::Failed(..) => Some(Rank::Failed),
+            State::Step(_) => Some(Rank::Runs),
+            State::Doing(_) => Some(Rank::Works),
+            State::Waiting { .. } if self.begun => Some(Rank::Waits),
+            State::Waiting { .. } => Some(Rank::Idle),
+            State::Pending | State::Over(_) => None,
+        }
+    }
+
     /// `[3/7]`.
     fn number(&self, step: StepId) -> String {
         format!("[{}/{}]", step.index + 1, self.info.steps.len())
@@ -313,6 +334,7 @@ impl<W: Write + Send> View for Tty<W> {
                     info: info.clone(),
                     state: State::Pending,
                     since: at,
+                    begun: false,
                     percent: None,
                     tail: VecDeque::new(),
                     open: Default::default(),
@@ -354,7 +376,7 @@ impl<W: Write + Send> View for Tty<W> {
             }
             Event::Retry { step, attempt, of, reason, delay } => {
                 let text = format!("attempt {attempt} of {of}: {reason}; again in {}", limit(*delay));
-                self.keep(SOFT, Some(step.machine), text, span(at), true);
+                self.keep(SOFT, Some(step.machine), text, String::new(), true);
             }
             Event::StepFinished { step, outcome, elapsed } => {
                 let (number, text, mut output) = self

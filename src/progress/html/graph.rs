@@ -58,8 +58,11 @@ pub(super) fn write(out: &mut String, record: &Record, critical: &[Part]) {
         "<svg class=\"graph\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\" \
          aria-label=\"Which machine needs which\">"
     );
-    for ((from, to), edge) in &edges {
-        line(out, &cards[*from], &cards[*to], edge);
+    // What is critical is drawn over the rest.
+    for critical in [false, true] {
+        for ((from, to), edge) in edges.iter().filter(|(_, edge)| edge.critical == critical) {
+            line(out, &cards[*from], &cards[*to], edge);
+        }
     }
     cards.iter().for_each(|card| draw(out, card));
     out.push_str("</svg></div>\n</section>\n");
@@ -157,7 +160,9 @@ fn line(out: &mut String, from: &Card, to: &Card, arrow: &Arrow) {
     let crit = if arrow.critical { " class=\"crit\"" } else { "" };
     let (x1, y1) = (from.at.0 + WIDTH, from.at.1 + HEIGHT / 2);
     let (x2, y2) = (to.at.0, to.at.1 + HEIGHT / 2);
-    let why = esc(&cut(&arrow.why.join(", "), 22));
+    // That it is made from the other is what a line means; words are for the rest.
+    let said: Vec<&str> = arrow.why.iter().map(String::as_str).filter(|why| *why != "from").collect();
+    let why = esc(&cut(&said.join(", "), 18));
     if from.depth < to.depth {
         let bend = ACROSS / 2;
         let (c1, c2) = (x1 + bend, x2.saturating_sub(bend));
@@ -165,8 +170,8 @@ fn line(out: &mut String, from: &Card, to: &Card, arrow: &Arrow) {
             out,
             "<g{crit}><path d=\"M{x1} {y1}C{c1} {y1} {c2} {y2} {x2} {y2}\"/>\
              <text class=\"why\" x=\"{}\" y=\"{}\">{why}</text></g>",
-            x2 - ACROSS / 2 + 8,
-            (y1 + 3 * y2) / 4 - 5
+            x2 - 10,
+            y2 - 7
         );
     } else {
         // Back, or within a column: around the right side.
@@ -174,7 +179,7 @@ fn line(out: &mut String, from: &Card, to: &Card, arrow: &Arrow) {
         let _ = writeln!(
             out,
             "<g{crit}><path d=\"M{x1} {y1}C{c} {y1} {c} {y2} {x2} {y2}\"/>\
-             <text class=\"why\" x=\"{}\" y=\"{}\">{why}</text></g>",
+             <text class=\"why back\" x=\"{}\" y=\"{}\">{why}</text></g>",
             c,
             (y1 + y2) / 2
         );

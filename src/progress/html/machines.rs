@@ -1,7 +1,6 @@
 //! Every machine with its steps and what they printed.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use super::super::record::{MachineRecord, Output, Record, StepRecord};
 use super::super::text::span as time;
@@ -27,10 +26,10 @@ fn one(out: &mut String, machine: &MachineRecord, few: bool) {
     };
     let open = if few || mark == "bad" { " open" } else { "" };
     let took = if machine.elapsed.is_zero() { String::new() } else { time(machine.elapsed) };
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<details class=\"machine\"{open}>\n<summary><i class=\"mark {mark}\"></i><b>{}</b>\
-         <span class=\"said\">{}</span><span class=\"time\">{took}</span></summary>\n<ol class=\"steps\">\n",
+         <span class=\"said\">{}</span><span class=\"time\">{took}</span></summary>\n<ol class=\"steps\">",
         esc(&machine.info.label),
         esc(&said)
     );
@@ -38,7 +37,7 @@ fn one(out: &mut String, machine: &MachineRecord, few: bool) {
         let head = head(index, step, info.note.as_deref(), &info.text);
         let failed = matches!(step.outcome, Some(Outcome::Failed(_)));
         if step.output.is_empty() {
-            let _ = write!(out, "<li><div class=\"head\">{head}</div></li>\n");
+            let _ = writeln!(out, "<li><div class=\"head\">{head}</div></li>");
         } else {
             let open = if failed { " open" } else { "" };
             let _ = write!(out, "<li><details{open}><summary class=\"head\">{head}</summary>\n<pre class=\"output\">");
@@ -60,9 +59,13 @@ fn head(index: usize, step: &StepRecord, note: Option<&str>, text: &str) -> Stri
         (None, None) => ("idle", "not run".to_owned()),
     };
     let note = note.map_or_else(String::new, |note| format!("<span class=\"note\">{}</span>", esc(note)));
-    let said = if said.is_empty() { said } else { format!("<span class=\"said\">{}</span>", esc(&said)) };
-    let tries = if step.attempts > 1 { format!("<span class=\"said\">{} attempts</span>", step.attempts) } else { String::new() };
-    let took = step.elapsed.map_or_else(String::new, |t: Duration| time(t));
+    let said = if said.is_empty() { said } else { format!("<span class=\"said {mark}\">{}</span>", esc(&said)) };
+    let tries = if step.attempts > 1 {
+        format!("<span class=\"said\">{} attempts</span>", step.attempts)
+    } else {
+        String::new()
+    };
+    let took = step.elapsed.map_or_else(String::new, time);
     format!(
         "<i class=\"mark {mark}\"></i><span class=\"number\">{}</span><span class=\"text\">{note}<code>{}</code>{said}{tries}</span>\
          <span class=\"time\">{took}</span>",
@@ -72,23 +75,17 @@ fn head(index: usize, step: &StepRecord, note: Option<&str>, text: &str) -> Stri
 }
 
 fn output(out: &mut String, output: &Output) {
-    let mut line = |stream: Stream, text: &str| {
-        if stream == Stream::Err {
-            let _ = writeln!(out, "<span class=\"err\">{}</span>", esc(text));
-        } else {
-            let _ = writeln!(out, "{}", esc(text));
-        }
-    };
-    output.head.iter().for_each(|(stream, text)| line(*stream, text));
+    output.head.iter().for_each(|(stream, text)| line(out, *stream, text));
     if output.omitted > 0 {
         let _ = writeln!(out, "<span class=\"gap\">… {} lines are left out …</span>", output.omitted);
     }
-    let mut line = |stream: Stream, text: &str| {
-        if stream == Stream::Err {
-            let _ = writeln!(out, "<span class=\"err\">{}</span>", esc(text));
-        } else {
-            let _ = writeln!(out, "{}", esc(text));
-        }
+    output.tail.iter().for_each(|(stream, text)| line(out, *stream, text));
+}
+
+fn line(out: &mut String, stream: Stream, text: &str) {
+    let text = esc(text);
+    let _ = match stream {
+        Stream::Out => writeln!(out, "{text}"),
+        Stream::Err => writeln!(out, "<span class=\"err\">{text}</span>"),
     };
-    output.tail.iter().for_each(|(stream, text)| line(*stream, text));
 }

@@ -33,14 +33,14 @@ pub fn report(record: &Record, verdict: &Verdict, facts: &Facts) -> String {
     let title = esc(&facts.title);
     let critical = path::critical(record);
     let mut out = String::with_capacity(64 * 1024);
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
          <title>{word}: {title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
-         <header>\n<p class=\"verdict {mark}\">{word}</p>\n<h1>{title}</h1>\n{}</header>\n",
+         <header>\n<p class=\"verdict {mark}\">{word}</p>\n<h1>{title}</h1>\n{}</header>",
         facts_line(record)
     );
     failures(&mut out, verdict);
@@ -59,12 +59,11 @@ pub fn report(record: &Record, verdict: &Verdict, facts: &Facts) -> String {
 
 /// What is said under the title: when, how long, how much.
 fn facts_line(record: &Record) -> String {
-    let elapsed = record.finished.map_or(record.last, |(_, elapsed, _)| elapsed);
     let mut facts = Vec::new();
     if let Some(began) = record.began {
         facts.push(esc(&rfc3339(began).replace('T', " ").replace('Z', " UTC")));
     }
-    facts.push(format!("took <b>{}</b>", span(elapsed)));
+    facts.push(format!("took <b>{}</b>", span(record.last)));
     match record.machines.len() {
         0 => {}
         1 => facts.push("1 machine".to_owned()),
@@ -88,16 +87,31 @@ fn failures(out: &mut String, verdict: &Verdict) {
             Some(place) => format!("<span class=\"place\">{}:{}</span>", esc(&place.file), place.line),
             None => String::new(),
         };
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "<article>\n<h3>{}</h3>\n<p class=\"code\">{} {} {place}</p>\n<pre>{}</pre>\n</article>\n",
+            "<article>\n<h3>{}</h3>\n<p class=\"code\">{} {} {place}</p>\n<pre>{}</pre>\n</article>",
             esc(&error.message),
             esc(&error.code),
             esc(error.name),
-            esc(error.shown.trim_end())
+            esc(excerpt(&error.shown))
         );
     }
     out.push_str("</section>\n");
+}
+
+/// A drawn message from the lines of the file on, or from the help where it has no place: what is before stands in the
+/// heading.
+fn excerpt(shown: &str) -> &str {
+    let shown = shown.trim_end();
+    let mut at = 0;
+    for line in shown.split_inclusive('\n') {
+        let text = line.trim_start();
+        if text.starts_with('╭') || text.starts_with("help:") {
+            return &shown[at..];
+        }
+        at += line.len();
+    }
+    shown
 }
 
 fn built(out: &mut String, record: &Record) {
@@ -133,8 +147,8 @@ fn keys(out: &mut String, record: &Record) {
         }
     }
     if !rows.is_empty() {
-        let head = "<section>\n<h2>Keys</h2>\n<div class=\"wide\"><table>\n<tbody>\n";
-        let _ = write!(out, "{head}{rows}</tbody></table></div>\n</section>\n");
+        let head = "<section>\n<h2>Keys</h2>\n<div class=\"wide\"><table class=\"keys\">\n<tbody>\n";
+        let _ = writeln!(out, "{head}{rows}</tbody></table></div>\n</section>");
     }
 }
 
@@ -162,9 +176,9 @@ fn notes(out: &mut String, record: &Record, verdict: &Verdict) {
         out.push_str("</tbody></table></div>\n");
     }
     for warning in warnings {
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "<details><summary>{}: {}</summary>\n<pre>{}</pre></details>\n",
+            "<details><summary>{}: {}</summary>\n<pre>{}</pre></details>",
             esc(warning.severity),
             esc(&warning.message),
             esc(warning.shown.trim_end())

@@ -14,8 +14,7 @@ const SHORT: f64 = 0.01;
 
 /// The section: an axis, a row a machine, the critical path in words.
 pub(super) fn write(out: &mut String, record: &Record, critical: &[Part]) {
-    let end = record.finished.map_or(record.last, |(_, elapsed, _)| elapsed.max(record.last));
-    let whole = end.as_secs_f64().max(0.001);
+    let whole = record.last.as_secs_f64().max(0.001);
     out.push_str("<section>\n<h2>Timeline</h2>\n");
     legend(out);
     out.push_str("<div class=\"timeline\">\n<div class=\"axis\"><span></span><div class=\"track\">");
@@ -60,16 +59,15 @@ fn legend(out: &mut String) {
 fn bar(out: &mut String, machine: &MachineRecord, span: &Span, last: Duration, whole: f64, on_path: bool) {
     let to = span.to.unwrap_or(last);
     let took = to.saturating_sub(span.from);
-    let failed = span.step.and_then(|s| machine.steps.get(s as usize)).is_some_and(|s| {
-        // A step that never ended was running when the build stopped.
-        s.outcome.as_ref().is_none_or(|o| matches!(o, Outcome::Failed(_)))
-    });
+    let outcome = span.step.and_then(|s| machine.steps.get(s as usize)).map(|s| s.outcome.as_ref());
     if span.kind == Kind::Between && !on_path {
         return;
     }
-    let class = match span.kind {
-        Kind::Step if failed => "step bad",
-        kind => class(kind),
+    let class = match (span.kind, outcome) {
+        (Kind::Step, Some(Some(Outcome::Failed(_)))) => "step bad",
+        // It was running when the build stopped.
+        (Kind::Step, Some(None)) => "step cut",
+        (kind, _) => class(kind),
     };
     let crit = if on_path { " crit" } else { "" };
     let number = span.step.map_or_else(String::new, |s| format!("[{}/{}] ", s + 1, machine.steps.len()));
@@ -106,12 +104,15 @@ fn words(out: &mut String, record: &Record, critical: &[Part], whole: f64) {
     if critical.is_empty() {
         return;
     }
-    out.push_str("<details class=\"path\" open><summary>Critical path: what the build's time is made of</summary>\n<ol>\n");
+    out.push_str(
+        "<details class=\"path\" open><summary>Critical path: what the build's time is made of</summary>\n<ol>\n",
+    );
+    let took = |part: &Part| part.to.saturating_sub(part.from);
+    let longest = critical.iter().map(took).max().unwrap_or_default().as_secs_f64().max(0.001);
     let mut short = 0;
     for part in critical {
-        let took = part.to.saturating_sub(part.from);
-        let share = took.as_secs_f64() / whole;
-        if share < SHORT {
+        let took = took(part);
+        if took.as_secs_f64() / whole < SHORT {
             short += 1;
             continue;
         }
@@ -122,7 +123,7 @@ fn words(out: &mut String, record: &Record, critical: &[Part], whole: f64) {
              <span class=\"share\"><i style=\"width:{:.1}%\"></i></span><span class=\"time\">{}</span></li>",
             esc(label),
             esc(&part.what),
-            share * 100.0,
+            took.as_secs_f64() / longest * 100.0,
             time(took)
         );
     }
