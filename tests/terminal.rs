@@ -123,10 +123,12 @@ fn settled(screen: &vt100::Screen) -> String {
     let port = regex::Regex::new(r"127\.0\.0\.1:\d+").expect("a pattern");
     let requests = regex::Regex::new(r"\d+ requests").expect("a pattern");
     let address = regex::Regex::new(r"10\.\d+\.\d+\.\d+").expect("a pattern");
+    let place = regex::Regex::new(r"\[/\S+/VMWfile:").expect("a pattern");
     let lines = screen.rows(0, screen.size().1.get()).map(|row| {
         let row = time.replace(row.trim_end(), " <time>");
         let row = port.replace_all(&row, "<sandbox>");
         let row = requests.replace(&row, "<n> requests");
+        let row = place.replace(&row, "[VMWfile:");
         address.replace_all(&row, "<address>").into_owned()
     });
     lines.collect::<Vec<_>>().join("\n").trim_end().to_owned()
