@@ -118,6 +118,10 @@ impl Cells {
 }
 
 fn shown(line: &[u8]) -> String {
+    // Most lines are plain: a guest that prints millions of them must not keep the view busy.
+    if line.iter().all(|b| (b' '..=b'~').contains(b)) {
+        return String::from_utf8_lossy(line).into_owned();
+    }
     let text = String::from_utf8_lossy(line);
     let mut cells = Cells::default();
     let mut chars = text.trim_end_matches('\r').chars().peekable();

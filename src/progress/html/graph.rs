@@ -38,7 +38,7 @@ pub(super) fn write(out: &mut String, record: &Record, critical: &[Part]) {
     let (mut cards, of) = cards(record, critical);
     let edges = edges(record, &of, critical);
     // Machines come after those that they are made from; what leads back (a later machine's key) makes no depth.
-    for ((from, to), _) in &edges {
+    for (from, to) in edges.keys() {
         if from < to {
             cards[*to].depth = cards[*to].depth.max(cards[*from].depth + 1);
         }
