@@ -11,7 +11,7 @@ replace() {
 	rm -f "$1.vmwbuild"
 }
 short=${name%%.*}
-touch "$conf/etc/hosts" || fail "can't write /etc/hosts"
+[ -s "$conf/etc/hosts" ] || echo "127.0.0.1 localhost" >"$conf/etc/hosts" || fail "can't write /etc/hosts"
 {
 	awk '$1 != "127.0.1.1"' <"$conf/etc/hosts"
 	if [ "$short" = "$name" ]; then

@@ -10,8 +10,14 @@ has() {
 	command -v "$1" >/dev/null 2>&1
 }
 
-# The interface: by name, or the nic-th of those with hardware, in the order in which the kernel numbered them.
-if [ -z "$dev" ]; then
+# The interface: by name, or the nic-th of those with hardware, in the order in which the kernel numbered them. Where
+# /sys doesn't tell, /proc does.
+names() {
+	sed -n 's/^ *\([^: ]*\):.*/\1/p' /proc/net/dev
+}
+if [ -z "$dev" ] && [ ! -d /sys/class/net/lo ]; then
+	dev=$(names | grep -vx lo | sed -n "${nic}p")
+elif [ -z "$dev" ]; then
 	for only in device ifindex; do
 		dev=$(
 			for d in /sys/class/net/*; do
@@ -20,20 +26,27 @@ if [ -z "$dev" ]; then
 		)
 		[ -n "$dev" ] && break
 	done
-	[ -n "$dev" ] || fail "the guest has no network interface number $nic"
 fi
-[ -e "/sys/class/net/$dev" ] || fail "the guest has no network interface $dev; it has: $(cd /sys/class/net && echo *)"
+[ -n "$dev" ] || fail "the guest has no network interface number $nic; it has:" $(names)
+names | grep -qxF -- "$dev" || fail "the guest has no network interface $dev; it has:" $(names)
+
+# A fifth of a second where sleep can, which POSIX doesn't ask for, else a whole one. Counts fifths in n.
+pause() {
+	n=$((n + 1))
+	sleep 0.2 2>/dev/null || {
+		sleep 1
+		n=$((n + 4))
+	}
+}
 
 # NetworkManager may be on its way up.
 manager() {
 	has nmcli || return 1
 	n=0
-	while [ "$n" -lt "$1" ]; do
-		[ "$(nmcli -t -f RUNNING general 2>/dev/null)" = running ] && return 0
-		n=$((n + 1))
-		sleep 1
+	until [ "$(nmcli -t -f RUNNING general 2>/dev/null)" = running ]; do
+		[ "$n" -lt $(($1 * 5)) ] || return 1
+		pause
 	done
-	return 1
 }
 if [ "$method" = auto ]; then
 	if manager 1 || { [ -d /run/systemd/system ] && has systemctl && systemctl is-enabled --quiet NetworkManager 2>/dev/null && manager 30; }; then
@@ -62,11 +75,14 @@ use_nmcli() {
 	nmcli -t connection show "$con" >/dev/null 2>&1 ||
 		nmcli connection add type ethernet con-name "$con" ifname "$dev" >/dev/null || fail "nmcli can't add $con"
 	set -- connection.interface-name "$dev" connection.autoconnect yes connection.autoconnect-priority 100
-	set -- "$@" ipv4.dns "$dns4" ipv4.dns-search "$search" ipv6.dns "$dns6"
+	set -- "$@" ipv4.dns "$dns4" ipv4.dns-search "$search" ipv6.dns "$dns6" ipv6.dns-search "$search"
 	case $family in
 	4) set -- "$@" ipv4.method manual ipv4.addresses "$address/$prefix" ipv4.gateway "$gateway" ;;
-	6) set -- "$@" ipv6.method manual ipv6.addresses "$address/$prefix" ipv6.gateway "$gateway" ipv4.method auto ;;
 	*) set -- "$@" ipv4.method auto ipv4.addresses '' ipv4.gateway '' ;;
+	esac
+	case $family in
+	6) set -- "$@" ipv6.method manual ipv6.addresses "$address/$prefix" ipv6.gateway "$gateway" ;;
+	*) set -- "$@" ipv6.method auto ipv6.addresses '' ipv6.gateway '' ;;
 	esac
 	nmcli connection modify "$con" "$@" || fail "nmcli can't change $con"
 	nmcli --wait 60 connection up "$con" >/dev/null || fail "nmcli can't bring $con up"
@@ -106,6 +122,10 @@ use_netplan() {
 	) >"$conf/etc/netplan/.vmwbuild" || fail "can't write below /etc/netplan"
 	chmod 600 "$conf/etc/netplan/.vmwbuild"
 	mv "$conf/etc/netplan/.vmwbuild" "$conf/etc/netplan/99-vmwbuild-$dev.yaml"
+	# What nobody manages any longer would stay beside it.
+	if has ip; then
+		ip addr flush dev "$dev" scope global 2>/dev/null
+	fi
 	netplan apply || fail "netplan can't apply the change"
 }
 list() {
@@ -182,7 +202,6 @@ seen() {
 }
 n=0
 until seen; do
-	n=$((n + 1))
-	[ "$n" -le 60 ] || fail "$dev has no such address after 60 s: $(ip -o addr show dev "$dev" 2>&1)"
-	sleep 1
+	[ "$n" -lt 300 ] || fail "$dev has no such address after 60 s: $(ip -o addr show dev "$dev" 2>&1)"
+	pause
 done

@@ -111,12 +111,16 @@ pub struct BootSpec {
     pub nics: Vec<NicSpec>,
 }
 
+/// What a guest starts at boot, if it has it: there is no init that would start services. Such a guest also sees to
+/// its own addresses.
+pub const AT_BOOT: &str = "/etc/rc.local";
+
 /// A network card to give a guest.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct NicSpec {
     /// Its hardware address; None is a random one.
     pub mac: Option<[u8; 6]>,
-    /// An address that it has from the start, with its prefix length.
+    /// An address that it has from the start, with its prefix length, unless the guest has [`AT_BOOT`].
     pub address: Option<(IpAddr, u8)>,
 }
 

@@ -7,7 +7,7 @@
 use super::hints::{self, step};
 use super::ids::{self, Standing};
 use super::store::Overlay;
-use super::{BootSpec, Error, Ids, Result, init, netlink, nics, sys, wire};
+use super::{AT_BOOT, BootSpec, Error, Ids, Result, init, netlink, nics, sys, wire};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_remount, unmount};
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
@@ -181,7 +181,7 @@ fn become_init(plan: &Plan, mounts: &[OwnedFd]) -> Result<OwnedFd> {
     let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
     step("mounting /dev/pts", mount_with("devpts", "/dev/pts", "devpts", flags, &options))?;
     step("turning the guest's loopback on", netlink::loopback_up())?;
-    step("configuring the guest's network cards", netlink::complete(&plan.spec.nics))?;
+    step("configuring the guest's network cards", netlink::complete(&plan.spec.nics, !starts_services()))?;
     name_host(plan)?;
     identify();
     if let Some(limit) = plan.spec.max_processes {
@@ -359,6 +359,11 @@ fn protect_host() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether the guest starts something at boot, which may configure its network.
+fn starts_services() -> bool {
+    fs::metadata(AT_BOOT).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 fn name_host(plan: &Plan) -> Result<()> {

@@ -62,7 +62,7 @@ mod warden;
 mod wire;
 
 pub use api::{
-    Attributes, BootSpec, Config, Ended, ExecSpec, Exit, Facts, FileInfo, FileKind, GuestId, Ids, LayerId, LayerInfo,
+    AT_BOOT, Attributes, BootSpec, Config, Ended, ExecSpec, Exit, Facts, FileInfo, FileKind, GuestId, Ids, LayerId, LayerInfo,
     Limit, NetworkReport, NewName, NicReport, NicSpec, Parent, ProcessInfo, TemplateSource, User,
 };
 pub use error::{Error, Result};

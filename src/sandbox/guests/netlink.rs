@@ -67,15 +67,15 @@ pub fn add_dummy(name: &str, mac: Option<[u8; 6]>) -> io::Result<()> {
     exchange(NEW_LINK, CREATE_NEW, &body)
 }
 
-/// Gives the guest whose namespaces these are the interfaces that it lacks, and all of them their addresses. What this
-/// kernel can't make, a guest doesn't have.
-pub fn complete(nics: &[NicSpec]) -> io::Result<()> {
+/// Gives the guest whose namespaces these are the interfaces that it lacks and, where that is wanted, their addresses.
+/// What this kernel can't make, a guest doesn't have.
+pub fn complete(nics: &[NicSpec], addresses: bool) -> io::Result<()> {
     for (number, nic) in nics.iter().enumerate() {
         let name = nic_name(number);
         if index(&name).is_err() && add_dummy(&name, nic.mac).is_err() {
             continue;
         }
-        if let Some((ip, prefix)) = nic.address {
+        if let Some((ip, prefix)) = nic.address.filter(|_| addresses) {
             let mut body = vec![if ip.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 }.to_ne_bytes()[0], prefix];
             body.extend([0, 0]);
             body.extend(index(&name)?.to_ne_bytes());

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 
 use crate::sandbox::faults::{Answer, invalid_power_state, invalid_state, machinery, not_supported, tools_unavailable};
 use crate::sandbox::guest::{self, Programs};
-use crate::sandbox::guests::{BootSpec, Ended, ExecSpec, Guest, NetworkReport, NicReport, NicSpec};
+use crate::sandbox::guests::{AT_BOOT, BootSpec, Ended, ExecSpec, Guest, NetworkReport, NicReport, NicSpec};
 use crate::sandbox::machine::{Power, Reported, Tools};
 use crate::sandbox::server::{Call, Server, lock};
 use crate::sandbox::tasks::{Kind, Outcome};
@@ -16,10 +16,10 @@ use crate::vsphere::wire::{ChoiceOption, ElementDescription, Moref, VirtualMachi
 
 /// Room for what a guest writes, beside its memory: it is kept in memory too.
 const DISK: u64 = 8 << 30;
-/// What a guest starts at boot: there is no init that would start services.
-const AT_BOOT: &str = "/etc/rc.local";
-/// How long Tools wait for it.
+/// How long Tools wait for what a guest starts at boot.
 const AT_BOOT_LIMIT: Duration = Duration::from_secs(60);
+/// How long a guest's own services may take to give it an address before one is made up.
+const OWN_ADDRESS: Duration = Duration::from_secs(2);
 /// The prefix of guests' addresses.
 const PREFIX: u8 = 8;
 /// The one question that is ever asked.
@@ -289,8 +289,8 @@ impl Server {
         }
     }
 
-    /// Reports a guest's network as it is seen inside, whenever it changes. An address is reported too where guests
-    /// can't have a network card, since clients wait for one.
+    /// Reports a guest's network as it is seen inside, whenever it changes. Where a guest has no address, as on kernels
+    /// that have no network card for it, one is made up, since clients wait for one.
     async fn report_network(&self, vm: &Moref, epoch: u64, guest: Option<Guest>) {
         let made_up = address_of(vm).to_string();
         let watch = match &guest {
@@ -301,13 +301,23 @@ impl Server {
             self.change_running(vm, epoch, |machine| machine.reported.ip = Some(made_up));
             return;
         };
+        let patience = tokio::time::sleep(OWN_ADDRESS);
+        tokio::pin!(patience);
+        let (mut has_none, mut gave_up) = (false, false);
         loop {
             let report = tokio::select! {
                 report = watch.next() => report,
+                () = &mut patience, if has_none && !gave_up => {
+                    gave_up = true;
+                    self.change_running(vm, epoch, |machine| machine.reported.ip = Some(made_up.clone()));
+                    continue;
+                }
                 () = self.closing.cancelled() => None,
             };
             let Some(NetworkReport { host_name, nics }) = report else { return };
-            let ip = if nics.is_empty() { Some(made_up.clone()) } else { primary(&nics) };
+            let own = primary(&nics);
+            has_none = own.is_none();
+            let ip = own.or_else(|| (nics.is_empty() || gave_up).then(|| made_up.clone()));
             let is_current = self.change_running(vm, epoch, |machine| {
                 machine.reported.host_name = Some(host_name);
                 machine.reported.ip = ip;
