@@ -8,8 +8,8 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use vmwbuild::sandbox::guests::{
-    BootSpec, Config, Ended, Error, ExecSpec, Exit, FileKind, Guest, Guests, Ids, Limit, NewName, NicSpec, Parent, Process,
-    TemplateSource,
+    BootSpec, Config, Ended, Error, ExecSpec, Exit, FileKind, Guest, Guests, Ids, Limit, NewName, NicSpec, Parent,
+    Process, TemplateSource,
 };
 
 /// The program to re-execute; another copy where this user can't read the one that cargo built.
@@ -227,8 +227,19 @@ async fn what_is_the_hosts_stays_the_hosts() {
     let mounts = ok(&guest, "cut -d' ' -f2 /proc/self/mounts | sort -u | tr '\\n' ' '").await;
     for mount in mounts.split_whitespace() {
         assert!(
-            ["/", "/usr", "/dev", "/proc", "/run", "/sys", "/sys/class/net", "/sys/devices/virtual/net", "/var/lib/dpkg"]
-                .iter().any(|known| mount == *known
+            [
+                "/",
+                "/usr",
+                "/dev",
+                "/proc",
+                "/run",
+                "/sys",
+                "/sys/class/net",
+                "/sys/devices/virtual/net",
+                "/var/lib/dpkg"
+            ]
+            .iter()
+            .any(|known| mount == *known
                 || mount.starts_with("/dev/")
                 || mount.starts_with("/usr/")
                 || mount.starts_with("/proc/")),
@@ -544,15 +555,21 @@ async fn a_guest_knows_what_machine_it_is() {
         assert!(report.nics[0].up && report.nics[1].up, "{report:?}");
         assert!(report.nics[0].addresses.contains(&([10, 0, 0, 7].into(), 24)), "{report:?}");
         assert!(ok(&guest, "cat /proc/net/fib_trie").await.contains("10.0.0.7"));
-        assert_eq!(ok(&guest, "cd /sys/class/net && echo *; cat eth1/address").await, "eth0 eth1 lo\n00:50:56:01:02:04\n");
+        assert_eq!(
+            ok(&guest, "cd /sys/class/net && echo *; cat eth1/address").await,
+            "eth0 eth1 lo\n00:50:56:01:02:04\n"
+        );
         // It leads nowhere: not to another guest that is beside it either.
         let nics = vec![NicSpec { mac: None, address: Some(([10, 0, 0, 8].into(), 24)) }];
         let other = guests.new_layer(linux()).await.unwrap();
         let other = guests.boot(other, BootSpec { nics, ..BootSpec::default() }).await.unwrap();
         let listen = "import socket, time; s = socket.create_server((\"0.0.0.0\", 4715)); time.sleep(60)";
         let connect = "exec 3<>/dev/tcp/10.0.0.8/4715";
-        ok(&other, &format!("python3 -c '{listen}' >/dev/null 2>&1 & until ({connect}) 2>/dev/null; do sleep 0.05; done"))
-            .await;
+        ok(
+            &other,
+            &format!("python3 -c '{listen}' >/dev/null 2>&1 & until ({connect}) 2>/dev/null; do sleep 0.05; done"),
+        )
+        .await;
         assert_ne!(sh(&guest, &format!("timeout 1 bash -c '{connect}'")).await.1, Exit::Code(0));
         other.stop().await.unwrap();
     }

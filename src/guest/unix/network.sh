@@ -56,21 +56,27 @@ if [ "$method" = auto ]; then
 	elif has ifup && [ -f "$conf/etc/network/interfaces" ]; then
 		method=ifupdown
 	else
-		fail "the guest has none of NetworkManager (nmcli), netplan and ifupdown"
+		fail "the guest has none of NetworkManager (running, with nmcli), netplan and ifupdown: its template needs one of them"
 	fi
 fi
 
+# A file that can't be written in place is replaced by a copy.
+writable() {
+	[ ! -f "$1" ] || { true >>"$1"; } 2>/dev/null || { cp "$1" "$1.vmwbuild-copy" && mv -f "$1.vmwbuild-copy" "$1"; }
+}
 # Replaces a file's content and leaves the file itself, which may be mounted there.
 filter() {
 	file=$1
 	shift
 	"$@" <"$file" >"$file.vmwbuild" || fail "can't edit $file"
-	cmp -s "$file" "$file.vmwbuild" || cat "$file.vmwbuild" >"$file"
+	cmp -s "$file" "$file.vmwbuild" || {
+		cp "$file.vmwbuild" "$file" 2>/dev/null || mv -f "$file.vmwbuild" "$file" || fail "can't write $file"
+	}
 	rm -f "$file.vmwbuild"
 }
 
 use_nmcli() {
-	manager 30 || fail "NetworkManager does not run"
+	manager 30 || fail "the guest has no NetworkManager that runs, or no nmcli: --method=auto takes what there is"
 	con=vmwbuild-$dev
 	nmcli -t connection show "$con" >/dev/null 2>&1 ||
 		nmcli connection add type ethernet con-name "$con" ifname "$dev" >/dev/null || fail "nmcli can't add $con"
@@ -89,7 +95,7 @@ use_nmcli() {
 }
 
 use_netplan() {
-	has netplan || fail "the guest has no netplan"
+	has netplan || fail "the guest has no command netplan: --method=auto takes what there is"
 	# Later files override values, but lists of addresses are joined.
 	for file in "$conf"/etc/netplan/*.yaml; do
 		[ "$file" = "$conf/etc/netplan/99-vmwbuild-$dev.yaml" ] && continue
@@ -140,7 +146,7 @@ list() {
 }
 
 use_ifupdown() {
-	has ifup || fail "the guest has no ifup"
+	has ifup || fail "the guest has no command ifup: --method=auto takes what there is"
 	ifdown --force "$dev" >/dev/null 2>&1 || ifdown -f "$dev" >/dev/null 2>&1
 	for file in "$conf/etc/network/interfaces" "$conf"/etc/network/interfaces.d/*; do
 		[ -f "$file" ] && filter "$file" awk -v "dev=$dev" '
@@ -155,6 +161,7 @@ use_ifupdown() {
 			$1 == "mapping" || $1 ~ /^source/ || $1 == "no-auto-down" || $1 == "no-scripts" { skip = 0 }
 			!skip'
 	done
+	writable "$conf/etc/network/interfaces"
 	{
 		echo "auto $dev"
 		case $family in
@@ -167,10 +174,11 @@ use_ifupdown() {
 			;;
 		esac
 		[ -n "$dns4$dns6" ] && echo "    dns-nameservers" $dns4 $dns6
-		[ -n "$search" ] && echo "    dns-search $search"
-	} >>"$conf/etc/network/interfaces"
+		[ -z "$search" ] || echo "    dns-search $search"
+	} >>"$conf/etc/network/interfaces" || fail "can't write /etc/network/interfaces"
 	# Those lines are resolvconf's. Without it nobody else writes the file.
 	if [ -n "$dns4$dns6" ] && ! has resolvconf && [ ! -h "$conf/etc/resolv.conf" ]; then
+		writable "$conf/etc/resolv.conf"
 		{
 			for word in $dns4 $dns6; do
 				echo "nameserver $word"

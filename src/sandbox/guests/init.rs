@@ -83,15 +83,13 @@ impl Init {
     fn take_connection(&mut self, signals: &OwnedFd) {
         let Some(control) = &self.control else { return };
         match wire::accept(control) {
-            Ok(Some((wire::FOR_INIT, connection))) => {
-                match wire::receive(&connection) {
-                    Ok(Some((GuestAsk::Shutdown { grace_ms }, _))) => {
-                        self.shut_down(signals, Duration::from_millis(grace_ms), POWERED_OFF);
-                    }
-                    Ok(Some((GuestAsk::Watch, _))) => self.watch_network(connection),
-                    _ => {}
+            Ok(Some((wire::FOR_INIT, connection))) => match wire::receive(&connection) {
+                Ok(Some((GuestAsk::Shutdown { grace_ms }, _))) => {
+                    self.shut_down(signals, Duration::from_millis(grace_ms), POWERED_OFF);
                 }
-            }
+                Ok(Some((GuestAsk::Watch, _))) => self.watch_network(connection),
+                _ => {}
+            },
             Ok(Some((_, connection))) => match sys::fork(0) {
                 Ok(sys::Fork::Child) => helper(&connection, self.standing),
                 Ok(sys::Fork::Parent(pid)) => {

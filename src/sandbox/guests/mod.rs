@@ -62,8 +62,8 @@ mod warden;
 mod wire;
 
 pub use api::{
-    AT_BOOT, Attributes, BootSpec, Config, Ended, ExecSpec, Exit, Facts, FileInfo, FileKind, GuestId, Ids, LayerId, LayerInfo,
-    Limit, NetworkReport, NewName, NicReport, NicSpec, Parent, ProcessInfo, TemplateSource, User,
+    AT_BOOT, Attributes, BootSpec, Config, Ended, ExecSpec, Exit, Facts, FileInfo, FileKind, GuestId, Ids, LayerId,
+    LayerInfo, Limit, NetworkReport, NewName, NicReport, NicSpec, Parent, ProcessInfo, TemplateSource, User,
 };
 pub use error::{Error, Result};
 

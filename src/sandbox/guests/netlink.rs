@@ -130,8 +130,12 @@ pub fn nics() -> io::Result<Vec<NicReport>> {
         if flags & LOOPBACK != 0 {
             continue;
         }
-        let mut nic =
-            NicReport { name: String::new(), mac: None, up: flags & UP != 0 && flags & RUNNING != 0, addresses: vec![] };
+        let mut nic = NicReport {
+            name: String::new(),
+            mac: None,
+            up: flags & UP != 0 && flags & RUNNING != 0,
+            addresses: vec![],
+        };
         for (kind, value) in attributes(rest) {
             match kind {
                 NAME => nic.name = String::from_utf8_lossy(value).trim_end_matches('\0').to_owned(),

@@ -53,7 +53,6 @@ fn folders(namespace: &OwnedFd) -> io::Result<Vec<OwnedFd>> {
 pub fn show(folders: &[OwnedFd]) {
     for (mount, folder) in folders.iter().zip(FOLDERS) {
         // A guest without it can still ask the kernel by other ways.
-        let _ =
-            move_mount(mount.as_fd(), "", CWD, format!("/sys/{folder}"), MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH);
+        let _ = move_mount(mount.as_fd(), "", CWD, format!("/sys/{folder}"), MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH);
     }
 }

@@ -77,7 +77,8 @@ fn hosts(scope: &Scope<'_>) -> Vec<Moref> {
 pub(super) fn networks_of(scope: &Scope<'_>, devices: &[crate::vsphere::wire::Element]) -> Vec<Moref> {
     let mut found = Vec::new();
     for nic in devices.iter().filter_map(Nic::of) {
-        if let Some(network) = of_nic(scope, &nic).filter(|n| scope.inventory().get(n).is_some() && !found.contains(n)) {
+        if let Some(network) = of_nic(scope, &nic).filter(|n| scope.inventory().get(n).is_some() && !found.contains(n))
+        {
             found.push(network);
         }
     }

@@ -341,7 +341,10 @@ fn nics(scope: &Scope<'_>, vm: &Vm, ip: Option<&String>) -> Vec<Val> {
     if vm.reported.nics.is_empty() {
         // Guests can't have one here: the first card has the address that is made up.
         let first = cards.first();
-        return ip.map(|ip| nic(scope, first, first.and_then(Nic::mac), true, &[(ip.clone(), 8)])).into_iter().collect();
+        return ip
+            .map(|ip| nic(scope, first, first.and_then(Nic::mac), true, &[(ip.clone(), 8)]))
+            .into_iter()
+            .collect();
     }
     let told = vm.reported.nics.iter().map(|report| {
         let mac = report.mac.map(|mac| mac.map(|byte| format!("{byte:02x}")).join(":"));
