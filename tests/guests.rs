@@ -567,7 +567,9 @@ async fn a_guest_knows_what_machine_it_is() {
         let connect = "exec 3<>/dev/tcp/10.0.0.8/4715";
         ok(
             &other,
-            &format!("python3 -c '{listen}' >/dev/null 2>&1 & until ({connect}) 2>/dev/null; do sleep 0.05; done"),
+            &format!(
+                "python3 -c '{listen}' >/dev/null 2>&1 & until bash -c '{connect}' 2>/dev/null; do sleep 0.05; done"
+            ),
         )
         .await;
         assert_ne!(sh(&guest, &format!("timeout 1 bash -c '{connect}'")).await.1, Exit::Code(0));
