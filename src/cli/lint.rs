@@ -9,7 +9,7 @@ use similar::TextDiff;
 
 use super::project::Project;
 use super::report::{self, Checked};
-use super::{args, codes, fmt, load, terminal};
+use super::{args, codes, fmt, load, shellcheck, terminal};
 use crate::diagnostic::{Diagnostic, Problems, Severity, render_all};
 use crate::lint::{Config, fix, normal};
 use crate::sema::Purpose;
@@ -106,8 +106,12 @@ fn targets(options: &args::Lint) -> Result<Vec<Target>, Vec<Diagnostic>> {
                 let list = errors.into_iter().map(|e| Diagnostic::new(&codes::BAD_CONFIG, e.message).help(e.help));
                 problems.extend(list);
             }
+            config.shellcheck = options.shellcheck;
             targets.push(Target { path, named, project, config });
         }
+    }
+    if options.shellcheck {
+        problems.extend(shellcheck::available().err());
     }
     // One wrong name is wrong for every file.
     let mut said = HashSet::new();
@@ -235,7 +239,7 @@ fn look(target: &Target, options: &args::Lint, buffers: &load::Buffers) -> (Chec
     if let Some(loaded) = loaded {
         let of_file = |id| sources.get(id).path.as_deref().map(real);
         included = loaded.files.iter().skip(1).filter_map(|(id, _)| of_file(*id)).collect();
-        problems = loaded.lint(problems, &sources, &target.config);
+        problems = loaded.lint(problems, &mut sources, &target.config);
     }
     (Checked { list: problems.sorted(), sources }, included)
 }

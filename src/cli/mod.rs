@@ -16,6 +16,7 @@ mod report;
 mod sandbox;
 mod secrets;
 mod settings;
+mod shellcheck;
 mod terminal;
 
 use std::ffi::OsString;

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::codes::{UNKNOWN_LINT, UNUSED_PRAGMA};
+use super::codes::{SHELLCHECK, UNKNOWN_LINT, UNUSED_PRAGMA};
 use super::config::{self, Config, Level};
-use crate::diagnostic::{Code, Diagnostic, Problems, Severity};
+use crate::diagnostic::{Code, Diagnostic, Problems};
 use crate::source::{SourceId, Sources, Span, Spanned};
 use crate::syntax::ast;
 
@@ -20,7 +20,7 @@ struct Pragma {
 struct Name {
     text: String,
     span: Span,
-    code: Option<&'static Code>,
+    named: Option<config::Named>,
     used: bool,
 }
 
@@ -57,7 +57,7 @@ pub fn settle(
     let mut kept = Problems::new();
     for diagnostic in found {
         // An error stays one; a denied lint isn't one yet.
-        if diagnostic.severity == Severity::Error || !allowed(&diagnostic, &mut pragmas) {
+        if config::fixed(&diagnostic) || !allowed(&diagnostic, &mut pragmas) {
             kept.push(diagnostic);
         }
     }
@@ -90,7 +90,7 @@ fn allowed(diagnostic: &Diagnostic, pragmas: &mut HashMap<SourceId, Vec<Pragma>>
         if !reaches {
             continue;
         }
-        for name in pragma.names.iter_mut().filter(|n| n.code == Some(diagnostic.code)) {
+        for name in pragma.names.iter_mut().filter(|n| n.named.as_ref().is_some_and(|named| named.is(diagnostic))) {
             name.used = true;
             any = true;
         }
@@ -157,7 +157,7 @@ fn read(comment: &Spanned<String>, sources: &Sources) -> Option<Pragma> {
         from += part.len() + 1;
         if !name.is_empty() {
             let span = Span::new(comment.span.source, start, start + name.len());
-            names.push(Name { text: name.to_owned(), span, code: None, used: false });
+            names.push(Name { text: name.to_owned(), span, named: None, used: false });
         }
     }
     Some(Pragma { comment: comment.span, names, reach })
@@ -166,7 +166,7 @@ fn read(comment: &Spanned<String>, sources: &Sources) -> Option<Pragma> {
 fn resolve(pragma: &mut Pragma, problems: &mut Problems) {
     for name in &mut pragma.names {
         match config::known(&name.text) {
-            Ok(code) => name.code = Some(code),
+            Ok(named) => name.named = Some(named),
             Err(error) => {
                 let near = error.help.strip_prefix("did you mean `").and_then(|h| h.strip_suffix("`?"));
                 let mut diagnostic = Diagnostic::at(&UNKNOWN_LINT, name.span, error.message.clone());
@@ -180,7 +180,7 @@ fn resolve(pragma: &mut Pragma, problems: &mut Problems) {
 }
 
 fn unused(pragma: &Pragma, sources: &Sources, config: &Config, problems: &mut Problems) {
-    let idle = |name: &Name| match name.code {
+    let idle = |name: &Name| match name.named.as_ref().map(|n| n.code) {
         // A lint that is off meets nothing whatever the file says.
         Some(code) => !name.used && config.level(code) != Some(Level::Allow) && !is_off(code, config),
         None => false,
@@ -212,7 +212,7 @@ fn unused(pragma: &Pragma, sources: &Sources, config: &Config, problems: &mut Pr
 
 /// Whether a code is of a rule that isn't run.
 fn is_off(code: &Code, config: &Config) -> bool {
-    super::rules().iter().any(|r| r.code == code && !config.runs(r))
+    *code == SHELLCHECK && !config.shellcheck || super::rules().iter().any(|r| r.code == code && !config.runs(r))
 }
 
 /// A comment with the blanks before it and its line end.

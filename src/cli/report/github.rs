@@ -23,8 +23,8 @@ pub(crate) fn write(checked: &[Checked]) -> String {
                 properties.push(format!("endColumn={}", place.end.1));
             }
         }
-        properties.push(format!("title={}", property(&format!("{} {}", d.code, d.code.name))));
-        let advice = advice(d);
+        properties.push(format!("title={}", property(&format!("{} {}", d.id(), d.code.name))));
+        let advice = advice(&d);
         let text = if advice.is_empty() { d.message.clone() } else { format!("{}\n{advice}", d.message) };
         out.push_str(&format!("::{command} {}::{}\n", properties.join(","), data(&text)));
     }
