@@ -1,5 +1,6 @@
 //! Source files, spans into them, and the way from a byte offset to a line and column.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -116,8 +117,8 @@ impl Source {
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     files: Vec<Arc<Source>>,
-    /// What no message may show, in any order.
-    hidden: Vec<Span>,
+    /// What no message may show.
+    hidden: BTreeSet<Span>,
 }
 
 impl Sources {
@@ -150,14 +151,16 @@ impl Sources {
 
     /// Keeps a place out of all that is shown: a password that is written down.
     pub fn hide(&mut self, span: Span) {
-        if !span.is_empty() && !self.hidden.contains(&span) {
-            self.hidden.push(span);
+        if !span.is_empty() {
+            self.hidden.insert(span);
         }
     }
 
-    /// The places of a file that no message may show.
-    pub fn hidden(&self, id: SourceId) -> impl Iterator<Item = Span> + '_ {
-        self.hidden.iter().copied().filter(move |s| s.source == id)
+    /// The places that no message may show and that begin in some lines of a file.
+    pub fn hidden(&self, id: SourceId, range: std::ops::Range<usize>) -> impl Iterator<Item = Span> + '_ {
+        let from = Span { source: id, start: u32::try_from(range.start).unwrap_or(u32::MAX), end: 0 };
+        let to = Span { source: id, start: u32::try_from(range.end).unwrap_or(u32::MAX), end: 0 };
+        self.hidden.range(from..to).copied()
     }
 
     /// `name:line:column` of a span's start.

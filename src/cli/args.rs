@@ -352,6 +352,9 @@ pub(crate) struct Fmt {
     /// Change nothing; exit code 1 if a file isn't in canonical form
     #[arg(long)]
     pub(crate) check: bool,
+    /// Change nothing and show what would change; exit code 1 if a file isn't in canonical form
+    #[arg(long)]
+    pub(crate) diff: bool,
 }
 
 #[derive(Args, Debug)]

@@ -262,7 +262,7 @@ fn write_mended(outcomes: &mut [Outcome], options: &args::Lint) -> Option<Checke
                 continue;
             }
             files += 1;
-            let shown = if path.as_os_str() == "-" { "<stdin>".to_owned() } else { path.display().to_string() };
+            let shown = shown_name(&path);
             if options.diff {
                 let diff = TextDiff::from_lines(old.as_str(), new.as_str());
                 terminal::print(&diff.unified_diff().header(&shown, &shown).to_string());
@@ -278,6 +278,11 @@ fn write_mended(outcomes: &mut [Outcome], options: &args::Lint) -> Option<Checke
         terminal::say(&format!("{} mended in {}", count(fixes, "finding"), count(files, "file")));
     }
     (!problems.is_empty()).then(|| Checked { list: problems, sources: Sources::new() })
+}
+
+/// A file's name in messages.
+pub(crate) fn shown_name(path: &Path) -> String {
+    if path.as_os_str() == "-" { "<stdin>".to_owned() } else { path.display().to_string() }
 }
 
 /// Writes the findings in the format and to the place asked for.

@@ -183,7 +183,14 @@ impl Diagnostic {
 #[derive(Clone, Debug, Default)]
 pub struct Problems {
     list: Vec<Diagnostic>,
+    /// How many of the list are errors.
+    errors: usize,
+    /// Errors that were only counted.
+    unkept: usize,
 }
+
+/// The most errors that are kept: nobody reads more. (Lints may be turned off or mended by the thousand.)
+const MOST_ERRORS: usize = 1000;
 
 impl Problems {
     /// None yet.
@@ -191,8 +198,20 @@ impl Problems {
         Self::default()
     }
 
-    /// Adds one.
+    /// Adds one. Of errors only the first thousand are kept, the others counted.
     pub fn push(&mut self, diagnostic: Diagnostic) {
+        if diagnostic.code.severity == Severity::Error {
+            if self.errors >= MOST_ERRORS {
+                self.unkept += 1;
+                return;
+            }
+            self.errors += 1;
+        }
+        self.list.push(diagnostic);
+    }
+
+    /// Adds one, however many there are: what says how many are only counted.
+    pub fn conclude(&mut self, diagnostic: Diagnostic) {
         self.list.push(diagnostic);
     }
 
@@ -211,9 +230,14 @@ impl Problems {
         self.list.is_empty()
     }
 
-    /// How many there are.
+    /// How many there are, those included that are only counted.
     pub fn len(&self) -> usize {
-        self.list.len()
+        self.list.len() + self.unkept
+    }
+
+    /// How many errors are only counted.
+    pub fn unkept(&self) -> usize {
+        self.unkept
     }
 
     /// In the order they were found.

@@ -9,11 +9,10 @@ use crate::source::{SourceId, Sources, Span};
 /// Stands for a password in words.
 const STARS: &str = "********";
 
-/// Bytes of a file, as many, with asterisks for what [`Sources::hide`] was told.
+/// Whole lines of a file, as long as they are, with asterisks for what [`Sources::hide`] was told.
 pub fn blanked(sources: &Sources, id: SourceId, range: Range<usize>) -> Cow<'_, str> {
     let text = sources.get(id).text.get(range.clone()).unwrap_or_default();
-    let near = |s: &Span| (s.start as usize) < range.end && (s.end as usize) > range.start;
-    let spans: Vec<Span> = sources.hidden(id).filter(near).collect();
+    let spans: Vec<Span> = sources.hidden(id, range.clone()).collect();
     if spans.is_empty() {
         return Cow::Borrowed(text);
     }
@@ -62,7 +61,8 @@ pub fn without_secrets<'d>(diagnostic: &'d Diagnostic, sources: &Sources) -> Cow
 fn on_lines_of(span: Span, sources: &Sources) -> Vec<&str> {
     let file = sources.get(span.source);
     let (first, last) = (file.line_col(span.start).0, file.line_col(span.end).0);
-    let near = |s: &Span| file.line_col(s.start).0 <= last && file.line_col(s.end).0 >= first;
-    let texts = sources.hidden(span.source).filter(near).map(|s| sources.slice(s).trim_matches(['\'', '"', ' ', '\t']));
+    let texts = sources
+        .hidden(span.source, file.lines(first, last))
+        .map(|s| sources.slice(s).trim_matches(['\'', '"', ' ', '\t']));
     texts.filter(|t| !t.is_empty()).collect()
 }

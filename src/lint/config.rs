@@ -166,6 +166,7 @@ pub(super) fn known(name: &str) -> Result<Named, ConfigError> {
 
 /// A `vmwbuild.toml`, as far as it is the linter's.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct File {
     /// `[lint]`
     #[serde(default)]

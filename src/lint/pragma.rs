@@ -34,6 +34,45 @@ enum Reach {
     Nothing,
 }
 
+/// The pragmas of one file.
+struct Pragmas {
+    of_file: Vec<Pragma>,
+    /// By the instruction they stand above.
+    of_lines: Vec<(Span, Pragma)>,
+    idle: Vec<Pragma>,
+}
+
+impl Pragmas {
+    fn new(all: Vec<Pragma>) -> Self {
+        let mut out = Pragmas { of_file: Vec::new(), of_lines: Vec::new(), idle: Vec::new() };
+        for pragma in all {
+            match pragma.reach {
+                Reach::File => out.of_file.push(pragma),
+                Reach::Line(line) => out.of_lines.push((line, pragma)),
+                Reach::Nothing => out.idle.push(pragma),
+            }
+        }
+        out.of_lines.sort_by_key(|(line, _)| line.start);
+        out
+    }
+
+    /// Those that are for a place. Instructions follow each other, so one at most holds it.
+    fn reaching(&mut self, place: Span) -> impl Iterator<Item = &mut Pragma> {
+        let after = self.of_lines.partition_point(|(line, _)| line.start <= place.start);
+        let line = after.checked_sub(1).and_then(|at| self.of_lines.get(at)).map(|(line, _)| *line);
+        let first = match line.filter(|line| place.start <= line.end) {
+            Some(line) => self.of_lines.partition_point(|(other, _)| other.start < line.start),
+            None => after,
+        };
+        let lines = self.of_lines.get_mut(first..after).unwrap_or_default();
+        self.of_file.iter_mut().chain(lines.iter_mut().map(|(_, pragma)| pragma))
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Pragma> {
+        self.of_file.iter().chain(self.of_lines.iter().map(|(_, pragma)| pragma)).chain(&self.idle)
+    }
+}
+
 /// Applies levels and pragmas to all that was found, and adds what is wrong with the pragmas. `complete`: all rules
 /// could run, so that a pragma that met nothing is one too many.
 pub fn settle(
@@ -43,7 +82,7 @@ pub fn settle(
     config: &Config,
     complete: bool,
 ) -> Problems {
-    let mut pragmas: HashMap<SourceId, Vec<Pragma>> = HashMap::new();
+    let mut pragmas: HashMap<SourceId, Pragmas> = HashMap::new();
     let mut problems = Problems::new();
     for (id, file) in files {
         let mut of_file = pragmas_of(file, sources);
@@ -51,7 +90,7 @@ pub fn settle(
             resolve(pragma, &mut problems);
         }
         if !of_file.is_empty() {
-            pragmas.insert(*id, of_file);
+            pragmas.insert(*id, Pragmas::new(of_file));
         }
     }
     let mut kept = Problems::new();
@@ -62,7 +101,7 @@ pub fn settle(
         }
     }
     if complete {
-        for pragma in pragmas.values().flatten() {
+        for pragma in pragmas.values().flat_map(Pragmas::all) {
             unused(pragma, sources, config, &mut problems);
         }
     }
@@ -77,19 +116,11 @@ pub fn settle(
 }
 
 /// Whether a pragma is for this one; notes that it was of use.
-fn allowed(diagnostic: &Diagnostic, pragmas: &mut HashMap<SourceId, Vec<Pragma>>) -> bool {
+fn allowed(diagnostic: &Diagnostic, pragmas: &mut HashMap<SourceId, Pragmas>) -> bool {
     let Some(place) = diagnostic.primary.as_ref().map(|l| l.span) else { return false };
     let Some(of_file) = pragmas.get_mut(&place.source) else { return false };
     let mut any = false;
-    for pragma in of_file {
-        let reaches = match pragma.reach {
-            Reach::File => true,
-            Reach::Line(line) => line.start <= place.start && place.start <= line.end,
-            Reach::Nothing => false,
-        };
-        if !reaches {
-            continue;
-        }
+    for pragma in of_file.reaching(place) {
         for name in pragma.names.iter_mut().filter(|n| n.named.as_ref().is_some_and(|named| named.is(diagnostic))) {
             name.used = true;
             any = true;
