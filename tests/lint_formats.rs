@@ -199,12 +199,12 @@ fn of_too_many_errors_some_are_told_and_the_rest_counted() {
     ]);
     for (file, said) in [
         ("syntax.vmwfile", "4700 more problems in this file are not shown"),
-        ("names.vmwfile", "4000 more errors are not shown"),
-        ("lints.vmwfile", "4700 more are not shown"),
+        ("names.vmwfile", "4650 more errors are not shown"),
+        ("lints.vmwfile", "4600 more are not shown"),
     ] {
         let done = lint(directory.path(), &[file]);
         let err = text(&done.stderr);
         assert!(err.contains(said), "{file}: {}", err.get(err.len().saturating_sub(600)..).unwrap_or_default());
-        assert!(err.len() < 200_000, "{file}: {} bytes", err.len());
+        assert!(err.len() < 300_000, "{file}: {} bytes", err.len());
     }
 }

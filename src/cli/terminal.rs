@@ -43,8 +43,8 @@ pub(crate) fn size() -> (usize, usize) {
     }
 }
 
-/// The most diagnostics that are shown at once: nobody reads more.
-const MOST: usize = 300;
+/// The most diagnostics that are shown at once: nobody reads more. It holds what a file's errors are limited to.
+const MOST: usize = 400;
 
 /// Shows diagnostics on standard error; of too many the errors first, and how many more there are.
 pub(crate) fn show<'a>(list: impl IntoIterator<Item = &'a Diagnostic>, sources: &Sources, color: When) {

@@ -190,7 +190,7 @@ pub struct Problems {
 }
 
 /// The most errors that are kept: nobody reads more. (Lints may be turned off or mended by the thousand.)
-const MOST_ERRORS: usize = 1000;
+const MOST_ERRORS: usize = 350;
 
 impl Problems {
     /// None yet.
@@ -198,7 +198,7 @@ impl Problems {
         Self::default()
     }
 
-    /// Adds one. Of errors only the first thousand are kept, the others counted.
+    /// Adds one. Of errors only the first few hundred are kept, the others counted.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         if diagnostic.code.severity == Severity::Error {
             if self.errors >= MOST_ERRORS {

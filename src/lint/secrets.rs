@@ -12,7 +12,7 @@ use crate::source::{SourceId, Sources, Span};
 // Patterns that are constants compile, as the tests see.
 /// What a line has at least: most have none of it.
 static MAYBE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)passw|pass\b|passphrase|pwd|secret|token|api_?key|_key|credential|://|^[ \t]*login[ \t]").ok()
+    Regex::new(r"(?i)passw|mysql|mariadb|sshpass|pass\b|passphrase|pwd|secret|token|api_?key|_key|credential|://|^[ \t]*login[ \t]").ok()
 });
 /// `LOGIN user PASSWORD value`, and what people write instead of it.
 static LOGIN: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -29,6 +29,15 @@ static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 /// `scheme://user:password@host`.
 static IN_URL: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"://[^\s/"'`{}:@]*:([^\s/"'`{}@]+)@"#).ok());
+
+/// `mysql -pvalue`, `echo user:value | chpasswd`.
+static IN_COMMAND: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r#"\b(?:mysql|mariadb|mysqldump|mysqladmin|sshpass)\b[^|;&]*?[ \t]-p("[^"]*"|'[^']*'|[^\s"'$]\S*)"#,
+        r#"|\b(?:echo|printf)\b[^|;&]*[ \t]["']?[\w.-]+:([^\s"'$][^"'|]*?)["']?[ \t]*\|[^|;&]*\bchpasswd\b"#,
+    ))
+    .ok()
+});
 
 /// The secrets that a file's lines seem to hold.
 pub fn written(sources: &Sources, id: SourceId) -> Vec<Span> {
@@ -65,6 +74,9 @@ fn in_line(line: &str) -> Vec<std::ops::Range<usize>> {
     if let Some(pattern) = IN_URL.as_ref() {
         let values = pattern.captures_iter(line).filter_map(|c| c.get(1));
         out.extend(values.filter(|v| !v.as_str().starts_with('$')).map(|v| v.range()));
+    }
+    if let Some(pattern) = IN_COMMAND.as_ref() {
+        out.extend(pattern.captures_iter(line).filter_map(|c| c.get(1).or(c.get(2))).map(|v| v.range()));
     }
     let Some(pattern) = NAMED.as_ref() else { return out };
     let first = line.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
@@ -119,6 +131,8 @@ mod tests {
             ("RUN curl https://me:hunter2@example.com/", "RUN curl https://me:*******@example.com/"),
             ("  \"guestPassword\": \"hunter2\",", "  \"guestPassword\": *********,"),
             ("password: hunter2", "password: *******"),
+            ("RUN mysql -u root -phunter2 -e x", "RUN mysql -u root -p******* -e x"),
+            ("RUN echo 'root:hunter 2' | chpasswd", "RUN echo 'root:********' | chpasswd"),
         ] {
             assert_eq!(hidden(line), shown);
         }
