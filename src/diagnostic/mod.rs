@@ -210,7 +210,7 @@ impl Problems {
         self.list.push(diagnostic);
     }
 
-    /// Adds one, however many there are: what says how many are only counted.
+    /// Adds one, however many there are: what is only passed on, and what says how many are only counted.
     pub fn conclude(&mut self, diagnostic: Diagnostic) {
         self.list.push(diagnostic);
     }

@@ -97,7 +97,7 @@ pub fn settle(
     for diagnostic in found {
         // An error stays one; a denied lint isn't one yet.
         if config::fixed(&diagnostic) || !allowed(&diagnostic, &mut pragmas) {
-            kept.push(diagnostic);
+            kept.conclude(diagnostic);
         }
     }
     if complete {
@@ -109,7 +109,7 @@ pub fn settle(
     let mut settled = Problems::new();
     for diagnostic in kept {
         if let Some(severity) = config.severity(&diagnostic) {
-            settled.push(diagnostic.severity(severity));
+            settled.conclude(diagnostic.severity(severity));
         }
     }
     settled
