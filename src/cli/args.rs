@@ -376,6 +376,9 @@ pub(crate) struct Lint {
     /// Check as `build` does: values must be given, and what this version can't execute is an error
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Ask the program `shellcheck` too, which must be on PATH, about commands for sh, bash and ksh
+    #[arg(long)]
+    pub(crate) shellcheck: bool,
     /// How findings are written
     #[arg(long, value_name = "FORMAT", default_value = "full", help_heading = "Output")]
     pub(crate) format: Format,
@@ -391,7 +394,7 @@ pub(crate) struct Lint {
     /// Show what --fix would change, and change nothing
     #[arg(long, help_heading = "Mending")]
     pub(crate) diff: bool,
-    /// Don't report this lint (a name or VMW123), or `all`; may be repeated
+    /// Don't report this lint (a name, VMW123, or ShellCheck's SC1234), or `all`; may be repeated
     #[arg(long, value_name = "LINT", help_heading = "Levels", add = ArgValueCompleter::new(complete::lints))]
     pub(crate) allow: Vec<String>,
     /// Make this lint a warning, also one that is off or only advice; may be repeated
@@ -430,6 +433,9 @@ pub(crate) struct Fmt {
     /// Change nothing; exit code 1 if a file isn't in canonical form
     #[arg(long)]
     pub(crate) check: bool,
+    /// Change nothing and show what would change; exit code 1 if a file isn't in canonical form
+    #[arg(long)]
+    pub(crate) diff: bool,
 }
 
 #[derive(Args, Debug)]

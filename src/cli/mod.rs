@@ -18,6 +18,7 @@ mod report;
 mod sandbox;
 mod secrets;
 mod settings;
+mod shellcheck;
 mod telling;
 mod terminal;
 

@@ -27,7 +27,7 @@ pub(crate) fn command(d: &Diagnostic, sources: &Sources) -> String {
             properties.push(format!("endColumn={}", place.end.1));
         }
     }
-    properties.push(format!("title={}", property(&format!("{} {}", d.code, d.code.name))));
+    properties.push(format!("title={}", property(&format!("{} {}", d.id(), d.code.name))));
     let advice = advice(d);
     let text = if advice.is_empty() { d.message.clone() } else { format!("{}\n{advice}", d.message) };
     format!("::{command} {}::{}\n", properties.join(","), data(&text))
