@@ -97,6 +97,8 @@ pub(super) struct Vm {
     pub tools: Tools,
     pub reported: Reported,
     pub question: Option<VirtualMachineQuestionInfo>,
+    /// What it was answered, until whoever asked has seen it.
+    pub answer: Option<String>,
     pub snapshots: Vec<Snapshot>,
     pub current: Option<Moref>,
     pub disk: Disk,
@@ -137,6 +139,7 @@ impl Vm {
             tools: Tools::Away,
             reported: Reported::default(),
             question: None,
+            answer: None,
             snapshots: Vec::new(),
             current: None,
             disk: Disk { base, top: None },
