@@ -71,11 +71,12 @@ async fn played(row: Row) -> String {
     assert_eq!(done.code, Some(row.code), "{name}: {done}");
     assert!(!done.stderr().contains("panicked") && !done.stderr().contains("left behind"), "{name}: {done}");
     let good = row.code == 0;
-    assert_eq!(done.stderr().contains("it was done once"), good, "{name}: {done}");
     if good {
+        assert!(done.stderr().contains("it was done once"), "{name}: {done}");
         assert_eq!(std::fs::read(dir.path().join("back")).unwrap(), vec![b'x'; BIG], "{name}");
     }
     assert_eq!(sandbox.sessions(), row.sessions, "{name}: sessions are left: {done}");
+    sandbox.forgive();
     let client = connect(&sandbox).await;
     let inventory = client.inventory().await.unwrap();
     let left: Vec<&str> = inventory.all(EntityKind::Vm).map(|e| e.path.as_str()).collect();
@@ -89,13 +90,15 @@ async fn played(row: Row) -> String {
     let said = done.stderr();
     let said = said.split_once("\n\n").map_or(said.as_str(), |(_, said)| said);
     let place = regex::Regex::new(r"127\.0\.0\.1:\d+").unwrap();
-    format!("{name} -> {}\n{}\n", row.code, place.replace_all(said, "HOST:PORT").trim_end())
+    let said = place.replace_all(said, "HOST:PORT");
+    let own = regex::Regex::new(r"\.vmwbuild-[0-9a-f-]+").unwrap();
+    format!("{name} -> {}\n{}\n", row.code, own.replace_all(&said, ".vmwbuild-OWN").trim_end())
 }
 
 /// Runs rows, a few at once: mostly they wait. The messages; all rows that end otherwise are told together.
 async fn play(rows: Vec<Row>) -> String {
     let start = |row| async move { tokio::spawn(played(row)).await };
-    let ends: Vec<_> = futures_util::stream::iter(rows.into_iter().map(start)).buffered(4).collect().await;
+    let ends: Vec<_> = futures_util::stream::iter(rows.into_iter().map(start)).buffered(6).collect().await;
     let count = ends.len();
     let (mut said, mut wrong) = (Vec::new(), Vec::new());
     for end in ends {
@@ -182,11 +185,13 @@ async fn tasks_that_fail_are_told() {
         "SystemError",
         "SomethingThatNobodyKnows",
     ];
-    let mut rows = each(&["CloneVM_Task"], &faults.map(|f| format!("task-fault={f}")).each_ref().map(|f| f.as_str()), 5);
+    let mut rows =
+        each(&["CloneVM_Task"], &faults.map(|f| format!("task-fault={f}")).each_ref().map(|f| f.as_str()), 5);
     rows.extend(each(&["CloneVM_Task", "PowerOnVM_Task", "MarkAsTemplate"], &["fault=NoPermission"], 5));
     rows.extend(each(&["PowerOnVM_Task"], &["question", "task-fault=InsufficientCpuResourcesFault"], 5));
     rows.extend(each(&["Login"], &["fault=InvalidLogin", "503:count=1000"], 3));
-    rows.extend(each(&["RetrievePropertiesEx"], &["fault=NotAuthenticated:count=1000"], 3));
+    // The session that is said to have ended hasn't.
+    rows.push(Row { sessions: 1, ..row(&["RetrievePropertiesEx:fault=NotAuthenticated:count=1000"], 3) });
     insta::assert_snapshot!(play(rows).await);
 }
 
@@ -222,7 +227,8 @@ async fn guests_that_are_busy_or_away_are_waited_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn transfers_that_break_are_begun_anew_or_done_without() {
-    let ways = ["drop-before", "drop-after", "503", "disk-full", "slow=500", "drop-before:count=1000", "503:count=1000"];
+    let ways =
+        ["drop-before", "drop-after", "503", "disk-full", "slow=500", "drop-before:count=1000", "503:count=1000"];
     assert_eq!(play(each(&["PUT", "GET"], &ways, 0)).await, "");
 }
 

@@ -141,6 +141,10 @@ impl Plan {
         Plan { rules, seed }
     }
 
+    pub fn clear(&mut self) {
+        self.rules.clear();
+    }
+
     pub fn add(&mut self, rule: Rule) {
         self.rules.push(rule);
     }
