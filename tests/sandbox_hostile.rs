@@ -142,7 +142,7 @@ async fn nonsense_is_refused() {
         let stalled = futures_util::stream::iter([Ok::<_, std::io::Error>("<")]).chain(futures_util::stream::pending());
         let request = target.http.post(target.sandbox.url()).header("Content-Length", length);
         if let Ok(answer) = request.body(reqwest::Body::wrap_stream(stalled)).send().await {
-            assert!([400, 408, 413, 500].contains(&answer.status().as_u16()), "{length}: {}", answer.status());
+            assert!(answer.status().is_client_error(), "{length}: {}", answer.status());
         }
     }
     let silent =

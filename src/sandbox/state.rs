@@ -25,6 +25,7 @@ const FILE: &str = "sandbox.json";
 
 /// The number of a form, which every form has.
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "the sandbox's state")]
 struct Form {
     version: u32,
 }
