@@ -363,6 +363,15 @@ pub(crate) struct SandboxOptions {
     /// Refuse a FROM name that the sandbox doesn't know, instead of using its default template
     #[arg(long = "sandbox-strict")]
     pub(crate) strict: bool,
+    /// Something that goes wrong on purpose: METHOD:EFFECT[:skip=N][:count=N][:chance=0.1]; may be repeated
+    #[arg(long = "fault", value_name = "FAULT", hide = true)]
+    pub(crate) faults: Vec<String>,
+    /// Decides the faults that come by chance
+    #[arg(long = "fault-seed", value_name = "N", default_value_t = 0, hide = true)]
+    pub(crate) seed: u64,
+    /// As on a system where guests can't run
+    #[arg(long = "without-guests", hide = true)]
+    pub(crate) without_guests: bool,
 }
 
 #[derive(Args, Debug)]
@@ -474,10 +483,7 @@ pub(crate) struct Sandbox {
     /// How long a guest takes to boot
     #[arg(long, value_name = "DURATION", default_value = "100ms")]
     pub(crate) boot_delay: String,
-    /// Something that goes wrong on purpose: METHOD:EFFECT[:skip=N][:count=N][:chance=0.1]; may be repeated
-    #[arg(long = "fault", value_name = "FAULT", hide = true)]
-    pub(crate) faults: Vec<String>,
-    /// Decides the faults that come by chance
-    #[arg(long, value_name = "N", default_value_t = 0, hide = true)]
-    pub(crate) seed: u64,
+    /// How often Tools look for programs that have ended; those of a real guest do every second
+    #[arg(long, value_name = "DURATION", default_value = "5ms")]
+    pub(crate) tools_timer: String,
 }
