@@ -6,7 +6,7 @@ use crate::source::Sources;
 
 /// Writes all findings.
 pub(crate) fn write(checked: &[Checked]) -> String {
-    all(checked).map(|(d, sources)| command(d, sources)).collect()
+    all(checked).map(|(d, sources)| command(&d, sources)).collect()
 }
 
 /// One finding's command.
