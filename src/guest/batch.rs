@@ -160,7 +160,9 @@ impl Guest {
                 }
                 for record in records {
                     match record {
-                        Record::Output { bytes, .. } => content.extend(bytes),
+                        Record::Output { bytes, .. } if (content.len() + bytes.len()) as u64 <= size => {
+                            content.extend(bytes);
+                        }
                         Record::Closed if content.len() as u64 == size => return Ok(content),
                         _ => return Err(Error::Report(format!("{path} has {} bytes, not {size}", content.len()))),
                     }

@@ -39,6 +39,7 @@ mod os;
 mod tests;
 mod ticket;
 mod unix;
+mod unpack;
 mod wire;
 
 pub use batch::Batch;
@@ -305,8 +306,14 @@ fn done(end: JobEnd, path: &str) -> Result<()> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&end.stderr_tail).trim().to_owned();
-    let detail = if said.is_empty() { end.exit.to_string() } else { said };
+    let detail = if said.is_empty() { end.exit.to_string() } else { visible(&said) };
     Err(Error::Copy { path: path.to_owned(), detail })
+}
+
+/// What a guest says, as a part of a message: it commands no terminal.
+fn visible(said: &str) -> String {
+    let escaped = |c: char| if c.is_control() && c != '\n' { c.escape_default().collect() } else { c.to_string() };
+    said.chars().map(escaped).collect()
 }
 
 /// Starts the first program and waits for what it reports.

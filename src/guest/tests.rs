@@ -662,11 +662,14 @@ fn a_long_batch_costs_few_requests() {
         let jobs: Vec<Job> = (0..100).map(|n| Job::sh(n, format!("echo {n}"))).collect();
         let Wire::Local(local) = &guest.wire else { panic!("local") };
         let before = local.started.load(Ordering::Relaxed) + local.listed.load(Ordering::Relaxed);
+        let began = Instant::now();
         let (outcome, said) = run(guest, &jobs).await;
         let requests = local.started.load(Ordering::Relaxed) + local.listed.load(Ordering::Relaxed) - before;
         assert_eq!(outcome.ends.len(), 100);
         assert_eq!(said.out, (0..100).map(|n| format!("{n}\n")).collect::<String>().into_bytes());
-        assert!(requests < 50, "{}: {requests} requests", shell.name);
+        // So many that a slow machine must not have more of them for it than a few a second.
+        let most = 20.0 + began.elapsed().as_secs_f64() * 7.0;
+        assert!((requests as f64) < most, "{}: {requests} requests in {:?}", shell.name, began.elapsed());
     });
 }
 

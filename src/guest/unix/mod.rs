@@ -248,7 +248,8 @@ impl GuestOs for Unix {
         // What earlier batches have left, and the place of the first report.
         let _ = writeln!(
             text,
-            "for d in ../b[0-9]* ../p[0-9]* ../in.{n} ../in.{n}.* {meeting}; do [ \"$d\" = ../b{n} ] || rm -rf \"$d\"; done",
+            "set -- {meeting}\nfor d in ../b[0-9]* ../p[0-9]* ../in.{n} ../in.{n}.*; do\n\
+             [ \"$d\" = ../b{n} ] || [ ! -e \"$d\" ] || set -- \"$@\" \"$d\"\ndone\nrm -rf \"$@\"",
             n = plan.number,
             meeting = quote(&meeting_place(plan.meeting)),
         );
@@ -389,11 +390,13 @@ impl GuestOs for Unix {
         for path in paths {
             let _ = write!(words, " {}", quote(&format!("./{}", path.trim_start_matches('/'))));
         }
-        // The file must not be readable by others, but by the login.
+        // The file must not be readable by others, but by the login. Of a file that grows meanwhile, GNU tar takes what
+        // it had at first, and ends with 1.
         format!(
             "cd / || exit\nf=cf\nfor p in{words}; do\n\
              if [ -h \"$p\" ]; then f=chf; elif [ ! -e \"$p\" ]; then echo \"/${{p#./}}: no such file or directory\" >&2; exit 1; fi\n\
-             done\numask 077\ntar $f {archive}{words} || exit 1\n[ \"$(id -u)\" = {uid} ] || chown {uid} {archive} || exit 1\n\
+             done\numask 077\ntar $f {archive}{words}\n\
+             case $? in 0) ;; 1) case $(tar --version 2>/dev/null) in *GNU*) ;; *) exit 1 ;; esac ;; *) exit 1 ;; esac\n[ \"$(id -u)\" = {uid} ] || chown {uid} {archive} || exit 1\n\
              size=$(wc -c <{archive})\nsize=$((size))\necho \"$size\"\n\
              if [ \"$size\" -le {limit} ]; then cat {archive}; rm -f {archive}; fi\n",
             archive = quote(archive),

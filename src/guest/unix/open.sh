@@ -34,18 +34,22 @@ else
 	done
 fi
 if [ -n "$work" ]; then
-	cat >"$work/run.new" <<'RUN'
+	# Where there is one already, somebody may be reading it.
+	run=run
+	[ -f "$work/run" ] && run=run.$NONCE
+	cat >"$work/$run" <<'RUN'
 @RUN@
 RUN
-	mv "$work/run.new" "$work/run"
+	[ "$run" = run ] || mv "$work/$run" "$work/run"
 fi
 enc=hex
 dec=none
-if has base64 && [ "$(echo hi | base64)" = aGkK ]; then
-	enc=fold
-	if [ "$(dd if=/dev/zero bs=90 count=1 2>/dev/null | base64 | wc -l)" -gt 1 ]; then
-		enc=base64
-	fi
+# 60 bytes are longer than a line that is broken.
+case $(echo 0123456789abcdef0123456789abcdef0123456789abcdef0123456789a | base64 2>/dev/null) in
+MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWEK) enc=fold ;;
+MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4*OWEK) enc=base64 ;;
+esac
+if [ "$enc" != hex ]; then
 	if [ "$(echo aGkK | base64 -d 2>/dev/null)" = hi ]; then
 		dec=base64
 	fi
@@ -56,11 +60,14 @@ if [ "$dec" = none ] && has openssl && [ "$(echo aGkK | openssl base64 -d -A 2>/
 	dec=openssl
 fi
 tick=1
-sleep 0.01 2>/dev/null && tick=0.25
+sleep 0.001 2>/dev/null && tick=0.25
 lang=C
-if ! has locale || [ "$(LC_ALL=C.UTF-8 locale charmap 2>/dev/null)" = UTF-8 ]; then
+if [ -d /usr/lib/locale/C.utf8 ] || ! has locale || [ "$(LC_ALL=C.UTF-8 locale charmap 2>/dev/null)" = UTF-8 ]; then
 	lang=C.UTF-8
 fi
+if ! read -r os line </proc/version; then
+	os=$(uname -s)
+fi 2>/dev/null
 bootid
 batch=
 began=
@@ -69,6 +76,9 @@ if [ -n "$BATCH" ] && [ -n "$work" ]; then
 	cd "$work"
 	if mkdir "b$BATCH" 2>/dev/null; then
 		rm -f "in.$BATCH" "in.$BATCH".*
+		# Should the one who prepared it look after all: it was ended.
+		mkdir "b$BATCH/s0"
+		true >"b$BATCH/s0/dead.k0.0"
 		echo "$fresh" >"b$BATCH/void"
 	fi
 	# Whoever made it says so next.
@@ -94,7 +104,7 @@ while read -r line; do
 	n=$((n + 1))
 done <<X
 $(echo "uid=$(id -u)
-os=$(uname -s)
+os=$os
 home=$home
 work=$work
 enc=$enc

@@ -30,7 +30,6 @@ now() {
 
 batch() {
 	exec </dev/null >/dev/null 2>>sig
-	mkdir -p s0
 	failed=
 	now
 	scribe 2>/dev/null &
