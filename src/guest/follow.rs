@@ -202,7 +202,7 @@ impl<'a, 'e> Following<'a, 'e> {
                 Record::Gap { job, stream, bytes } => self.gap(job, stream, bytes)?,
                 Record::Retry { job, attempt, exit } => {
                     let id = self.job(job)?.id;
-                    self.current = Current { place: job, attempts: attempt + 1, ..Current::default() };
+                    self.current = Current { place: job, attempts: attempt.saturating_add(1), ..Current::default() };
                     (self.on_event)(Event::Retrying { id, attempt, exit });
                 }
                 Record::Finished { job, end, attempts, hundredths } => {
@@ -271,8 +271,9 @@ impl<'a, 'e> Following<'a, 'e> {
     async fn chunk(&mut self, place: usize, stream: Stream, file: u64, size: u64) -> Result<()> {
         let job = self.job(place)?;
         let wanted = job.capture && stream == Stream::Out;
-        if wanted && self.current.captured.len() as u64 + size > MAX_CAPTURE as u64 {
-            return Err(too_large(format!("at least {} bytes", self.current.captured.len() as u64 + size)));
+        let all = size.saturating_add(self.current.captured.len() as u64);
+        if wanted && all > MAX_CAPTURE as u64 {
+            return Err(too_large(format!("at least {all} bytes")));
         }
         let path = format!("{}/c{file}", self.guest.os.log_directory(self.ticket.number));
         if self.guest.transfers() {

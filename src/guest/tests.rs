@@ -806,6 +806,23 @@ fn what_was_not_started_never_is_once_somebody_asked() {
 }
 
 #[test]
+fn what_is_ended_before_it_starts_never_does() {
+    each_shell(async |guest, shell| {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mark = dir.path().join("ran");
+        let jobs = [Job::sh(1, format!("echo x >>{}", mark.display()))];
+        let batch = guest.prepare(&jobs).expect("prepared");
+        guest.state().running = Some((batch.ticket.number, 0));
+        let began = Instant::now();
+        guest.kill_all().await.expect("ended");
+        assert!(began.elapsed() < Duration::from_secs(8), "{}: {:?}", shell.name, began.elapsed());
+        let outcome = guest.run_prepared(&batch, &mut |_| {}).await.expect("an end");
+        assert_eq!(outcome.ends.iter().map(|end| end.exit).collect::<Vec<_>>(), [Exit::Killed], "{}", shell.name);
+        assert!(!mark.exists(), "{}", shell.name);
+    });
+}
+
+#[test]
 fn a_batch_that_died_with_its_boot_says_where() {
     each_shell(async |_, shell| {
         let dir = tempfile::tempdir().expect("a directory");
