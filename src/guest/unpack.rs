@@ -172,6 +172,11 @@ mod tests {
         header.set_entry_type(kind);
         header.set_mode(0o644);
         header.set_size(content.len() as u64);
+        if let Some(gnu) = header.as_gnu_mut().filter(|_| kind == EntryType::GNUSparse) {
+            // One hole of 8 GiB.
+            (gnu.sparse[0].offset, gnu.sparse[0].numbytes) = (*b"77777777777\0", *b"00000000000\0");
+            gnu.realsize = *b"77777777777\0";
+        }
         header.set_cksum();
         tar.append(&header, content).expect("appended");
     }
