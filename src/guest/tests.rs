@@ -691,7 +691,10 @@ async fn come_after(shell: &Shell, ticket: &Ticket) -> Attached {
     let local = Local { started: AtomicUsize::new(0), listed: AtomicUsize::new(0), no_transfers: false };
     let login = Login { user: me(), password: "irrelevant".to_owned() };
     let options = Options { grace: Duration::from_secs(1), ..Options::default() };
-    Guest::claim(Wire::Local(local), &shell.path, &login, options, ticket).await.expect("attached")
+    let attached = Guest::claim(Wire::Local(local), &shell.path, &login, options, ticket).await.expect("attached");
+    // Many are not cleaned up after, since the work directory is to be looked at once more.
+    fs::remove_dir_all(unix::meeting_place(&attached.guest.meeting)).expect("removed");
+    attached
 }
 
 /// All that [`Guest::follow`] says.
