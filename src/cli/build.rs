@@ -10,10 +10,11 @@ use tokio::sync::mpsc;
 
 use super::secrets::Missing;
 use super::settings::{self, Env};
-use super::{args, codes, load, secrets, terminal};
+use super::{args, codes, load, record, secrets, terminal};
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::engine::event::Event;
-use crate::engine::{self, Control, Deadlines, FailureClass, GuestLogin, Options};
+use crate::engine::journal::{Journal, Past};
+use crate::engine::{self, Control, Deadlines, FailureClass, GuestLogin, Options, PlacementDefaults};
 use crate::guest::Channel;
 use crate::progress::{self, View};
 use crate::sema::program::Program;
@@ -28,13 +29,40 @@ const CONNECT: Duration = Duration::from_secs(60);
 
 /// Runs it; the exit code.
 pub(crate) fn run(options: &args::Build, color: args::When, verbose: u8) -> u8 {
+    go(options, load::Build::new(), None, color, verbose)
+}
+
+/// What an earlier process has left to go on with.
+pub(super) struct Earlier {
+    pub(super) journal: Journal,
+    pub(super) past: Past,
+    /// Placement as it was then: today's variables don't count.
+    pub(super) placement: PlacementDefaults,
+}
+
+/// Builds, or goes on with a build.
+pub(super) fn go(
+    options: &args::Build,
+    build: load::Build,
+    earlier: Option<Earlier>,
+    color: args::When,
+    verbose: u8,
+) -> u8 {
     let (mut sources, mut problems) = (Sources::new(), Problems::new());
-    let build = load::Build::new();
     let loaded = load::linted_program(&options.input, &build, &mut sources, &mut problems);
     terminal::show(&problems.sorted(), &sources, color);
-    let Some((program, context)) = loaded else { return 1 };
+    let Some((program, context, values)) = loaded else { return 1 };
     let env = |name: &str| std::env::var(name).ok();
-    match prepare(options, &program, context, build, &env, verbose) {
+    let date = build.date.clone();
+    let taken_up = earlier.is_some();
+    let prepared = prepare(options, &program, context, build, earlier, &env, verbose).and_then(|(endpoint, mut engine)| {
+        if !taken_up {
+            let header = record::header(options, &engine, endpoint.as_ref(), &date, values, &sources);
+            engine.journal = record::begin(&header)?;
+        }
+        Ok((endpoint, engine))
+    });
+    match prepared {
         Ok((endpoint, engine)) => run_on(endpoint, engine, program, options, &sources, color),
         Err((code, list)) => {
             terminal::show(&list, &sources, color);
@@ -43,19 +71,25 @@ pub(crate) fn run(options: &args::Build, color: args::When, verbose: u8) -> u8 {
     }
 }
 
-type Refused = (u8, Vec<Diagnostic>);
+pub(super) type Refused = (u8, Vec<Diagnostic>);
 
 /// Everything that can be wrong before anything is contacted.
+#[allow(clippy::too_many_arguments)]
 fn prepare(
     options: &args::Build,
     program: &Program,
     context: PathBuf,
     build: load::Build,
+    earlier: Option<Earlier>,
     env: Env<'_>,
     verbose: u8,
 ) -> Result<(Option<Endpoint>, Options), Refused> {
     let usage = |d: Diagnostic| (2, vec![d]);
-    let missing = if options.sandbox { Missing::Generate } else { Missing::Ask };
+    let missing = match (options.sandbox, &earlier) {
+        (true, _) => Missing::Generate,
+        (false, None) => Missing::Ask,
+        (false, Some(_)) => Missing::Made,
+    };
     let (values, notes) = secrets::resolve(&program.secrets, &options.secrets, &options.secret_outs, missing)
         .map_err(|list| (1, list))?;
     for note in notes {
@@ -78,7 +112,9 @@ fn prepare(
         return Err((1, lacking));
     }
     let endpoint = if options.sandbox { None } else { Some(endpoint(&options.connection, env, verbose)?) };
-    let placement = if options.sandbox {
+    let placement = if let Some(earlier) = &earlier {
+        earlier.placement.clone()
+    } else if options.sandbox {
         // Variables exported for a real vCenter name things that the sandbox hasn't.
         settings::placement(&options.placement, &|_| None)
     } else {
@@ -91,6 +127,7 @@ fn prepare(
         on_error: match options.on_error {
             args::OnError::Clean => engine::OnError::Clean,
             args::OnError::Keep => engine::OnError::Keep,
+            args::OnError::Continue => engine::OnError::Continue,
         },
         placement,
         login,
@@ -100,11 +137,14 @@ fn prepare(
             args::GuestChannel::Transfer => Channel::Transfer,
         },
         secrets: values,
-        deadlines: match options.sandbox {
-            // Accounts of its guests are there when the guest is: what is refused is wrong.
-            true => Deadlines { login: Duration::ZERO, ..Deadlines::default() },
-            false => Deadlines::default(),
+        deadlines: Deadlines {
+            build: options.timeout,
+            // Accounts of a sandbox's guests are there when the guest is: what is refused is wrong.
+            login: if options.sandbox { Duration::ZERO } else { Deadlines::default().login },
+            ..Deadlines::default()
         },
+        journal: earlier.as_ref().map(|e| e.journal.clone()).unwrap_or_default(),
+        past: earlier.map(|e| e.past).unwrap_or_default(),
         sandbox: options.sandbox && !options.sandbox_options.strict,
     };
     Ok((endpoint, engine))

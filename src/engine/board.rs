@@ -25,6 +25,8 @@ struct State {
     values: HashMap<Ref, Value>,
     exports: HashMap<StepId, PathBuf>,
     sources: HashMap<MachineId, Moref>,
+    /// Machines that will finish no further node.
+    stopped: HashSet<MachineId>,
 }
 
 impl Board {
@@ -73,19 +75,31 @@ impl Board {
         self.changed.notify_waiters();
     }
 
+    /// A machine has stopped: what it hasn't done it never will.
+    pub(super) fn stop(&self, machine: MachineId) {
+        self.state().stopped.insert(machine);
+        self.changed.notify_waiters();
+    }
+
     /// Whether a node is done.
     pub(super) fn is_done(&self, node: Node) -> bool {
         self.state().done.contains(&node)
     }
 
-    /// Returns when a node is done.
-    pub(super) async fn wait(&self, node: Node) {
+    /// Returns when a node is done, or (false) will never be.
+    pub(super) async fn wait(&self, node: Node) -> bool {
         loop {
             // Registered before looking, so that nothing is missed in between.
             let mut changed = std::pin::pin!(self.changed.notified());
             changed.as_mut().enable();
-            if self.is_done(node) {
-                return;
+            {
+                let state = self.state();
+                if state.done.contains(&node) {
+                    return true;
+                }
+                if state.stopped.contains(&node.machine()) {
+                    return false;
+                }
             }
             changed.await;
         }

@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::board::Board;
 use super::event::{Event, MachineId, MachineResult, Phase};
 use super::ledger::EntryId;
 use super::options::BuiltOutput;
 use super::sessions::Sessions;
 use super::shared::{Shared, Slot, Stop};
-use super::{boot, clone, export, finish, network, steps};
+use super::{boot, clone, export, finish, network, resume, steps};
 use crate::sema::order::Node;
-use crate::sema::program::{Attr, Machine, Ref};
+use crate::sema::program::{Attr, Machine};
 use crate::sema::value::Value;
 use crate::vsphere::wire::Moref;
 
@@ -36,6 +35,7 @@ pub(super) async fn run(shared: Arc<Shared>, id: MachineId) -> Result<Vec<BuiltO
     let mut worker = Worker { shared, id, slot, vm: None, sessions: Sessions::default(), began: None };
     let result = worker.way().await;
     if result.is_err() {
+        worker.shared.board.stop(id);
         worker.sessions.abandon(&worker.shared).await;
     }
     let outcome = match &result {
@@ -54,10 +54,6 @@ pub(super) async fn run(shared: Arc<Shared>, id: MachineId) -> Result<Vec<BuiltO
 impl Worker {
     pub(super) fn machine(&self) -> &Machine {
         self.shared.program.machine(self.id)
-    }
-
-    pub(super) fn board(&self) -> &Board {
-        &self.shared.board
     }
 
     pub(super) fn phase(&self, phase: Phase) {
@@ -79,7 +75,9 @@ impl Worker {
             }
             self.slot.give();
             shared.events.waiting(self.id, &describe(&shared, need), None);
-            shared.interruptible(shared.board.wait(need)).await?;
+            if !shared.interruptible(shared.board.wait(need)).await? {
+                return Err(Stop::Cancelled);
+            }
         }
         shared.interruptible(self.slot.take()).await
     }
@@ -90,6 +88,11 @@ impl Worker {
         let mut outputs = Vec::new();
         let mut at = 0;
         while let Some(node) = nodes.get(at).copied() {
+            if shared.board.is_done(node) {
+                outputs.extend(resume::pass(self, node).await?);
+                at += 1;
+                continue;
+            }
             // A batch of steps waits for the needs of its first one here; those of the others bound it.
             self.enter(node).await?;
             self.began.get_or_insert_with(Instant::now);
@@ -114,7 +117,7 @@ impl Worker {
                     outputs = finish::run(self).await?;
                 }
             }
-            self.board().finish(node);
+            shared.finish(node);
         }
         Ok(outputs)
     }
@@ -124,13 +127,13 @@ impl Worker {
         let (vm, _) = self.vm()?;
         let wanted = &self.machine().wanted;
         if wanted.contains(&Attr::Moref) {
-            self.board().set(Ref::Attr(self.id, Attr::Moref), Value::Str(vm.value.clone()));
+            self.shared.learn(self.id, Attr::Moref, Value::Str(vm.value.clone()));
         }
         if wanted.contains(&Attr::Uuid) {
             let properties = self.shared.client.properties(&vm, &["config.uuid"]).await;
             let properties = properties.map_err(|e| Stop::vsphere(&e, self.machine().span, "reading the uuid"))?;
             let uuid = properties.text("config.uuid").unwrap_or_default().to_owned();
-            self.board().set(Ref::Attr(self.id, Attr::Uuid), Value::Str(uuid));
+            self.shared.learn(self.id, Attr::Uuid, Value::Str(uuid));
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::codes;
+use super::journal::Record;
 use super::machine::Worker;
 use super::options::{FailureClass, GuestLogin, LoginDefaults};
 use super::shared::{Shared, Stop};
@@ -43,6 +44,12 @@ impl Sessions {
             patience: shared.options.deadlines.boot,
             ..guest::Options::default()
         };
+        let record = Record::Session {
+            machine: worker.id.0,
+            number: worker.sessions.open.len() as u32,
+            user: shared.events.masker.text(&login.user),
+        };
+        shared.journal.intend(&record).await.map_err(|e| Stop::journal(&e))?;
         let opened = shared.interruptible(Guest::open(&shared.client, &vm, &login, options)).await?;
         let guest = opened.map_err(|e| Stop::guest(&e, span, "logging in to the guest"))?;
         worker.sessions.open.push((login, guest));

@@ -34,7 +34,7 @@ pub(super) async fn run(worker: &mut Worker, machine: &Machine, step: &Step) -> 
             return Err(stop);
         }
     };
-    shared.board.finish(Node::Step(step.id));
+    shared.finish(Node::Step(step.id));
     finished(&shared, step, ended, began.elapsed());
     Ok(())
 }

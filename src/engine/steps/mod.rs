@@ -76,7 +76,7 @@ fn collect<'a>(
 
 /// Whether a step can go over in the same batch as those before it.
 fn follows(shared: &Shared, machine: &Machine, before: &[&Step], step: &Step, login: &guest::Login) -> bool {
-    if !job::is_one(step) {
+    if !job::is_one(step) || shared.board.is_done(Node::Step(step.id)) {
         return false;
     }
     let elsewhere = |node: &Node| node.machine() != machine.id;
@@ -138,7 +138,7 @@ async fn batch(
 fn settle(shared: &Shared, machine: &Machine, step: &Step, end: &JobEnd) -> Result<(), Stop> {
     match outcome::of(shared, machine, step, end) {
         Ok(ended) => {
-            shared.board.finish(Node::Step(step.id));
+            shared.finish(Node::Step(step.id));
             if matches!(step.action, Action::Key { .. }) {
                 outcome::finished(shared, step, ended, end.elapsed);
             }
@@ -208,7 +208,7 @@ impl Watch<'_> {
                     return;
                 }
                 if let Some(ended) = Ended::of(step, exit, success) {
-                    self.shared.board.finish(Node::Step(step.id));
+                    self.shared.finish(Node::Step(step.id));
                     outcome::finished(self.shared, step, ended, elapsed);
                 }
             }
