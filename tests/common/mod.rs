@@ -281,8 +281,13 @@ pub fn without_settings(command: &mut Command) -> &mut Command {
 /// The real binary, in `dir`, with no settings but those that the test gives.
 pub fn vmwbuild(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vmwbuild"));
-    without_settings(&mut command).current_dir(dir);
+    without_settings(&mut command).current_dir(dir).env("VMWBUILD_STATE_DIR", state_dir());
     command
+}
+
+/// Where builds of tests that don't look at journals keep theirs: not with the user's own.
+pub fn state_dir() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("state")
 }
 
 /// A directory with files, as a build's context.
