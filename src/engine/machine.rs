@@ -25,6 +25,8 @@ pub(super) struct Worker {
     pub(super) vm: Option<(Moref, EntryId)>,
     /// The guest accounts that it has logged in with.
     pub(super) sessions: Sessions,
+    /// Whether the batch of an earlier process was looked for.
+    pub(super) attached: bool,
     /// When it had what its clone needs, and its place.
     began: Option<Instant>,
 }
@@ -32,7 +34,7 @@ pub(super) struct Worker {
 /// Runs a machine; says how it ended.
 pub(super) async fn run(shared: Arc<Shared>, id: MachineId) -> Result<Vec<BuiltOutput>, Stop> {
     let slot = Slot::new(Arc::clone(&shared.slots));
-    let mut worker = Worker { shared, id, slot, vm: None, sessions: Sessions::default(), began: None };
+    let mut worker = Worker { shared, id, slot, vm: None, sessions: Sessions::default(), attached: false, began: None };
     let result = worker.way().await;
     if result.is_err() {
         worker.shared.board.stop(id);
