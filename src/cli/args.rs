@@ -48,19 +48,23 @@ pub(crate) enum Command {
                             vmwbuild build --sandbox examples/hello")]
     Build(Box<Build>),
     /// Go on with a build whose process was killed, or lost vCenter
-    #[command(after_help = "What the journal of the build tells is done is not done again, and commands that still run \
+    #[command(
+        after_help = "What the journal of the build tells is done is not done again, and commands that still run \
                             in a guest are followed to their end.\nSecrets are in no journal: give them again, and \
                             KEYs that are secret are captured again where they are needed.\n\nExamples:\n  \
                             vmwbuild resume                             the newest that didn't end\n  \
-                            vmwbuild resume 20300131-1a2b3c4d --secret id=pw,env=PW")]
+                            vmwbuild resume 20300131-1a2b3c4d --secret id=pw,env=PW"
+    )]
     Resume(Box<Resume>),
     /// List builds: those that run, and what became of the others
     Builds(Builds),
     /// Remove the machines that failed, killed or kept builds have left in vCenter, and nothing else
-    #[command(after_help = "A machine is removed only if it stands in the build's journal, bears the build's mark in its \
+    #[command(
+        after_help = "A machine is removed only if it stands in the build's journal, bears the build's mark in its \
                             extraConfig, and was neither renamed nor made a template since.\n\nExamples:\n  \
                             vmwbuild clean --dry-run              the newest that left something\n  \
-                            vmwbuild clean --all --yes")]
+                            vmwbuild clean --all --yes"
+    )]
     Clean(Box<Clean>),
     /// Run one command in the guest of a machine that exists; its exit code is ours
     #[command(after_help = "Examples:\n  vmwbuild exec web01 --login root -- systemctl is-active nginx\n  \

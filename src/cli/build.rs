@@ -55,13 +55,14 @@ pub(super) fn go(
     let env = |name: &str| std::env::var(name).ok();
     let date = build.date.clone();
     let taken_up = earlier.is_some();
-    let prepared = prepare(options, &program, context, build, earlier, &env, verbose).and_then(|(endpoint, mut engine)| {
-        if !taken_up {
-            let header = record::header(options, &engine, endpoint.as_ref(), &date, values, &sources);
-            engine.journal = record::begin(&header)?;
-        }
-        Ok((endpoint, engine))
-    });
+    let prepared =
+        prepare(options, &program, context, build, earlier, &env, verbose).and_then(|(endpoint, mut engine)| {
+            if !taken_up {
+                let header = record::header(options, &engine, endpoint.as_ref(), &date, values, &sources);
+                engine.journal = record::begin(&header)?;
+            }
+            Ok((endpoint, engine))
+        });
     match prepared {
         Ok((endpoint, engine)) => run_on(endpoint, engine, program, options, &sources, color),
         Err((code, list)) => {

@@ -33,15 +33,16 @@ fn state_directory(env: Env<'_>) -> Option<PathBuf> {
             return set("LOCALAPPDATA").map(own);
         }
         let absolute = set("XDG_STATE_HOME").filter(|p| p.is_absolute());
-        absolute.or_else(|| {
-            let home = set("HOME")?;
-            Some(if cfg!(target_os = "macos") {
-                home.join("Library/Application Support")
-            } else {
-                home.join(".local/state")
+        absolute
+            .or_else(|| {
+                let home = set("HOME")?;
+                Some(if cfg!(target_os = "macos") {
+                    home.join("Library/Application Support")
+                } else {
+                    home.join(".local/state")
+                })
             })
-        })
-        .map(own)
+            .map(own)
     })
 }
 

@@ -24,8 +24,7 @@ fn prepare(options: &args::Resume) -> Result<(args::Build, load::Build, Earlier)
         Some(name) => name.clone(),
         None => newest(&store)?,
     };
-    let (journal, header, past) =
-        store.open(&name).map_err(|e| (5, vec![record::problem(&name, &store, e)]))?;
+    let (journal, header, past) = store.open(&name).map_err(|e| (5, vec![record::problem(&name, &store, e)]))?;
     if let Some(why) = refusal(&header, &past) {
         let text = format!("the build `{name}` can't be gone on with: {why}");
         let help = match past.left().is_empty() || header.sandbox {

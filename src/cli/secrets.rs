@@ -66,7 +66,9 @@ pub(crate) fn resolve(
                     notes.push(format!("secret `{}` is not given: the sandbox uses a generated value", secret.name));
                     generate(24)
                 }
-                (None, Missing::Ask | Missing::Made) => terminal::ask_secret(&secret.name).ok_or_else(|| absent(secret)),
+                (None, Missing::Ask | Missing::Made) => {
+                    terminal::ask_secret(&secret.name).ok_or_else(|| absent(secret))
+                }
             },
         };
         match value {

@@ -81,10 +81,7 @@ pub(super) fn passing_name(shared: &Shared, machine: &Machine) -> String {
 
 /// What tells our machines from others.
 pub(super) fn marks(shared: &Shared, machine: &Machine) -> Vec<(String, String)> {
-    vec![
-        (BUILD_MARK.to_owned(), shared.options.build.clone()),
-        (MACHINE_MARK.to_owned(), machine.label.clone()),
-    ]
+    vec![(BUILD_MARK.to_owned(), shared.options.build.clone()), (MACHINE_MARK.to_owned(), machine.label.clone())]
 }
 
 fn hardware(shared: &Shared, machine: &Machine) -> Result<HardwareChange, Stop> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::clone::{BUILD_MARK, MACHINE_MARK, finished};
 use super::event::{Event, Outcome, StepId};
-use super::journal::Past;
+use super::journal::{Past, Record};
 use super::ledger::{Entry, EntryId, State};
 use super::machine::Worker;
 use super::options::{BuiltOutput, FailureClass};
@@ -36,9 +36,7 @@ pub(super) fn inventory(found: Inventory, past: &Past) -> Inventory {
     let replaced = |vm: &Moref| past.swaps.iter().any(|s| s.new == *vm && found.get(&s.old).is_none());
     let ours = |entity: &crate::vsphere::client::Entity| {
         past.entries.iter().any(|entry| match &entry.state {
-            State::Made(vm) | State::Unpublished(vm) | State::Published(vm) => {
-                *vm == entity.moref && !replaced(vm)
-            }
+            State::Made(vm) | State::Unpublished(vm) | State::Published(vm) => *vm == entity.moref && !replaced(vm),
             // It may be ours; whether it is, is looked at when its clone is taken over.
             State::Cloning(_) => entity.name == entry.name && entity.parent.as_ref() == Some(&entry.folder),
             State::Gone => false,
@@ -71,7 +69,9 @@ pub(super) fn restore(shared: &Shared) -> Result<(), Vec<Diagnostic>> {
         }
     }
     for ((machine, name), text) in &past.keys {
-        let Some(key) = shared.program.machines.get(machine.0 as usize).and_then(|m| m.keys.get(name)) else { continue };
+        let Some(key) = shared.program.machines.get(machine.0 as usize).and_then(|m| m.keys.get(name)) else {
+            continue;
+        };
         match parse_key(&key.ty, text.as_bytes()) {
             Ok(value) => shared.board.set(Ref::Key(*machine, name.clone()), value),
             Err(why) => problems.push(
@@ -223,6 +223,7 @@ pub(super) async fn pass(worker: &mut Worker, node: Node) -> Result<Vec<BuiltOut
         Node::Finish(_) => {
             let closed = shared.interruptible(worker.sessions.close()).await?;
             closed.map_err(|e| Stop::guest(&e, machine.span, "cleaning up in the guest"))?;
+            shared.journal.note(&Record::Closed { machine: machine.id.0 });
             return Ok(outputs(&shared, machine).await);
         }
         Node::Network(_) | Node::Export(_) => {}
@@ -245,8 +246,7 @@ async fn outputs(shared: &Shared, machine: &Machine) -> Vec<BuiltOutput> {
 
 fn vanished(shared: &Shared, machine: &Machine) -> Stop {
     let message = format!("the machine of `{}`, on which steps have been run, is gone from vCenter", machine.label);
-    let diagnostic =
-        Diagnostic::new(&codes::NOT_RESUMABLE, message).primary(machine.span, "").help(anew(shared));
+    let diagnostic = Diagnostic::new(&codes::NOT_RESUMABLE, message).primary(machine.span, "").help(anew(shared));
     Stop::failed(FailureClass::Vsphere, "its machine is gone", diagnostic)
 }
 
@@ -333,7 +333,8 @@ pub(super) async fn open_again(worker: &mut Worker) -> Result<(), Stop> {
     for user in users {
         let contexts = std::iter::once(&machine.context).chain(machine.steps.iter().map(|s| &s.context));
         // An account whose password isn't known any more is one that no step needed any more.
-        let login = contexts.filter_map(|c| sessions::login(&shared, machine, c).ok().flatten()).find(|l| l.user == *user);
+        let login =
+            contexts.filter_map(|c| sessions::login(&shared, machine, c).ok().flatten()).find(|l| l.user == *user);
         if let Some(login) = login {
             Sessions::of(worker, login, machine.span).await?;
         }

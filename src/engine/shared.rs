@@ -155,8 +155,9 @@ impl Stop {
 
     /// The journal can't be written, so nothing may be done.
     pub(super) fn journal(error: &std::io::Error) -> Self {
-        let diagnostic = Diagnostic::new(&super::codes::JOURNAL, format!("the build's journal can't be written: {error}"))
-            .help("free space in the state directory, or set VMWBUILD_STATE_DIR to one that can be written");
+        let diagnostic =
+            Diagnostic::new(&super::codes::JOURNAL, format!("the build's journal can't be written: {error}"))
+                .help("free space in the state directory, or set VMWBUILD_STATE_DIR to one that can be written");
         Stop::failed(FailureClass::Vsphere, "its journal can't be written", diagnostic)
     }
 

@@ -180,7 +180,8 @@ impl Past {
 
     /// What is still there, as far as the journal knows, and isn't the user's.
     pub fn left(&self) -> Vec<Left> {
-        let open = self.entries.iter().zip(0u32..).filter(|(e, _)| !matches!(e.state, State::Published(_) | State::Gone));
+        let open =
+            self.entries.iter().zip(0u32..).filter(|(e, _)| !matches!(e.state, State::Published(_) | State::Gone));
         open.map(|(entry, number)| {
             let (vm, task) = match &entry.state {
                 State::Made(vm) | State::Unpublished(vm) => (Some(vm.clone()), None),
@@ -197,7 +198,11 @@ impl Past {
                 task,
                 source: entry.source.clone(),
                 template: entry.marking,
-                replaces: self.swaps.iter().find(|s| s.entry == number as usize).map(|s| (s.old.clone(), s.name.clone())),
+                replaces: self
+                    .swaps
+                    .iter()
+                    .find(|s| s.entry == number as usize)
+                    .map(|s| (s.old.clone(), s.name.clone())),
             }
         })
         .collect()

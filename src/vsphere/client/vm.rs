@@ -286,7 +286,22 @@ impl Client {
 
     /// Renames any object.
     pub async fn rename(&self, object: &Moref, name: &str, deadline: Deadline) -> Result<()> {
-        let task = self.call(&RenameTask { this: object.clone(), new_name: names::encode(name) }).await?;
+        let request = RenameTask { this: object.clone(), new_name: names::encode(name) };
+        let operation = if object.kind == "VirtualMachine" { "VirtualMachine.rename" } else { "ManagedEntity.rename" };
+        let begun = tokio::time::Instant::now();
+        let task = match self.call(&request).await {
+            Err(lost) if lost.lost_reply() => match self.lost_task(object, operation, begun.elapsed()).await {
+                Ok(Some(task)) => task,
+                _ => {
+                    let now = self.properties(object, &["name"]).await?;
+                    if now.text("name").map(names::decode).as_deref() == Some(name) {
+                        return Ok(());
+                    }
+                    self.call(&request).await?
+                }
+            },
+            other => other?,
+        };
         self.wait_task(&task, &format!("rename it to `{name}`"), deadline).await?;
         Ok(())
     }
@@ -332,7 +347,17 @@ impl Client {
             memory: false,
             quiesce: false,
         };
-        let task = self.call(&request).await?;
+        let begun = tokio::time::Instant::now();
+        let task = match self.call(&request).await {
+            // Twice would leave two of them.
+            Err(lost) if lost.lost_reply() => {
+                match self.lost_task(vm, "VirtualMachine.createSnapshot", begun.elapsed()).await {
+                    Ok(Some(task)) => task,
+                    _ => return Err(lost),
+                }
+            }
+            other => other?,
+        };
         let result = self.wait_task(&task, &format!("make the snapshot `{name}`"), deadline).await?;
         self.result_of(result, "CreateSnapshot_Task")
     }
