@@ -296,6 +296,50 @@ fn builds_are_listed() {
 }
 
 #[test]
+fn a_build_that_was_refused_is_over() {
+    let site = sandbox();
+    let dir = context(&[("VMWfile", "FROM linux AS vm\nOUTPUT VM linux\n")]);
+    let refused = vmwbuild(&site, dir.path(), &["build", "--progress", "plain"]);
+    assert_eq!(refused.code, Some(5), "{refused}");
+    let all = succeeded(vmwbuild(&site, dir.path(), &["builds", "--json"])).stdout();
+    let all: serde_json::Value = serde_json::from_str(&all).unwrap();
+    assert_eq!((&all[0]["state"], all[0]["left"].as_array().unwrap().len()), (&"failed".into(), 0), "{all}");
+}
+
+#[test]
+fn a_whole_build_has_a_deadline() {
+    let site = sandbox();
+    let before = machines(&site);
+    let dir = context(&[("VMWfile", "FROM linux AS vm\nOUTPUT VM late\nRUN sleep 600\n")]);
+    let late = vmwbuild(&site, dir.path(), &["build", "--progress", "plain", "--timeout", "4s"]);
+    assert_eq!(late.code, Some(6), "{late}");
+    assert!(late.stderr().contains("the build was stopped after 4s"), "{late}");
+    assert_eq!(machines(&site), before);
+}
+
+#[test]
+fn machines_that_dont_depend_on_a_failed_one_are_built() {
+    let site = sandbox();
+    let before = machines(&site);
+    let text = "FROM linux AS bad\nOUTPUT TEMPLATE n-bad\nRUN echo printed; exit 3\n\
+                FROM bad AS hangs\nOUTPUT VM n-hangs\n\
+                FROM linux AS good\nOUTPUT VM n-good\nRUN sleep 1; echo built > /root/count\n";
+    let dir = context(&[("VMWfile", text)]);
+    let run = vmwbuild(&site, dir.path(), &["build", "--progress", "plain", "--on-error", "continue"]);
+    assert_eq!(run.code, Some(4), "{run}");
+    let mut expected = before;
+    expected.push("n-good".to_owned());
+    expected.sort();
+    assert_eq!(machines(&site), expected, "{run}");
+    assert_eq!(read(&site, dir.path(), "n-good", "/root/count"), "built\n");
+    // The message names the log of the step that failed.
+    let shown: String = run.stderr().split_whitespace().collect();
+    let log = dir.path().join(".state/builds").join(journal_id(dir.path())).join("logs/bad/001.log");
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "printed\n");
+    assert!(shown.contains("logs/bad/001.log"), "{run}");
+}
+
+#[test]
 fn two_processes_dont_work_on_one_build() {
     let site = sandbox();
     let text = "FROM linux AS vm\nOUTPUT VM busy\nRUN echo begun; while [ ! -e /root/go ]; do sleep 0.1; done\n";

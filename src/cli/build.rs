@@ -238,11 +238,13 @@ async fn drive(
         None => match super::sandbox::embedded(&flags.sandbox_options).await {
             Ok((endpoint, server)) => (endpoint, Some(server)),
             Err((code, problem)) => {
+                options.journal.refused(&options.past, false);
                 terminal::show([&problem], sources, color);
                 return code;
             }
         },
     };
+    let (journal, past) = (options.journal.clone(), options.past.clone());
     let connected = tokio::select! {
         connected = Client::connect(endpoint, Deadline::after(CONNECT)) => Some(connected),
         () = reins.control.stop.cancelled() => None,
@@ -250,10 +252,14 @@ async fn drive(
     let code = match connected {
         Some(Ok(client)) => build(client, reins, options, program, flags, sources, color).await,
         Some(Err(error)) => {
+            journal.refused(&past, false);
             terminal::show([&error.diagnostic()], sources, color);
             connect_code(error.class())
         }
-        None => FailureClass::Interrupted.exit_code(),
+        None => {
+            journal.refused(&past, true);
+            FailureClass::Interrupted.exit_code()
+        }
     };
     signals.abort();
     if let Some(server) = sandbox {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::build::{self, Refused};
 use super::{args, codes, record, terminal};
 use crate::diagnostic::Diagnostic;
-use crate::engine::journal::{Ending, Header, Journal, Kept, Left, Past, Record, Standing, Store};
+use crate::engine::journal::{Ending, Header, Journal, Kept, Left, Past, Record, Standing, Store, now};
 use crate::engine::sweep::{self, Verdict};
 use crate::engine::{self, FailureClass, class_of};
 use crate::source::Sources;
@@ -161,9 +161,7 @@ async fn sweep(
 
 /// The build is over, if it wasn't yet.
 fn end(journal: &Journal) {
-    let now = time::OffsetDateTime::now_utc();
-    let when = now.replace_nanosecond(0).unwrap_or(now).format(&time::format_description::well_known::Rfc3339);
-    journal.note(&Record::Ended { how: Ending::Cleaned, when: when.unwrap_or_default(), left: Vec::new() });
+    journal.note(&Record::Ended { how: Ending::Cleaned, when: now(), left: Vec::new() });
 }
 
 fn confirm(build: &str, removable: &[(&Left, Moref)]) -> Result<(), Refused> {

@@ -4,7 +4,7 @@ use super::build::{self, Earlier, Refused};
 use super::{args, load, record, terminal};
 use crate::diagnostic::Diagnostic;
 use crate::engine::codes;
-use crate::engine::journal::{Header, Record, Standing, Store};
+use crate::engine::journal::{Header, Record, Standing, Store, now};
 use crate::source::Sources;
 
 /// Runs it; the exit code.
@@ -33,9 +33,7 @@ fn prepare(options: &args::Resume) -> Result<(args::Build, load::Build, Earlier)
         };
         return Err((1, vec![Diagnostic::new(&codes::NOT_RESUMABLE, text).help(help)]));
     }
-    let now = time::OffsetDateTime::now_utc();
-    let when = now.replace_nanosecond(0).unwrap_or(now).format(&time::format_description::well_known::Rfc3339);
-    journal.note(&Record::Resumed { when: when.unwrap_or_default() });
+    journal.note(&Record::Resumed { when: now() });
     terminal::say(&format!("going on with the build {name}"));
     let id = load::Build {
         id: header.build.clone(),

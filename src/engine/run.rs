@@ -12,7 +12,7 @@ use super::board::Board;
 use super::cleanup;
 use super::codes;
 use super::event::{Event, MachineId, MachineInfo, StepInfo};
-use super::journal::{Ending, Record};
+use super::journal::{self, Ending, Record};
 use super::ledger::Ledger;
 use super::logs::Logs;
 use super::machine;
@@ -62,6 +62,7 @@ pub async fn build(
     let found = match found {
         Ok(found) => found,
         Err((class, diagnostics)) => {
+            journal.refused(&past, class == FailureClass::Interrupted);
             finished(&events, &client, false);
             return Err(Failure { class, diagnostics });
         }
@@ -142,7 +143,7 @@ async fn end(shared: &Shared, failed: Option<FailureClass>) -> Option<Diagnostic
     };
     let names = shared.ledger.open().iter().map(|(_, entry)| cleanup::path(entry)).collect();
     // A journal that can't be written has been told of before.
-    let _ = shared.journal.intend(&Record::Ended { how, when: now(), left: names }).await;
+    let _ = shared.journal.intend(&Record::Ended { how, when: journal::now(), left: names }).await;
     shared.scratch.remove();
     left
 }
@@ -156,13 +157,6 @@ async fn unfinished(shared: &Shared, failed: Option<FailureClass>) -> bool {
     let away = |e: &crate::vsphere::client::Error| class_of(e.class()) == FailureClass::Connection;
     failed == Some(FailureClass::Connection)
         && shared.client.properties(&folder, &["name"]).await.is_err_and(|e| away(&e))
-}
-
-/// The time, as journals have it.
-fn now() -> String {
-    let now = time::OffsetDateTime::now_utc();
-    let now = now.replace_nanosecond(0).unwrap_or(now);
-    now.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
 }
 
 type Refused = (FailureClass, Vec<Diagnostic>);

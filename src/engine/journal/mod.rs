@@ -82,6 +82,14 @@ impl Journal {
         }
     }
 
+    /// A build has ended before it did anything. One that was taken up again stands as it stood.
+    pub fn refused(&self, past: &Past, interrupted: bool) {
+        if past.entries.is_empty() && past.done.is_empty() {
+            let how = if interrupted { Ending::Interrupted } else { Ending::Failed };
+            self.note(&Record::Ended { how, when: now(), left: Vec::new() });
+        }
+    }
+
     /// Notes what is about to happen; returns when that has reached the disk.
     ///
     /// # Errors
@@ -139,6 +147,13 @@ impl Inner {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         failed.get_or_insert_with(|| error.to_string());
     }
+}
+
+/// The time, as journals have it.
+pub fn now() -> String {
+    let now = time::OffsetDateTime::now_utc();
+    let now = now.replace_nanosecond(0).unwrap_or(now);
+    now.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
 }
 
 /// Ends this process as kill -9 does.
