@@ -56,7 +56,7 @@ pub(super) fn go(
     let date = build.date.clone();
     let taken_up = earlier.is_some();
     let prepared =
-        prepare(options, &program, context, build, earlier, &env, verbose).and_then(|(endpoint, mut engine)| {
+        prepare(options, &program, Of { context, build, earlier }, &env, verbose).and_then(|(endpoint, mut engine)| {
             if !taken_up {
                 let header = record::header(options, &engine, endpoint.as_ref(), &date, values, &sources);
                 engine.journal = record::begin(&header)?;
@@ -74,17 +74,22 @@ pub(super) fn go(
 
 pub(super) type Refused = (u8, Vec<Diagnostic>);
 
-/// Everything that can be wrong before anything is contacted.
-#[allow(clippy::too_many_arguments)]
-fn prepare(
-    options: &args::Build,
-    program: &Program,
+/// Which build, and of what.
+struct Of {
     context: PathBuf,
     build: load::Build,
     earlier: Option<Earlier>,
+}
+
+/// Everything that can be wrong before anything is contacted.
+fn prepare(
+    options: &args::Build,
+    program: &Program,
+    of: Of,
     env: Env<'_>,
     verbose: u8,
 ) -> Result<(Option<Endpoint>, Options), Refused> {
+    let Of { context, build, earlier } = of;
     let usage = |d: Diagnostic| (2, vec![d]);
     let missing = match (options.sandbox, &earlier) {
         (true, _) => Missing::Generate,
