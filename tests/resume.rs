@@ -241,6 +241,29 @@ fn a_command_goes_on_while_nobody_looks() {
 }
 
 #[test]
+fn what_a_build_says_when_it_is_stopped_twice_is_so() {
+    let site = sandbox();
+    let before = machines(&site);
+    let text = "FROM linux AS vm\nOUTPUT VM left\nRUN echo begun; echo once >> /root/count; sleep 3\n\
+                RUN echo twice >> /root/count\n";
+    let dir = context(&[("VMWfile", text)]);
+    let running = common::Running::start(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]));
+    running.wait_for("begun", DEADLINE);
+    running.signal("INT");
+    running.signal("TERM");
+    let stopped = running.finish(DEADLINE);
+    assert_eq!(stopped.code, Some(130), "{stopped}");
+    if stopped.stderr().contains("vmwbuild resume") {
+        succeeded(vmwbuild(&site, dir.path(), &["resume", "--progress", "plain"]));
+        assert_eq!(read(&site, dir.path(), "left", "/root/count"), "once\ntwice\n");
+    } else {
+        // It had begun to remove the machine when the second signal came.
+        succeeded(vmwbuild(&site, dir.path(), &["clean", "--yes"]));
+        assert_eq!(machines(&site), before, "{stopped}");
+    }
+}
+
+#[test]
 fn a_secret_key_is_captured_again_where_it_is_needed() {
     let site = sandbox();
     let text = "FROM linux AS one\nOUTPUT VM k-one\nKEY t: secret FROM RUN echo t >> /root/count; cat /etc/hostname | md5sum\n\

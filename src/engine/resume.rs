@@ -160,12 +160,13 @@ fn again(shared: &Shared) -> HashSet<StepId> {
             continue;
         }
         let Ref::Key(owner, name) = &reference else { continue };
-        let Some(id) = shared.program.machine(*owner).keys.get(name).and_then(|key| key.step) else { continue };
+        let Some(key) = shared.program.machine(*owner).keys.get(name) else { continue };
+        let Some(id) = key.step else { continue };
         let known = past.keys.contains_key(&(*owner, name.clone())) || !past.done.contains(&Node::Step(id));
         let step = shared.program.step(id);
         let Action::Key { ty, from, .. } = &step.action else { continue };
-        // One that is neither was left unset by its own flags.
-        if !known && (holds_secret(ty) || matches!(from, KeySource::Value(_))) {
+        // One that is optional may have been left unset by its own flags.
+        if !known && (!key.optional || holds_secret(ty) || matches!(from, KeySource::Value(_))) {
             references(step, &mut open);
             again.insert(id);
         }

@@ -49,8 +49,9 @@ pub(super) fn of(shared: &Shared, machine: &Machine, step: &Step, end: &JobEnd) 
         match parse_key(ty, captured) {
             Ok(value) => {
                 value.secrets(&mut |secret| shared.events.masker.add(secret));
-                if !holds_secret(ty) {
-                    let text = String::from_utf8_lossy(captured).into_owned();
+                let text = String::from_utf8_lossy(captured).into_owned();
+                // Also a key that isn't secret may have captured one.
+                if !holds_secret(ty) && shared.events.masker.text(&text) == text {
                     shared.journal.note(&Record::Key { machine: machine.id.0, name: name.clone(), value: text });
                 }
                 shared.board.set(Ref::Key(machine.id, name.clone()), value);
