@@ -87,12 +87,15 @@ fn journal(dir: &Path) -> String {
     std::fs::read_to_string(build.join("journal.jsonl")).unwrap()
 }
 
+/// The names of those that belong to a test.
+fn of(site: &Site, prefix: &str) -> Vec<String> {
+    let prefix = format!("{prefix}-");
+    machines(site).into_iter().filter(|n| n.starts_with(&prefix)).collect()
+}
+
 /// What must be so after a build, however often it was killed.
-fn complete(site: &Site, dir: &Path, prefix: &str, how: &str, before: &[String]) {
-    let mut expected = before.to_vec();
-    expected.extend([format!("{prefix}-image"), format!("{prefix}-vm")]);
-    expected.sort();
-    assert_eq!(machines(site), expected, "{how}");
+fn complete(site: &Site, dir: &Path, prefix: &str, how: &str) {
+    assert_eq!(of(site, prefix), [format!("{prefix}-image"), format!("{prefix}-vm")], "{how}");
     let vm = format!("{prefix}-vm");
     assert_eq!(read(site, dir, &vm, "/root/count"), COUNT, "{how}: each command once");
     assert_eq!(read(site, dir, &vm, "/root/copied"), "copied\n", "{how}");
@@ -148,60 +151,79 @@ fn thorough() -> bool {
 /// The places at which a process ends.
 fn places(site: &Site) -> Vec<String> {
     let count = lines(site);
-    let all = (1..=count).flat_map(|n| [format!("before:{n}"), n.to_string()]);
+    // After the last line it is over.
+    let all = (1..=count).flat_map(|n| [format!("before:{n}"), n.to_string()]).take(2 * count - 1);
     if thorough() { all.collect() } else { all.enumerate().filter(|(at, _)| at % 4 < 2).map(|(_, p)| p).collect() }
+}
+
+/// Does something at every place, several at once on one sandbox; nothing is left in the end.
+fn everywhere(site: &Site, places: &[String], work: impl Fn(&str, usize) + Sync) {
+    let before = machines(site);
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let Some(place) = places.get(at) else { return };
+                    work(place, at);
+                }
+            });
+        }
+    });
+    assert_eq!(machines(site), before);
 }
 
 #[test]
 fn a_build_that_was_killed_anywhere_is_gone_on_with() {
-    let site = sandbox();
-    let before = machines(&site);
-    for (at, place) in places(&site).iter().enumerate() {
+    let site = &sandbox();
+    everywhere(site, &places(site), |place, at| {
         let dir = context(&[("VMWfile", CHAIN)]);
         let prefix = format!("r{at}");
-        old_image(&site, &prefix);
-        let killed = build(&site, dir.path(), &prefix, place);
+        old_image(site, &prefix);
+        let killed = build(site, dir.path(), &prefix, place);
         assert_eq!(killed.code, None, "{place}: {killed}");
-        let resumed = vmwbuild(&site, dir.path(), &["resume", "--progress", "plain"]);
+        let resumed = vmwbuild(site, dir.path(), &["resume", "--progress", "plain"]);
         assert_eq!(resumed.code, Some(0), "{place}: {resumed}\n{}", journal(dir.path()));
-        complete(&site, dir.path(), &prefix, place, &before);
-        remove(&site, &prefix);
-    }
+        complete(site, dir.path(), &prefix, place);
+        remove(site, &prefix);
+    });
 }
 
 #[test]
 fn what_a_killed_build_has_left_is_cleaned() {
-    let site = sandbox();
-    let before = machines(&site);
-    for (at, place) in places(&site).iter().enumerate().filter(|(at, _)| thorough() || at % 3 == 0) {
+    let site = &sandbox();
+    let mut places = places(site);
+    if !thorough() {
+        places = places.into_iter().step_by(3).collect();
+    }
+    everywhere(site, &places, |place, at| {
         let dir = context(&[("VMWfile", CHAIN)]);
         let prefix = format!("c{at}");
-        old_image(&site, &prefix);
-        let killed = build(&site, dir.path(), &prefix, place);
+        old_image(site, &prefix);
+        let killed = build(site, dir.path(), &prefix, place);
         assert_eq!(killed.code, None, "{place}: {killed}");
-        let seen = machines(&site);
-        let dry = succeeded(vmwbuild(&site, dir.path(), &["clean", "--dry-run"]));
-        assert_eq!(machines(&site), seen, "{place}: {dry}");
-        let cleaned = succeeded(vmwbuild(&site, dir.path(), &["clean", "--yes"]));
+        let seen = of(site, &prefix);
+        let dry = succeeded(vmwbuild(site, dir.path(), &["clean", "--dry-run"]));
+        assert_eq!(of(site, &prefix), seen, "{place}: {dry}");
+        let cleaned = succeeded(vmwbuild(site, dir.path(), &["clean", "--yes"]));
         if cleaned.stderr().contains("taking the place of") {
             // Too late to go back: it is complete.
-            succeeded(vmwbuild(&site, dir.path(), &["resume", "--progress", "plain"]));
-            complete(&site, dir.path(), &prefix, place, &before);
+            succeeded(vmwbuild(site, dir.path(), &["resume", "--progress", "plain"]));
+            complete(site, dir.path(), &prefix, place);
         } else {
             // What is complete and named is the user's, and stays; so does the image that was there before.
             let published = journal(dir.path()).lines().any(|l| l.contains("\"is\":\"published\""));
-            let mut expected = before.clone();
-            expected.push(format!("{prefix}-image"));
+            let mut expected = vec![format!("{prefix}-image")];
             expected.extend(published.then(|| format!("{prefix}-vm")));
-            expected.sort();
-            assert_eq!(machines(&site), expected, "{place}: {cleaned}");
+            assert_eq!(of(site, &prefix), expected, "{place}: {cleaned}");
             if !cleaned.stderr().contains("no build has left anything") {
-                let again = vmwbuild(&site, dir.path(), &["resume"]);
+                let again = vmwbuild(site, dir.path(), &["resume"]);
                 assert_eq!(again.code, Some(1), "{place}: {again}");
             }
         }
-        remove(&site, &prefix);
-    }
+        remove(site, &prefix);
+    });
 }
 
 #[test]
@@ -221,7 +243,9 @@ fn a_build_that_is_killed_again_and_again_ends() {
             Some(_) => panic!("{resumed}"),
         }
     }
-    complete(&site, dir.path(), "again", "again and again", &before);
+    complete(&site, dir.path(), "again", "again and again");
+    remove(&site, "again");
+    assert_eq!(machines(&site), before);
 }
 
 #[test]
