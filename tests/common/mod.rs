@@ -348,7 +348,7 @@ pub struct Running {
     started: Instant,
     what: String,
     /// Written line by line as they come, for [`Running::wait_for`].
-    lines: mpsc::Receiver<String>,
+    lines: std::sync::Mutex<mpsc::Receiver<String>>,
 }
 
 impl Running {
@@ -364,14 +364,15 @@ impl Running {
         let (sender, lines) = mpsc::channel();
         let stdout = collect(child.stdout.take().expect("a pipe"), sender.clone());
         let stderr = collect(child.stderr.take().expect("a pipe"), sender);
-        Self { child, stdout, stderr, started, what, lines }
+        Self { child, stdout, stderr, started, what, lines: std::sync::Mutex::new(lines) }
     }
 
     /// Waits for a line of output that contains `text`, and returns it.
     pub fn wait_for(&self, text: &str, deadline: Duration) -> String {
         let end = Instant::now() + deadline;
+        let lines = self.lines.lock().expect("nobody panicked while waiting");
         loop {
-            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) if line.contains(text) => return line,
                 Ok(_) => {}
                 Err(error) => panic!("{}: no line with {text:?}: {error}", self.what),
