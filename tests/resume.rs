@@ -345,7 +345,7 @@ fn builds_are_listed() {
 #[test]
 fn a_build_that_was_refused_is_over() {
     let site = sandbox();
-    let dir = context(&[("VMWfile", "FROM linux AS vm\nOUTPUT VM linux\n")]);
+    let dir = context(&[("VMWfile", "FROM nosuch AS vm\nOUTPUT VM x\n")]);
     let refused = vmwbuild(&site, dir.path(), &["build", "--progress", "plain"]);
     assert_eq!(refused.code, Some(5), "{refused}");
     let all = succeeded(vmwbuild(&site, dir.path(), &["builds", "--json"])).stdout();
