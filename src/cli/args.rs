@@ -190,9 +190,21 @@ pub(crate) struct Build {
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) parallel: u16,
 
-    /// How the build is shown; `auto` is tty on a terminal, else plain
+    /// How the build is shown
     #[arg(long, value_name = "VIEW", default_value = "auto", env = "VMWBUILD_PROGRESS", help_heading = "Output")]
     pub(crate) progress: Progress,
+
+    /// Write what happens to a file as JSON lines too, whatever the view; see docs/events.md
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) events: Option<PathBuf>,
+
+    /// Write a page for browsers when the build has ended: graph, timeline, every step's output, what failed
+    #[arg(long, value_name = "FILE.html", help_heading = "Output")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// Write what came of the build as JSON when it has ended, also when it failed; see docs/schemas/result.json
+    #[arg(long, value_name = "FILE.json", help_heading = "Output")]
+    pub(crate) result: Option<PathBuf>,
 
     /// What becomes of half-made machines when the build fails
     #[arg(long = "on-error", value_name = "WHAT", default_value = "clean", env = "VMWBUILD_ON_ERROR")]
@@ -237,6 +249,18 @@ pub(crate) struct Resume {
     /// How the build is shown; `auto` is tty on a terminal, else plain
     #[arg(long, value_name = "VIEW", default_value = "auto", env = "VMWBUILD_PROGRESS", help_heading = "Output")]
     pub(crate) progress: Progress,
+
+    /// Write what happens to a file as JSON lines too, whatever the view; see docs/events.md
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) events: Option<PathBuf>,
+
+    /// Write a page for browsers when the build has ended: graph, timeline, every step's output, what failed
+    #[arg(long, value_name = "FILE.html", help_heading = "Output")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// Write what came of the build as JSON when it has ended, also when it failed; see docs/schemas/result.json
+    #[arg(long, value_name = "FILE.json", help_heading = "Output")]
+    pub(crate) result: Option<PathBuf>,
 
     /// What becomes of half-made machines when the build fails; else as the build was begun
     #[arg(long = "on-error", value_name = "WHAT")]
@@ -294,9 +318,16 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// `--progress`.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
+    /// `tty` on a terminal, else `plain`
     Auto,
+    /// Machines side by side, redrawn as they go on
     Tty,
+    /// A line an event; groups that fold under GitHub Actions and GitLab
     Plain,
+    /// A JSON object a line on standard output; see docs/events.md
+    Json,
+    /// Nothing but what was built, and errors
+    Quiet,
 }
 
 /// `--guest-channel`.

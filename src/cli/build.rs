@@ -1,6 +1,6 @@
 //! `vmwbuild build`: from a VMWfile to templates and machines.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
@@ -10,13 +10,13 @@ use tokio::sync::mpsc;
 
 use super::secrets::Missing;
 use super::settings::{self, Env};
+use super::telling::Telling;
 use super::{args, codes, load, record, secrets, terminal};
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::engine::event::Event;
 use crate::engine::journal::{Journal, Past};
 use crate::engine::{self, Control, Deadlines, FailureClass, GuestLogin, Options, PlacementDefaults};
 use crate::guest::Channel;
-use crate::progress::{self, View};
 use crate::sema::program::Program;
 use crate::source::Sources;
 use crate::vsphere::client::{Class, Client, Deadline, Endpoint, Thumbprint};
@@ -48,9 +48,30 @@ pub(super) fn go(
     color: args::When,
     verbose: u8,
 ) -> u8 {
-    let (mut sources, mut problems) = (Sources::new(), Problems::new());
-    let loaded = load::linted_program(&options.input, &build, &mut sources, &mut problems);
-    terminal::show(&problems.sorted(), &sources, color);
+    let mut sources = Sources::new();
+    match Telling::new(options, color) {
+        Ok(mut telling) => {
+            let code = attempt(options, build, earlier, verbose, &mut sources, &mut telling);
+            telling.end(code)
+        }
+        Err(problem) => {
+            terminal::show([&problem], &sources, color);
+            2
+        }
+    }
+}
+
+fn attempt(
+    options: &args::Build,
+    build: load::Build,
+    earlier: Option<Earlier>,
+    verbose: u8,
+    sources: &mut Sources,
+    telling: &mut Telling,
+) -> u8 {
+    let mut problems = Problems::new();
+    let loaded = load::linted_program(&options.input, &build, sources, &mut problems);
+    telling.show(&problems.sorted(), sources);
     let Some((program, context, values)) = loaded else { return 1 };
     let env = |name: &str| std::env::var(name).ok();
     let date = build.date.clone();
@@ -58,15 +79,15 @@ pub(super) fn go(
     let prepared =
         prepare(options, &program, Of { context, build, earlier }, &env, verbose).and_then(|(endpoint, mut engine)| {
             if !taken_up {
-                let header = record::header(options, &engine, endpoint.as_ref(), &date, values, &sources);
+                let header = record::header(options, &engine, endpoint.as_ref(), &date, values, sources);
                 engine.journal = record::begin(&header)?;
             }
             Ok((endpoint, engine))
         });
     match prepared {
-        Ok((endpoint, engine)) => run_on(endpoint, engine, program, options, &sources, color),
+        Ok((endpoint, engine)) => run_on(endpoint, engine, program, options, sources, telling),
         Err((code, list)) => {
-            terminal::show(&list, &sources, color);
+            telling.show(&list, sources);
             code
         }
     }
@@ -213,7 +234,7 @@ fn run_on(
     program: Program,
     flags: &args::Build,
     sources: &Sources,
-    color: args::When,
+    telling: &mut Telling,
 ) -> u8 {
     let runtime = match runtime() {
         Ok(runtime) => runtime,
@@ -222,7 +243,7 @@ fn run_on(
             return 5;
         }
     };
-    let code = runtime.block_on(drive(endpoint, options, program, flags, sources, color));
+    let code = runtime.block_on(drive(endpoint, options, program, flags, sources, telling));
     // Nothing is left to wait for: a blocked name lookup must not hold the process.
     runtime.shutdown_background();
     code
@@ -234,7 +255,7 @@ async fn drive(
     program: Program,
     flags: &args::Build,
     sources: &Sources,
-    color: args::When,
+    telling: &mut Telling,
 ) -> u8 {
     let reins = Reins::default();
     let signals = tokio::spawn(signals(Signals::new(), reins.clone()));
@@ -244,7 +265,7 @@ async fn drive(
             Ok((endpoint, server)) => (endpoint, Some(server)),
             Err((code, problem)) => {
                 options.journal.refused(&options.past, false);
-                terminal::show([&problem], sources, color);
+                telling.show([&problem], sources);
                 return code;
             }
         },
@@ -255,10 +276,10 @@ async fn drive(
         () = reins.control.stop.cancelled() => None,
     };
     let code = match connected {
-        Some(Ok(client)) => build(client, reins, options, program, flags, sources, color).await,
+        Some(Ok(client)) => build(client, reins, options, program, flags, sources, telling).await,
         Some(Err(error)) => {
             journal.refused(&past, false);
-            terminal::show([&error.diagnostic()], sources, color);
+            telling.show([&error.diagnostic()], sources);
             connect_code(error.class())
         }
         None => {
@@ -280,47 +301,30 @@ async fn build(
     program: Program,
     flags: &args::Build,
     sources: &Sources,
-    color: args::When,
+    telling: &mut Telling,
 ) -> u8 {
     let (events, receiver) = mpsc::unbounded_channel();
     let _ = reins.voice.0.set(events.downgrade());
-    let view = tokio::spawn(progress::show(receiver, view(flags.progress, color)));
+    let view = tokio::spawn(telling.watch(receiver));
     let program = Arc::new(program);
     let dag = crate::graph::lower(&program);
     let result = engine::build(program, dag, client.clone(), options, reins.control, events).await;
     // The view ends with the stream; what it still has to write is written before anything else is.
-    let _ = view.await;
+    if let Ok(views) = view.await {
+        telling.watched(views);
+    }
     let _ = client.logout().await;
     match result {
         Ok(built) => {
-            for output in &built.outputs {
-                let ip = output.ip.as_ref().map_or_else(String::new, |ip| format!("  {ip}"));
-                terminal::print(&format!("{} {}{ip}\n", output.kind, output.name));
-            }
+            telling.built(&built.outputs);
             0
         }
         Err(failure) => {
-            terminal::say("");
             // What is left in a sandbox of our own ends with it.
             let gone = |d: &&Diagnostic| flags.sandbox && d.code.number == engine::codes::LEFT_BEHIND.number;
-            terminal::show(failure.diagnostics.iter().filter(|d| !gone(d)), sources, color);
+            telling.failed(failure.diagnostics.iter().filter(|d| !gone(d)), sources);
             failure.class.exit_code()
         }
-    }
-}
-
-fn view(wanted: args::Progress, color: args::When) -> Box<dyn View> {
-    let terminal = io::stderr().is_terminal();
-    let tty = match wanted {
-        args::Progress::Tty => true,
-        args::Progress::Plain => false,
-        args::Progress::Auto => terminal && std::env::var_os("TERM").is_none_or(|t| t != "dumb"),
-    };
-    if tty {
-        let look = progress::Look { color: terminal::use_color(color, terminal), unicode: terminal::is_utf8() };
-        Box::new(progress::Tty::new(io::stderr(), look, terminal::size))
-    } else {
-        Box::new(progress::Plain::new(io::stderr()))
     }
 }
 

@@ -22,6 +22,7 @@ mod resume;
 mod sandbox;
 mod secrets;
 mod settings;
+mod telling;
 mod terminal;
 
 use std::ffi::OsString;

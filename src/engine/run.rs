@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::board::Board;
 use super::cleanup;
 use super::codes;
-use super::event::{Event, MachineId, MachineInfo, StepInfo};
+use super::event::{EdgeInfo, Event, MachineId, MachineInfo, StepInfo};
 use super::journal::{self, Ending, Record};
 use super::ledger::Ledger;
 use super::logs::Logs;
@@ -23,7 +23,7 @@ use super::resolve;
 use super::resume;
 use super::shared::{Events, Scratch, Shared, Stop, class_of, leaves};
 use crate::diagnostic::Diagnostic;
-use crate::graph::Dag;
+use crate::graph::{Dag, Why};
 use crate::sema::program::Program;
 use crate::vsphere::client::Client;
 
@@ -45,7 +45,7 @@ pub async fn build(
     let masker = Masker::default();
     options.secrets.iter().for_each(|s| masker.add(s));
     let events = Events::new(events, masker, Logs::new(journal.directory(), &program));
-    events.send(Event::Started { build: options.build.clone(), machines: infos(&program) });
+    events.send(Event::Started { build: options.build.clone(), machines: infos(&program), edges: edges(&dag) });
     let about = client.about();
     events.send(Event::Connected {
         server: client.address().to_owned(),
@@ -118,6 +118,10 @@ pub async fn build(
                 Err(before)
             }
         };
+    }
+    if let Ok(outputs) = &result {
+        let replaced = outputs.iter().filter(|o| shared.swaps.has(&o.moref));
+        replaced.for_each(|output| shared.events.send(output.event()));
     }
     let left = end(&shared, result.as_ref().err().map(|f| f.class)).await;
     finished(&shared.events, &shared.client, result.is_ok());
@@ -269,4 +273,21 @@ fn infos(program: &Program) -> Vec<MachineInfo> {
             .collect(),
     });
     machines.collect()
+}
+
+/// What waits for what between machines, in words.
+fn edges(dag: &Dag) -> Vec<EdgeInfo> {
+    let between = dag.edges().into_iter().filter(|(from, to, _)| from.machine() != to.machine());
+    let edges = between.map(|(from, to, reason)| {
+        let why = match &reason.why {
+            Why::Sequence => "then".to_owned(),
+            Why::From => "from".to_owned(),
+            Why::Key(name) => name.clone(),
+            Why::Attr(attr) => crate::sema::order::attr_name(*attr).to_owned(),
+            Why::After => "after".to_owned(),
+            Why::Copy => "copy".to_owned(),
+        };
+        EdgeInfo { from, to, why }
+    });
+    edges.collect()
 }
