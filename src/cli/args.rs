@@ -1,6 +1,7 @@
 //! The command line's definition. Help texts here are where `--help` and the command reference come from.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::ArgValueCompleter;
@@ -49,6 +50,25 @@ pub(crate) enum Command {
                             vmwbuild build -f VMWfile.lab --arg workers=5 --secret id=pw,env=PW\n  \
                             vmwbuild build --sandbox examples/hello")]
     Build(Box<Build>),
+    /// Go on with a build whose process was killed, or lost vCenter
+    #[command(
+        after_help = "What the journal of the build tells is done is not done again, and commands that still run \
+                            in a guest are followed to their end.\nSecrets are in no journal: give them again, and \
+                            KEYs that are secret are captured again where they are needed.\n\nExamples:\n  \
+                            vmwbuild resume                             the newest that didn't end\n  \
+                            vmwbuild resume 20300131-1a2b3c4d --secret id=pw,env=PW"
+    )]
+    Resume(Box<Resume>),
+    /// List builds: those that run, and what became of the others
+    Builds(Builds),
+    /// Remove the machines that failed, killed or kept builds have left in vCenter, and nothing else
+    #[command(
+        after_help = "A machine is removed only if it stands in the build's journal, bears the build's mark in its \
+                            extraConfig, and was neither renamed nor made a template since.\n\nExamples:\n  \
+                            vmwbuild clean --dry-run              the newest that left something\n  \
+                            vmwbuild clean --all --yes"
+    )]
+    Clean(Box<Clean>),
     /// Run one command in the guest of a machine that exists; its exit code is ours
     #[command(after_help = "Examples:\n  vmwbuild exec web01 --login root -- systemctl is-active nginx\n  \
                             vmwbuild exec web01 --login root --user app -- sh -c 'ls \"$HOME\"'")]
@@ -190,6 +210,10 @@ pub(crate) struct Build {
     #[arg(long = "on-error", value_name = "WHAT", default_value = "clean", env = "VMWBUILD_ON_ERROR")]
     pub(crate) on_error: OnError,
 
+    /// Stop the build after this time, and do with its machines what --on-error says
+    #[arg(long, value_name = "DURATION", value_parser = duration, env = "VMWBUILD_TIMEOUT")]
+    pub(crate) timeout: Option<Duration>,
+
     #[command(flatten)]
     pub(crate) connection: Connection,
 
@@ -210,6 +234,85 @@ pub(crate) struct Build {
 
     #[command(flatten)]
     pub(crate) sandbox_options: SandboxOptions,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Resume {
+    /// Which build, as `vmwbuild builds` lists it; else the newest that didn't end
+    #[arg(value_name = "BUILD")]
+    pub(crate) build: Option<String>,
+
+    /// A SECRET's value, as for `build`; may be repeated
+    #[arg(long = "secret", value_name = "id=NAME,env=VAR|src=FILE|cmd=COMMAND")]
+    pub(crate) secrets: Vec<String>,
+
+    /// How the build is shown; `auto` is tty on a terminal, else plain
+    #[arg(long, value_name = "VIEW", default_value = "auto", env = "VMWBUILD_PROGRESS", help_heading = "Output")]
+    pub(crate) progress: Progress,
+
+    /// Write what happens to a file as JSON lines too, whatever the view; see docs/events.md
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) events: Option<PathBuf>,
+
+    /// Write a page for browsers when the build has ended: graph, timeline, every step's output, what failed
+    #[arg(long, value_name = "FILE.html", help_heading = "Output")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// Write what came of the build as JSON when it has ended, also when it failed; see docs/schemas/result.json
+    #[arg(long, value_name = "FILE.json", help_heading = "Output")]
+    pub(crate) result: Option<PathBuf>,
+
+    /// What becomes of half-made machines when the build fails; else as the build was begun
+    #[arg(long = "on-error", value_name = "WHAT")]
+    pub(crate) on_error: Option<OnError>,
+
+    /// How many machines are worked on at once; else as the build was begun
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) parallel: Option<u16>,
+
+    /// Stop the build after this time, and clean up
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+
+    #[command(flatten)]
+    pub(crate) guest: GuestLogin,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Builds {
+    /// As JSON: an array of objects
+    #[arg(long, help_heading = "Output")]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Clean {
+    /// Which build, as `vmwbuild builds` lists it; else the newest that left something
+    #[arg(value_name = "BUILD", conflicts_with = "all")]
+    pub(crate) build: Option<String>,
+
+    /// All builds that left something and don't run
+    #[arg(long)]
+    pub(crate) all: bool,
+
+    /// Say what would be removed, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Don't ask
+    #[arg(short = 'y', long)]
+    pub(crate) yes: bool,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// A time span of a flag.
+fn duration(text: &str) -> Result<Duration, String> {
+    crate::syntax::literal::duration(text).ok_or_else(|| "write it like `90s`, `10m` or `1h30m`".to_owned())
 }
 
 /// `--progress`.
@@ -242,10 +345,12 @@ pub(crate) enum OnError {
     Clean,
     /// Leave them, and say where they are
     Keep,
+    /// Build everything that doesn't depend on them first, then remove them
+    Continue,
 }
 
 /// The vCenter. Each flag has a variable; the peers' variables are honoured after our own.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Debug, Default, Clone)]
 #[command(next_help_heading = "vCenter")]
 pub(crate) struct Connection {
     /// vCenter's address: `host`, `host:port` or `https://[user[:password]@]host[/sdk]`
@@ -279,7 +384,7 @@ pub(crate) struct Connection {
 
 /// Placement of machines where the VMWfile's stages don't say. Each flag has a variable VMWBUILD_…, and GOVC_…
 /// and INFRAKIT_VSPHERE_VC… are honoured.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Debug, Default, Clone)]
 #[command(next_help_heading = "Placement, where the VMWfile's stages don't say")]
 pub(crate) struct Placement {
     /// Datacenter [env: VMWBUILD_DATACENTER, GOVC_DATACENTER, INFRAKIT_VSPHERE_VCDATACENTER]
@@ -306,7 +411,7 @@ pub(crate) struct Placement {
 }
 
 /// The guest account where no stage has a LOGIN.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Debug, Default, Clone)]
 #[command(next_help_heading = "Guest account, where the VMWfile's stages have no LOGIN")]
 pub(crate) struct GuestLogin {
     /// The guest's user [env: VMWBUILD_LOGIN (user:password), GOVC_GUEST_LOGIN, INFRAKIT_VSPHERE_VMUSER]

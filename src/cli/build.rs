@@ -10,10 +10,11 @@ use tokio::sync::mpsc;
 use super::secrets::Missing;
 use super::settings::{self, Env};
 use super::telling::Telling;
-use super::{args, codes, load, secrets, terminal};
+use super::{args, codes, load, record, secrets, terminal};
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::engine::event::Event;
-use crate::engine::{self, Control, Deadlines, FailureClass, GuestLogin, Options};
+use crate::engine::journal::{Journal, Past};
+use crate::engine::{self, Control, Deadlines, FailureClass, GuestLogin, Options, PlacementDefaults};
 use crate::guest::Channel;
 use crate::sema::program::Program;
 use crate::source::Sources;
@@ -27,10 +28,29 @@ const CONNECT: Duration = Duration::from_secs(60);
 
 /// Runs it; the exit code.
 pub(crate) fn run(options: &args::Build, color: args::When, verbose: u8) -> u8 {
+    go(options, load::Build::new(), None, color, verbose)
+}
+
+/// What an earlier process has left to go on with.
+pub(super) struct Earlier {
+    pub(super) journal: Journal,
+    pub(super) past: Past,
+    /// Placement as it was then: today's variables don't count.
+    pub(super) placement: PlacementDefaults,
+}
+
+/// Builds, or goes on with a build.
+pub(super) fn go(
+    options: &args::Build,
+    build: load::Build,
+    earlier: Option<Earlier>,
+    color: args::When,
+    verbose: u8,
+) -> u8 {
     let mut sources = Sources::new();
     match Telling::new(options, color) {
         Ok(mut telling) => {
-            let code = attempt(options, verbose, &mut sources, &mut telling);
+            let code = attempt(options, build, earlier, verbose, &mut sources, &mut telling);
             telling.end(code)
         }
         Err(problem) => {
@@ -40,14 +60,30 @@ pub(crate) fn run(options: &args::Build, color: args::When, verbose: u8) -> u8 {
     }
 }
 
-fn attempt(options: &args::Build, verbose: u8, sources: &mut Sources, telling: &mut Telling) -> u8 {
+fn attempt(
+    options: &args::Build,
+    build: load::Build,
+    earlier: Option<Earlier>,
+    verbose: u8,
+    sources: &mut Sources,
+    telling: &mut Telling,
+) -> u8 {
     let mut problems = Problems::new();
-    let build = load::Build::new();
     let loaded = load::linted_program(&options.input, &build, sources, &mut problems);
     telling.show(&problems.sorted(), sources);
-    let Some((program, context)) = loaded else { return 1 };
+    let Some((program, context, values)) = loaded else { return 1 };
     let env = |name: &str| std::env::var(name).ok();
-    match prepare(options, &program, context, build, &env, verbose) {
+    let date = build.date.clone();
+    let taken_up = earlier.is_some();
+    let prepared =
+        prepare(options, &program, Of { context, build, earlier }, &env, verbose).and_then(|(endpoint, mut engine)| {
+            if !taken_up {
+                let header = record::header(options, &engine, endpoint.as_ref(), &date, values, sources);
+                engine.journal = record::begin(&header)?;
+            }
+            Ok((endpoint, engine))
+        });
+    match prepared {
         Ok((endpoint, engine)) => run_on(endpoint, engine, program, options, sources, telling),
         Err((code, list)) => {
             telling.show(&list, sources);
@@ -56,19 +92,30 @@ fn attempt(options: &args::Build, verbose: u8, sources: &mut Sources, telling: &
     }
 }
 
-type Refused = (u8, Vec<Diagnostic>);
+pub(super) type Refused = (u8, Vec<Diagnostic>);
+
+/// Which build, and of what.
+struct Of {
+    context: PathBuf,
+    build: load::Build,
+    earlier: Option<Earlier>,
+}
 
 /// Everything that can be wrong before anything is contacted.
 fn prepare(
     options: &args::Build,
     program: &Program,
-    context: PathBuf,
-    build: load::Build,
+    of: Of,
     env: Env<'_>,
     verbose: u8,
 ) -> Result<(Option<Endpoint>, Options), Refused> {
+    let Of { context, build, earlier } = of;
     let usage = |d: Diagnostic| (2, vec![d]);
-    let missing = if options.sandbox { Missing::Generate } else { Missing::Ask };
+    let missing = match (options.sandbox, &earlier) {
+        (true, _) => Missing::Generate,
+        (false, None) => Missing::Ask,
+        (false, Some(_)) => Missing::Made,
+    };
     let (values, notes) = secrets::resolve(&program.secrets, &options.secrets, &options.secret_outs, missing)
         .map_err(|list| (1, list))?;
     for note in notes {
@@ -91,7 +138,9 @@ fn prepare(
         return Err((1, lacking));
     }
     let endpoint = if options.sandbox { None } else { Some(endpoint(&options.connection, env, verbose)?) };
-    let placement = if options.sandbox {
+    let placement = if let Some(earlier) = &earlier {
+        earlier.placement.clone()
+    } else if options.sandbox {
         // Variables exported for a real vCenter name things that the sandbox hasn't.
         settings::placement(&options.placement, &|_| None)
     } else {
@@ -104,6 +153,7 @@ fn prepare(
         on_error: match options.on_error {
             args::OnError::Clean => engine::OnError::Clean,
             args::OnError::Keep => engine::OnError::Keep,
+            args::OnError::Continue => engine::OnError::Continue,
         },
         placement,
         login,
@@ -113,11 +163,14 @@ fn prepare(
             args::GuestChannel::Transfer => Channel::Transfer,
         },
         secrets: values,
-        deadlines: match options.sandbox {
-            // Accounts of its guests are there when the guest is: what is refused is wrong.
-            true => Deadlines { login: Duration::ZERO, ..Deadlines::default() },
-            false => Deadlines::default(),
+        deadlines: Deadlines {
+            build: options.timeout,
+            // Accounts of a sandbox's guests are there when the guest is: what is refused is wrong.
+            login: if options.sandbox { Duration::ZERO } else { Deadlines::default().login },
+            ..Deadlines::default()
         },
+        journal: earlier.as_ref().map(|e| e.journal.clone()).unwrap_or_default(),
+        past: earlier.map(|e| e.past).unwrap_or_default(),
         sandbox: options.sandbox && !options.sandbox_options.strict,
     };
     Ok((endpoint, engine))
@@ -210,11 +263,13 @@ async fn drive(
         None => match super::sandbox::embedded(&flags.sandbox_options).await {
             Ok((endpoint, server)) => (endpoint, Some(server)),
             Err((code, problem)) => {
+                options.journal.refused(&options.past, false);
                 telling.show([&problem], sources);
                 return code;
             }
         },
     };
+    let (journal, past) = (options.journal.clone(), options.past.clone());
     let connected = tokio::select! {
         connected = Client::connect(endpoint, Deadline::after(CONNECT)) => Some(connected),
         () = reins.control.stop.cancelled() => None,
@@ -222,10 +277,14 @@ async fn drive(
     let code = match connected {
         Some(Ok(client)) => build(client, reins, options, program, flags, sources, telling).await,
         Some(Err(error)) => {
+            journal.refused(&past, false);
             telling.show([&error.diagnostic()], sources);
             connect_code(error.class())
         }
-        None => FailureClass::Interrupted.exit_code(),
+        None => {
+            journal.refused(&past, true);
+            FailureClass::Interrupted.exit_code()
+        }
     };
     signals.abort();
     if let Some(server) = sandbox {

@@ -205,6 +205,8 @@ impl Files for Buffered<'_> {
 pub(crate) struct Build {
     pub(crate) id: String,
     pub(crate) date: String,
+    /// The values of ARGs, where they are those of an earlier process: flags, files and variables don't count then.
+    pub(crate) args: Option<arguments::Values>,
 }
 
 impl Build {
@@ -219,7 +221,7 @@ impl Build {
         }
         let random: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
         let stamp = format!("{:04}{:02}{:02}", now.year(), u8::from(now.month()), now.day());
-        Build { id: format!("{stamp}-{random}"), date: date.unwrap_or_default() }
+        Build { id: format!("{stamp}-{random}"), date: date.unwrap_or_default(), args: None }
     }
 }
 
@@ -231,6 +233,8 @@ pub(crate) struct Loaded {
     pub(crate) program: Option<Program>,
     /// The directory that COPY reads from.
     pub(crate) context: PathBuf,
+    /// The values of ARGs that were given.
+    pub(crate) values: arguments::Values,
 }
 
 impl Loaded {
@@ -261,7 +265,10 @@ pub(crate) fn load(
     problems: &mut Problems,
 ) -> Option<Loaded> {
     let place = place(&input.context, input.file.as_deref()).map_err(|d| problems.push(d)).ok()?;
-    let values = arguments::collect(&input.arg_files, &input.args, std::env::vars());
+    let values = match &build.args {
+        Some(values) => Ok(values.clone()),
+        None => arguments::collect(&input.arg_files, &input.args, std::env::vars()),
+    };
     let mut values = values.map_err(|list| problems.extend(list)).unwrap_or_default();
     let main = parse_as(&place.file, buffers, sources, problems)?;
     for (name, value) in defaults(&arg_names(&main.1)) {
@@ -273,7 +280,7 @@ pub(crate) fn load(
         .unwrap_or_else(|| "vmwbuild".to_owned());
     let inputs = Inputs {
         purpose,
-        args: values,
+        args: values.clone(),
         targets: input.targets.clone(),
         context: place.context.clone(),
         build_id: build.id.clone(),
@@ -286,7 +293,7 @@ pub(crate) fn load(
     included.into_iter().for_each(|id| hide(sources, id));
     let program = program.filter(|_| !problems.has_errors());
     let files = with_included(main, sources);
-    Some(Loaded { files, program, context: place.context })
+    Some(Loaded { files, program, context: place.context, values })
 }
 
 /// The names of the ARGs that stand in a file itself.
@@ -340,7 +347,7 @@ pub(crate) fn linted_program(
     build: &Build,
     sources: &mut Sources,
     problems: &mut Problems,
-) -> Option<(Program, PathBuf)> {
+) -> Option<(Program, PathBuf, arguments::Values)> {
     let nothing = |_: &[&str]| arguments::Values::new();
     let loaded = load(input, Purpose::Build, build, &nothing, &Buffers::default(), sources, problems)?;
     let file = loaded.files.first().and_then(|(id, _)| sources.get(*id).path.clone());
@@ -354,5 +361,5 @@ pub(crate) fn linted_program(
         d.severity(severity)
     });
     problems.extend(capped.filter(|d| d.severity > Severity::Advice));
-    loaded.program.map(|program| (program, loaded.context))
+    loaded.program.map(|program| (program, loaded.context, loaded.values))
 }

@@ -3,6 +3,8 @@
 mod args;
 mod arguments;
 mod build;
+mod builds;
+mod clean;
 pub mod codes;
 mod complete;
 mod convert;
@@ -14,7 +16,9 @@ mod init;
 mod lint;
 mod load;
 mod project;
+mod record;
 mod report;
+mod resume;
 mod sandbox;
 mod secrets;
 mod settings;
@@ -47,6 +51,9 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     };
     let code = match &cli.command {
         args::Command::Build(options) => build::run(options, cli.color, cli.verbose),
+        args::Command::Resume(options) => resume::run(options, cli.color, cli.verbose),
+        args::Command::Builds(options) => builds::run(options),
+        args::Command::Clean(options) => clean::run(options, cli.color, cli.verbose),
         args::Command::Exec(options) => exec::run(options, cli.color, cli.verbose),
         args::Command::Lint(options) => lint::run(options, cli.color),
         args::Command::Fmt(options) => fmt::run(options, cli.color),

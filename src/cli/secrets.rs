@@ -22,6 +22,8 @@ pub(crate) enum Missing {
     Ask,
     /// It is made, with a note: the sandbox needs no real one.
     Generate,
+    /// As `Ask`; but what the build has made itself is in use already, and can't be made again.
+    Made,
 }
 
 /// The values in the program's order. Notes about generated ones come with them.
@@ -58,12 +60,15 @@ pub(crate) fn resolve(
         let value = match sources.iter().rev().find(|(n, _)| *n == secret.name) {
             Some((_, source)) => read(&secret.name, source),
             None => match (secret.generate, missing) {
+                (Some(_), Missing::Made) => Err(made(secret)),
                 (Some(length), _) => generate(length as usize),
                 (None, Missing::Generate) => {
                     notes.push(format!("secret `{}` is not given: the sandbox uses a generated value", secret.name));
                     generate(24)
                 }
-                (None, Missing::Ask) => terminal::ask_secret(&secret.name).ok_or_else(|| absent(secret)),
+                (None, Missing::Ask | Missing::Made) => {
+                    terminal::ask_secret(&secret.name).ok_or_else(|| absent(secret))
+                }
             },
         };
         match value {
@@ -141,6 +146,14 @@ fn unknown<'a>(flag: &str, name: &str, names: impl Iterator<Item = &'a str> + Cl
     };
     Diagnostic::new(&codes::SECRET_UNKNOWN, format!("`{flag}` names `{name}`, which the VMWfile doesn't declare"))
         .help(help)
+}
+
+fn made(secret: &Secret) -> Diagnostic {
+    let name = &secret.name;
+    let text = format!("the secret `{name}` was made by the build, and no journal holds it");
+    Diagnostic::new(&codes::SECRET_MISSING, text).primary(secret.span, "declared here").help(format!(
+        "give it from the file that `--secret-out` wrote: `--secret id={name},src=FILE`; else clean up and build anew"
+    ))
 }
 
 fn absent(secret: &Secret) -> Diagnostic {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 
@@ -16,7 +16,6 @@ use crate::vsphere::wire::Moref;
 #[derive(Default)]
 pub(super) struct Board {
     state: Mutex<State>,
-    changed: Notify,
 }
 
 #[derive(Default)]
@@ -25,6 +24,10 @@ struct State {
     values: HashMap<Ref, Value>,
     exports: HashMap<StepId, PathBuf>,
     sources: HashMap<MachineId, Moref>,
+    /// Machines that will finish no further node.
+    stopped: HashSet<MachineId>,
+    /// Who waits, each by its node: in a build of a thousand machines nobody is woken for what others wait for.
+    waiting: HashMap<Node, Arc<Notify>>,
 }
 
 impl Board {
@@ -69,8 +72,18 @@ impl Board {
 
     /// Marks a node as done and wakes who waits for it.
     pub(super) fn finish(&self, node: Node) {
-        self.state().done.insert(node);
-        self.changed.notify_waiters();
+        let mut state = self.state();
+        state.done.insert(node);
+        let waiting = state.waiting.remove(&node);
+        drop(state);
+        waiting.iter().for_each(|w| w.notify_waiters());
+    }
+
+    /// A machine has stopped: what it hasn't done it never will.
+    pub(super) fn stop(&self, machine: MachineId) {
+        let mut state = self.state();
+        state.stopped.insert(machine);
+        state.waiting.iter().filter(|(node, _)| node.machine() == machine).for_each(|(_, w)| w.notify_waiters());
     }
 
     /// Whether a node is done.
@@ -78,15 +91,20 @@ impl Board {
         self.state().done.contains(&node)
     }
 
-    /// Returns when a node is done.
-    pub(super) async fn wait(&self, node: Node) {
+    /// Returns when a node is done, or (false) will never be.
+    pub(super) async fn wait(&self, node: Node) -> bool {
         loop {
-            // Registered before looking, so that nothing is missed in between.
-            let mut changed = std::pin::pin!(self.changed.notified());
-            changed.as_mut().enable();
-            if self.is_done(node) {
-                return;
-            }
+            let changed = {
+                let mut state = self.state();
+                if state.done.contains(&node) {
+                    return true;
+                }
+                if state.stopped.contains(&node.machine()) {
+                    return false;
+                }
+                // Registered while nothing can change, so that nothing is missed in between.
+                Arc::clone(state.waiting.entry(node).or_default()).notified_owned()
+            };
             changed.await;
         }
     }

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 
 use super::codes;
 use super::event::Event;
+use super::journal::Record;
 use super::ledger::{Entry, EntryId, State};
 use super::options::OnError;
 use super::shared::Shared;
@@ -32,7 +33,7 @@ pub(super) async fn run(shared: &Shared, ok: bool) -> Option<Diagnostic> {
     if left.is_empty() {
         return None;
     }
-    let help = "remove them in vCenter, or with `govc vm.destroy`; nothing else of this build is left";
+    let help = format!("`vmwbuild clean {}` removes them; nothing else of this build is left", shared.options.build);
     let message = format!("left behind in vCenter: {}", left.join(", "));
     Some(Diagnostic::new(&codes::LEFT_BEHIND, message).help(help))
 }
@@ -51,11 +52,26 @@ async fn kept(shared: &Shared, open: &[(EntryId, Entry)]) -> Option<Diagnostic> 
         return None;
     }
     let message = format!("kept for a look: {}", paths.join(", "));
-    let help = "remove them when done, in vCenter or with `govc vm.destroy`";
+    let help = format!("`vmwbuild clean {}` removes them when you are done", shared.options.build);
     Some(Diagnostic::new(&codes::LEFT_BEHIND, message).severity(Severity::Advice).help(help))
 }
 
-fn path(entry: &Entry) -> String {
+/// Everything stays as it is: somebody may go on with it.
+pub(super) fn abandoned(shared: &Shared) -> Option<Diagnostic> {
+    let left: Vec<String> = shared.ledger.open().iter().map(|(_, entry)| path(entry)).collect();
+    let build = &shared.options.build;
+    if left.is_empty() {
+        return None;
+    }
+    let message = format!("left in vCenter, unfinished: {}", left.join(", "));
+    let help = match shared.journal.directory() {
+        Some(_) => format!("`vmwbuild resume {build}` goes on with the build, `vmwbuild clean {build}` removes them"),
+        None => "remove them in vCenter".to_owned(),
+    };
+    Some(Diagnostic::new(&codes::LEFT_BEHIND, message).help(help))
+}
+
+pub(super) fn path(entry: &Entry) -> String {
     format!("{}/{}", entry.folder_path, entry.name)
 }
 
@@ -70,7 +86,7 @@ async fn find(shared: &Shared, entry: &Entry) -> Option<Moref> {
             }
             shared.client.vm_in_folder(&entry.folder, &entry.name).await.ok().flatten()
         }
-        State::Published | State::Gone => None,
+        State::Published(_) | State::Gone => None,
     }
 }
 
@@ -80,6 +96,7 @@ async fn remove(shared: &Shared, id: EntryId, entry: &Entry) -> Option<String> {
         shared.ledger.set(id, State::Gone);
         return None;
     };
+    shared.journal.note(&Record::Removing { entry: id.number() });
     match shared.client.destroy_vm(&vm, Deadline::after(LIMIT)).await {
         Ok(()) => {
             shared.ledger.set(id, State::Gone);

@@ -14,6 +14,10 @@ use crate::syntax::ast::OutputKind;
 use crate::vsphere::client::{CloneRequest, Deadline, HardwareChange, Placement, Progress};
 use crate::vsphere::wire::Moref;
 
+/// Under what the build's id and the machine's label stand in a machine's extraConfig.
+pub(super) const BUILD_MARK: &str = "vmwbuild.build";
+pub(super) const MACHINE_MARK: &str = "vmwbuild.machine";
+
 /// How long a clone that is no longer wanted may take to end.
 const UNWANTED: Duration = Duration::from_secs(120);
 
@@ -28,7 +32,7 @@ pub(super) async fn run(worker: &mut Worker) -> Result<(), Stop> {
     let (name, placement) = target(&shared, machine, resolved);
     let request = CloneRequest { name, placement, template: false, linked, hardware: hardware(&shared, machine)? };
     let span = machine.span;
-    let (vm, entry) = clone(&shared, &source, request, machine).await?;
+    let (vm, entry) = clone(&shared, &source, request, machine, 0).await?;
     worker.vm = Some((vm.clone(), entry));
     if let Some(network) = &resolved.network {
         worker.phase(Phase::Configuring);
@@ -75,12 +79,14 @@ pub(super) fn passing_name(shared: &Shared, machine: &Machine) -> String {
     format!("vmwbuild-{}-{}-{label}", shared.options.build, machine.id.0)
 }
 
+/// What tells our machines from others.
+pub(super) fn marks(shared: &Shared, machine: &Machine) -> Vec<(String, String)> {
+    vec![(BUILD_MARK.to_owned(), shared.options.build.clone()), (MACHINE_MARK.to_owned(), machine.label.clone())]
+}
+
 fn hardware(shared: &Shared, machine: &Machine) -> Result<HardwareChange, Stop> {
     let asked = &machine.hardware;
-    let mut extra = vec![
-        ("vmwbuild.build".to_owned(), shared.options.build.clone()),
-        ("vmwbuild.machine".to_owned(), machine.label.clone()),
-    ];
+    let mut extra = marks(shared, machine);
     for (key, value) in &asked.config {
         extra.push((key.clone(), shared.text(value)?));
     }
@@ -125,20 +131,35 @@ async fn snapshot(shared: &Shared, machine: &Machine, source: &Moref) -> Result<
     })
 }
 
-/// Clones; the ledger knows of it before vCenter does, and whatever becomes of it.
+/// Clones; the ledger knows of it before vCenter does, and whatever becomes of it. A clone that an earlier process of
+/// this build has asked for is taken over. `part`: 0 for the machine itself, else which further template it is.
 pub(super) async fn clone(
     shared: &Shared,
     source: &Moref,
     request: CloneRequest,
     machine: &Machine,
+    part: u32,
 ) -> Result<(Moref, EntryId), Stop> {
-    let entry = shared.ledger.begin(Entry {
-        name: request.name.clone(),
-        folder: request.placement.folder.clone(),
-        folder_path: request.placement.folder_path.clone(),
-        state: State::Cloning(None),
-    });
-    let failed = |e: &_| Stop::vsphere(e, machine.span, "cloning");
+    if let Some((entry, begun)) = shared.ledger.of(machine.id, part)
+        && let Some(vm) = super::resume::adopt(shared, source, machine, entry, &begun).await?
+    {
+        return Ok((vm, entry));
+    }
+    let entry = shared
+        .ledger
+        .begin(Entry {
+            machine: machine.id,
+            part,
+            label: machine.label.clone(),
+            source: source.clone(),
+            name: request.name.clone(),
+            folder: request.placement.folder.clone(),
+            folder_path: request.placement.folder_path.clone(),
+            marking: request.template,
+            state: State::Cloning(None),
+        })
+        .await
+        .map_err(|e| Stop::journal(&e))?;
     // Not interruptible: a request that is under way may make a machine, and its reply says which.
     let task = match shared.client.start_clone(source, &request).await {
         Ok(task) => task,
@@ -146,32 +167,43 @@ pub(super) async fn clone(
             if !error.lost_reply() {
                 shared.ledger.set(entry, State::Gone);
             }
-            return Err(failed(&error));
+            return Err(Stop::vsphere(&error, machine.span, "cloning"));
         }
     };
     shared.ledger.set(entry, State::Cloning(Some(task.clone())));
+    finished(shared, &task, &request.name, machine, entry).await.map(|vm| (vm, entry))
+}
+
+/// Follows a clone's task to its end.
+pub(super) async fn finished(
+    shared: &Shared,
+    task: &Moref,
+    name: &str,
+    machine: &Machine,
+    entry: EntryId,
+) -> Result<Moref, Stop> {
     let deadline = Deadline::after(shared.options.deadlines.task);
     let progress: Box<dyn FnMut(Progress) + Send + '_> = Box::new(|progress| {
         if let Some(percent) = progress.percent {
             shared.events.send(Event::Percent { machine: machine.id, percent });
         }
     });
-    let waited = shared.client.wait_clone(&task, &request.name, deadline, progress);
+    let waited = shared.client.wait_clone(task, name, deadline, progress);
     match shared.interruptible(waited).await {
         Ok(Ok(vm)) => {
             shared.ledger.set(entry, State::Made(vm.clone()));
-            Ok((vm, entry))
+            Ok(vm)
         }
         Ok(Err(error)) => {
             // A failed clone task leaves nothing; one that is only not answered for any more may.
             if error.fault().is_some() {
                 shared.ledger.set(entry, State::Gone);
             }
-            Err(failed(&error))
+            Err(Stop::vsphere(&error, machine.span, "cloning"))
         }
         Err(stop) => {
             let deadline = Deadline::after(UNWANTED);
-            let _ = shared.client.cancel_task(&task, deadline).await;
+            let _ = shared.client.cancel_task(task, deadline).await;
             Err(stop)
         }
     }

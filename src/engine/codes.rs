@@ -23,6 +23,19 @@ codes! {
          be read.";
     WAIT_TIMED_OUT 346 "wait-timed-out"
         "What a WAIT waits for didn't come true in time.";
+    JOURNAL 660 "journal"
+        "The journal of the build can't be written or read. What a build is about to do in vCenter stands there \
+         first, so that it can be gone on with and cleaned up after a crash; without it nothing is done. It is below \
+         VMWBUILD_STATE_DIR, XDG_STATE_HOME/vmwbuild or ~/.local/state/vmwbuild.";
+    NOT_RESUMABLE 661 "not-resumable"
+        "The build can't be gone on with: it has ended, its VMWfile or arguments are others now, or something that it \
+         needs is gone. `vmwbuild clean BUILD` removes what it has left; then build anew.";
+    BUILD_TIMED_OUT 663 "build-timed-out"
+        "The whole build took longer than its `--timeout`. Its half-made machines are removed, unless `--on-error keep` \
+         is given.";
+    NO_BUILD 662 "no-build"
+        "No build of that id is remembered, or none that could be meant. `vmwbuild builds` lists builds: those that have \
+         ended and left nothing are forgotten after a while.";
     NO_LOGIN 690 "no-login"
         "A stage has commands to run in a guest, but no account to run them with: neither a LOGIN in the VMWfile \
          nor `--login` (or its variables) gives user and password.";

@@ -1,12 +1,19 @@
 //! Files that other machines copy from this one (`COPY --from`), fetched after its last step.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::event::StepId;
 use super::machine::Worker;
 use super::sessions::{self, Sessions};
-use super::shared::Stop;
+use super::shared::{Shared, Stop};
 use super::steps::{absolute, last_name};
 use crate::sema::program::{Action, CopyFrom};
+
+/// Where the files are kept that a COPY takes from another machine.
+pub(super) fn root(shared: &Shared, step: StepId) -> PathBuf {
+    shared.scratch.path().join(format!("{}-{}", step.machine.0, step.index))
+}
 
 /// Fetches everything that later COPYs name; each source into a directory of its own.
 pub(super) async fn run(worker: &mut Worker) -> Result<(), Stop> {
@@ -18,7 +25,7 @@ pub(super) async fn run(worker: &mut Worker) -> Result<(), Stop> {
         if copy.from != Some(worker.id) {
             continue;
         }
-        let root = shared.scratch.path().join(format!("{}-{}", step.id.machine.0, step.id.index));
+        let root = root(&shared, step.id);
         for (at, source) in copy.sources.iter().enumerate() {
             let CopyFrom::Path(path) = source else { continue };
             let path = absolute(None, &shared.text(path)?);

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use super::clone::clone;
+use super::clone::{clone, marks};
+use super::event::MachineId;
+use super::journal::{Record, text_of};
 use super::ledger::State;
 use super::machine::Worker;
 use super::network::usable;
 use super::options::BuiltOutput;
+use super::resume;
 use super::shared::{Shared, Stop};
 use crate::sema::order;
 use crate::sema::program::{Machine, Origin, Output};
@@ -21,25 +24,30 @@ pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
     let program = Arc::clone(&shared.program);
     let machine = program.machine(worker.id);
     let (vm, entry) = worker.vm()?;
+    let template = resume::is_template(&shared, machine, &vm).await?;
+    if !template {
+        resume::open_again(worker).await?;
+    }
     let closed = shared.interruptible(worker.sessions.close()).await?;
     closed.map_err(|e| Stop::guest(&e, machine.span, "cleaning up in the guest"))?;
+    shared.journal.note(&Record::Closed { machine: worker.id.0 });
     let resolved = shared.resolved.get(&worker.id).ok_or(Stop::Cancelled)?;
     let outputs: Vec<_> =
         machine.outputs.iter().filter(|o| o.kind != OutputKind::None).zip(&resolved.outputs).collect();
     let stays_vm = outputs.iter().any(|(o, _)| o.kind == OutputKind::Vm);
     let running = order::leaves_running(machine);
     let templates = outputs.iter().filter(|(o, _)| o.kind == OutputKind::Template).count();
-    if order::boots(machine) && (!running || templates > 0) {
+    if order::boots(machine) && (!running || templates > 0) && !template {
         shut_down(&shared, &vm, machine.span).await?;
     }
-    if is_linked_to(&shared, machine) {
+    if is_linked_to(&shared, machine) && !resume::has_snapshot(&shared, machine, &vm).await? {
         let made = shared.client.create_snapshot(&vm, "vmwbuild", "for linked clones", limit(&shared)).await;
         made.map_err(|e| Stop::vsphere(&e, machine.span, "making a snapshot"))?;
     }
     let mut built = Vec::new();
     // The machine itself is the VM, or else the first template; further templates are clones of it.
     let mut itself = !stays_vm;
-    for (output, target) in &outputs {
+    for (number, (output, target)) in (0u32..).zip(&outputs) {
         let (made, made_entry) = if output.kind == OutputKind::Template && !itself {
             let name = if target.replaces.is_some() {
                 format!("{}-{}", super::clone::passing_name(&shared, machine), built.len())
@@ -51,20 +59,33 @@ pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
                 placement: target.placement.clone(),
                 template: true,
                 linked: None,
-                hardware: HardwareChange::default(),
+                hardware: HardwareChange { extra: marks(&shared, machine), ..HardwareChange::default() },
             };
-            clone(&shared, &vm, request, machine).await?
+            clone(&shared, &vm, request, machine, number + 1).await?
         } else {
             if output.kind == OutputKind::Template {
                 itself = false;
-                let marked = shared.client.mark_as_template(&vm).await;
-                marked.map_err(|e| Stop::vsphere(&e, output.span, "making a template"))?;
+                shared.ledger.marking(entry).await.map_err(|e| Stop::journal(&e))?;
+                if !template {
+                    let marked = shared.client.mark_as_template(&vm).await;
+                    marked.map_err(|e| Stop::vsphere(&e, output.span, "making a template"))?;
+                }
             }
             (vm.clone(), entry)
         };
-        let replaced = target.replaces.is_some();
-        shared.ledger.set(made_entry, if replaced { State::Unpublished(made.clone()) } else { State::Published });
+        let state = match &target.replaces {
+            Some(_) => State::Unpublished(made.clone()),
+            None => State::Published(made.clone()),
+        };
         if let Some(old) = &target.replaces {
+            shared.journal.note(&Record::Swap {
+                entry: made_entry.number(),
+                machine: machine.id.0,
+                output: number,
+                new: text_of(&made),
+                old: text_of(old),
+                name: target.name.clone(),
+            });
             shared.swaps.push(super::publish::Swap {
                 entry: made_entry,
                 new: made.clone(),
@@ -73,7 +94,16 @@ pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
                 span: output.span,
             });
         }
-        built.push(describe(worker, machine, output, &made, &target.name));
+        shared.ledger.set(made_entry, state);
+        let described = describe(worker.id, machine, output, &made, &target.name);
+        shared.journal.note(&Record::Output {
+            machine: machine.id.0,
+            output: number,
+            kind: described.kind.to_owned(),
+            name: target.name.clone(),
+            vm: text_of(&made),
+        });
+        built.push(described);
     }
     if running && templates > 0 {
         let on = shared.client.power_on(&vm, limit(&shared)).await;
@@ -110,14 +140,14 @@ async fn shut_down(shared: &Shared, vm: &Moref, span: Span) -> Result<(), Stop> 
     Ok(())
 }
 
-fn describe(worker: &Worker, machine: &Machine, output: &Output, made: &Moref, name: &str) -> BuiltOutput {
+pub(super) fn describe(id: MachineId, machine: &Machine, output: &Output, made: &Moref, name: &str) -> BuiltOutput {
     let kind = match output.kind {
         OutputKind::Template => "template",
         OutputKind::Vm => "VM",
         OutputKind::Library | OutputKind::Ova | OutputKind::None => "machine",
     };
     BuiltOutput {
-        machine: worker.id,
+        machine: id,
         label: machine.label.clone(),
         kind,
         name: name.to_owned(),
@@ -127,7 +157,7 @@ fn describe(worker: &Worker, machine: &Machine, output: &Output, made: &Moref, n
 }
 
 /// The address that Tools report now, if any: worth telling, not worth waiting for.
-async fn address(shared: &Shared, vm: &Moref) -> Option<String> {
+pub(super) async fn address(shared: &Shared, vm: &Moref) -> Option<String> {
     let state = shared.client.guest_state(vm).await.ok()?;
     state.ip.as_deref().and_then(usable).map(|ip| ip.to_string())
 }

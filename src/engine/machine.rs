@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::board::Board;
 use super::event::{Event, MachineId, MachineResult, Phase};
 use super::ledger::EntryId;
 use super::options::BuiltOutput;
 use super::sessions::Sessions;
 use super::shared::{Shared, Slot, Stop};
-use super::{boot, clone, export, finish, network, steps};
+use super::{boot, clone, export, finish, network, resume, steps};
 use crate::sema::order::Node;
-use crate::sema::program::{Attr, Machine, Ref};
+use crate::sema::program::{Attr, Machine};
 use crate::sema::value::Value;
 use crate::vsphere::wire::Moref;
 
@@ -26,6 +25,8 @@ pub(super) struct Worker {
     pub(super) vm: Option<(Moref, EntryId)>,
     /// The guest accounts that it has logged in with.
     pub(super) sessions: Sessions,
+    /// Whether the batch of an earlier process was looked for.
+    pub(super) attached: bool,
     /// When it had what its clone needs, and its place.
     began: Option<Instant>,
 }
@@ -33,9 +34,10 @@ pub(super) struct Worker {
 /// Runs a machine; says how it ended.
 pub(super) async fn run(shared: Arc<Shared>, id: MachineId) -> Result<Vec<BuiltOutput>, Stop> {
     let slot = Slot::new(Arc::clone(&shared.slots));
-    let mut worker = Worker { shared, id, slot, vm: None, sessions: Sessions::default(), began: None };
+    let mut worker = Worker { shared, id, slot, vm: None, sessions: Sessions::default(), attached: false, began: None };
     let result = worker.way().await;
     if result.is_err() {
+        worker.shared.board.stop(id);
         worker.sessions.abandon(&worker.shared).await;
     }
     let outcome = match &result {
@@ -59,10 +61,6 @@ impl Worker {
         self.shared.program.machine(self.id)
     }
 
-    pub(super) fn board(&self) -> &Board {
-        &self.shared.board
-    }
-
     pub(super) fn phase(&self, phase: Phase) {
         self.shared.events.send(Event::Phase { machine: self.id, phase });
     }
@@ -82,7 +80,9 @@ impl Worker {
             }
             self.slot.give();
             shared.events.waiting_on(self.id, describe(&shared, need), need);
-            shared.interruptible(shared.board.wait(need)).await?;
+            if !shared.interruptible(shared.board.wait(need)).await? {
+                return Err(Stop::Cancelled);
+            }
         }
         if self.slot.must_wait() {
             shared.events.waiting(self.id, &format!("its turn (--parallel {})", shared.options.parallel), None);
@@ -96,6 +96,11 @@ impl Worker {
         let mut outputs = Vec::new();
         let mut at = 0;
         while let Some(node) = nodes.get(at).copied() {
+            if shared.board.is_done(node) {
+                outputs.extend(resume::pass(self, node).await?);
+                at += 1;
+                continue;
+            }
             // A batch of steps waits for the needs of its first one here; those of the others bound it.
             self.enter(node).await?;
             self.began.get_or_insert_with(Instant::now);
@@ -123,7 +128,7 @@ impl Worker {
                     outputs = finish::run(self).await?;
                 }
             }
-            self.board().finish(node);
+            shared.finish(node);
         }
         Ok(outputs)
     }
@@ -133,13 +138,13 @@ impl Worker {
         let (vm, _) = self.vm()?;
         let wanted = &self.machine().wanted;
         if wanted.contains(&Attr::Moref) {
-            self.board().set(Ref::Attr(self.id, Attr::Moref), Value::Str(vm.value.clone()));
+            self.shared.learn(self.id, Attr::Moref, Value::Str(vm.value.clone()));
         }
         if wanted.contains(&Attr::Uuid) {
             let properties = self.shared.client.properties(&vm, &["config.uuid"]).await;
             let properties = properties.map_err(|e| Stop::vsphere(&e, self.machine().span, "reading the uuid"))?;
             let uuid = properties.text("config.uuid").unwrap_or_default().to_owned();
-            self.board().set(Ref::Attr(self.id, Attr::Uuid), Value::Str(uuid));
+            self.shared.learn(self.id, Attr::Uuid, Value::Str(uuid));
         }
         Ok(())
     }

@@ -11,17 +11,21 @@ pub mod codes;
 pub mod event;
 mod export;
 mod finish;
+pub mod journal;
 mod ledger;
+mod logs;
 mod machine;
 mod mask;
 mod network;
 mod options;
 mod publish;
 mod resolve;
+mod resume;
 mod run;
 mod sessions;
 mod shared;
 mod steps;
+pub mod sweep;
 
 pub use options::{
     Built, BuiltOutput, Control, Deadlines, Failure, FailureClass, GuestLogin, LoginDefaults, OnError, Options,

@@ -6,7 +6,7 @@ use super::sessions::{self, Sessions};
 use super::shared::{Shared, Stop};
 use super::steps::outcome;
 use crate::guest::{self, Job};
-use crate::sema::program::{Address, Attr, NetworkMethod, Ref, Rt};
+use crate::sema::program::{Address, Attr, NetworkMethod, Rt};
 use crate::sema::value::Value;
 use crate::source::Span;
 use crate::vsphere::client::Deadline;
@@ -55,7 +55,7 @@ async fn learn(worker: &mut Worker, shared: &Shared) -> Result<(), Stop> {
         let end = shared.interruptible(guest.run(job)).await?;
         let end = end.map_err(|e| Stop::guest(&e, machine.span, "asking for the host name"))?;
         let name = String::from_utf8_lossy(&end.captured.unwrap_or_default()).trim().to_owned();
-        worker.board().set(Ref::Attr(worker.id, Attr::Hostname), Value::Str(name));
+        shared.learn(worker.id, Attr::Hostname, Value::Str(name));
     }
     if machine.wanted.contains(&Attr::Ip) {
         let limit = shared.options.deadlines.ip;
@@ -64,7 +64,7 @@ async fn learn(worker: &mut Worker, shared: &Shared) -> Result<(), Stop> {
         let waited = shared.client.wait_guest_state(&vm, Deadline::after(limit), "an IP address", ip);
         let ip = shared.interruptible(waited).await?;
         let ip = ip.map_err(|e| Stop::vsphere(&e, machine.span, "waiting for an IP address"))?;
-        worker.board().set(Ref::Attr(worker.id, Attr::Ip), Value::Ip(ip));
+        shared.learn(worker.id, Attr::Ip, Value::Ip(ip));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::event::{Event, MachineId, Made};
+use super::journal::{Journal, Past};
 use crate::diagnostic::Diagnostic;
 use crate::guest::Channel;
 use crate::sema::program::Placement;
@@ -32,6 +33,10 @@ pub struct Options {
     pub secrets: Vec<String>,
     /// How long each wait may take.
     pub deadlines: Deadlines,
+    /// The build's journal.
+    pub journal: Journal,
+    /// What the journal tells of earlier processes of this build.
+    pub past: Past,
     /// Whether a FROM name that the inventory lacks becomes the sandbox's default template.
     pub sandbox: bool,
 }
@@ -44,6 +49,8 @@ pub enum OnError {
     Clean,
     /// They stay as they are, and are named.
     Keep,
+    /// They are removed, once everything that doesn't depend on them is built.
+    Continue,
 }
 
 /// Placement from outside the VMWfile. The order is: the stage's own, `command_line`, the file's globals,
@@ -106,6 +113,8 @@ pub struct Deadlines {
     pub shutdown: Duration,
     /// A step without `--timeout`; None: no limit.
     pub step: Option<Duration>,
+    /// The whole build, cleaning up apart; None: no limit.
+    pub build: Option<Duration>,
 }
 
 impl Default for Deadlines {
@@ -118,6 +127,7 @@ impl Default for Deadlines {
             ip: minutes(5),
             shutdown: minutes(5),
             step: None,
+            build: None,
         }
     }
 }

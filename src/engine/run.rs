@@ -12,13 +12,16 @@ use super::board::Board;
 use super::cleanup;
 use super::codes;
 use super::event::{EdgeInfo, Event, MachineId, MachineInfo, StepInfo};
+use super::journal::{self, Ending, Record};
 use super::ledger::Ledger;
+use super::logs::Logs;
 use super::machine;
 use super::mask::Masker;
-use super::options::{Built, BuiltOutput, Control, Failure, FailureClass, Options};
+use super::options::{Built, BuiltOutput, Control, Failure, FailureClass, OnError, Options};
 use super::publish::{self, Swaps};
 use super::resolve;
-use super::shared::{Events, Shared, Stop, class_of, leaves};
+use super::resume;
+use super::shared::{Events, Scratch, Shared, Stop, class_of, leaves};
 use crate::diagnostic::Diagnostic;
 use crate::graph::{Dag, Why};
 use crate::sema::program::Program;
@@ -38,9 +41,10 @@ pub async fn build(
     events: UnboundedSender<Event>,
 ) -> Result<Built, Failure> {
     let began = Instant::now();
+    let (journal, past) = (options.journal.clone(), options.past.clone());
     let masker = Masker::default();
     options.secrets.iter().for_each(|s| masker.add(s));
-    let events = Events::new(events, masker);
+    let events = Events::new(events, masker, Logs::new(journal.directory(), &program));
     events.send(Event::Started { build: options.build.clone(), machines: infos(&program), edges: edges(&dag) });
     let about = client.about();
     events.send(Event::Connected {
@@ -58,6 +62,7 @@ pub async fn build(
     let found = match found {
         Ok(found) => found,
         Err((class, diagnostics)) => {
+            journal.refused(&past, class == FailureClass::Interrupted);
             finished(&events, &client, false);
             return Err(Failure { class, diagnostics });
         }
@@ -65,7 +70,9 @@ pub async fn build(
     for (machine, note) in &found.notes {
         events.note(Some(*machine), note);
     }
-    let scratch = match tempfile::tempdir() {
+    let server = about.instance_uuid.clone().unwrap_or_default();
+    let connected = Record::Connected { server: client.address().to_owned(), instance: server };
+    let scratch = match journal.intend(&connected).await.and_then(|()| Scratch::new(&journal)) {
         Ok(scratch) => scratch,
         Err(e) => {
             finished(&events, &client, false);
@@ -79,7 +86,9 @@ pub async fn build(
         slots: Arc::new(Semaphore::new(options.parallel.max(1))),
         stop: control.stop.child_token(),
         resolved: found.machines,
-        ledger: Ledger::default(),
+        ledger: Ledger::new(past.entries.clone(), journal.clone()),
+        journal,
+        past,
         swaps: Swaps::default(),
         program,
         dag,
@@ -89,17 +98,32 @@ pub async fn build(
         events,
         scratch,
     });
-    let mut result = machines(&shared).await;
-    if result.is_ok()
+    let mut result = match resume::restore(&shared) {
+        Ok(()) => machines(&shared).await,
+        Err(diagnostics) => {
+            finished(&shared.events, &shared.client, false);
+            return Err(Failure { class: FailureClass::Vsphere, diagnostics });
+        }
+    };
+    // With `--on-error continue` what is complete is the user's, whatever else has failed.
+    let publishes = shared.options.on_error == OnError::Continue && !shared.stop.is_cancelled();
+    if (result.is_ok() || publishes)
         && let Err(stop) = publish::run(&shared).await
     {
-        result = Err(failures(&shared, vec![stop]));
+        let failed = failures(&shared, vec![stop]);
+        result = match result {
+            Ok(_) => Err(failed),
+            Err(mut before) => {
+                before.diagnostics.extend(failed.diagnostics);
+                Err(before)
+            }
+        };
     }
     if let Ok(outputs) = &result {
         let replaced = outputs.iter().filter(|o| shared.swaps.has(&o.moref));
         replaced.for_each(|output| shared.events.send(output.event()));
     }
-    let left = cleanup::run(&shared, result.is_ok()).await;
+    let left = end(&shared, result.as_ref().err().map(|f| f.class)).await;
     finished(&shared.events, &shared.client, result.is_ok());
     match result {
         Ok(outputs) => Ok(Built { outputs, requests: shared.client.requests().total }),
@@ -110,16 +134,45 @@ pub async fn build(
     }
 }
 
+/// After all machines: cleans up, and closes the journal, unless somebody may go on with the build.
+async fn end(shared: &Shared, failed: Option<FailureClass>) -> Option<Diagnostic> {
+    if failed.is_some() && unfinished(shared, failed).await {
+        return cleanup::abandoned(shared);
+    }
+    let left = cleanup::run(shared, failed.is_none()).await;
+    let how = match failed {
+        None => Ending::Done,
+        Some(FailureClass::Interrupted) => Ending::Interrupted,
+        Some(_) => Ending::Failed,
+    };
+    let names = shared.ledger.open().iter().map(|(_, entry)| cleanup::path(entry)).collect();
+    // A journal that can't be written has been told of before.
+    let _ = shared.journal.intend(&Record::Ended { how, when: journal::now(), left: names }).await;
+    shared.scratch.remove();
+    left
+}
+
+/// Whether there is nothing to do but to leave everything as it is: the user has no patience, or vCenter is away.
+async fn unfinished(shared: &Shared, failed: Option<FailureClass>) -> bool {
+    if shared.control.leave.is_cancelled() {
+        return true;
+    }
+    let folder = shared.client.content().root_folder.clone();
+    let away = |e: &crate::vsphere::client::Error| class_of(e.class()) == FailureClass::Connection;
+    failed == Some(FailureClass::Connection)
+        && shared.client.properties(&folder, &["name"]).await.is_err_and(|e| away(&e))
+}
+
 type Refused = (FailureClass, Vec<Diagnostic>);
 
 /// Looks everything up in the inventory before anything is changed.
 async fn prepare(program: &Program, client: &Client, options: &Options) -> Result<resolve::Found, Refused> {
     let inventory = client.inventory().await;
     let inventory = inventory.map_err(|e| (class_of(e.class()), vec![e.diagnostic()]))?;
-    resolve::resolve(program, options, &inventory)
+    resolve::resolve(program, options, &resume::inventory(inventory, &options.past))
 }
 
-/// Runs all machines; the first that fails stops the others.
+/// Runs all machines; the first that fails stops the others, unless they are to go on.
 async fn machines(shared: &Arc<Shared>) -> Result<Vec<BuiltOutput>, Failure> {
     let mut tasks = JoinSet::new();
     for machine in &shared.program.machines {
@@ -128,16 +181,30 @@ async fn machines(shared: &Arc<Shared>) -> Result<Vec<BuiltOutput>, Failure> {
     }
     let mut outputs: HashMap<MachineId, Vec<BuiltOutput>> = HashMap::new();
     let mut stops = Vec::new();
-    while let Some(joined) = tasks.join_next().await {
+    let limit = shared.options.deadlines.build;
+    let mut deadline = std::pin::pin!(tokio::time::sleep(limit.unwrap_or_default()));
+    let mut late = false;
+    loop {
+        let joined = tokio::select! {
+            joined = tasks.join_next() => joined,
+            () = &mut deadline, if limit.is_some() && !late => {
+                late = true;
+                shared.stop.cancel();
+                continue;
+            }
+        };
         match joined {
-            Ok((id, Ok(built))) => {
+            None => break,
+            Some(Ok((id, Ok(built)))) => {
                 outputs.insert(id, built);
             }
-            Ok((_, Err(stop))) => {
-                shared.stop.cancel();
+            Some(Ok((_, Err(stop)))) => {
+                if shared.options.on_error != OnError::Continue {
+                    shared.stop.cancel();
+                }
                 stops.push(stop);
             }
-            Err(panic) => {
+            Some(Err(panic)) => {
                 // A defect of ours; what was made must still be cleaned up.
                 shared.stop.cancel();
                 let text = format!("internal error: {panic}");
@@ -145,6 +212,13 @@ async fn machines(shared: &Arc<Shared>) -> Result<Vec<BuiltOutput>, Failure> {
                 stops.push(Stop::failed(FailureClass::Vsphere, "internal error", diagnostic));
             }
         }
+    }
+    if let Some(limit) = limit.filter(|_| late) {
+        let mut failure = failures(shared, stops);
+        failure.class = FailureClass::Deadline;
+        let text = format!("the build was stopped after {limit:?}, as `--timeout` says");
+        failure.diagnostics.insert(0, Diagnostic::new(&codes::BUILD_TIMED_OUT, text).help("allow more time"));
+        return Err(failure);
     }
     if !stops.is_empty() || shared.control.stop.is_cancelled() {
         return Err(failures(shared, stops));

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use super::codes;
+use super::journal::Record;
 use super::machine::Worker;
 use super::options::{FailureClass, GuestLogin, LoginDefaults};
 use super::shared::{Shared, Stop};
 use crate::diagnostic::Diagnostic;
-use crate::guest::{self, Guest, Login};
+use crate::guest::{self, Guest, Login, Standing, Ticket};
 use crate::sema::order_refs::{Uses, uses};
 use crate::sema::program::{Action, GuestContext, Machine, Program, RunAs, Step};
 use crate::source::Span;
+use crate::vsphere::wire::Moref;
 
 /// How long a guest may take to end our processes when the build stops.
 const PARTING: Duration = Duration::from_secs(20);
@@ -19,6 +21,9 @@ const PARTING: Duration = Duration::from_secs(20);
 #[derive(Default)]
 pub(super) struct Sessions {
     open: Vec<(Login, Guest)>,
+    /// The users of all accounts so far, by number, and the numbers of those that this process has opened.
+    users: Vec<String>,
+    taken: Vec<usize>,
     /// The guest's family, as the server told it when Tools were ready.
     pub(super) family: Option<String>,
 }
@@ -29,24 +34,67 @@ impl Sessions {
         if let Some(at) = worker.sessions.open.iter().position(|(l, _)| *l == login) {
             return worker.sessions.open.get_mut(at).map(|(_, guest)| guest).ok_or(Stop::Cancelled);
         }
+        let (vm, options) = Sessions::begin(worker, &login).await?;
+        let shared = std::sync::Arc::clone(&worker.shared);
+        let opened = shared.interruptible(Guest::open(&shared.client, &vm, &login, options)).await?;
+        let guest = opened.map_err(|e| Stop::guest(&e, span, "logging in to the guest"))?;
+        worker.sessions.open.push((login, guest));
+        worker.sessions.open.last_mut().map(|(_, guest)| guest).ok_or(Stop::Cancelled)
+    }
+
+    /// The same where an earlier process of the build was to start a batch; with how that batch stands.
+    pub(super) async fn attach<'a>(
+        worker: &'a mut Worker,
+        login: Login,
+        span: Span,
+        ticket: &Ticket,
+    ) -> Result<(&'a mut Guest, Standing), Stop> {
+        let (vm, options) = Sessions::begin(worker, &login).await?;
+        let shared = std::sync::Arc::clone(&worker.shared);
+        let attached = Guest::attach(&shared.client, &vm, &login, options, ticket);
+        let attached = shared.interruptible(attached).await?;
+        let attached = attached.map_err(|e| Stop::guest(&e, span, "logging in to the guest"))?;
+        worker.sessions.open.push((login, attached.guest));
+        let guest = worker.sessions.open.last_mut().map(|(_, guest)| guest).ok_or(Stop::Cancelled)?;
+        Ok((guest, attached.standing))
+    }
+
+    /// What an account is to be opened with.
+    async fn begin(worker: &mut Worker, login: &Login) -> Result<(Moref, guest::Options), Stop> {
         let shared = std::sync::Arc::clone(&worker.shared);
         let (vm, _) = worker.vm()?;
         let boot_window = shared.options.deadlines.login;
         let what = shared.events.masker.text(&format!("the guest to let {} in", login.user));
         let limit = (!boot_window.is_zero()).then_some(boot_window);
         shared.events.waiting(worker.id, &what, limit);
+        let user = shared.events.masker.text(&login.user);
+        let number = worker.sessions.number(shared.past.sessions.get(&worker.id), &user);
+        // Our directory in the guest is named after the number: also who cleans up later finds it.
+        let record = Record::Session { machine: worker.id.0, number: number as u32, user };
+        shared.journal.intend(&record).await.map_err(|e| Stop::journal(&e))?;
         let options = guest::Options {
-            name: Some(format!("{}-{}-{}", shared.options.build, worker.id.0, worker.sessions.open.len())),
+            name: Some(format!("{}-{}-{number}", shared.options.build, worker.id.0)),
             channel: shared.options.channel,
             family: worker.sessions.family.clone(),
             boot_window,
             patience: shared.options.deadlines.boot,
             ..guest::Options::default()
         };
-        let opened = shared.interruptible(Guest::open(&shared.client, &vm, &login, options)).await?;
-        let guest = opened.map_err(|e| Stop::guest(&e, span, "logging in to the guest"))?;
-        worker.sessions.open.push((login, guest));
-        worker.sessions.open.last_mut().map(|(_, guest)| guest).ok_or(Stop::Cancelled)
+        Ok((vm, options))
+    }
+
+    /// The number of an account: that of an earlier process's account of this user, else a new one.
+    fn number(&mut self, before: Option<&Vec<String>>, user: &str) -> usize {
+        if self.users.is_empty() {
+            self.users = before.cloned().unwrap_or_default();
+        }
+        let found = self.users.iter().enumerate().find(|(at, u)| *u == user && !self.taken.contains(at));
+        let number = found.map_or(self.users.len(), |(at, _)| at);
+        if number == self.users.len() {
+            self.users.push(user.to_owned());
+        }
+        self.taken.push(number);
+        number
     }
 
     /// Any account that is logged in with.

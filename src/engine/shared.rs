@@ -1,6 +1,7 @@
 //! What all machines of a build share, and how one of them stops.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
 use super::event::{Event, MachineId, Node, StepId, Stream};
+use super::journal::{Journal, Past, Record};
 use super::ledger::Ledger;
+use super::logs::Logs;
 use super::mask::{MaskedStream, Masker};
 use super::options::{Control, FailureClass, Options};
 use super::resolve::Resolved;
@@ -19,7 +22,7 @@ use crate::diagnostic::Diagnostic;
 use crate::graph::Dag;
 use crate::guest;
 use crate::sema::eval::EvalError;
-use crate::sema::program::{Machine, Program, Rt, Template};
+use crate::sema::program::{Attr, Machine, Program, Ref, Rt, Template};
 use crate::sema::value::Value;
 use crate::source::Span;
 use crate::vsphere::client::{self, Class, Client};
@@ -38,12 +41,61 @@ pub(super) struct Shared {
     pub(super) resolved: HashMap<MachineId, Resolved>,
     pub(super) slots: Arc<Semaphore>,
     pub(super) ledger: Ledger,
+    pub(super) journal: Journal,
+    /// What earlier processes of this build have done.
+    pub(super) past: Past,
     pub(super) swaps: super::publish::Swaps,
     /// Files on their way from one guest to another.
-    pub(super) scratch: tempfile::TempDir,
+    pub(super) scratch: Scratch,
+}
+
+/// A directory for files on their way: with the build's journal, to be found again after a crash, or a passing one.
+pub(super) enum Scratch {
+    Kept(PathBuf),
+    Passing(tempfile::TempDir),
+}
+
+impl Scratch {
+    /// Makes it.
+    pub(super) fn new(journal: &Journal) -> std::io::Result<Self> {
+        match journal.directory() {
+            Some(directory) => Ok(Scratch::Kept(directory.join("files"))),
+            None => tempfile::tempdir().map(Scratch::Passing),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Scratch::Kept(path) => path,
+            Scratch::Passing(directory) => directory.path(),
+        }
+    }
+
+    /// The build is over.
+    pub(super) fn remove(&self) {
+        if let Scratch::Kept(path) = self {
+            // What is left goes with the build's record.
+            let _ = std::fs::remove_dir_all(path);
+        }
+    }
 }
 
 impl Shared {
+    /// Makes a node's end known, here and in the journal.
+    pub(super) fn finish(&self, node: Node) {
+        if !self.board.is_done(node) {
+            self.journal.note(&Record::done(node));
+            self.board.finish(node);
+        }
+    }
+
+    /// Makes an attribute known, here and in the journal.
+    pub(super) fn learn(&self, machine: MachineId, attr: Attr, value: Value) {
+        let name = crate::sema::order::attr_name(attr).to_owned();
+        self.journal.note(&Record::Attr { machine: machine.0, name, value: value.to_text() });
+        self.board.set(Ref::Attr(machine, attr), value);
+    }
+
     /// A template's text, its secrets masked from now on.
     pub(super) fn text(&self, template: &Template) -> Result<String, Stop> {
         let rendered = crate::sema::template::render_template(template, &self.board).map_err(value_failed)?;
@@ -100,6 +152,14 @@ impl Stop {
         Stop::Failed(Box::new(Failed { class, short: short.into(), diagnostic }))
     }
 
+    /// The journal can't be written, so nothing may be done.
+    pub(super) fn journal(error: &std::io::Error) -> Self {
+        let diagnostic =
+            Diagnostic::new(&super::codes::JOURNAL, format!("the build's journal can't be written: {error}"))
+                .help("free space in the state directory, or set VMWBUILD_STATE_DIR to one that can be written");
+        Stop::failed(FailureClass::Vsphere, "its journal can't be written", diagnostic)
+    }
+
     /// A failed vSphere operation, at the instruction that asked for it.
     pub(super) fn vsphere(error: &client::Error, span: Span, doing: &str) -> Self {
         let diagnostic = at(error.diagnostic(), span, doing);
@@ -143,12 +203,13 @@ pub fn class_of(class: Class) -> FailureClass {
 pub(super) struct Events {
     sender: UnboundedSender<Event>,
     pub(super) masker: Masker,
+    pub(super) logs: Logs,
     streams: Mutex<HashMap<(StepId, Stream), MaskedStream>>,
 }
 
 impl Events {
-    pub(super) fn new(sender: UnboundedSender<Event>, masker: Masker) -> Self {
-        Events { sender, masker, streams: Mutex::new(HashMap::new()) }
+    pub(super) fn new(sender: UnboundedSender<Event>, masker: Masker, logs: Logs) -> Self {
+        Events { sender, masker, logs, streams: Mutex::new(HashMap::new()) }
     }
 
     /// Sends an event whose texts hold no secret. Nobody listening is no error: the build goes on unseen.
@@ -167,6 +228,7 @@ impl Events {
         let masked = streams.entry((step, stream)).or_insert_with(|| MaskedStream::new(self.masker.clone()));
         let ready = masked.push(data);
         if !ready.is_empty() {
+            self.logs.write(step, &ready);
             self.send(Event::Output { step, stream, data: Bytes::from(ready) });
         }
     }
@@ -177,9 +239,11 @@ impl Events {
         for stream in [Stream::Out, Stream::Err] {
             let rest = streams.remove(&(step, stream)).map(|mut s| s.finish()).unwrap_or_default();
             if !rest.is_empty() {
+                self.logs.write(step, &rest);
                 self.send(Event::Output { step, stream, data: Bytes::from(rest) });
             }
         }
+        self.logs.end(step);
     }
 
     /// A machine waits.

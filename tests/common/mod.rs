@@ -283,8 +283,13 @@ pub fn without_settings(command: &mut Command) -> &mut Command {
 /// The real binary, in `dir`, with no settings but those that the test gives.
 pub fn vmwbuild(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vmwbuild"));
-    without_settings(&mut command).current_dir(dir);
+    without_settings(&mut command).current_dir(dir).env("VMWBUILD_STATE_DIR", state_dir());
     command
+}
+
+/// Where builds of tests that don't look at journals keep theirs: not with the user's own.
+pub fn state_dir() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("state")
 }
 
 /// A directory with files, as a build's context.
@@ -345,7 +350,7 @@ pub struct Running {
     started: Instant,
     what: String,
     /// Written line by line as they come, for [`Running::wait_for`].
-    lines: mpsc::Receiver<String>,
+    lines: std::sync::Mutex<mpsc::Receiver<String>>,
 }
 
 impl Running {
@@ -361,14 +366,15 @@ impl Running {
         let (sender, lines) = mpsc::channel();
         let stdout = collect(child.stdout.take().expect("a pipe"), sender.clone());
         let stderr = collect(child.stderr.take().expect("a pipe"), sender);
-        Self { child, stdout, stderr, started, what, lines }
+        Self { child, stdout, stderr, started, what, lines: std::sync::Mutex::new(lines) }
     }
 
     /// Waits for a line of output that contains `text`, and returns it.
     pub fn wait_for(&self, text: &str, deadline: Duration) -> String {
         let end = Instant::now() + deadline;
+        let lines = self.lines.lock().expect("nobody panicked while waiting");
         loop {
-            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) if line.contains(text) => return line,
                 Ok(_) => {}
                 Err(error) => panic!("{}: no line with {text:?}: {error}", self.what),

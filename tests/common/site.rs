@@ -283,6 +283,21 @@ impl Site {
         run
     }
 
+    /// A command of `vmwbuild` that reaches this site by variables; journals are in `dir/.state`.
+    pub fn with_state(&self, dir: &Path, args: &[&str]) -> Command {
+        let mut command = self.exec(dir, &[]);
+        let kept: Vec<_> = command.get_envs().map(|(k, v)| (k.to_owned(), v.map(ToOwned::to_owned))).collect();
+        command = vmwbuild(dir);
+        for (name, value) in kept {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.env("VMWBUILD_STATE_DIR", dir.join(".state")).args(args);
+        command
+    }
+
     /// Runs it; it must succeed.
     pub fn built(&self, dir: &Path, args: &[&str]) -> Run {
         let run = self.build(dir, args);

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::super::boot::guest_ready;
 use super::super::codes;
 use super::super::event::Event;
+use super::super::journal::Record;
 use super::super::machine::Worker;
 use super::super::options::FailureClass;
 use super::super::sessions::{self, Sessions};
@@ -35,7 +36,7 @@ pub(super) async fn run(worker: &mut Worker, machine: &Machine, step: &Step) -> 
             return Err(stop);
         }
     };
-    shared.board.finish(Node::Step(step.id));
+    shared.finish(Node::Step(step.id));
     finished(&shared, step, ended, began.elapsed());
     Ok(())
 }
@@ -126,6 +127,15 @@ pub(in crate::engine) async fn reboot(worker: &mut Worker, step: &Step) -> Resul
         if let Some(login) = sessions::login(&shared, machine, &step.context)? {
             Sessions::of(worker, login, step.span).await?;
         }
+    }
+    if let Some(guest) = worker.sessions.any() {
+        let boot = guest.boot_id().to_owned();
+        if shared.past.restarts.get(&step.id).is_some_and(|before| *before != boot) {
+            // An earlier process has asked for it, and it has come to pass.
+            return Ok(());
+        }
+        let record = Record::Restart { machine: step.id.machine.0, step: step.id.index, boot };
+        shared.journal.intend(&record).await.map_err(|e| Stop::journal(&e))?;
     }
     let rebooted = shared.interruptible(shared.client.reboot_guest(&vm)).await?;
     rebooted.map_err(|e| failed(&e))?;

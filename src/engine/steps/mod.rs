@@ -1,5 +1,6 @@
 //! Steps: commands go to the guest in batches, everything else one by one.
 
+mod attach;
 mod copy;
 mod direct;
 mod job;
@@ -8,13 +9,12 @@ mod wait;
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
-
 use super::event::{Event, StepId, Stream};
+use super::journal::Record;
 use super::machine::Worker;
 use super::sessions::{self, Sessions};
 use super::shared::{Shared, Stop};
-use crate::guest::{self, Exit, Job, JobEnd};
+use crate::guest::{self, BatchOutcome, Exit, Job, JobEnd};
 use crate::sema::order::Node;
 use crate::sema::order_refs;
 use crate::sema::program::{Action, Machine, Ref, Step};
@@ -31,6 +31,9 @@ pub(super) async fn run(worker: &mut Worker, first: StepId) -> Result<usize, Sto
     let program = Arc::clone(&worker.shared.program);
     let machine = program.machine(worker.id);
     let step = program.step(first);
+    if let Some(count) = Box::pin(attach::run(worker, machine, step)).await? {
+        return Ok(count);
+    }
     if !job::is_one(step) {
         Box::pin(direct::run(worker, machine, step)).await?;
         return Ok(1);
@@ -76,7 +79,7 @@ fn collect<'a>(
 
 /// Whether a step can go over in the same batch as those before it.
 fn follows(shared: &Shared, machine: &Machine, before: &[&Step], step: &Step, login: &guest::Login) -> bool {
-    if !job::is_one(step) {
+    if !job::is_one(step) || shared.board.is_done(Node::Step(step.id)) {
         return false;
     }
     let elsewhere = |node: &Node| node.machine() != machine.id;
@@ -106,9 +109,30 @@ async fn batch(
     let shared = Arc::clone(&worker.shared);
     let first = steps.first().ok_or(Stop::Cancelled)?;
     let guest = Sessions::of(worker, login, first.span).await?;
-    let mut watch = Watch { shared: &shared, machine, steps, current: None, began: Instant::now() };
-    let ran = shared.interruptible(guest.run_batch(jobs, &mut |event| watch.event(event))).await;
+    let prepared = guest.prepare(jobs).map_err(|e| Stop::guest(&e, first.span, &outcome::verb(first)))?;
+    let anchor = serde_json::to_value(prepared.ticket()).map_err(|e| Stop::journal(&e.into()))?;
+    let count = steps.len() as u32;
+    let record = Record::Batch { machine: machine.id.0, first: first.id.index, steps: count, anchor };
+    shared.journal.intend(&record).await.map_err(|e| Stop::journal(&e))?;
+    let mut watch = Watch { shared: &shared, machine, steps, current: None };
+    let ran = shared.interruptible(guest.run_prepared(&prepared, &mut |event| watch.event(event))).await;
     let current = watch.current;
+    if ran.is_err() && shared.options.on_error == super::options::OnError::Keep {
+        let _ = guest.kill_all().await;
+    }
+    conclude(worker, machine, steps, current, ran).await
+}
+
+/// Takes in what became of a batch.
+async fn conclude(
+    worker: &mut Worker,
+    machine: &Machine,
+    steps: &[&Step],
+    current: Option<&Step>,
+    ran: Result<guest::Result<BatchOutcome>, Stop>,
+) -> Result<(), Stop> {
+    let shared = Arc::clone(&worker.shared);
+    let first = steps.first().ok_or(Stop::Cancelled)?;
     let outcome = match ran {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => {
@@ -117,12 +141,7 @@ async fn batch(
             outcome::told(&shared, step, &stop);
             return Err(stop);
         }
-        Err(stop) => {
-            if shared.options.on_error == super::options::OnError::Keep {
-                let _ = guest.kill_all().await;
-            }
-            return Err(stop);
-        }
+        Err(stop) => return Err(stop),
     };
     for end in &outcome.ends {
         let Some(step) = steps.get(end.id as usize) else { continue };
@@ -138,7 +157,7 @@ async fn batch(
 fn settle(shared: &Shared, machine: &Machine, step: &Step, end: &JobEnd) -> Result<(), Stop> {
     match outcome::of(shared, machine, step, end) {
         Ok(ended) => {
-            shared.board.finish(Node::Step(step.id));
+            shared.finish(Node::Step(step.id));
             if matches!(step.action, Action::Key { .. }) {
                 outcome::finished(shared, step, ended, end.elapsed);
             }
@@ -157,7 +176,6 @@ struct Watch<'a> {
     machine: &'a Machine,
     steps: &'a [&'a Step],
     current: Option<&'a Step>,
-    began: Instant,
 }
 
 impl Watch<'_> {
@@ -170,7 +188,6 @@ impl Watch<'_> {
         match event {
             guest::Event::Started { id } => {
                 self.current = usize::try_from(id).ok().and_then(|at| self.steps.get(at).copied());
-                self.began = Instant::now();
                 if let Some(step) = self.step(id) {
                     events.send(Event::StepStarted { step: step.id });
                 }
@@ -208,7 +225,7 @@ impl Watch<'_> {
                     return;
                 }
                 if let Some(ended) = Ended::of(step, exit, success) {
-                    self.shared.board.finish(Node::Step(step.id));
+                    self.shared.finish(Node::Step(step.id));
                     outcome::finished(self.shared, step, ended, elapsed);
                 }
             }

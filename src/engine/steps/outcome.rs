@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::super::codes;
 use super::super::event::{Event, Outcome};
+use super::super::journal::Record;
 use super::super::options::{FailureClass, OnError};
 use super::super::shared::{Shared, Stop};
 use crate::diagnostic::Diagnostic;
 use crate::guest::{Exit, JobEnd};
 use crate::sema::program::{Action, Machine, Ref, Step};
 use crate::sema::types::holds_secret;
-use crate::sema::value::Value;
 use crate::sema::value_parse::parse_key;
 use crate::source::Span;
 
@@ -40,16 +40,22 @@ impl Ended {
 
 /// What a job's end means for its step; a KEY's value becomes known.
 pub(super) fn of(shared: &Shared, machine: &Machine, step: &Step, end: &JobEnd) -> Result<Ended, Stop> {
-    let ended =
-        Ended::of(step, end.exit, end.success).ok_or_else(|| failed(shared, machine, &verb(step), step.span, end))?;
+    let ended = Ended::of(step, end.exit, end.success).ok_or_else(|| {
+        let stop = failed(shared, machine, &verb(step), step.span, end);
+        with_log(shared, step, stop)
+    })?;
     if let (Ended::Done, Action::Key { name, ty, .. }) = (&ended, &step.action) {
         let captured = end.captured.as_deref().unwrap_or_default();
         match parse_key(ty, captured) {
             Ok(value) => {
-                match &value {
-                    Value::Secret(secret) => shared.events.masker.add(secret),
-                    _ if holds_secret(ty) => {}
-                    _ => shared.events.key(step.id, name, &value),
+                value.secrets(&mut |secret| shared.events.masker.add(secret));
+                let text = String::from_utf8_lossy(captured).into_owned();
+                if !holds_secret(ty) {
+                    shared.events.key(step.id, name, &value);
+                }
+                // Also a key that isn't secret may have captured one.
+                if !holds_secret(ty) && shared.events.masker.text(&text) == text {
+                    shared.journal.note(&Record::Key { machine: machine.id.0, name: name.clone(), value: text });
                 }
                 shared.board.set(Ref::Key(machine.id, name.clone()), value);
             }
@@ -66,6 +72,17 @@ fn bad_key(shared: &Shared, machine: &Machine, step: &Step, name: &str, why: &st
         diagnostic = diagnostic.help("print nothing but the value, or give the key the type `string`");
     }
     Stop::failed(FailureClass::Guest, format!("key {name} has no value"), diagnostic)
+}
+
+/// Names the file with the whole output.
+fn with_log(shared: &Shared, step: &Step, stop: Stop) -> Stop {
+    match (stop, shared.events.logs.of(step.id)) {
+        (Stop::Failed(mut failed), Some(path)) => {
+            failed.diagnostic = failed.diagnostic.note(format!("all of its output is in {}", path.display()));
+            Stop::Failed(failed)
+        }
+        (stop, _) => stop,
+    }
 }
 
 /// A step in a few words, for "… failed in …".
@@ -97,15 +114,26 @@ pub(in crate::engine) fn failed(shared: &Shared, machine: &Machine, what: &str, 
     if end.attempts > 1 {
         diagnostic = diagnostic.note(format!("tried {} times", end.attempts));
     }
+    let kept = inside(shared, machine);
     let help = match (end.exit, shared.options.on_error) {
         (Exit::TimedOut, _) => {
             "allow more time with `--timeout`, or find what it waits for: its standard input is closed"
         }
         (Exit::Unknown, _) => "if the command restarts the machine, use REBOOT, or `--reboot-on` with its exit code",
-        (_, OnError::Clean) => "`--on-error keep` leaves the machine for a look",
-        (_, OnError::Keep) => "the machine is kept: look inside, then remove it",
+        (_, OnError::Clean | OnError::Continue) => "`--on-error keep` leaves the machine for a look",
+        (_, OnError::Keep) => &kept,
     };
     Stop::failed(class, exit, diagnostic.help(help))
+}
+
+/// How to look into a machine that is kept.
+fn inside(shared: &Shared, machine: &Machine) -> String {
+    let name = shared.ledger.of(machine.id, 0).map_or_else(|| machine.name.clone(), |(_, entry)| entry.name);
+    let build = &shared.options.build;
+    format!(
+        "the machine is kept: `vmwbuild exec {name} --login USER -- COMMAND` looks inside, `vmwbuild clean {build}` \
+         removes it"
+    )
 }
 
 fn indent(lines: &[&str]) -> String {

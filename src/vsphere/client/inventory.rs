@@ -249,6 +249,21 @@ impl Inventory {
         Inventory { entities, by_moref }
     }
 
+    /// The inventory as it would be without some objects, and with others under these names.
+    pub fn as_if(&self, without: impl Fn(&Entity) -> bool, names: &[(Moref, String)]) -> Inventory {
+        let mut entities: Vec<Entity> = self.entities.iter().filter(|e| !without(e)).cloned().collect();
+        for (moref, name) in names {
+            for entity in entities.iter_mut().filter(|e| e.moref == *moref) {
+                let above = entity.path.rsplit_once('/').map_or("", |(above, _)| above);
+                entity.path = format!("{above}/{}", names::segment(name));
+                entity.name.clone_from(name);
+            }
+        }
+        entities.sort_by(|a, b| (&a.path, &a.moref).cmp(&(&b.path, &b.moref)));
+        let by_moref = entities.iter().enumerate().map(|(at, e)| (e.moref.clone(), at)).collect();
+        Inventory { entities, by_moref }
+    }
+
     /// Finds one object by name, by the end of its path (`folder/name`), or by its whole path (`/DC0/vm/name`).
     /// Within a datacenter when one is given. Errors: [`Error::NotFound`] with near names,
     /// [`Error::Ambiguous`] with the candidates' paths.

@@ -12,6 +12,7 @@ mod http;
 mod inventory;
 mod lost;
 mod names;
+mod own;
 mod placement;
 mod properties;
 mod report;

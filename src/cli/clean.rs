@@ -1,0 +1,181 @@
+//! `vmwbuild clean`: removes what builds have left in vCenter.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use super::build::{self, Refused};
+use super::{args, codes, record, terminal};
+use crate::diagnostic::Diagnostic;
+use crate::engine::journal::{Ending, Header, Journal, Kept, Left, Past, Record, Standing, Store, now};
+use crate::engine::sweep::{self, Verdict};
+use crate::engine::{self, FailureClass, class_of};
+use crate::source::Sources;
+use crate::vsphere::client::{Client, Deadline};
+use crate::vsphere::wire::Moref;
+
+/// How long connecting and logging in may take.
+const CONNECT: Duration = Duration::from_secs(60);
+
+/// Runs it; the exit code: that of the first build that couldn't be cleaned.
+pub(crate) fn run(options: &args::Clean, color: args::When, verbose: u8) -> u8 {
+    let refused = |(code, list): Refused| {
+        terminal::show(&list, &Sources::new(), color);
+        code
+    };
+    let store = match record::needed() {
+        Ok(store) => store,
+        Err(error) => return refused(error),
+    };
+    let builds = match builds(options, &store) {
+        Ok(builds) => builds,
+        Err(error) => return refused(error),
+    };
+    if builds.is_empty() {
+        terminal::say("no build has left anything");
+        return 0;
+    }
+    let runtime = match build::runtime() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            terminal::say(&format!("can't start: {e}"));
+            return 5;
+        }
+    };
+    let mut code = 0;
+    for name in builds {
+        if let Err(error) = one(options, &store, &name, &runtime, verbose) {
+            let of_this = refused(error);
+            code = if code == 0 { of_this } else { code };
+        }
+    }
+    runtime.shutdown_background();
+    code
+}
+
+/// The builds that are meant.
+fn builds(options: &args::Clean, store: &Store) -> Result<Vec<String>, Refused> {
+    if let Some(name) = &options.build {
+        return Ok(vec![name.clone()]);
+    }
+    let left = |(name, kept): (String, Result<Kept, _>)| {
+        let kept = kept.ok()?;
+        let over = kept.standing != Standing::Running && !kept.header.sandbox;
+        (over && !kept.past.left().is_empty()).then_some(name)
+    };
+    let mut all: Vec<String> = store.all().into_iter().filter_map(left).collect();
+    if !options.all {
+        all = all.pop().into_iter().collect();
+    }
+    Ok(all)
+}
+
+fn one(
+    options: &args::Clean,
+    store: &Store,
+    name: &str,
+    runtime: &tokio::runtime::Runtime,
+    verbose: u8,
+) -> Result<(), Refused> {
+    let (journal, header, past) = store.open(name).map_err(|e| (5, vec![record::problem(name, store, e)]))?;
+    let left = past.left();
+    if left.is_empty() || header.sandbox {
+        terminal::say(&format!("the build {name} has left nothing"));
+        if past.ended.is_none() && !options.dry_run {
+            end(&journal);
+        }
+        return Ok(());
+    }
+    let env = |name: &str| std::env::var(name).ok();
+    let connection = record::connection(&options.connection, &header.connection);
+    let endpoint = build::endpoint(&connection, &env, verbose)?;
+    runtime.block_on(async {
+        let stop = tokio_util::sync::CancellationToken::new();
+        let stopping = stop.clone();
+        let mut signals = build::Signals::new();
+        let signal = tokio::spawn(async move {
+            signals.next().await;
+            stopping.cancel();
+        });
+        let connected = Client::connect(endpoint, Deadline::after(CONNECT)).await;
+        let client = connected.map_err(|e| (build::connect_code(e.class()), vec![e.diagnostic()]))?;
+        let swept = tokio::select! {
+            swept = sweep(&client, options, &journal, &header, &past, &left) => swept,
+            () = stop.cancelled() => Err((FailureClass::Interrupted.exit_code(), Vec::new())),
+        };
+        let _ = client.logout().await;
+        signal.abort();
+        swept
+    })
+}
+
+async fn sweep(
+    client: &Client,
+    options: &args::Clean,
+    journal: &Journal,
+    header: &Header,
+    past: &Past,
+    left: &[Left],
+) -> Result<(), Refused> {
+    let build = &header.build;
+    let instance = client.about().instance_uuid.clone().unwrap_or_default();
+    if let Some((server, _)) = past.server.as_ref().filter(|(_, begun_on)| *begun_on != instance) {
+        let text = format!("the build {build} was begun on another vCenter, {server}, than {}", client.address());
+        return Err((2, vec![Diagnostic::new(&engine::codes::NO_BUILD, text).help("give that one by `--vcenter`")]));
+    }
+    let mut removable: Vec<(&Left, Moref)> = Vec::new();
+    let mut open = false;
+    for one in left {
+        let looked = sweep::look(client, build, one, options.dry_run).await;
+        match looked.map_err(|e| (class_of(e.class()).exit_code(), vec![e.diagnostic()]))? {
+            Verdict::Remove(vm) => removable.push((one, vm)),
+            Verdict::Gone if options.dry_run => terminal::say(&format!("gone already: {}", one.path())),
+            Verdict::Gone => journal.note(&Record::Gone { entry: one.entry }),
+            Verdict::Spared(why) => {
+                open = true;
+                terminal::say(&format!("left alone: {}: {why}", one.path()));
+            }
+        }
+    }
+    if options.dry_run {
+        removable.iter().for_each(|(one, _)| terminal::print(&format!("would remove {}\n", one.path())));
+        return Ok(());
+    }
+    if !removable.is_empty() && !options.yes {
+        confirm(build, &removable)?;
+    }
+    let mut problems = Vec::new();
+    for (one, vm) in &removable {
+        match sweep::remove(client, journal, one, vm).await {
+            Ok(()) => terminal::print(&format!("removed {}\n", one.path())),
+            Err(e) => problems.push(e.diagnostic().note(format!("{} is still there", one.path()))),
+        }
+    }
+    if !problems.is_empty() {
+        return Err((FailureClass::Vsphere.exit_code(), problems));
+    }
+    if !open {
+        end(journal);
+    }
+    Ok(())
+}
+
+/// The build is over, if it wasn't yet.
+fn end(journal: &Journal) {
+    journal.note(&Record::Ended { how: Ending::Cleaned, when: now(), left: Vec::new() });
+}
+
+fn confirm(build: &str, removable: &[(&Left, Moref)]) -> Result<(), Refused> {
+    for (one, _) in removable {
+        terminal::say(&format!("to be removed: {}", one.path()));
+    }
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        let text = format!("the machines of the build {build} aren't removed without a word of yours");
+        return Err((
+            2,
+            vec![Diagnostic::new(&codes::BAD_ARGUMENT, text).help("give `--yes`, or `--dry-run` to look only")],
+        ));
+    }
+    let answer = terminal::ask("Remove them? [y/N]").unwrap_or_default();
+    let yes = matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
+    if yes { Ok(()) } else { Err((FailureClass::Interrupted.exit_code(), Vec::new())) }
+}

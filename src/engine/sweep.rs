@@ -1,0 +1,84 @@
+//! Removing what builds have left in vCenter: only what stands in a build's journal, bears that build's mark in its
+//! extraConfig, and is still as the build has left it.
+
+use std::time::Duration;
+
+use super::journal::{Journal, Left, Record};
+use super::publish::aside;
+use super::resume::is_ours;
+use crate::vsphere::client::{Client, Deadline, Error};
+use crate::vsphere::wire::Moref;
+
+/// How long one thing may take: a clone that is under way to end, a machine to be removed.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// What is to become of something that a build has left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It can be removed.
+    Remove(Moref),
+    /// There is nothing any more.
+    Gone,
+    /// It isn't touched: why.
+    Spared(String),
+}
+
+/// Looks at one. Nothing is changed but that a clone which is still under way is cancelled, unless only looking.
+///
+/// # Errors
+/// vCenter can't tell.
+pub async fn look(client: &Client, build: &str, left: &Left, only_look: bool) -> Result<Verdict, Error> {
+    let vm = match &left.vm {
+        Some(vm) => Some(vm.clone()),
+        None => {
+            match &left.task {
+                Some(task) if !only_look => client.cancel_task(task, Deadline::after(LIMIT)).await?,
+                _ => client.clones_settled(&left.source, Deadline::after(LIMIT)).await.or_else(unless_gone)?,
+            }
+            client.vm_in_folder(&left.folder, &left.name).await?
+        }
+    };
+    let Some(vm) = vm else { return Ok(Verdict::Gone) };
+    let state = match client.vm_state(&vm).await {
+        Ok(state) => state,
+        Err(e) if e.is_fault("ManagedObjectNotFound") => return Ok(Verdict::Gone),
+        Err(e) => return Err(e),
+    };
+    if !is_ours(client, &vm, build, &left.label).await? {
+        return Ok(Verdict::Spared("it doesn't bear the mark of this build".to_owned()));
+    }
+    if let Some((old, name)) = &left.replaces {
+        let set_aside = match client.vm_state(old).await {
+            Ok(old) => old.name == aside(name, build),
+            Err(e) if e.is_fault("ManagedObjectNotFound") => true,
+            Err(e) => return Err(e),
+        };
+        if set_aside || state.name == *name {
+            return Ok(Verdict::Spared(format!(
+                "it is complete, and was just taking the place of `{name}`: `vmwbuild resume {build}` ends that"
+            )));
+        }
+    }
+    if state.name != left.name {
+        return Ok(Verdict::Spared(format!("it has been renamed to `{}`", state.name)));
+    }
+    if state.template && !left.template {
+        return Ok(Verdict::Spared("it has been made a template".to_owned()));
+    }
+    Ok(Verdict::Remove(vm))
+}
+
+fn unless_gone(error: Error) -> Result<(), Error> {
+    if error.is_fault("ManagedObjectNotFound") { Ok(()) } else { Err(error) }
+}
+
+/// Removes one that may be.
+///
+/// # Errors
+/// It is still there.
+pub async fn remove(client: &Client, journal: &Journal, left: &Left, vm: &Moref) -> Result<(), Error> {
+    journal.note(&Record::Removing { entry: left.entry });
+    client.destroy_vm(vm, Deadline::after(LIMIT)).await?;
+    journal.note(&Record::Gone { entry: left.entry });
+    Ok(())
+}

@@ -1,0 +1,428 @@
+//! Builds whose process is killed, by the real binary against a sandbox that goes on: at every line of the journal the
+//! process ends as by kill -9, and `resume` ends what an undisturbed build would have, or `clean` leaves nothing.
+
+#![allow(clippy::unwrap_used)] // a test may
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::path::Path;
+use std::time::Duration;
+
+use common::site::{Sandbox, Site};
+use common::{DEADLINE, Run, context, run};
+use vmwbuild::vsphere::client::{Client, Deadline, Endpoint, EntityKind, Thumbprint};
+
+/// Two machines: a template, replaced on request, and a machine made of it. Each command leaves a line where it ran.
+const CHAIN: &str = "ARG p\nFROM linux AS image\nOUTPUT TEMPLATE --exists=replace ${{ p }}-image\n\
+    RUN echo one >> /root/count\n\
+    RUN sleep 0.2; echo two >> /root/count\n\
+    KEY word FROM RUN echo three >> /root/count; echo 'a value'\n\
+    COPY <<EOF /root/copied\ncopied\nEOF\n\
+    KEY token: secret FROM RUN echo token >> /root/tokens; echo s3cr3t-t0ken\n\
+    RUN echo four ${{ word }} >> /root/count\n\
+    FROM image AS vm\nOUTPUT VM ${{ p }}-vm\n\
+    RUN echo five >> /root/count\n\
+    RUN echo six ${{ image.word }} >> /root/count\n";
+
+const COUNT: &str = "one\ntwo\nthree\nfour a value\nfive\nsix a value\n";
+
+fn sandbox() -> Site {
+    Site::Sandbox(Sandbox::start(&["--boot-delay", "20ms"]))
+}
+
+/// Does something by a client of its own.
+fn with_client<T>(site: &Site, work: impl AsyncFnOnce(&Client) -> T) -> T {
+    let Site::Sandbox(sandbox) = site else { panic!("a sandbox") };
+    let mut endpoint = Endpoint::parse(&sandbox.url).unwrap();
+    endpoint.username.clone_from(&sandbox.username);
+    endpoint.password.clone_from(&sandbox.password);
+    endpoint.trust.thumbprints.push(Thumbprint::parse(&sandbox.thumbprint).unwrap());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let client = Client::connect(endpoint, Deadline::after(DEADLINE)).await.unwrap();
+        let done = work(&client).await;
+        let _ = client.logout().await;
+        done
+    })
+}
+
+/// The names of all machines and templates.
+fn machines(site: &Site) -> Vec<String> {
+    with_client(site, async |client| {
+        let inventory = client.inventory().await.unwrap();
+        let mut names: Vec<String> = inventory.all(EntityKind::Vm).map(|e| e.name.clone()).collect();
+        names.sort();
+        names
+    })
+}
+
+fn build(site: &Site, dir: &Path, prefix: &str, die: &str) -> Run {
+    let arg = format!("p={prefix}");
+    let mut command = site.with_state(dir, &["build", "--progress", "plain", "--arg", &arg]);
+    if !die.is_empty() {
+        command.env("VMWBUILD_TEST_DIE_AT", die);
+    }
+    run(&mut command, DEADLINE)
+}
+
+fn vmwbuild(site: &Site, dir: &Path, args: &[&str]) -> Run {
+    run(&mut site.with_state(dir, args), DEADLINE)
+}
+
+fn succeeded(run: Run) -> Run {
+    assert_eq!(run.code, Some(0), "{run}");
+    run
+}
+
+fn read(site: &Site, dir: &Path, vm: &str, path: &str) -> String {
+    succeeded(vmwbuild(site, dir, &["exec", vm, "--", "cat", path])).stdout()
+}
+
+/// The journal of the only build below a directory.
+fn journal(dir: &Path) -> String {
+    let mut builds = std::fs::read_dir(dir.join(".state/builds")).unwrap();
+    let build = builds.next().unwrap().unwrap().path();
+    assert!(builds.next().is_none(), "more than one build");
+    std::fs::read_to_string(build.join("journal.jsonl")).unwrap()
+}
+
+/// The names of those that belong to a test.
+fn of(site: &Site, prefix: &str) -> Vec<String> {
+    let prefix = format!("{prefix}-");
+    machines(site).into_iter().filter(|n| n.starts_with(&prefix)).collect()
+}
+
+/// What must be so after a build, however often it was killed.
+fn complete(site: &Site, dir: &Path, prefix: &str, how: &str) {
+    assert_eq!(of(site, prefix), [format!("{prefix}-image"), format!("{prefix}-vm")], "{how}");
+    let vm = format!("{prefix}-vm");
+    assert_eq!(read(site, dir, &vm, "/root/count"), COUNT, "{how}: each command once");
+    assert_eq!(read(site, dir, &vm, "/root/copied"), "copied\n", "{how}");
+    let rest = succeeded(vmwbuild(site, dir, &["exec", &vm, "--", "sh", "-c", "ls -A /root | grep -i vmw || true"]));
+    // That of the command itself is there while it runs.
+    assert!(rest.stdout().lines().count() <= 1, "{how}: left in the guest: {rest}");
+    let text = journal(dir);
+    assert!(!text.contains("s3cr3t"), "{how}: {text}");
+    let made: std::collections::BTreeSet<String> = text
+        .lines()
+        .filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok())
+        .filter(|r| r["is"] == "made")
+        .map(|r| r["vm"].to_string())
+        .collect();
+    assert_eq!(made.len(), 2, "{how}: machines are cloned once\n{text}");
+    assert!(text.lines().last().unwrap().contains("\"how\":\"done\""), "{how}: {text}");
+}
+
+/// Removes what a test has built.
+fn remove(site: &Site, prefix: &str) {
+    with_client(site, async |client| {
+        let inventory = client.inventory().await.unwrap();
+        let prefix = format!("{prefix}-");
+        for vm in inventory.all(EntityKind::Vm).filter(|e| e.name.starts_with(&prefix)) {
+            client.destroy_vm(&vm.moref, Deadline::after(DEADLINE)).await.unwrap();
+        }
+    });
+}
+
+/// A machine under the name of the image to be: the one that is replaced.
+fn old_image(site: &Site, prefix: &str) {
+    with_client(site, async |client| {
+        common::embedded::clone_of(client, "linux", &format!("{prefix}-image")).await;
+    });
+}
+
+/// How many lines an undisturbed build writes.
+fn lines(site: &Site) -> usize {
+    let dir = context(&[("VMWfile", CHAIN)]);
+    old_image(site, "whole");
+    succeeded(build(site, dir.path(), "whole", ""));
+    let count = journal(dir.path()).lines().count() - 1;
+    remove(site, "whole");
+    assert!(count > 20, "only {count} lines");
+    count
+}
+
+/// Whether all points are tried, or a part of them.
+fn thorough() -> bool {
+    std::env::var_os("VMWBUILD_TEST_SOAK").is_some()
+}
+
+/// The places at which a process ends.
+fn places(site: &Site) -> Vec<String> {
+    let count = lines(site);
+    // After the last line it is over.
+    let all = (1..=count).flat_map(|n| [format!("before:{n}"), n.to_string()]).take(2 * count - 1);
+    if thorough() { all.collect() } else { all.enumerate().filter(|(at, _)| at % 4 < 2).map(|(_, p)| p).collect() }
+}
+
+/// Does something at every place, several at once on one sandbox; nothing is left in the end.
+fn everywhere(site: &Site, places: &[String], work: impl Fn(&str, usize) + Sync) {
+    let before = machines(site);
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let Some(place) = places.get(at) else { return };
+                    work(place, at);
+                }
+            });
+        }
+    });
+    assert_eq!(machines(site), before);
+}
+
+#[test]
+fn a_build_that_was_killed_anywhere_is_gone_on_with() {
+    let site = &sandbox();
+    everywhere(site, &places(site), |place, at| {
+        let dir = context(&[("VMWfile", CHAIN)]);
+        let prefix = format!("r{at}");
+        old_image(site, &prefix);
+        let killed = build(site, dir.path(), &prefix, place);
+        assert_eq!(killed.code, None, "{place}: {killed}");
+        let resumed = vmwbuild(site, dir.path(), &["resume", "--progress", "plain"]);
+        assert_eq!(resumed.code, Some(0), "{place}: {resumed}\n{}", journal(dir.path()));
+        complete(site, dir.path(), &prefix, place);
+        remove(site, &prefix);
+    });
+}
+
+#[test]
+fn what_a_killed_build_has_left_is_cleaned() {
+    let site = &sandbox();
+    let mut places = places(site);
+    if !thorough() {
+        places = places.into_iter().step_by(3).collect();
+    }
+    everywhere(site, &places, |place, at| {
+        let dir = context(&[("VMWfile", CHAIN)]);
+        let prefix = format!("c{at}");
+        old_image(site, &prefix);
+        let killed = build(site, dir.path(), &prefix, place);
+        assert_eq!(killed.code, None, "{place}: {killed}");
+        let seen = of(site, &prefix);
+        let dry = succeeded(vmwbuild(site, dir.path(), &["clean", "--dry-run"]));
+        assert_eq!(of(site, &prefix), seen, "{place}: {dry}");
+        let cleaned = succeeded(vmwbuild(site, dir.path(), &["clean", "--yes"]));
+        if cleaned.stderr().contains("taking the place of") {
+            // Too late to go back: it is complete.
+            succeeded(vmwbuild(site, dir.path(), &["resume", "--progress", "plain"]));
+            complete(site, dir.path(), &prefix, place);
+        } else {
+            // What is complete and named is the user's, and stays; so does the image that was there before.
+            let published = journal(dir.path()).lines().any(|l| l.contains("\"is\":\"published\""));
+            let mut expected = vec![format!("{prefix}-image")];
+            expected.extend(published.then(|| format!("{prefix}-vm")));
+            assert_eq!(of(site, &prefix), expected, "{place}: {cleaned}");
+            if !cleaned.stderr().contains("no build has left anything") {
+                let again = vmwbuild(site, dir.path(), &["resume"]);
+                assert_eq!(again.code, Some(1), "{place}: {again}");
+            }
+        }
+        remove(site, &prefix);
+    });
+}
+
+#[test]
+fn a_build_that_is_killed_again_and_again_ends() {
+    let site = sandbox();
+    let before = machines(&site);
+    let dir = context(&[("VMWfile", CHAIN)]);
+    old_image(&site, "again");
+    assert_eq!(build(&site, dir.path(), "again", "3").code, None);
+    for count in 0.. {
+        assert!(count < 60, "no end: {}", journal(dir.path()));
+        let mut command = site.with_state(dir.path(), &["resume", "--progress", "plain"]);
+        let resumed = run(command.env("VMWBUILD_TEST_DIE_AT", "11"), DEADLINE);
+        match resumed.code {
+            None => {}
+            Some(0) => break,
+            Some(_) => panic!("{resumed}"),
+        }
+    }
+    complete(&site, dir.path(), "again", "again and again");
+    remove(&site, "again");
+    assert_eq!(machines(&site), before);
+}
+
+#[test]
+fn a_command_goes_on_while_nobody_looks() {
+    let site = sandbox();
+    let text = "FROM linux AS vm\nOUTPUT VM slow\nRUN echo begun; echo once >> /root/count; \
+                while [ ! -e /root/go ]; do sleep 0.1; done; echo ended\nRUN echo twice >> /root/count\n";
+    let dir = context(&[("VMWfile", text)]);
+    let running = common::Running::start(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]));
+    running.wait_for("begun", DEADLINE);
+    running.signal("KILL");
+    running.finish(DEADLINE);
+    succeeded(vmwbuild(&site, dir.path(), &["exec", "slow", "--", "touch", "/root/go"]));
+    let resumed = succeeded(vmwbuild(&site, dir.path(), &["resume", "--progress", "plain"]));
+    assert!(resumed.stderr().contains("ended"), "{resumed}");
+    assert_eq!(read(&site, dir.path(), "slow", "/root/count"), "once\ntwice\n");
+}
+
+#[test]
+fn what_a_build_says_when_it_is_stopped_twice_is_so() {
+    let site = sandbox();
+    let before = machines(&site);
+    let text = "FROM linux AS vm\nOUTPUT VM left\nRUN echo begun; echo once >> /root/count; sleep 3\n\
+                RUN echo twice >> /root/count\n";
+    let dir = context(&[("VMWfile", text)]);
+    let running = common::Running::start(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]));
+    running.wait_for("begun", DEADLINE);
+    running.signal("INT");
+    running.signal("TERM");
+    let stopped = running.finish(DEADLINE);
+    assert_eq!(stopped.code, Some(130), "{stopped}");
+    if stopped.stderr().contains("vmwbuild resume") {
+        succeeded(vmwbuild(&site, dir.path(), &["resume", "--progress", "plain"]));
+        assert_eq!(read(&site, dir.path(), "left", "/root/count"), "once\ntwice\n");
+    } else {
+        // It had begun to remove the machine when the second signal came.
+        succeeded(vmwbuild(&site, dir.path(), &["clean", "--yes"]));
+        assert_eq!(machines(&site), before, "{stopped}");
+    }
+}
+
+#[test]
+fn a_secret_key_is_captured_again_where_it_is_needed() {
+    let site = sandbox();
+    let text = "FROM linux AS one\nOUTPUT VM k-one\nKEY t: secret FROM RUN echo t >> /root/count; cat /etc/hostname | md5sum\n\
+                RUN echo r >> /root/count\n\
+                FROM linux AS two --after=one\nOUTPUT VM k-two\nRUN echo begun; sleep 0.5\nRUN printf %s ${{ one.t }} > /root/t\n";
+    let text = text.replace(" --after=one", "");
+    let dir = context(&[("VMWfile", text.as_str())]);
+    let running = common::Running::start(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]));
+    running.wait_for("begun", DEADLINE);
+    running.signal("KILL");
+    running.finish(DEADLINE);
+    succeeded(vmwbuild(&site, dir.path(), &["resume", "--progress", "plain"]));
+    let hash =
+        succeeded(vmwbuild(&site, dir.path(), &["exec", "k-one", "--", "sh", "-c", "cat /etc/hostname | md5sum"]));
+    assert_eq!(read(&site, dir.path(), "k-two", "/root/t").trim(), hash.stdout().trim());
+    let count = read(&site, dir.path(), "k-one", "/root/count");
+    assert_eq!(count.lines().filter(|l| *l == "r").count(), 1, "{count}");
+}
+
+#[test]
+fn a_changed_vmwfile_is_told() {
+    let site = sandbox();
+    let dir = context(&[("VMWfile", CHAIN)]);
+    assert_eq!(build(&site, dir.path(), "x", "8").code, None);
+    std::fs::write(dir.path().join("VMWfile"), format!("{CHAIN}RUN true\n")).unwrap();
+    let resumed = vmwbuild(&site, dir.path(), &["resume"]);
+    assert_eq!(resumed.code, Some(1), "{resumed}");
+    let id = journal_id(dir.path());
+    insta::assert_snapshot!(resumed.stderr().replace(&id, "BUILD"));
+    succeeded(vmwbuild(&site, dir.path(), &["clean", "--all", "--yes"]));
+    assert!(machines(&site).iter().all(|n| !n.contains("x-")), "{:?}", machines(&site));
+}
+
+fn journal_id(dir: &Path) -> String {
+    let first: serde_json::Value = serde_json::from_str(journal(dir).lines().next().unwrap()).unwrap();
+    first["build"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn builds_are_listed() {
+    let site = sandbox();
+    let dir = context(&[("VMWfile", CHAIN)]);
+    assert_eq!(build(&site, dir.path(), "l", "12").code, None);
+    let listed = |args: &[&str]| succeeded(vmwbuild(&site, dir.path(), &[&["builds"], args].concat())).stdout();
+    let all: serde_json::Value = serde_json::from_str(&listed(&["--json"])).unwrap();
+    assert_eq!(all[0]["state"], "interrupted", "{all}");
+    assert_eq!(all[0]["left"].as_array().unwrap().len(), 1, "{all}");
+    assert!(listed(&[]).contains("interrupted"));
+    succeeded(vmwbuild(&site, dir.path(), &["resume"]));
+    let all: serde_json::Value = serde_json::from_str(&listed(&["--json"])).unwrap();
+    assert_eq!(all[0]["state"], "done", "{all}");
+    assert_eq!(all[0]["left"].as_array().unwrap().len(), 0, "{all}");
+}
+
+#[test]
+fn a_build_that_was_refused_is_over() {
+    let site = sandbox();
+    let dir = context(&[("VMWfile", "FROM nosuch AS vm\nOUTPUT VM x\n")]);
+    let refused = vmwbuild(&site, dir.path(), &["build", "--progress", "plain"]);
+    assert_eq!(refused.code, Some(5), "{refused}");
+    let all = succeeded(vmwbuild(&site, dir.path(), &["builds", "--json"])).stdout();
+    let all: serde_json::Value = serde_json::from_str(&all).unwrap();
+    assert_eq!((&all[0]["state"], all[0]["left"].as_array().unwrap().len()), (&"failed".into(), 0), "{all}");
+}
+
+#[test]
+fn a_whole_build_has_a_deadline() {
+    let site = sandbox();
+    let before = machines(&site);
+    let dir = context(&[("VMWfile", "FROM linux AS vm\nOUTPUT VM late\nRUN sleep 600\n")]);
+    let late = vmwbuild(&site, dir.path(), &["build", "--progress", "plain", "--timeout", "4s"]);
+    assert_eq!(late.code, Some(6), "{late}");
+    assert!(late.stderr().contains("the build was stopped after 4s"), "{late}");
+    assert_eq!(machines(&site), before);
+}
+
+#[test]
+fn machines_that_dont_depend_on_a_failed_one_are_built() {
+    let site = sandbox();
+    let before = machines(&site);
+    let text = "FROM linux AS bad\nOUTPUT TEMPLATE n-bad\nRUN echo printed; exit 3\n\
+                FROM bad AS hangs\nOUTPUT VM n-hangs\n\
+                FROM linux AS good\nOUTPUT VM n-good\nRUN sleep 1; echo built > /root/count\n";
+    let dir = context(&[("VMWfile", text)]);
+    let run = vmwbuild(&site, dir.path(), &["build", "--progress", "plain", "--on-error", "continue"]);
+    assert_eq!(run.code, Some(4), "{run}");
+    let mut expected = before;
+    expected.push("n-good".to_owned());
+    expected.sort();
+    assert_eq!(machines(&site), expected, "{run}");
+    assert_eq!(read(&site, dir.path(), "n-good", "/root/count"), "built\n");
+    // The message names the log of the step that failed.
+    let shown: String = run.stderr().split_whitespace().collect();
+    let log = dir.path().join(".state/builds").join(journal_id(dir.path())).join("logs/bad/001.log");
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "printed\n");
+    assert!(shown.contains("logs/bad/001.log"), "{run}");
+}
+
+#[test]
+fn two_processes_dont_work_on_one_build() {
+    let site = sandbox();
+    let text = "FROM linux AS vm\nOUTPUT VM busy\nRUN echo begun; while [ ! -e /root/go ]; do sleep 0.1; done\n";
+    let dir = context(&[("VMWfile", text)]);
+    let running = common::Running::start(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]));
+    running.wait_for("begun", DEADLINE);
+    let id = journal_id(dir.path());
+    for args in [["resume", &id].as_slice(), &["clean", &id, "--yes"]] {
+        let refused = vmwbuild(&site, dir.path(), args);
+        assert_eq!(refused.code, Some(5), "{refused}");
+        assert!(refused.stderr().contains("another process works on the build"), "{refused}");
+    }
+    succeeded(vmwbuild(&site, dir.path(), &["exec", "busy", "--", "touch", "/root/go"]));
+    succeeded(running.finish(DEADLINE));
+}
+
+#[test]
+fn a_machine_that_was_renamed_is_not_removed() {
+    let site = sandbox();
+    let text = "FROM linux AS vm\nOUTPUT VM mine\nRUN exit 3\n";
+    let dir = context(&[("VMWfile", text)]);
+    let failed = vmwbuild(&site, dir.path(), &["build", "--progress", "plain", "--on-error", "keep"]);
+    assert_eq!(failed.code, Some(4), "{failed}");
+    rename(&site, "mine", "yours");
+    let cleaned = succeeded(vmwbuild(&site, dir.path(), &["clean", "--yes"]));
+    assert!(cleaned.stderr().contains("it has been renamed to `yours`"), "{cleaned}");
+    assert!(machines(&site).contains(&"yours".to_owned()));
+    rename(&site, "yours", "mine");
+    succeeded(vmwbuild(&site, dir.path(), &["clean", "--yes"]));
+    assert!(!machines(&site).contains(&"mine".to_owned()));
+}
+
+fn rename(site: &Site, from: &str, to: &str) {
+    with_client(site, async |client| {
+        let inventory = client.inventory().await.unwrap();
+        let vm = inventory.vm(from, None).unwrap();
+        client.rename(&vm.moref, to, Deadline::after(Duration::from_secs(30))).await.unwrap();
+    });
+}
