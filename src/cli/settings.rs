@@ -8,7 +8,8 @@ use indexmap::IndexMap;
 use super::args;
 use super::codes;
 use crate::diagnostic::Diagnostic;
-use crate::engine::{GuestLogin, LoginDefaults, PlacementDefaults};
+use crate::engine::{GuestLogin, LoginDefaults};
+use crate::plan::PlacementDefaults;
 use crate::syntax::Keyword;
 
 /// The environment, as a function so that tests can give their own.

@@ -44,9 +44,6 @@ codes! {
     NO_LOGIN 690 "no-login"
         "A stage has commands to run in a guest, but no account to run them with: neither a LOGIN in the VMWfile \
          nor `--login` (or its variables) gives user and password.";
-    NAME_TAKEN 691 "name-taken"
-        "There is already a machine or template of the name that an OUTPUT gives, in the same folder. \
-         `OUTPUT --exists=replace` swaps it for the new one once everything is built.";
     INTERRUPTED 692 "interrupted"
         "The build was stopped by Ctrl-C or a signal. Half-made machines are removed, unless `--on-error keep` is \
          given or it was stopped twice.";

@@ -17,7 +17,6 @@ mod mask;
 mod network;
 mod options;
 mod publish;
-mod resolve;
 mod run;
 mod sessions;
 mod shared;
@@ -25,7 +24,6 @@ mod steps;
 
 pub use options::{
     Built, BuiltOutput, Control, Deadlines, Failure, FailureClass, GuestLogin, LoginDefaults, OnError, Options,
-    PlacementDefaults,
 };
 pub use run::build;
 pub use sessions::missing_logins;

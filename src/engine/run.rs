@@ -17,10 +17,10 @@ use super::machine;
 use super::mask::Masker;
 use super::options::{Built, BuiltOutput, Control, Failure, FailureClass, Options};
 use super::publish::{self, Swaps};
-use super::resolve;
 use super::shared::{Events, Shared, Stop, class_of, leaves};
 use crate::diagnostic::Diagnostic;
 use crate::graph::Dag;
+use crate::plan;
 use crate::sema::program::Program;
 use crate::vsphere::client::Client;
 
@@ -109,10 +109,15 @@ pub async fn build(
 type Refused = (FailureClass, Vec<Diagnostic>);
 
 /// Looks everything up in the inventory before anything is changed.
-async fn prepare(program: &Program, client: &Client, options: &Options) -> Result<resolve::Found, Refused> {
+async fn prepare(program: &Program, client: &Client, options: &Options) -> Result<plan::Found, Refused> {
     let inventory = client.inventory().await;
     let inventory = inventory.map_err(|e| (class_of(e.class()), vec![e.diagnostic()]))?;
-    resolve::resolve(program, options, &inventory)
+    let wishes = plan::Wishes { placement: &options.placement, sandbox: options.sandbox };
+    let found = plan::resolve(program, wishes, &inventory);
+    match found.problems.first() {
+        None => Ok(found),
+        Some(first) => Err((class_of(first.class), found.problems.iter().map(|p| p.diagnostic.clone()).collect())),
+    }
 }
 
 /// Runs all machines; the first that fails stops the others.
