@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::project::Defaults;
 use super::secrets::Missing;
 use super::settings::{self, Env};
+use super::vcenter::Book;
 use super::{args, codes, load, secrets, terminal};
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::engine::event::Event;
@@ -24,17 +26,20 @@ use crate::vsphere::client::{Class, Client, Deadline, Endpoint, Thumbprint};
 const STACK: usize = 8 << 20;
 
 /// How long connecting and logging in may take.
-const CONNECT: Duration = Duration::from_secs(60);
+pub(super) const CONNECT: Duration = Duration::from_secs(60);
 
 /// Runs it; the exit code.
 pub(crate) fn run(options: &args::Build, color: args::When, verbose: u8) -> u8 {
     let (mut sources, mut problems) = (Sources::new(), Problems::new());
     let build = load::Build::new();
     let loaded = load::linted_program(&options.input, &build, &mut sources, &mut problems);
-    terminal::show(&problems.sorted(), &sources, color);
-    let Some((program, context)) = loaded else { return 1 };
+    let found = problems.sorted();
+    terminal::show(&found, &sources, color);
+    let Some((program, context, defaults)) = loaded else { return load::failed(&found) };
     let env = |name: &str| std::env::var(name).ok();
-    match prepare(options, &program, context, build, &env, verbose) {
+    let given = secret_values(options, &program);
+    let world = World { env: &env, defaults: &defaults, verbose };
+    match given.and_then(|secrets| prepare(options, &program, context, build, secrets, world)) {
         Ok((endpoint, engine)) => run_on(endpoint, engine, program, options, &sources, color),
         Err((code, list)) => {
             terminal::show(&list, &sources, color);
@@ -43,24 +48,38 @@ pub(crate) fn run(options: &args::Build, color: args::When, verbose: u8) -> u8 {
     }
 }
 
-type Refused = (u8, Vec<Diagnostic>);
+pub(super) type Refused = (u8, Vec<Diagnostic>);
 
-/// Everything that can be wrong before anything is contacted.
-fn prepare(
-    options: &args::Build,
-    program: &Program,
-    context: PathBuf,
-    build: load::Build,
-    env: Env<'_>,
-    verbose: u8,
-) -> Result<(Option<Endpoint>, Options), Refused> {
-    let usage = |d: Diagnostic| (2, vec![d]);
+/// Where settings come from beside the flags.
+#[derive(Clone, Copy)]
+pub(super) struct World<'a> {
+    pub(super) env: Env<'a>,
+    pub(super) defaults: &'a Defaults,
+    pub(super) verbose: u8,
+}
+
+/// The values of the secrets, asked for where nothing gives them.
+fn secret_values(options: &args::Build, program: &Program) -> Result<Vec<String>, Refused> {
     let missing = if options.sandbox { Missing::Generate } else { Missing::Ask };
     let (values, notes) = secrets::resolve(&program.secrets, &options.secrets, &options.secret_outs, missing)
         .map_err(|list| (1, list))?;
     for note in notes {
         terminal::say(&format!("note: {note}"));
     }
+    Ok(values)
+}
+
+/// Everything that can be wrong before anything is contacted.
+pub(super) fn prepare(
+    options: &args::Build,
+    program: &Program,
+    context: PathBuf,
+    build: load::Build,
+    secrets: Vec<String>,
+    world: World<'_>,
+) -> Result<(Option<Endpoint>, Options), Refused> {
+    let env = world.env;
+    let usage = |d: Diagnostic| (2, vec![d]);
     if options.sandbox && matches!(options.on_error, args::OnError::Keep) {
         terminal::say(
             "note: a sandbox ends with its build, and what `--on-error keep` keeps with it: build on `vmwbuild sandbox`",
@@ -77,12 +96,12 @@ fn prepare(
     if !lacking.is_empty() {
         return Err((1, lacking));
     }
-    let endpoint = if options.sandbox { None } else { Some(endpoint(&options.connection, env, verbose)?) };
+    let endpoint = if options.sandbox { None } else { Some(endpoint(&options.connection, world)?) };
     let placement = if options.sandbox {
         // Variables exported for a real vCenter name things that the sandbox hasn't.
-        settings::placement(&options.placement, &|_| None)
+        settings::placement(&options.placement, &|_| None, &Defaults::default())
     } else {
-        settings::placement(&options.placement, env)
+        settings::placement(&options.placement, env, world.defaults)
     };
     let engine = Options {
         build: build.id,
@@ -94,12 +113,8 @@ fn prepare(
         },
         placement,
         login,
-        channel: match options.guest_channel {
-            args::GuestChannel::Auto => Channel::Auto,
-            args::GuestChannel::Vcenter => Channel::Vcenter,
-            args::GuestChannel::Transfer => Channel::Transfer,
-        },
-        secrets: values,
+        channel: channel(options.guest_channel),
+        secrets,
         deadlines: match options.sandbox {
             // Accounts of its guests are there when the guest is: what is refused is wrong.
             true => Deadlines { login: Duration::ZERO, ..Deadlines::default() },
@@ -110,14 +125,29 @@ fn prepare(
     Ok((endpoint, engine))
 }
 
+/// `--guest-channel`.
+pub(super) fn channel(flag: args::GuestChannel) -> Channel {
+    match flag {
+        args::GuestChannel::Auto => Channel::Auto,
+        args::GuestChannel::Vcenter => Channel::Vcenter,
+        args::GuestChannel::Transfer => Channel::Transfer,
+    }
+}
+
 /// The connection's settings, with user and password asked for where nothing gives them.
-pub(super) fn endpoint(flags: &args::Connection, env: Env<'_>, verbose: u8) -> Result<Endpoint, Refused> {
-    let settings = settings::connection(flags, env).map_err(|d| (2, vec![d]))?;
-    if verbose > 0 {
+pub(super) fn endpoint(flags: &args::Connection, world: World<'_>) -> Result<Endpoint, Refused> {
+    let book = Book::read(world.env).map_err(|d| (2, vec![d]))?;
+    let settings = settings::connection(flags, world.env, world.defaults, &book).map_err(|d| (2, vec![d]))?;
+    if world.verbose > 0 {
         for line in settings.origins() {
             terminal::say(&line);
         }
     }
+    endpoint_of(settings, flags.insecure)
+}
+
+/// The same of settings that are known.
+pub(super) fn endpoint_of(settings: settings::Connection, insecure: bool) -> Result<Endpoint, Refused> {
     let mut endpoint = Endpoint::parse(&settings.url.value).map_err(|e| (2, vec![e.diagnostic()]))?;
     let credentials = |what: &str, how: &str| {
         let text = format!("vCenter's {what} isn't given, and there is no terminal to ask on");
@@ -138,7 +168,7 @@ pub(super) fn endpoint(flags: &args::Connection, env: Env<'_>, verbose: u8) -> R
             .ok_or_else(|| credentials("password", "give `--password-file FILE` or set VMWBUILD_PASSWORD"))?;
     }
     // A variable that other tools need is no wish against a thumbprint.
-    let pinned = settings.thumbprint.is_some() && !flags.insecure;
+    let pinned = settings.thumbprint.is_some() && !insecure;
     endpoint.trust.insecure = settings.insecure.is_some_and(|i| i.value) && !pinned;
     if endpoint.trust.insecure {
         terminal::say("warning: the server's certificate is not verified (--insecure); --thumbprint is safer");

@@ -310,8 +310,9 @@ pub(crate) fn program(
     sources: &mut Sources,
     problems: &mut Problems,
 ) -> Option<(Program, PathBuf)> {
-    let nothing = |_: &[&str]| arguments::Values::new();
-    let loaded = load(input, purpose, build, &nothing, &Buffers::default(), sources, problems)?;
+    let defaults = defaults(input, problems)?;
+    let values = |names: &[&str]| defaults.values(names);
+    let loaded = load(input, purpose, build, &values, &Buffers::default(), sources, problems)?;
     loaded.program.map(|program| (program, loaded.context))
 }
 
@@ -321,9 +322,10 @@ pub(crate) fn linted_program(
     build: &Build,
     sources: &mut Sources,
     problems: &mut Problems,
-) -> Option<(Program, PathBuf)> {
-    let nothing = |_: &[&str]| arguments::Values::new();
-    let loaded = load(input, Purpose::Build, build, &nothing, &Buffers::default(), sources, problems)?;
+) -> Option<(Program, PathBuf, project::Defaults)> {
+    let defaults = defaults(input, problems)?;
+    let values = |names: &[&str]| defaults.values(names);
+    let loaded = load(input, Purpose::Build, build, &values, &Buffers::default(), sources, problems)?;
     let file = loaded.files.first().and_then(|(id, _)| sources.get(*id).path.clone());
     // What is wrong with the project's file is `lint`'s to tell; a build doesn't hang on it.
     let config = project::Project::of(file.as_deref()).ok().flatten().map(|p| p.config(file.as_deref()));
@@ -335,5 +337,17 @@ pub(crate) fn linted_program(
         d.severity(severity)
     });
     problems.extend(capped.filter(|d| d.severity > Severity::Advice));
-    loaded.program.map(|program| (program, loaded.context))
+    loaded.program.map(|program| (program, loaded.context, defaults))
+}
+
+/// What the project of a VMWfile gives.
+fn defaults(input: &args::Input, problems: &mut Problems) -> Option<project::Defaults> {
+    let place = place(&input.context, input.file.as_deref()).map_err(|d| problems.push(d)).ok()?;
+    let file = Some(place.file.as_path()).filter(|f| f.as_os_str() != "-");
+    project::defaults(file, input.profile.profile.as_deref()).map_err(|d| problems.push(d)).ok()
+}
+
+/// The exit code of a VMWfile that gave no program: settings are told apart from what is wrong in the file.
+pub(crate) fn failed(list: &[Diagnostic]) -> u8 {
+    if list.iter().any(|d| d.code.number == codes::BAD_CONFIG.number) { 2 } else { 1 }
 }

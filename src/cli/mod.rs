@@ -5,18 +5,25 @@ mod arguments;
 mod build;
 pub mod codes;
 mod convert;
+mod cp;
+mod doctor;
 mod exec;
 mod explain;
+mod fleet;
 mod fmt;
 mod graph;
 mod lint;
 mod load;
+mod machine;
+mod plan;
 mod project;
 mod report;
 mod sandbox;
 mod secrets;
 mod settings;
+mod stdin;
 mod terminal;
+mod vcenter;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -41,6 +48,10 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     let code = match &cli.command {
         args::Command::Build(options) => build::run(options, cli.color, cli.verbose),
         args::Command::Exec(options) => exec::run(options, cli.color, cli.verbose),
+        args::Command::Cp(options) => cp::run(options, cli.color, cli.verbose),
+        args::Command::Plan(options) => plan::run(options, cli.color, cli.verbose),
+        args::Command::Doctor(options) => doctor::run(options, cli.color),
+        args::Command::Vcenter(options) => vcenter::run(options, cli.color),
         args::Command::Lint(options) => lint::run(options, cli.color),
         args::Command::Fmt(options) => fmt::run(options, cli.color),
         args::Command::Graph(options) => graph::run(options, cli.color),

@@ -136,7 +136,7 @@ fn delay(text: &str) -> Result<Duration, Diagnostic> {
 fn config(options: &args::SandboxOptions) -> Result<Config, Diagnostic> {
     let templates = options.templates.iter().map(|text| template(text)).collect::<Result<_, _>>()?;
     let logins = options.logins.iter().map(|text| login(text)).collect::<Result<_, _>>()?;
-    Ok(Config { templates, logins, ..Config::default() })
+    Ok(Config { templates, logins, withheld: options.withheld.clone(), ..Config::default() })
 }
 
 fn template(text: &str) -> Result<(String, TemplateSource), Diagnostic> {

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::codes;
 use super::event::{Event, Phase};
 use super::ledger::{Entry, EntryId, State};
 use super::machine::Worker;
 use super::options::FailureClass;
 use super::shared::{Shared, Stop};
 use crate::diagnostic::Diagnostic;
+use crate::plan::codes;
 use crate::sema::program::{Machine, Origin};
 use crate::syntax::ast::OutputKind;
 use crate::vsphere::client::{CloneRequest, Deadline, HardwareChange, Placement, Progress};

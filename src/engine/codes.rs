@@ -50,8 +50,6 @@ codes! {
     LEFT_BEHIND 693 "left-behind"
         "Machines that the build has made are still there, because they couldn't be removed or the build was told \
          to leave at once.";
-    NO_SNAPSHOT 694 "no-snapshot"
-        "A linked clone shares the disks of a snapshot, and the source has none, or none of the name given.";
     PLACEMENT 695 "placement"
         "Where a machine is to live can't be decided from the inventory.";
 }

@@ -25,6 +25,8 @@ pub struct Resolved {
     pub placement: Placement,
     /// What its first network adapter is attached to, if that changes.
     pub network: Option<NicBacking>,
+    /// That network, and its path.
+    pub network_named: Option<(Moref, String)>,
     /// Its outputs, in order.
     pub outputs: Vec<ResolvedOutput>,
 }
@@ -136,13 +138,17 @@ fn one(
         folder: setting(Keyword::Folder),
     };
     let placement = inventory.place(&request, &root).map_err(|e| failed(&e, placement_span(machine, &e)))?;
+    let mut network_named = None;
     let network = match setting(Keyword::Network) {
         Some(name) => {
-            let backing = inventory.network(&name, Some(&placement.datacenter));
-            Some(backing.map_err(|e| failed(&e, place_of(Keyword::Network)))?)
+            let within = Some(&placement.datacenter);
+            let at = |e: Error| failed(&e, place_of(Keyword::Network));
+            network_named = inventory.find(EntityKind::Network, &name, within).ok();
+            Some(inventory.network(&name, within).map_err(at)?)
         }
         None => None,
     };
+    let network_named = network_named.map(|e| (e.moref.clone(), e.path.clone()));
     let outputs = machine
         .outputs
         .iter()
@@ -150,7 +156,7 @@ fn one(
         .map(|output| target(output, &request, &placement, &root, inventory))
         .collect::<Result<Vec<_>, Failed>>()?;
     roots.insert(machine.id, root);
-    Ok(Some(Resolved { source, placement, network, outputs }))
+    Ok(Some(Resolved { source, placement, network, network_named, outputs }))
 }
 
 /// An output's folder and name; whether the name is free.
