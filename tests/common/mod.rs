@@ -8,6 +8,7 @@
 #![allow(dead_code)]
 
 pub mod embedded;
+pub mod schema;
 pub mod site;
 
 use std::{
@@ -282,6 +283,8 @@ pub fn without_settings(command: &mut Command) -> &mut Command {
 pub fn vmwbuild(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vmwbuild"));
     without_settings(&mut command).current_dir(dir);
+    // Connections that whoever runs the tests has saved.
+    command.env("VMWBUILD_CONFIG_DIR", dir.join(".vmwbuild-config"));
     command
 }
 
