@@ -313,9 +313,21 @@ async fn send(guest: &Guest, vm: &str, path: &str, from: Local, owner: Option<&s
         guest.run(Job::sh(0, script)).await
     };
     let moved = moved.await;
+    let left = if matches!(moved, Err(guest::Error::Copy { .. })) { free(guest, parent).await } else { None };
     // Also what was half unpacked goes.
     let gone = guest.delete(&passing).await;
-    let end = moved.map_err(|e| told(guest_failed(&e), &passing, &target))?;
+    let end = moved.map_err(|e| {
+        // The entries are nothing that anybody has named.
+        let e = match e {
+            guest::Error::Copy { detail, .. } => guest::Error::Copy { path: target.clone(), detail },
+            other => other,
+        };
+        let (code, mut problem) = told(guest_failed(&e), &passing, &target);
+        if let Some(left) = left {
+            problem = problem.note(format!("{left} KiB are free in `{parent}/` with what had arrived"));
+        }
+        (code, problem)
+    })?;
     if !end.success {
         let said = String::from_utf8_lossy(&end.stderr_tail).trim().to_owned();
         if said.ends_with(" is a directory") || said.ends_with(" is no directory") {
@@ -326,6 +338,14 @@ async fn send(guest: &Guest, vm: &str, path: &str, from: Local, owner: Option<&s
         return Err(guest_failed(&problem));
     }
     gone.map_err(|e| guest_failed(&e))
+}
+
+/// KiB that are free where a directory of the guest is, if that can be told.
+async fn free(guest: &Guest, directory: &str) -> Option<u64> {
+    let mut job = Job::sh(0, format!("df -Pk {}/\n", quote(directory)));
+    job.capture = true;
+    let said = guest.run(job).await.ok()?.captured?;
+    String::from_utf8_lossy(&said).lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()
 }
 
 /// The passing name is of no use to anybody.
@@ -373,7 +393,7 @@ async fn fetch(guest: &Guest, vm: &str, path: &str, to: &Side) -> Result<(), Ref
         Side::Stream => {
             let scratch = tempfile::tempdir().map_err(|e| local_failed(&std::env::temp_dir(), &e))?;
             let file = scratch.path().join("file");
-            guest.copy_out(&list, &file, false, None).await.map_err(|e| guest_failed(&e))?;
+            guest.copy_out(&list, &file, false, None).await.map_err(|e| kept_here(&e))?;
             let mut content = std::fs::File::open(&file).map_err(|e| local_failed(&file, &e))?;
             let written = std::io::copy(&mut content, &mut Stdout).and_then(|_| Stdout.flush());
             match written {
@@ -392,9 +412,21 @@ async fn fetch(guest: &Guest, vm: &str, path: &str, to: &Side) -> Result<(), Ref
                     format!("`{}` here is {}, and {} can't take its place", place.display(), word(ours), word(theirs));
                 return Err(in_the_way(text));
             }
-            guest.copy_out(&list, dest, false, None).await.map(|_| ()).map_err(|e| guest_failed(&e))
+            guest.copy_out(&list, dest, false, None).await.map(|_| ()).map_err(|e| kept_here(&e))
         }
         Side::Guest { .. } => Ok(()),
+    }
+}
+
+/// What comes from a guest waits in the temporary directory until it is whole.
+fn kept_here(error: &guest::Error) -> Refused {
+    let (code, problem) = guest_failed(error);
+    match error {
+        guest::Error::Local { .. } => (
+            code,
+            problem.help("make room there; what comes from a guest is kept in the temporary directory first (TMPDIR)"),
+        ),
+        _ => (code, problem),
     }
 }
 

@@ -254,14 +254,18 @@ async fn way(endpoint: &Endpoint, report: &mut Report) -> Result<(), u8> {
                 _ => "TLS",
             };
             let mut problem = error.diagnostic();
+            let mut facts = vec![problem.message.clone()];
             if let Error::Tls { presented: Some(print), kind, .. } = &error
                 && matches!(kind, TlsKind::UnknownAuthority | TlsKind::NameMismatch)
             {
-                problem = problem.help(format!(
-                    "compare the thumbprint with the server's own; if it is the same: `--thumbprint {print}`"
-                ));
+                problem = problem.help(
+                    "compare the thumbprint with the server's own, and only if it is the same give the flag shown above; \
+                     or trust its authority with --ca",
+                );
+                // In one piece, to be copied.
+                facts.push(format!("--thumbprint {print}"));
             }
-            report.bad(step, problem);
+            report.step(step, Verdict::Bad, facts, Some(problem));
             Err(build::connect_code(error.class()))
         }
     }
@@ -281,15 +285,16 @@ async fn inside(client: &Client, user: &str, trust: &Trust, report: &mut Report)
     };
     let count = |kind| inventory.all(kind).count();
     let vms = inventory.all(EntityKind::Vm).filter(|e| !e.template).count();
-    let facts = format!(
-        "{} datacenters, {} clusters, {} hosts, {} datastores, {} networks, {vms} VMs, {} templates",
-        count(EntityKind::Datacenter),
-        count(EntityKind::Cluster),
-        count(EntityKind::Host),
-        count(EntityKind::Datastore),
-        count(EntityKind::Network),
-        count(EntityKind::Vm) - vms,
-    );
+    let kinds = [
+        (count(EntityKind::Datacenter), "datacenter"),
+        (count(EntityKind::Cluster), "cluster"),
+        (count(EntityKind::Host), "host"),
+        (count(EntityKind::Datastore), "datastore"),
+        (count(EntityKind::Network), "network"),
+        (vms, "VM"),
+        (count(EntityKind::Vm) - vms, "template"),
+    ];
+    let facts = kinds.map(|(n, what)| format!("{n} {what}{}", if n == 1 { "" } else { "s" })).join(", ");
     if count(EntityKind::Datacenter) == 0 {
         let problem = Diagnostic::new(&codes::NOTHING_SEEN, "the account sees no datacenter")
             .help("give it a role on the datacenter, with `Propagate to children`");

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
 
+use super::fleet::{self, Fleet};
 use super::machine::{self, Access, Refused, Way, failed, guest_failed};
 use super::stdin::{self, Ready};
-use super::{args, codes, fleet, terminal};
+use super::{args, codes, terminal};
 use crate::diagnostic::Diagnostic;
 use crate::engine::FailureClass;
 use crate::guest::{
@@ -15,7 +16,6 @@ use crate::guest::{
 };
 use crate::source::Sources;
 use crate::syntax::literal;
-use crate::vsphere::client::Client;
 
 /// Input of at most this is put into /tmp, which may be small; what is larger into /var/tmp.
 const SMALL: u64 = 1 << 20;
@@ -79,12 +79,17 @@ fn ended(options: &args::Exec, color: args::When, verbose: u8) -> Result<Ended, 
                 let entity = inventory.vm(vm, None).map_err(|e| failed(&e))?;
                 let opened = machine::open(client, entity, &login, &settings, stop).await?;
                 let Some(guest) = opened else { return Ok(Ended::INTERRUPTED) };
-                in_guest(&guest, &work, vm, stop, &mut |event| show(&event), &mut |text| terminal::say(text)).await
+                in_guest(&guest, &work, vm, stop, (&mut |event| show(&event), &mut |text| terminal::say(text))).await
             }
             None => {
                 let machines = fleet::chosen(&inventory, &options.all)?;
-                let client: &Client = client;
-                fleet::run(client, machines, &login, &settings, work, usize::from(options.parallel), stop, color).await
+                let fleet = Fleet {
+                    client: client.clone(),
+                    login: login.clone(),
+                    options: settings.clone(),
+                    stop: stop.clone(),
+                };
+                fleet::run(fleet, machines, work, usize::from(options.parallel), color).await
             }
         }
     })?;
@@ -147,14 +152,16 @@ fn work(options: &args::Exec) -> Result<Work, Diagnostic> {
     Ok(Work { job, command: options.command.clone(), detach: options.detach, input: None })
 }
 
+/// Who hears what the command prints, and what we have to say.
+pub(super) type Ears<'a> = (&'a mut (dyn FnMut(Event) + Send), &'a mut (dyn FnMut(&str) + Send));
+
 /// Runs the work in one guest, and leaves nothing of ours there.
 pub(super) async fn in_guest(
     guest: &Guest,
     work: &Work,
     vm: &str,
     stop: &CancellationToken,
-    on_event: &mut (dyn FnMut(Event) + Send),
-    say: &mut (dyn FnMut(&str) + Send),
+    (on_event, say): Ears<'_>,
 ) -> Result<Ended, Refused> {
     let mut input = None;
     let ran = tokio::select! {
@@ -179,7 +186,7 @@ pub(super) async fn in_guest(
         say(&format!(
             "it runs in {vm}; its output goes to {place}/out and {place}/err, its exit code in the end to {place}/rc\n\
              look:   vmwbuild exec {vm} -- sh -c 'cd {place} && tail -n 20 out err && cat rc'\n\
-             end:    vmwbuild exec {vm} -- sh -c 'kill $(cat {place}/pid)'\n\
+             end:    vmwbuild exec {vm} -- sh -c 'kill -- -$(cat {place}/pid)'\n\
              remove: vmwbuild exec {vm} -- rm -r {place}"
         ));
     }

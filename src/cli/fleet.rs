@@ -65,16 +65,27 @@ fn matches(pattern: &str, text: &str) -> bool {
     pattern.iter().skip(p).all(|c| *c == '*')
 }
 
+/// What all machines of one command share.
+#[derive(Clone)]
+pub(super) struct Fleet {
+    pub(super) client: Client,
+    pub(super) login: guest::Login,
+    pub(super) options: guest::Options,
+    pub(super) stop: CancellationToken,
+}
+
+impl Fleet {
+    async fn open(&self, machine: &Entity) -> Result<Option<Guest>, Refused> {
+        machine::open(&self.client, machine, &self.login, &self.options, &self.stop).await
+    }
+}
+
 /// Runs the work in all of them; how the worst ended.
-#[allow(clippy::too_many_arguments, reason = "one call, and each of them is needed as it is")]
 pub(super) async fn run(
-    client: &Client,
+    fleet: Fleet,
     machines: Vec<Entity>,
-    login: &guest::Login,
-    options: &guest::Options,
     work: Work,
     parallel: usize,
-    stop: &CancellationToken,
     color: args::When,
 ) -> Result<Ended, Refused> {
     let names = shown(&machines);
@@ -82,7 +93,7 @@ pub(super) async fn run(
     // A password that one guest refuses may lock the account when it is tried everywhere: one machine goes first.
     let mut ahead = None;
     if let (Some(first), true) = (machines.first(), machines.len() > 1) {
-        match machine::open(client, first, login, options, stop).await {
+        match fleet.open(first).await {
             Ok(Some(guest)) => ahead = Some(guest),
             Ok(None) => return Ok(Ended::INTERRUPTED),
             Err((code, problem)) if problem.code.number == guest::codes::GUEST_LOGIN.number => {
@@ -99,12 +110,11 @@ pub(super) async fn run(
     let slots = Arc::new(Semaphore::new(parallel));
     let mut tasks = JoinSet::new();
     for (machine, name) in machines.into_iter().zip(names) {
-        let (client, login, options, stop) = (client.clone(), login.clone(), options.clone(), stop.clone());
-        let (work, slots, opened) = (Arc::clone(&work), Arc::clone(&slots), ahead.take());
+        let (fleet, work, slots, opened) = (fleet.clone(), Arc::clone(&work), Arc::clone(&slots), ahead.take());
         tasks.spawn(async move {
             let _slot = slots.acquire_owned().await;
             let mut lines = Lines::new(&name, width);
-            let ended = one(&client, &machine, (login, options), opened, &work, &stop, &mut lines).await;
+            let ended = one(&fleet, &machine, opened, &work, &mut lines).await;
             lines.finish();
             ended.unwrap_or_else(|(code, problem)| {
                 terminal::show([&problem], &Sources::new(), color);
@@ -132,20 +142,18 @@ fn rank(ended: Ended) -> (bool, u8) {
 }
 
 async fn one(
-    client: &Client,
+    fleet: &Fleet,
     machine: &Entity,
-    (login, options): (guest::Login, guest::Options),
     opened: Option<Guest>,
     work: &Work,
-    stop: &CancellationToken,
     lines: &mut Lines,
 ) -> Result<Ended, Refused> {
-    if stop.is_cancelled() {
+    if fleet.stop.is_cancelled() {
         return Ok(Ended::INTERRUPTED);
     }
     let guest = match opened {
         Some(guest) => guest,
-        None => match machine::open(client, machine, &login, &options, stop).await? {
+        None => match fleet.open(machine).await? {
             Some(guest) => guest,
             None => return Ok(Ended::INTERRUPTED),
         },
@@ -153,7 +161,14 @@ async fn one(
     let mut said = Vec::new();
     let ended = {
         let mut on_event = |event: Event| lines.event(&event);
-        exec::in_guest(&guest, work, &machine.path, stop, &mut on_event, &mut |text| said.push(text.to_owned())).await
+        exec::in_guest(
+            &guest,
+            work,
+            &machine.path,
+            &fleet.stop,
+            (&mut on_event, &mut |text| said.push(text.to_owned())),
+        )
+        .await
     };
     lines.finish();
     for text in said {

@@ -149,7 +149,7 @@ pub fn plan(program: &Program, dag: &Dag, found: &Found, inventory: &Inventory, 
                 hosts.push(host.moref.clone());
             }
         }
-        out.machines.push(planned(program, dag, machine, resolved, &path, inventory, (source, needs, may_grow, wave)));
+        out.machines.push(planned((program, dag), machine, resolved, inventory, (source, needs, may_grow, wave)));
     }
     for (moref, (needs, may_grow, machine)) in spaces {
         let Some(entity) = inventory.get(&moref).filter(|e| e.kind == EntityKind::Datastore) else { continue };
@@ -326,14 +326,13 @@ fn judge_hosts(program: &Program, found: &Found, inventory: &Inventory, facts: &
 type Sizes = (Source, u64, u64, usize);
 
 fn planned(
-    program: &Program,
-    dag: &Dag,
+    (program, dag): (&Program, &Dag),
     machine: &Machine,
     resolved: &Resolved,
-    path: &dyn Fn(&Moref) -> String,
     inventory: &Inventory,
     (facts, needs, may_grow, wave): Sizes,
 ) -> Planned {
+    let path = |moref: &Moref| inventory.get(moref).map_or_else(|| moref.value.clone(), |e| e.path.clone());
     let source = match (&resolved.source, &machine.origin) {
         (Some((moref, path)), _) => From::Inventory {
             path: path.clone(),
