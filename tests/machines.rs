@@ -76,6 +76,7 @@ fn steady(site: &Site, text: &str) -> String {
     let mut text = text.replace(address, "ADDRESS").replace(user, "USER").replace(port, "PORT");
     for (pattern, with) in [
         (r"vm-\d+", "vm-N"),
+        (r"DVUplinks-\d+", "DVUplinks-N"),
         (r"\b([0-9A-F]{2}:){31}[0-9A-F]{2}\b", "SHA-256"),
         (r"[\d.]+ (B|[KMGT]iB)", "SIZE"),
         (r"API [\d.]+, speaking [\d.]+", "API V, speaking V"),

@@ -236,11 +236,9 @@ fn added(mut book: Book, add: &args::VcenterAdd) -> Result<(), Diagnostic> {
     if let Some(text) = strange.into_iter().find(|t| t.chars().any(char::is_control)) {
         return Err(bad(format!("`{}` has control characters in it", text.escape_default())));
     }
-    let ca = match &add.ca {
-        // The command may be called from anywhere later.
-        Some(path) => Some(std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string()),
-        None => None,
-    };
+    // The command may be called from anywhere later.
+    let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string();
+    let ca = add.ca.as_ref().map(absolute);
     let password = match add.store_password {
         false => None,
         true => {

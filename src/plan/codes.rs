@@ -23,7 +23,7 @@ macro_rules! codes {
 }
 
 codes! {
-    PRIVILEGE_MISSING 660 "privilege-missing"
+    PRIVILEGE_MISSING 660 "privilege-to-be-missed"
         "The account lacks a privilege that the build will use, so a task of the build would fail with NoPermission. \
          Only `vmwbuild plan` and `vmwbuild doctor` ask before; docs/settings.md lists what is needed.";
     OTHER_FAMILY 661 "other-family"
