@@ -1,7 +1,7 @@
 //! Build VMware templates and platforms from a VMWfile, through vCenter and VMware Tools alone.
 //!
 //! The way of a VMWfile: [`source`] → [`syntax`] (AST) → [`sema`] (checked program) → [`graph`] (DAG of steps) →
-//! [`engine`] → [`guest`] and [`vsphere`] → events → [`progress`]. `lint`, `fmt` and `graph` get off early and
+//! [`plan`] (against the inventory) → [`engine`] → [`guest`] and [`vsphere`] → events → [`progress`]. `lint`, `fmt` and `graph` get off early and
 //! never open a socket.
 
 // The code that pest generates without `std` asks for it by name.
@@ -15,6 +15,7 @@ pub mod graph;
 pub mod guest;
 pub mod import;
 pub mod lint;
+pub mod plan;
 pub mod progress;
 pub mod sandbox;
 pub mod sema;

@@ -71,8 +71,31 @@ pub(crate) enum Command {
     Clean(Box<Clean>),
     /// Run one command in the guest of a machine that exists; its exit code is ours
     #[command(after_help = "Examples:\n  vmwbuild exec web01 --login root -- systemctl is-active nginx\n  \
-                            vmwbuild exec web01 --login root --user app -- sh -c 'ls \"$HOME\"'")]
+                            vmwbuild exec web01 --login root --user app -- sh -c 'ls \"$HOME\"'\n  \
+                            vmwbuild exec --all 'web*' --login root -- uptime\n  \
+                            vmwbuild exec db01 --login root -- psql shop < shop.sql\n\n\
+                            The exit code is the command's, 128 and the signal's number if one ended it. When vmwbuild \
+                            itself fails, it writes a message with a code (VMW123) to standard error and ends as \
+                            `build` does; `--failure-code 255` tells the two apart by the exit code alone.")]
     Exec(Box<Exec>),
+    /// Copy files and directories to or from the guest of a machine that exists
+    #[command(after_help = "Examples:\n  vmwbuild cp site.conf web01:/etc/nginx/conf.d/ --login root\n  \
+                            vmwbuild cp web01:/var/log/nginx logs --login root\n  \
+                            pg_dump shop | vmwbuild cp - db01:/root/shop.sql --login root\n\n\
+                            Into a directory that exists, or one written with `/` at its end, what is copied goes under \
+                            its own name. A local path with `:/` in it is written with `./` before it.")]
+    Cp(Box<Cp>),
+    /// Show what `build` would do on this vCenter, and what is in its way; nothing is changed
+    #[command(after_help = "Examples:\n  vmwbuild plan                         the VMWfile of this directory\n  \
+                            vmwbuild plan --check-transfers web/  also whether file transfers reach the hosts\n  \
+                            vmwbuild plan --json | jq .datastores\n\n\
+                            Exit code 0 when a build could start, else the one that the build would end with.")]
+    Plan(Box<Plan>),
+    /// Test the connection to a vCenter step by step, and explain what is wrong
+    #[command(after_help = "It changes nothing. The exit code is 0 when a build could connect, else as for `build`.")]
+    Doctor(Box<Doctor>),
+    /// Save connections by name, for `--vcenter NAME`
+    Vcenter(Vcenter),
     /// Check VMWfiles without contacting anything
     Lint(Lint),
     /// Write VMWfiles in canonical form
@@ -167,6 +190,108 @@ pub(crate) struct Input {
     /// A file of ARG values: `name = value` lines, TOML (.toml) or JSON (.json); may be repeated, later ones win
     #[arg(long = "args", value_name = "FILE")]
     pub(crate) arg_files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) profile: Profile,
+}
+
+/// Which profile.
+#[derive(Args, Debug, Clone, Default)]
+pub(crate) struct Profile {
+    /// Take ARGs, placement and vCenter from `[profile.NAME]` in vmwbuild.toml
+    #[arg(long, value_name = "NAME", env = "VMWBUILD_PROFILE")]
+    pub(crate) profile: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Plan {
+    /// Connect to port 443 of the hosts that would run the machines, as file transfers do
+    #[arg(long)]
+    pub(crate) check_transfers: bool,
+
+    /// Write it as JSON, see docs/schemas/plan.json
+    #[arg(long, help_heading = "Output")]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) build: Build,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Doctor {
+    /// Write it as JSON, see docs/schemas/doctor.json
+    #[arg(long, help_heading = "Output")]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) profile: Profile,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Vcenter {
+    #[command(subcommand)]
+    pub(crate) command: VcenterCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum VcenterCommand {
+    /// Save a connection
+    #[command(
+        after_help = "Example:\n  vmwbuild vcenter add prod https://vc.example.com --username builder@vsphere.local \
+                            --password-command 'pass show vc'"
+    )]
+    Add(VcenterAdd),
+    /// Use a connection where nothing else names a vCenter
+    Use {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// List them; `*` marks the one in use
+    Ls,
+    /// Forget one
+    Rm {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct VcenterAdd {
+    /// Letters, digits, `-` and `_`
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// vCenter's address
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// The account
+    #[arg(long, value_name = "USER")]
+    pub(crate) username: Option<String>,
+    /// A command whose output is the password
+    #[arg(long, value_name = "COMMAND", group = "secret")]
+    pub(crate) password_command: Option<String>,
+    /// A variable that holds the password
+    #[arg(long, value_name = "VAR", group = "secret")]
+    pub(crate) password_env: Option<String>,
+    /// Write the password itself into the file (mode 0600); it is asked for, or read from standard input
+    #[arg(long, group = "secret")]
+    pub(crate) store_password: bool,
+    /// Accept the certificate with this SHA-256 or SHA-1 thumbprint
+    #[arg(long, value_name = "HEX")]
+    pub(crate) thumbprint: Option<String>,
+    /// Trust the certificate authorities in this PEM file too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Use it where nothing else names a vCenter
+    #[arg(long = "use")]
+    pub(crate) make_default: bool,
+    /// Replace the connection of that name
+    #[arg(long)]
+    pub(crate) replace: bool,
 }
 
 #[derive(Args, Debug)]
@@ -353,9 +478,9 @@ pub(crate) enum OnError {
 #[derive(Args, Debug, Default, Clone)]
 #[command(next_help_heading = "vCenter")]
 pub(crate) struct Connection {
-    /// vCenter's address: `host`, `host:port` or `https://[user[:password]@]host[/sdk]`
+    /// vCenter's address (`host`, `host:port`, `https://[user[:password]@]host[/sdk]`), or the name of a saved one
     /// [env: VMWBUILD_VCENTER, GOVC_URL, VSPHERE_SERVER, INFRAKIT_VSPHERE_VCURL]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL|NAME")]
     pub(crate) vcenter: Option<String>,
 
     /// The account [env: VMWBUILD_USERNAME, GOVC_USERNAME, VSPHERE_USER]
@@ -425,12 +550,21 @@ pub(crate) struct GuestLogin {
 #[derive(Args, Debug)]
 pub(crate) struct Exec {
     /// The machine, by name or inventory path
-    #[arg(value_name = "VM")]
-    pub(crate) vm: String,
+    #[arg(value_name = "VM", required_unless_present = "all")]
+    pub(crate) vm: Option<String>,
 
     /// The program, found on the guest's PATH, and its arguments; no shell reads them
     #[arg(value_name = "COMMAND", required = true, last = true)]
     pub(crate) command: Vec<String>,
+
+    /// All machines whose name fits a pattern of `*` and `?` (with a `/` in it: whose path does); may be repeated
+    #[arg(long, value_name = "PATTERN", conflicts_with = "vm", help_heading = "Many machines")]
+    pub(crate) all: Vec<String>,
+
+    /// How many machines at once
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..),
+        help_heading = "Many machines")]
+    pub(crate) parallel: u16,
 
     /// Another user of the guest who runs it (by runuser, su, sudo or doas)
     #[arg(long, value_name = "USER")]
@@ -445,8 +579,60 @@ pub(crate) struct Exec {
     pub(crate) env: Vec<String>,
 
     /// End it, with everything it has started, after this time
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", conflicts_with = "detach")]
     pub(crate) timeout: Option<String>,
+
+    /// Read standard input to its end and give it to the command. Without this, that is done when it is a file or a
+    /// pipe that holds something already
+    #[arg(short = 'i', long, help_heading = "Input")]
+    pub(crate) stdin: bool,
+
+    /// Leave standard input alone, as in a loop that reads from it
+    #[arg(short = 'n', long, conflicts_with = "stdin", help_heading = "Input")]
+    pub(crate) no_stdin: bool,
+
+    /// Leave it running, with its output in files of the guest, and say how to look
+    #[arg(long)]
+    pub(crate) detach: bool,
+
+    /// The exit code when vmwbuild itself fails, instead of those of `build`
+    #[arg(long, value_name = "CODE")]
+    pub(crate) failure_code: Option<u8>,
+
+    /// How input and large output travel, see `build --help`
+    #[arg(long, value_name = "WAY", default_value = "auto", env = "VMWBUILD_GUEST_CHANNEL")]
+    pub(crate) guest_channel: GuestChannel,
+
+    #[command(flatten)]
+    pub(crate) profile: Profile,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+
+    #[command(flatten)]
+    pub(crate) guest: GuestLogin,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Cp {
+    /// `VM:/path` in a guest, a path here, or `-` for standard input
+    #[arg(value_name = "SRC")]
+    pub(crate) source: String,
+
+    /// A path here (`-`: standard output), or `VM:/path` in a guest
+    #[arg(value_name = "DEST")]
+    pub(crate) dest: String,
+
+    /// Who owns what is put into the guest: `user` or `user:group`; else the login
+    #[arg(long, value_name = "USER[:GROUP]")]
+    pub(crate) owner: Option<String>,
+
+    /// How data travels, see `build --help`
+    #[arg(long, value_name = "WAY", default_value = "auto", env = "VMWBUILD_GUEST_CHANNEL")]
+    pub(crate) guest_channel: GuestChannel,
+
+    #[command(flatten)]
+    pub(crate) profile: Profile,
 
     #[command(flatten)]
     pub(crate) connection: Connection,
@@ -462,6 +648,9 @@ pub(crate) struct SandboxOptions {
     /// A template of the sandbox: a directory or tar archive with a root file system; may be repeated
     #[arg(long = "sandbox-template", value_name = "NAME=DIR|TAR")]
     pub(crate) templates: Vec<String>,
+    /// A privilege that the sandbox says the account lacks; may be repeated
+    #[arg(long = "sandbox-withhold", value_name = "PRIVILEGE", hide = true)]
+    pub(crate) withheld: Vec<String>,
     /// A guest account that the sandbox accepts; without any, every password is right; may be repeated
     #[arg(long = "sandbox-login", value_name = "USER:PASSWORD")]
     pub(crate) logins: Vec<String>,

@@ -7,15 +7,18 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::project::Defaults;
 use super::secrets::Missing;
 use super::settings::{self, Env};
 use super::telling::Telling;
+use super::vcenter::Book;
 use super::{args, codes, load, record, secrets, terminal};
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::engine::event::Event;
 use crate::engine::journal::{Journal, Past};
-use crate::engine::{self, Control, Deadlines, FailureClass, GuestLogin, Options, PlacementDefaults};
+use crate::engine::{self, Control, Deadlines, FailureClass, GuestLogin, Options};
 use crate::guest::Channel;
+use crate::plan::PlacementDefaults;
 use crate::sema::program::Program;
 use crate::source::Sources;
 use crate::vsphere::client::{Class, Client, Deadline, Endpoint, Thumbprint};
@@ -24,7 +27,7 @@ use crate::vsphere::client::{Class, Client, Deadline, Endpoint, Thumbprint};
 const STACK: usize = 8 << 20;
 
 /// How long connecting and logging in may take.
-const CONNECT: Duration = Duration::from_secs(60);
+pub(super) const CONNECT: Duration = Duration::from_secs(60);
 
 /// Runs it; the exit code.
 pub(crate) fn run(options: &args::Build, color: args::When, verbose: u8) -> u8 {
@@ -70,19 +73,22 @@ fn attempt(
 ) -> u8 {
     let mut problems = Problems::new();
     let loaded = load::linted_program(&options.input, &build, sources, &mut problems);
-    telling.show(&problems.sorted(), sources);
-    let Some((program, context, values)) = loaded else { return 1 };
+    let found = problems.sorted();
+    telling.show(&found, sources);
+    let Some(load::Linted { program, context, values, defaults }) = loaded else { return load::failed(&found) };
     let env = |name: &str| std::env::var(name).ok();
     let date = build.date.clone();
     let taken_up = earlier.is_some();
-    let prepared =
-        prepare(options, &program, Of { context, build, earlier }, &env, verbose).and_then(|(endpoint, mut engine)| {
-            if !taken_up {
-                let header = record::header(options, &engine, endpoint.as_ref(), &date, values, sources);
-                engine.journal = record::begin(&header)?;
-            }
-            Ok((endpoint, engine))
-        });
+    let world = World { env: &env, defaults: &defaults, verbose };
+    let prepared = secret_values(options, &program, taken_up).and_then(|secrets| {
+        let (endpoint, mut engine) = prepare(options, &program, Of { context, build, earlier, secrets }, world)?;
+        if !taken_up {
+            let given = record::Given { date: &date, values, sources };
+            let header = record::header(options, &engine, endpoint.as_ref(), given, world);
+            engine.journal = record::begin(&header)?;
+        }
+        Ok((endpoint, engine))
+    });
     match prepared {
         Ok((endpoint, engine)) => run_on(endpoint, engine, program, options, sources, telling),
         Err((code, list)) => {
@@ -95,32 +101,47 @@ fn attempt(
 pub(super) type Refused = (u8, Vec<Diagnostic>);
 
 /// Which build, and of what.
-struct Of {
-    context: PathBuf,
-    build: load::Build,
-    earlier: Option<Earlier>,
+pub(super) struct Of {
+    pub(super) context: PathBuf,
+    pub(super) build: load::Build,
+    pub(super) earlier: Option<Earlier>,
+    /// The secrets' values, in the program's order.
+    pub(super) secrets: Vec<String>,
 }
 
-/// Everything that can be wrong before anything is contacted.
-fn prepare(
-    options: &args::Build,
-    program: &Program,
-    of: Of,
-    env: Env<'_>,
-    verbose: u8,
-) -> Result<(Option<Endpoint>, Options), Refused> {
-    let Of { context, build, earlier } = of;
-    let usage = |d: Diagnostic| (2, vec![d]);
-    let missing = match (options.sandbox, &earlier) {
+/// Where settings come from beside the flags.
+#[derive(Clone, Copy)]
+pub(super) struct World<'a> {
+    pub(super) env: Env<'a>,
+    pub(super) defaults: &'a Defaults,
+    pub(super) verbose: u8,
+}
+
+/// The values of the secrets, asked for where nothing gives them. A build that is taken up again makes none anew.
+fn secret_values(options: &args::Build, program: &Program, taken_up: bool) -> Result<Vec<String>, Refused> {
+    let missing = match (options.sandbox, taken_up) {
         (true, _) => Missing::Generate,
-        (false, None) => Missing::Ask,
-        (false, Some(_)) => Missing::Made,
+        (false, false) => Missing::Ask,
+        (false, true) => Missing::Made,
     };
     let (values, notes) = secrets::resolve(&program.secrets, &options.secrets, &options.secret_outs, missing)
         .map_err(|list| (1, list))?;
     for note in notes {
         terminal::say(&format!("note: {note}"));
     }
+    Ok(values)
+}
+
+/// Everything that can be wrong before anything is contacted.
+pub(super) fn prepare(
+    options: &args::Build,
+    program: &Program,
+    of: Of,
+    world: World<'_>,
+) -> Result<(Option<Endpoint>, Options), Refused> {
+    let Of { context, build, earlier, secrets } = of;
+    let env = world.env;
+    let usage = |d: Diagnostic| (2, vec![d]);
     if options.sandbox && matches!(options.on_error, args::OnError::Keep) {
         terminal::say(
             "note: a sandbox ends with its build, and what `--on-error keep` keeps with it: build on `vmwbuild sandbox`",
@@ -137,14 +158,14 @@ fn prepare(
     if !lacking.is_empty() {
         return Err((1, lacking));
     }
-    let endpoint = if options.sandbox { None } else { Some(endpoint(&options.connection, env, verbose)?) };
+    let endpoint = if options.sandbox { None } else { Some(endpoint(&options.connection, world)?) };
     let placement = if let Some(earlier) = &earlier {
         earlier.placement.clone()
     } else if options.sandbox {
         // Variables exported for a real vCenter name things that the sandbox hasn't.
-        settings::placement(&options.placement, &|_| None)
+        settings::placement(&options.placement, &|_| None, &Defaults::default())
     } else {
-        settings::placement(&options.placement, env)
+        settings::placement(&options.placement, env, world.defaults)
     };
     let engine = Options {
         build: build.id,
@@ -157,12 +178,8 @@ fn prepare(
         },
         placement,
         login,
-        channel: match options.guest_channel {
-            args::GuestChannel::Auto => Channel::Auto,
-            args::GuestChannel::Vcenter => Channel::Vcenter,
-            args::GuestChannel::Transfer => Channel::Transfer,
-        },
-        secrets: values,
+        channel: channel(options.guest_channel),
+        secrets,
         deadlines: Deadlines {
             build: options.timeout,
             // Accounts of a sandbox's guests are there when the guest is: what is refused is wrong.
@@ -176,14 +193,29 @@ fn prepare(
     Ok((endpoint, engine))
 }
 
+/// `--guest-channel`.
+pub(super) fn channel(flag: args::GuestChannel) -> Channel {
+    match flag {
+        args::GuestChannel::Auto => Channel::Auto,
+        args::GuestChannel::Vcenter => Channel::Vcenter,
+        args::GuestChannel::Transfer => Channel::Transfer,
+    }
+}
+
 /// The connection's settings, with user and password asked for where nothing gives them.
-pub(super) fn endpoint(flags: &args::Connection, env: Env<'_>, verbose: u8) -> Result<Endpoint, Refused> {
-    let settings = settings::connection(flags, env).map_err(|d| (2, vec![d]))?;
-    if verbose > 0 {
+pub(super) fn endpoint(flags: &args::Connection, world: World<'_>) -> Result<Endpoint, Refused> {
+    let book = Book::read(world.env).map_err(|d| (2, vec![d]))?;
+    let settings = settings::connection(flags, world.env, world.defaults, &book).map_err(|d| (2, vec![d]))?;
+    if world.verbose > 0 {
         for line in settings.origins() {
             terminal::say(&line);
         }
     }
+    endpoint_of(settings, flags.insecure)
+}
+
+/// The same of settings that are known.
+pub(super) fn endpoint_of(settings: settings::Connection, insecure: bool) -> Result<Endpoint, Refused> {
     let mut endpoint = Endpoint::parse(&settings.url.value).map_err(|e| (2, vec![e.diagnostic()]))?;
     let credentials = |what: &str, how: &str| {
         let text = format!("vCenter's {what} isn't given, and there is no terminal to ask on");
@@ -204,7 +236,7 @@ pub(super) fn endpoint(flags: &args::Connection, env: Env<'_>, verbose: u8) -> R
             .ok_or_else(|| credentials("password", "give `--password-file FILE` or set VMWBUILD_PASSWORD"))?;
     }
     // A variable that other tools need is no wish against a thumbprint.
-    let pinned = settings.thumbprint.is_some() && !flags.insecure;
+    let pinned = settings.thumbprint.is_some() && !insecure;
     endpoint.trust.insecure = settings.insecure.is_some_and(|i| i.value) && !pinned;
     if endpoint.trust.insecure {
         terminal::say("warning: the server's certificate is not verified (--insecure); --thumbprint is safer");

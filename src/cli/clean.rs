@@ -1,9 +1,9 @@
 //! `vmwbuild clean`: removes what builds have left in vCenter.
 
 use std::io::IsTerminal;
-use std::time::Duration;
 
-use super::build::{self, Refused};
+use super::build::{self, CONNECT, Refused, World};
+use super::project::Defaults;
 use super::{args, codes, record, terminal};
 use crate::diagnostic::Diagnostic;
 use crate::engine::journal::{Ending, Header, Journal, Kept, Left, Past, Record, Standing, Store, now};
@@ -12,9 +12,6 @@ use crate::engine::{self, FailureClass, class_of};
 use crate::source::Sources;
 use crate::vsphere::client::{Client, Deadline};
 use crate::vsphere::wire::Moref;
-
-/// How long connecting and logging in may take.
-const CONNECT: Duration = Duration::from_secs(60);
 
 /// Runs it; the exit code: that of the first build that couldn't be cleaned.
 pub(crate) fn run(options: &args::Clean, color: args::When, verbose: u8) -> u8 {
@@ -87,7 +84,9 @@ fn one(
     }
     let env = |name: &str| std::env::var(name).ok();
     let connection = record::connection(&options.connection, &header.connection);
-    let endpoint = build::endpoint(&connection, &env, verbose)?;
+    // Its own connection is that of the build: no project's.
+    let world = World { env: &env, defaults: &Defaults::default(), verbose };
+    let endpoint = build::endpoint(&connection, world)?;
     runtime.block_on(async {
         let stop = tokio_util::sync::CancellationToken::new();
         let stopping = stop.clone();

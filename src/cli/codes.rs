@@ -3,6 +3,28 @@
 use crate::diagnostic::codes;
 
 codes! {
+    NO_SUCH_FILE 670 "no-such-file"
+        "What is to be copied isn't there, or the directory that it is to be copied into.";
+    IN_THE_WAY 671 "in-the-way"
+        "A file isn't put in the place of a directory, nor a directory in the place of a file.";
+    NO_MACHINE 672 "no-machine"
+        "No machine has a name that fits the pattern of `exec --all`.";
+    NOT_A_VCENTER 673 "not-a-vcenter"
+        "The server is a single ESXi host, or lacks what a vCenter has: machines can't be cloned there, or nothing can be \
+         done in their guests.";
+    NOTHING_SEEN 674 "nothing-seen"
+        "The account can log in, but has no role on any datacenter, so nothing can be found or made.";
+    NOT_RUNNING 676 "not-running"
+        "A command can run only in a guest that is up: its machine powered on, VMware Tools (open-vm-tools) running.";
+    BAD_CONNECTIONS 677 "bad-connections"
+        "The file with the saved connections (`vcenters.toml` in $VMWBUILD_CONFIG_DIR, else in `vmwbuild` below \
+         $XDG_CONFIG_HOME or ~/.config) can't be used: it isn't what `vmwbuild vcenter` writes, or others than its owner \
+         may read it.";
+    NO_CONNECTION 678 "no-connection"
+        "There is no saved connection of that name. `vmwbuild vcenter ls` lists them.";
+    COPY_ARGUMENTS 679 "copy-arguments"
+        "`vmwbuild cp` copies between this machine and one guest: one side is `VM:/absolute/path`, the other a path here, \
+         or `-` for standard input or output.";
     FILE_UNREADABLE 680 "file-unreadable"
         "A VMWfile, or another file that the command line names, can't be read: it isn't there, is a directory, or \
          its permissions forbid it. Without a file name, `vmwbuild build DIR` reads `DIR/VMWfile`.";
@@ -27,12 +49,11 @@ codes! {
         "A file that the command line asks to be written can't be.";
     CREDENTIALS_MISSING 689 "credentials-missing"
         "vCenter's user name or password is given by no flag and no variable, and there is no terminal to ask on.";
-    NOT_RUNNING 676 "not-running"
-        "A command can run only in a guest that is up: its machine powered on, VMware Tools (open-vm-tools) running.";
     BAD_CONFIG 696 "bad-config"
         "A `vmwbuild.toml`, or a flag that sets the level of a lint, can't be understood. The file has the tables \
          `[lint]` (with the lists `allow`, `warn` and `deny` of lints' names, and the table `per-file-ignores` from \
-         patterns to such lists) and `[args]` (values for ARGs).";
+         patterns to such lists), `[args]` (values for ARGs), `[placement]` (datacenter, cluster, host, pool, datastore, \
+         folder, network), the key `vcenter`, and `[profile.NAME]` with these three for `--profile NAME`.";
     SHELLCHECK_FAILED 697 "shellcheck-failed"
         "`lint --shellcheck` runs the program `shellcheck`, which must be on PATH (version 0.7.0 or later; Debian, \
          Fedora, Homebrew and others have it as a package). It isn't there, or didn't do its work.";

@@ -1,76 +1,136 @@
-//! `vmwbuild exec`: one command in the guest of a machine that exists, through vCenter and VMware Tools.
+//! `vmwbuild exec`: one command in the guests of machines that exist, through vCenter and VMware Tools.
 
-use std::io::Write;
-use std::time::Duration;
+use std::path::PathBuf;
 
-use super::{args, build, codes, settings, terminal};
+use tempfile::NamedTempFile;
+use tokio_util::sync::CancellationToken;
+
+use super::fleet::{self, Fleet};
+use super::machine::{self, Access, Refused, Way, failed, guest_failed};
+use super::stdin::{self, Ready};
+use super::{args, codes, terminal};
 use crate::diagnostic::Diagnostic;
-use crate::engine::{FailureClass, class_of};
-use crate::guest::{self, Body, EnvPiece, EnvVar, Event, Exit, Guest, Job, RunAs, Stream, Via};
+use crate::engine::FailureClass;
+use crate::guest::{
+    Body, CopyContent, CopyEntry, EnvPiece, EnvVar, Event, Exit, Guest, Interpreter, Job, RunAs, Stream, Via, quote,
+};
 use crate::source::Sources;
 use crate::syntax::literal;
-use crate::vsphere::client::{Client, Deadline, Endpoint};
-use crate::vsphere::wire::PowerState;
 
-/// How long connecting and logging in may take.
-const CONNECT: Duration = Duration::from_secs(60);
+/// Input of at most this is put into /tmp, which may be small; what is larger into /var/tmp.
+const SMALL: u64 = 1 << 20;
 
-/// How long the guest may take to end the command after Ctrl-C.
-const PARTING: Duration = Duration::from_secs(20);
+/// How it ended: an exit code, of the command or ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The command's.
+    Command(u8),
+    /// vmwbuild's own: the command wasn't run, or not to its end.
+    Ours(u8),
+}
 
-type Refused = (u8, Diagnostic);
+impl Ended {
+    /// Interrupted by Ctrl-C.
+    pub(super) const INTERRUPTED: Ended = Ended::Ours(130);
+
+    /// As a process says it.
+    fn code(self, failure: Option<u8>) -> u8 {
+        match self {
+            Ended::Command(code) => code,
+            Ended::Ours(code) => failure.unwrap_or(code),
+        }
+    }
+}
+
+/// What is run.
+pub(super) struct Work {
+    job: Job,
+    command: Vec<String>,
+    detach: bool,
+    /// Standard input, once it is read.
+    pub(super) input: Option<PathBuf>,
+}
 
 /// Runs it; the command's exit code, or ours when it could not be run.
 pub(crate) fn run(options: &args::Exec, color: args::When, verbose: u8) -> u8 {
-    let refused = |(code, problem): Refused| {
+    let ended = ended(options, color, verbose).unwrap_or_else(|(code, problem)| {
         terminal::show([&problem], &Sources::new(), color);
-        code
+        Ended::Ours(code)
+    });
+    ended.code(options.failure_code)
+}
+
+fn ended(options: &args::Exec, color: args::When, verbose: u8) -> Result<Ended, Refused> {
+    let work = work(options).map_err(|d| (2, d))?;
+    let way = Way {
+        connection: &options.connection,
+        guest: &options.guest,
+        profile: &options.profile,
+        channel: options.guest_channel,
+        verbose,
     };
-    let (endpoint, login, job) = match prepare(options, verbose) {
-        Ok(prepared) => prepared,
-        Err(error) => return refused(error),
-    };
-    let runtime = match build::runtime() {
-        Ok(runtime) => runtime,
-        Err(e) => {
-            terminal::say(&format!("can't start: {e}"));
-            return 5;
+    let whose = options.vm.as_deref().unwrap_or("the machines");
+    let Access { endpoint, login, options: settings } = machine::access(&way, whose)?;
+    let done = machine::connected(endpoint, async |client, stop| {
+        let Some((work, _input)) = with_input(work, options, stop).await? else { return Ok(Ended::INTERRUPTED) };
+        let inventory = client.inventory().await.map_err(|e| failed(&e))?;
+        match &options.vm {
+            Some(vm) => {
+                let entity = inventory.vm(vm, None).map_err(|e| failed(&e))?;
+                let opened = machine::open(client, entity, &login, &settings, stop).await?;
+                let Some(guest) = opened else { return Ok(Ended::INTERRUPTED) };
+                in_guest(&guest, &work, vm, stop, (&mut |event| show(&event), &mut |text| terminal::say(text))).await
+            }
+            None => {
+                let machines = fleet::chosen(&inventory, &options.all)?;
+                let fleet = Fleet {
+                    client: client.clone(),
+                    login: login.clone(),
+                    options: settings.clone(),
+                    stop: stop.clone(),
+                };
+                fleet::run(fleet, machines, work, usize::from(options.parallel), color).await
+            }
+        }
+    })?;
+    Ok(done.unwrap_or(Ended::INTERRUPTED))
+}
+
+/// Reads standard input if it is the command's. None: interrupted meanwhile.
+async fn with_input(
+    mut work: Work,
+    options: &args::Exec,
+    stop: &CancellationToken,
+) -> Result<Option<(Work, Option<NamedTempFile>)>, Refused> {
+    let wanted = match stdin::ready() {
+        _ if options.no_stdin => false,
+        _ if options.stdin => true,
+        Ready::Data => true,
+        Ready::Nothing => false,
+        Ready::Open => {
+            terminal::say(
+                "note: standard input is open and nothing has come from it: the command gets none; `-i` waits for it, \
+                 `-n` leaves this note out",
+            );
+            false
         }
     };
-    let code = runtime.block_on(drive(endpoint, login, job, &options.vm));
-    runtime.shutdown_background();
-    code.unwrap_or_else(refused)
+    if !wanted {
+        return Ok(Some((work, None)));
+    }
+    let read = tokio::select! {
+        read = tokio::task::spawn_blocking(stdin::spool) => read,
+        () = stop.cancelled() => return Ok(None),
+    };
+    let file = read.map_err(std::io::Error::other).and_then(|r| r).map_err(|e| {
+        let text = format!("can't read standard input: {e}");
+        (2, Diagnostic::new(&codes::FILE_UNREADABLE, text).help("it is kept in the temporary directory: see TMPDIR"))
+    })?;
+    work.input = Some(file.path().to_owned());
+    Ok(Some((work, Some(file))))
 }
 
-fn prepare(options: &args::Exec, verbose: u8) -> Result<(Endpoint, guest::Login, Job), Refused> {
-    let env = |name: &str| std::env::var(name).ok();
-    let job = job(options).map_err(|d| (2, d))?;
-    let first = |(code, list): (u8, Vec<Diagnostic>)| {
-        let problem = list.into_iter().next();
-        (code, problem.unwrap_or_else(|| Diagnostic::new(&codes::NO_VCENTER, "no vCenter is named")))
-    };
-    let endpoint = build::endpoint(&options.connection, &env, verbose).map_err(first)?;
-    let given = settings::login(&options.guest, &env).map_err(|d| (2, d))?;
-    // The password of another account is no password of this one.
-    let password = |user: &str| {
-        let both = [&given.command_line, &given.environment];
-        both.into_iter().flatten().find(|l| l.user == user).and_then(|l| l.password.clone())
-    };
-    let user = given.command_line.as_ref().or(given.environment.as_ref()).map(|l| l.user.clone());
-    let user = user.or_else(|| terminal::ask(&format!("Guest account of {}", options.vm)));
-    let missing = |what: &str| {
-        let text = format!("the guest account's {what} isn't given, and there is no terminal to ask on");
-        let help = "give `--login USER --login-password-file FILE`, or set VMWBUILD_LOGIN=user:password";
-        (2, Diagnostic::new(&codes::CREDENTIALS_MISSING, text).help(help))
-    };
-    let user = user.ok_or_else(|| missing("name"))?;
-    let password = password(&user)
-        .or_else(|| terminal::ask_secret(&format!("Password of {user} in {}", options.vm)))
-        .ok_or_else(|| missing("password"))?;
-    Ok((endpoint, guest::Login { user, password }, job))
-}
-
-fn job(options: &args::Exec) -> Result<Job, Diagnostic> {
+fn work(options: &args::Exec) -> Result<Work, Diagnostic> {
     let bad = |text: String, help: &str| Diagnostic::new(&codes::BAD_ARGUMENT, text).help(help);
     let mut job = Job::new(0, Body::Exec(options.command.clone()));
     for pair in &options.env {
@@ -89,101 +149,127 @@ fn job(options: &args::Exec) -> Result<Job, Diagnostic> {
             bad(format!("`--timeout {text}` is no duration"), "write it like `90s`, `10m` or `1h30m`")
         })?);
     }
-    Ok(job)
+    Ok(Work { job, command: options.command.clone(), detach: options.detach, input: None })
 }
 
-async fn drive(endpoint: Endpoint, login: guest::Login, job: Job, vm: &str) -> Result<u8, Refused> {
-    let stop = tokio_util::sync::CancellationToken::new();
-    let stopping = stop.clone();
-    let mut signals = build::Signals::new();
-    let signal = tokio::spawn(async move {
-        signals.next().await;
-        stopping.cancel();
-    });
-    let interrupted = FailureClass::Interrupted.exit_code();
-    let connected = tokio::select! {
-        connected = Client::connect(endpoint, Deadline::after(CONNECT)) => connected,
-        () = stop.cancelled() => return Ok(interrupted),
-    };
-    let client = connected.map_err(|e| (build::connect_code(e.class()), e.diagnostic()))?;
-    let result = within(&client, &login, &job, vm, &stop).await;
-    let _ = client.logout().await;
-    signal.abort();
-    result
-}
+/// Who hears what the command prints, and what we have to say.
+pub(super) type Ears<'a> = (&'a mut (dyn FnMut(Event) + Send), &'a mut (dyn FnMut(&str) + Send));
 
-async fn within(
-    client: &Client,
-    login: &guest::Login,
-    job: &Job,
+/// Runs the work in one guest, and leaves nothing of ours there.
+pub(super) async fn in_guest(
+    guest: &Guest,
+    work: &Work,
     vm: &str,
-    stop: &tokio_util::sync::CancellationToken,
-) -> Result<u8, Refused> {
-    let failed = |e: &crate::vsphere::client::Error| (class_of(e.class()).exit_code(), e.diagnostic());
-    let guest_failed = |e: &guest::Error| match e {
-        guest::Error::Client(e) => failed(e),
-        other => (FailureClass::Guest.exit_code(), other.diagnostic()),
-    };
-    let inventory = client.inventory().await.map_err(|e| failed(&e))?;
-    let machine = inventory.vm(vm, None).map_err(|e| failed(&e))?;
-    let state = client.guest_state(&machine.moref).await.map_err(|e| failed(&e))?;
-    if state.power != PowerState::On {
-        let text = format!("`{}` isn't powered on", machine.path);
-        return Err((5, Diagnostic::new(&codes::NOT_RUNNING, text).help("power it on first, in vCenter or with govc")));
-    }
-    if state.tools_running.as_deref() != Some("guestToolsRunning") {
-        let text = format!("VMware Tools don't run in `{}`", machine.path);
-        let help = "wait until it has booted; if it has, install or start open-vm-tools in it";
-        return Err((5, Diagnostic::new(&codes::NOT_RUNNING, text).help(help)));
-    }
-    let options = guest::Options { patience: CONNECT, ..guest::Options::default() };
-    let guest = tokio::select! {
-        opened = Guest::open(client, &machine.moref, login, options) => opened.map_err(|e| guest_failed(&e))?,
-        () = stop.cancelled() => return Ok(FailureClass::Interrupted.exit_code()),
-    };
-    let mut show = |event: Event| show(&event);
+    stop: &CancellationToken,
+    (on_event, say): Ears<'_>,
+) -> Result<Ended, Refused> {
+    let mut input = None;
     let ran = tokio::select! {
-        ran = guest.run_batch(std::slice::from_ref(job), &mut show) => Some(ran),
+        ran = carried_out(guest, work, &mut input, on_event) => Some(ran),
         () = stop.cancelled() => None,
     };
     let Some(ran) = ran else {
-        let _ = tokio::time::timeout(PARTING, async {
-            let _ = guest.kill_all().await;
-            let _ = guest.cleanup().await;
-        })
-        .await;
-        return Ok(FailureClass::Interrupted.exit_code());
+        machine::part(guest).await;
+        // The command has taken it away itself, unless it never began.
+        if let Some(path) = &input {
+            let _ = tokio::time::timeout(machine::PARTING, guest.delete(path)).await;
+        }
+        return Ok(Ended::INTERRUPTED);
     };
+    if let (Err(_), Some(path)) = (&ran, &input) {
+        let _ = guest.delete(path).await;
+    }
     let cleaned = guest.cleanup().await;
-    let outcome = ran.map_err(|e| guest_failed(&e))?;
+    let (end, place) = ran?;
     cleaned.map_err(|e| guest_failed(&e))?;
-    let end = outcome.ends.first().map_or(Exit::Unknown, |end| end.exit);
+    if let (Exit::Code(0), Some(place)) = (end, place) {
+        say(&format!(
+            "it runs in {vm}; its output goes to {place}/out and {place}/err, its exit code in the end to {place}/rc\n\
+             look:   vmwbuild exec {vm} -- sh -c 'cd {place} && tail -n 20 out err && cat rc'\n\
+             end:    vmwbuild exec {vm} -- sh -c 'kill -- -$(cat {place}/pid)'\n\
+             remove: vmwbuild exec {vm} -- rm -r {place}"
+        ));
+    }
     Ok(match end {
-        Exit::Code(code) => u8::try_from(code).unwrap_or(255),
+        Exit::Code(code) => Ended::Command(u8::try_from(code).unwrap_or(255)),
         // As a shell says it.
-        Exit::Signal(signal) => u8::try_from(128 + signal).unwrap_or(255),
-        Exit::Skipped => 0,
+        Exit::Signal(signal) => Ended::Command(u8::try_from(128 + signal).unwrap_or(255)),
+        Exit::Skipped => Ended::Command(0),
         Exit::TimedOut => {
-            terminal::say("the command took longer than its --timeout, and was ended with all it had started");
-            FailureClass::Deadline.exit_code()
+            say("the command took longer than its --timeout, and was ended with all it had started");
+            Ended::Ours(FailureClass::Deadline.exit_code())
         }
         Exit::Killed | Exit::Unknown => {
-            terminal::say("the guest can't say how the command ended: it was restarted, or the command was killed");
-            FailureClass::Guest.exit_code()
+            say("the guest can't say how the command ended: it was restarted, or the command was killed");
+            Ended::Ours(FailureClass::Guest.exit_code())
         }
     })
+}
+
+/// Sends the input over and runs the job; how it ended, and for a detached one the place of its files.
+async fn carried_out(
+    guest: &Guest,
+    work: &Work,
+    input: &mut Option<String>,
+    on_event: &mut (dyn FnMut(Event) + Send),
+) -> Result<(Exit, Option<String>), Refused> {
+    let mut job = work.job.clone();
+    let id = random()?;
+    if let Some(file) = &work.input {
+        let size = std::fs::metadata(file).map(|m| m.len()).unwrap_or_default();
+        let path = format!("{}/.vmwbuild-in-{id}", if size > SMALL { "/var/tmp" } else { "/tmp" });
+        *input = Some(path.clone());
+        let entry = CopyEntry { path, content: CopyContent::File(file.clone()), mode: 0o600 };
+        let owner = job.run_as.as_ref().map(|r| r.user.as_str());
+        // Only root gives files away.
+        let root = owner.map(|_| RunAs { user: "root".to_owned(), via: Via::Auto });
+        guest.copy_in(&[entry], owner, root.as_ref()).await.map_err(|e| guest_failed(&e))?;
+    }
+    let words = work.command.iter().map(|w| quote(w)).collect::<Vec<_>>().join(" ");
+    let mut place = None;
+    let opened = input.as_ref().map(|path| format!("exec 3<{0} || exit 126\nrm -f {0}\n", quote(path)));
+    let text = match (&opened, work.detach) {
+        (None, false) => None,
+        (Some(opened), false) => Some(format!("{opened}exec <&3 3<&-\nexec {words}\n")),
+        (opened, true) => {
+            let directory = format!("/var/tmp/vmwbuild-{id}");
+            let opened = opened.clone().unwrap_or_else(|| "exec 3</dev/null\n".to_owned());
+            let text = format!(
+                "{opened}mkdir -m 700 {directory} || exit 126\n\
+                 s=\ncommand -v setsid >/dev/null 2>&1 && s=setsid\n\
+                 $s sh -c 'trap \"\" HUP; d=$1; shift; \"$@\" >\"$d/out\" 2>\"$d/err\"; echo $? >\"$d/rc.part\"; \
+                 mv \"$d/rc.part\" \"$d/rc\"' sh {directory} {words} <&3 3<&- >/dev/null 2>&1 &\n\
+                 echo $! >{directory}/pid\n"
+            );
+            place = Some(directory);
+            Some(text)
+        }
+    };
+    if let Some(text) = text {
+        if text.contains('\0') {
+            let problem = Diagnostic::new(&codes::BAD_ARGUMENT, "an argument of the command has a NUL character in it");
+            return Err((2, problem));
+        }
+        job.body = Body::Script { text, interpreter: Interpreter::sh() };
+    }
+    let outcome = guest.run_batch(std::slice::from_ref(&job), on_event).await.map_err(|e| guest_failed(&e))?;
+    Ok((outcome.ends.first().map_or(Exit::Unknown, |end| end.exit), place))
+}
+
+/// Sixteen digits that nobody guesses.
+pub(super) fn random() -> Result<String, Refused> {
+    let mut bytes = [0u8; 8];
+    getrandom::fill(&mut bytes).map_err(|e| {
+        (5, Diagnostic::new(&codes::SECRET_UNREADABLE, format!("there is no source of randomness: {e}")))
+    })?;
+    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
 }
 
 /// Output goes where the command's went, byte for byte. A closed pipe here ends nothing there.
 fn show(event: &Event) {
     match event {
-        Event::Output { stream: Stream::Out, bytes, .. } => {
-            let mut out = std::io::stdout().lock();
-            let _ = out.write_all(bytes).and_then(|()| out.flush());
-        }
-        Event::Output { stream: Stream::Err, bytes, .. } => {
-            let _ = std::io::stderr().lock().write_all(bytes);
-        }
+        Event::Output { stream: Stream::Out, bytes, .. } => terminal::write(Stream::Out, bytes),
+        Event::Output { stream: Stream::Err, bytes, .. } => terminal::write(Stream::Err, bytes),
         Event::Omitted { bytes, .. } => terminal::say(&format!("({bytes} bytes of output are not shown)")),
         Event::Note(text) => terminal::say(&format!("note: {text}")),
         Event::Started { .. } | Event::Retrying { .. } | Event::Finished { .. } => {}

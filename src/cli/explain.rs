@@ -6,7 +6,7 @@ use crate::progress::wrap;
 
 /// All codes of all rooms, by number: what `vmwbuild explain` knows, and what the documentation lists.
 pub fn registry() -> Vec<&'static Code> {
-    let rooms: [&[&Code]; 12] = [
+    let rooms: [&[&Code]; 13] = [
         crate::syntax::codes::ALL,
         crate::sema::codes_values::ALL,
         crate::sema::codes::ALL,
@@ -17,6 +17,7 @@ pub fn registry() -> Vec<&'static Code> {
         crate::vsphere::codes::ALL,
         crate::guest::codes::ALL,
         crate::engine::codes::ALL,
+        crate::plan::codes::ALL,
         crate::lint::codes::ALL,
         crate::sandbox::codes::ALL,
     ];

@@ -336,8 +336,9 @@ pub(crate) fn program(
     sources: &mut Sources,
     problems: &mut Problems,
 ) -> Option<(Program, PathBuf)> {
-    let nothing = |_: &[&str]| arguments::Values::new();
-    let loaded = load(input, purpose, build, &nothing, &Buffers::default(), sources, problems)?;
+    let defaults = defaults(input, problems)?;
+    let values = |names: &[&str]| defaults.values(names);
+    let loaded = load(input, purpose, build, &values, &Buffers::default(), sources, problems)?;
     loaded.program.map(|program| (program, loaded.context))
 }
 
@@ -347,9 +348,11 @@ pub(crate) fn linted_program(
     build: &Build,
     sources: &mut Sources,
     problems: &mut Problems,
-) -> Option<(Program, PathBuf, arguments::Values)> {
-    let nothing = |_: &[&str]| arguments::Values::new();
-    let loaded = load(input, Purpose::Build, build, &nothing, &Buffers::default(), sources, problems)?;
+) -> Option<Linted> {
+    let defaults = defaults(input, problems)?;
+    // What a build was begun with is what it goes on with.
+    let own = |names: &[&str]| defaults.values(names);
+    let loaded = load(input, Purpose::Build, build, &own, &Buffers::default(), sources, problems)?;
     let file = loaded.files.first().and_then(|(id, _)| sources.get(*id).path.clone());
     // What is wrong with the project's file is `lint`'s to tell; a build doesn't hang on it.
     let config = project::Project::of(file.as_deref()).ok().flatten().map(|p| p.config(file.as_deref()));
@@ -361,5 +364,29 @@ pub(crate) fn linted_program(
         d.severity(severity)
     });
     problems.extend(capped.filter(|d| d.severity > Severity::Advice));
-    loaded.program.map(|program| (program, loaded.context, loaded.values))
+    let (context, values) = (loaded.context, loaded.values);
+    loaded.program.map(|program| Linted { program, context, values, defaults })
+}
+
+/// A VMWfile that can be built.
+pub(crate) struct Linted {
+    pub(crate) program: Program,
+    /// The directory that COPY reads from.
+    pub(crate) context: PathBuf,
+    /// The values of its ARGs that aren't its own defaults.
+    pub(crate) values: arguments::Values,
+    /// What its project gives.
+    pub(crate) defaults: project::Defaults,
+}
+
+/// What the project of a VMWfile gives.
+fn defaults(input: &args::Input, problems: &mut Problems) -> Option<project::Defaults> {
+    let place = place(&input.context, input.file.as_deref()).map_err(|d| problems.push(d)).ok()?;
+    let file = Some(place.file.as_path()).filter(|f| f.as_os_str() != "-");
+    project::defaults(file, input.profile.profile.as_deref()).map_err(|d| problems.push(d)).ok()
+}
+
+/// The exit code of a VMWfile that gave no program: settings are told apart from what is wrong in the file.
+pub(crate) fn failed(list: &[Diagnostic]) -> u8 {
+    if list.iter().any(|d| d.code.number == codes::BAD_CONFIG.number) { 2 } else { 1 }
 }

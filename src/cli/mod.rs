@@ -8,13 +8,18 @@ mod clean;
 pub mod codes;
 mod complete;
 mod convert;
+mod cp;
+mod doctor;
 mod exec;
 mod explain;
+mod fleet;
 mod fmt;
 mod graph;
 mod init;
 mod lint;
 mod load;
+mod machine;
+mod plan;
 mod project;
 mod record;
 mod report;
@@ -23,8 +28,10 @@ mod sandbox;
 mod secrets;
 mod settings;
 mod shellcheck;
+mod stdin;
 mod telling;
 mod terminal;
+mod vcenter;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -55,6 +62,10 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         args::Command::Builds(options) => builds::run(options),
         args::Command::Clean(options) => clean::run(options, cli.color, cli.verbose),
         args::Command::Exec(options) => exec::run(options, cli.color, cli.verbose),
+        args::Command::Cp(options) => cp::run(options, cli.color, cli.verbose),
+        args::Command::Plan(options) => plan::run(options, cli.color, cli.verbose),
+        args::Command::Doctor(options) => doctor::run(options, cli.color),
+        args::Command::Vcenter(options) => vcenter::run(options, cli.color),
         args::Command::Lint(options) => lint::run(options, cli.color),
         args::Command::Fmt(options) => fmt::run(options, cli.color),
         args::Command::Graph(options) => graph::run(options, cli.color),

@@ -1,15 +1,75 @@
-//! `vmwbuild.toml`: what a project says about checking its VMWfiles.
+//! `vmwbuild.toml`: what a project says about checking and building its VMWfiles.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ignore::gitignore::GitignoreBuilder;
+use indexmap::IndexMap;
+use serde::Deserialize;
 
+use super::settings::From;
 use super::{arguments, codes};
-use crate::diagnostic::Diagnostic;
-use crate::lint::{Config, ConfigError, ConfigFile, Level};
+use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::lint::{Config, ConfigError, Level, LevelTable};
+use crate::syntax::Keyword;
 
 /// Its name.
 const NAME: &str = "vmwbuild.toml";
+
+/// The keys that a file, a profile and a placement have.
+const KEYS: &[&str] = &["vcenter", "args", "placement", "lint", "profile"];
+const PROFILE_KEYS: &[&str] = &["vcenter", "args", "placement"];
+const PLACEMENT: &[(&str, Keyword)] = &[
+    ("datacenter", Keyword::Datacenter),
+    ("cluster", Keyword::Cluster),
+    ("host", Keyword::Host),
+    ("pool", Keyword::Pool),
+    ("datastore", Keyword::Datastore),
+    ("folder", Keyword::Folder),
+    ("network", Keyword::Network),
+];
+
+/// What a file holds.
+#[derive(Clone, Debug, Default, Deserialize)]
+struct File {
+    #[serde(default)]
+    lint: LevelTable,
+    #[serde(flatten)]
+    defaults: Profile,
+    #[serde(default)]
+    profile: BTreeMap<String, Profile>,
+}
+
+/// `[profile.NAME]`, and the same at the file's top.
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Profile {
+    vcenter: Option<String>,
+    #[serde(default)]
+    args: toml::Table,
+    #[serde(default)]
+    placement: BTreeMap<String, String>,
+}
+
+/// What a build takes from a project and its profile. Each knows where it came from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Defaults {
+    /// Of the profile, else of the project.
+    pub(crate) vcenter: Option<From<String>>,
+    /// Of the profile: as if given by flags.
+    pub(crate) chosen: IndexMap<Keyword, String>,
+    /// Of the project: as if given by variables.
+    pub(crate) placement: IndexMap<Keyword, String>,
+    /// Values of ARGs, known or not.
+    pub(crate) args: arguments::Values,
+}
+
+impl Defaults {
+    /// The values of the ARGs of these names.
+    pub(crate) fn values(&self, names: &[&str]) -> arguments::Values {
+        let known = self.args.iter().filter(|(name, _)| names.contains(&name.as_str()));
+        known.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+}
 
 /// One, read.
 #[derive(Clone, Debug)]
@@ -17,7 +77,7 @@ pub(crate) struct Project {
     /// The directory in which it lies.
     directory: PathBuf,
     path: PathBuf,
-    file: ConfigFile,
+    file: File,
 }
 
 impl Project {
@@ -35,13 +95,8 @@ impl Project {
                     return Err(Diagnostic::new(&codes::BAD_CONFIG, text).help("check its permissions"));
                 }
             };
-            return match ConfigFile::parse(&text) {
-                Ok(file) => Ok(Some(Project { directory: directory.to_path_buf(), path, file })),
-                Err(why) => {
-                    let text = format!("can't understand `{}`", path.display());
-                    Err(Diagnostic::new(&codes::BAD_CONFIG, text).note(why.trim_end().to_owned()))
-                }
-            };
+            let file = parse(&text, &path)?;
+            return Ok(Some(Project { directory: directory.to_path_buf(), path, file }));
         }
         Ok(None)
     }
@@ -88,9 +143,97 @@ impl Project {
 
     /// The values of `[args]` for the ARGs of these names.
     pub(crate) fn values(&self, names: &[&str]) -> arguments::Values {
-        let known = self.file.args.iter().filter(|(name, _)| names.contains(&name.as_str()));
+        let known = self.file.defaults.args.iter().filter(|(name, _)| names.contains(&name.as_str()));
         known.map(|(name, value)| (name.clone(), (text_of(value), NAME.to_owned()))).collect()
     }
+
+    /// What a build takes from it, under a profile if one is chosen.
+    fn defaults(&self, profile: Option<&str>) -> Result<Defaults, Diagnostic> {
+        let chosen = match profile {
+            Some(name) => Some((name, self.file.profile.get(name).ok_or_else(|| self.no_profile(name))?)),
+            None => None,
+        };
+        let origin = |name: &str| format!("[profile.{name}] in {NAME}");
+        let of_file = || self.file.defaults.vcenter.clone().map(|value| From { value, origin: NAME.to_owned() });
+        let of_profile = chosen.and_then(|(name, p)| Some(From { value: p.vcenter.clone()?, origin: origin(name) }));
+        let mut args: arguments::Values =
+            self.file.defaults.args.iter().map(|(n, v)| (n.clone(), (text_of(v), NAME.to_owned()))).collect();
+        if let Some((name, p)) = chosen {
+            args.extend(p.args.iter().map(|(n, v)| (n.clone(), (text_of(v), origin(name)))));
+        }
+        let keywords = |map: &BTreeMap<String, String>| {
+            let rows = PLACEMENT.iter().filter_map(|(key, keyword)| Some((*keyword, map.get(*key)?.clone())));
+            rows.collect::<IndexMap<_, _>>()
+        };
+        Ok(Defaults {
+            vcenter: of_profile.or_else(of_file),
+            chosen: chosen.map(|(_, p)| keywords(&p.placement)).unwrap_or_default(),
+            placement: keywords(&self.file.defaults.placement),
+            args,
+        })
+    }
+
+    fn no_profile(&self, name: &str) -> Diagnostic {
+        let names = self.file.profile.keys().map(String::as_str);
+        let help = match did_you_mean(name, names.clone()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => match names.collect::<Vec<_>>().join(", ") {
+                list if list.is_empty() => format!("it has none: write `[profile.{name}]` there"),
+                list => format!("it has: {list}"),
+            },
+        };
+        let text = format!("`{}` has no profile `{name}`", self.path.display());
+        Diagnostic::new(&codes::BAD_CONFIG, text).help(help)
+    }
+}
+
+/// What a build of a VMWfile, or a command in the current directory, takes from its project.
+pub(crate) fn defaults(file: Option<&Path>, profile: Option<&str>) -> Result<Defaults, Diagnostic> {
+    match (Project::of(file)?, profile) {
+        (Some(project), profile) => project.defaults(profile),
+        (None, None) => Ok(Defaults::default()),
+        (None, Some(name)) => {
+            let text = format!("there is no profile `{name}`: no `{NAME}` here or in a directory above");
+            Err(Diagnostic::new(&codes::BAD_CONFIG, text).help(format!("write one, with `[profile.{name}]`")))
+        }
+    }
+}
+
+/// Reads a file's text; keys that mean nothing are mistakes.
+fn parse(text: &str, path: &Path) -> Result<File, Diagnostic> {
+    let bad = |why: &str| {
+        let text = format!("can't understand `{}`", path.display());
+        Diagnostic::new(&codes::BAD_CONFIG, text).note(why.trim_end().to_owned())
+    };
+    let unknown = |table: &str, key: &str, keys: &[&str]| {
+        let place = if table.is_empty() { String::new() } else { format!(" in `[{table}]`") };
+        let text = format!("`{}` has `{key}`{place}, which means nothing", path.display());
+        let help = match did_you_mean(key, keys.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there are: {}", keys.join(", ")),
+        };
+        Diagnostic::new(&codes::BAD_CONFIG, text).help(help)
+    };
+    let raw: toml::Table = toml::from_str(text).map_err(|e| bad(&e.to_string()))?;
+    let placements: Vec<&str> = PLACEMENT.iter().map(|(key, _)| *key).collect();
+    let placed = |name: &str, table: &toml::Table| {
+        let keys = table.get("placement").and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::keys);
+        let wrong = keys.into_iter().find(|k| !placements.contains(&k.as_str()));
+        wrong.map_or(Ok(()), |key| Err(unknown(&format!("{name}placement"), key, &placements)))
+    };
+    if let Some(key) = raw.keys().find(|k| !KEYS.contains(&k.as_str())) {
+        return Err(unknown("", key, KEYS));
+    }
+    placed("", &raw)?;
+    for (name, profile) in raw.get("profile").and_then(toml::Value::as_table).into_iter().flatten() {
+        let Some(profile) = profile.as_table() else { continue };
+        let table = format!("profile.{name}");
+        if let Some(key) = profile.keys().find(|k| !PROFILE_KEYS.contains(&k.as_str())) {
+            return Err(unknown(&table, key, PROFILE_KEYS));
+        }
+        placed(&format!("{table}."), profile)?;
+    }
+    toml::from_str(text).map_err(|e| bad(&e.to_string()))
 }
 
 /// A value as `--arg` would give it.

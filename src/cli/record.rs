@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::build::Refused;
+use super::build::{Refused, World};
 use super::settings::{self, Env};
+use super::vcenter::Book;
 use super::{args, arguments, terminal};
 use crate::diagnostic::Diagnostic;
-use crate::engine::codes;
 use crate::engine::journal::{Broken, Connection, FORMAT, Header, Journal, Mortal, Settings, Store, Text};
-use crate::engine::{Options, PlacementDefaults};
+use crate::engine::{Options, codes};
+use crate::plan::PlacementDefaults;
 use crate::source::Sources;
 use crate::syntax::Keyword;
 use crate::vsphere::client::Endpoint;
@@ -109,21 +110,28 @@ pub(super) fn problem(build: &str, store: &Store, broken: Broken) -> Diagnostic 
     }
 }
 
+/// What a build is given.
+pub(super) struct Given<'a> {
+    pub(super) date: &'a str,
+    pub(super) values: arguments::Values,
+    pub(super) sources: &'a Sources,
+}
+
 /// The first line of a new build's journal.
 pub(super) fn header(
     flags: &args::Build,
     engine: &Options,
     endpoint: Option<&Endpoint>,
-    date: &str,
-    values: arguments::Values,
-    sources: &Sources,
+    given: Given<'_>,
+    world: World<'_>,
 ) -> Header {
-    let env = |name: &str| std::env::var(name).ok();
+    let Given { date, values, sources } = given;
     let place = super::load::place(&flags.input.context, flags.input.file.as_deref()).ok();
     let file = place.as_ref().map(|p| p.file.clone()).filter(|f| f.as_os_str() != "-");
     let connection = match endpoint {
         Some(endpoint) => {
-            let found = settings::connection(&flags.connection, &env).ok();
+            let book = Book::read(world.env).ok();
+            let found = book.and_then(|b| settings::connection(&flags.connection, world.env, world.defaults, &b).ok());
             Connection {
                 url: found.as_ref().map(|c| settings::without_userinfo(&c.url.value)).unwrap_or_default(),
                 username: endpoint.username.clone(),

@@ -96,6 +96,7 @@ fn flags(options: &args::Resume, header: &Header) -> Result<args::Build, Refused
             targets: header.targets.clone(),
             args: Vec::new(),
             arg_files: Vec::new(),
+            profile: args::Profile::default(),
         },
         secrets: options.secrets.clone(),
         secret_outs: Vec::new(),

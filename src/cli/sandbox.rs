@@ -178,6 +178,7 @@ fn config(options: &args::SandboxOptions) -> Result<Config, Diagnostic> {
         faults: faults.map_err(|why| Diagnostic::new(&codes::SANDBOX_FLAG, format!("`--fault`: {why}")))?,
         seed: options.seed,
         guests: !options.without_guests,
+        withheld: options.withheld.clone(),
         ..Config::default()
     })
 }

@@ -125,6 +125,27 @@ fn parse(flag: &str) -> Result<(String, Source), Diagnostic> {
     }
 }
 
+/// What is wrong with the flags, and the secrets that a build without a terminal would lack. Nothing is read or run.
+pub(crate) fn lacking(secrets: &[Secret], given: &[String]) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    let mut names = Vec::new();
+    for flag in given {
+        match parse(flag) {
+            Ok((name, _)) => names.push(name),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let declared = || secrets.iter().map(|s| s.name.as_str());
+    for name in names.iter().filter(|n| !declared().any(|d| d == n.as_str())) {
+        problems.push(unknown("--secret", name, declared()));
+    }
+    if !terminal::can_ask() {
+        let without = secrets.iter().filter(|s| s.generate.is_none() && !names.contains(&s.name));
+        problems.extend(without.map(absent));
+    }
+    problems
+}
+
 fn parse_out(flag: &str) -> Result<(String, PathBuf), Diagnostic> {
     let fields = fields(flag);
     let get = |key: &str| fields.iter().find(|(k, v)| *k == key && !v.is_empty()).map(|(_, v)| (*v).to_owned());
@@ -177,7 +198,7 @@ fn read(name: &str, source: &Source) -> Result<String, Diagnostic> {
             failed(format!("secret `{name}`: the variable {variable} {why}"))
         })?,
         Source::File(path) => settings::read_secret(path, &format!("secret `{name}`"))?,
-        Source::Command(command) => run(name, command)?,
+        Source::Command(command) => run(&format!("secret `{name}`"), command)?,
     };
     if value.contains('\0') {
         return Err(failed(format!("secret `{name}` has a NUL byte in it, which no guest command can be given")));
@@ -190,10 +211,10 @@ fn read(name: &str, source: &Source) -> Result<String, Diagnostic> {
     Ok(value)
 }
 
-fn run(name: &str, command: &str) -> Result<String, Diagnostic> {
-    let failed = |why: String| {
-        Diagnostic::new(&codes::SECRET_UNREADABLE, format!("secret `{name}`: the command `{command}` {why}"))
-    };
+/// The output of a command that gives a secret; `what` it is, for messages.
+pub(crate) fn run(what: &str, command: &str) -> Result<String, Diagnostic> {
+    let failed =
+        |why: String| Diagnostic::new(&codes::SECRET_UNREADABLE, format!("{what}: the command `{command}` {why}"));
     let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
     let output = std::process::Command::new(shell)
         .args([flag, command])

@@ -7,8 +7,11 @@ use indexmap::IndexMap;
 
 use super::args;
 use super::codes;
+use super::project::Defaults;
+use super::vcenter::{Book, Saved};
 use crate::diagnostic::Diagnostic;
-use crate::engine::{GuestLogin, LoginDefaults, PlacementDefaults};
+use crate::engine::{GuestLogin, LoginDefaults};
+use crate::plan::PlacementDefaults;
 use crate::syntax::Keyword;
 
 /// The environment, as a function so that tests can give their own.
@@ -87,22 +90,51 @@ pub(crate) fn read_secret(path: &Path, what: &str) -> Result<String, Diagnostic>
     Ok(trimmed.to_owned())
 }
 
+/// Which vCenter, and the saved connection if it is called by the name of one. The order: the flag, our own variable,
+/// profile or project, the peers' variables, the connection that `vmwbuild vcenter use` has chosen.
+fn vcenter<'a>(
+    flags: &args::Connection,
+    env: Env<'_>,
+    defaults: &Defaults,
+    book: &'a Book,
+) -> Option<(From<String>, Option<&'a Saved>)> {
+    let named = flag(&flags.vcenter, "vcenter")
+        .or_else(|| variable(env, &["VMWBUILD_VCENTER"]))
+        .or_else(|| defaults.vcenter.clone())
+        .or_else(|| variable(env, &["GOVC_URL", "VSPHERE_SERVER", "INFRAKIT_VSPHERE_VCURL"]))
+        .or_else(|| book.used().map(|value| From { value, origin: "`vmwbuild vcenter use`".to_owned() }))?;
+    let Some(saved) = book.get(&named.value) else { return Some((named, None)) };
+    let origin = format!("connection `{}`, named by {}", named.value, named.origin);
+    Some((From { value: saved.url.clone(), origin }, Some(saved)))
+}
+
 /// Finds the connection. The password is not asked for here.
-pub(crate) fn connection(flags: &args::Connection, env: Env<'_>) -> Result<Connection, Diagnostic> {
-    let url = flag(&flags.vcenter, "vcenter")
-        .or_else(|| variable(env, &["VMWBUILD_VCENTER", "GOVC_URL", "VSPHERE_SERVER", "INFRAKIT_VSPHERE_VCURL"]))
-        .ok_or_else(|| {
-            Diagnostic::new(&codes::NO_VCENTER, "no vCenter is named").help(
-                "give `--vcenter https://vcenter.example.com`, or set VMWBUILD_VCENTER (GOVC_URL and \
-                 VSPHERE_SERVER are read too); `--sandbox` builds without any vCenter",
-            )
-        })?;
+pub(crate) fn connection(
+    flags: &args::Connection,
+    env: Env<'_>,
+    defaults: &Defaults,
+    book: &Book,
+) -> Result<Connection, Diagnostic> {
+    let (url, saved) = vcenter(flags, env, defaults, book).ok_or_else(|| {
+        Diagnostic::new(&codes::NO_VCENTER, "no vCenter is named").help(
+            "give `--vcenter https://vcenter.example.com`, set VMWBUILD_VCENTER (GOVC_URL and VSPHERE_SERVER are read \
+             too), or save one by `vmwbuild vcenter add`; `build --sandbox` works without any vCenter",
+        )
+    })?;
+    let of_saved = |value: Option<&String>| {
+        let name = saved.map(|s| s.name.as_str()).unwrap_or_default();
+        value.map(|v| From { value: v.clone(), origin: format!("connection `{name}`") })
+    };
+    // A saved connection is one whole: variables that were exported for another server have no part in it.
+    let environment = |names: &[&str]| if saved.is_some() { None } else { variable(env, names) };
     let username = flag(&flags.username, "username")
-        .or_else(|| variable(env, &["VMWBUILD_USERNAME", "GOVC_USERNAME", "VSPHERE_USER"]));
+        .or_else(|| of_saved(saved.and_then(|s| s.username.as_ref())))
+        .or_else(|| environment(&["VMWBUILD_USERNAME", "GOVC_USERNAME", "VSPHERE_USER"]));
     let username = username.map(|u| secret_or_path(u, "GOVC_USERNAME")).transpose()?;
-    let password = match &flags.password_file {
-        Some(path) => Some(From { value: read_secret(path, "the password")?, origin: "--password-file".into() }),
-        None => match variable(env, &["VMWBUILD_PASSWORD_FILE"]) {
+    let password = match (&flags.password_file, saved) {
+        (Some(path), _) => Some(From { value: read_secret(path, "the password")?, origin: "--password-file".into() }),
+        (None, Some(saved)) => saved.password(env)?,
+        (None, None) => match variable(env, &["VMWBUILD_PASSWORD_FILE"]) {
             Some(file) => {
                 Some(From { value: read_secret(Path::new(&file.value), "the password")?, origin: file.origin })
             }
@@ -114,18 +146,21 @@ pub(crate) fn connection(flags: &args::Connection, env: Env<'_>) -> Result<Conne
     let insecure = if flags.insecure {
         Some(From { value: true, origin: "--insecure".into() })
     } else {
-        variable(env, &["VMWBUILD_INSECURE", "GOVC_INSECURE", "VSPHERE_ALLOW_UNVERIFIED_SSL"])
+        environment(&["VMWBUILD_INSECURE", "GOVC_INSECURE", "VSPHERE_ALLOW_UNVERIFIED_SSL"])
             .map(|v| From { value: is_true(&v.value), origin: v.origin })
     };
-    let mut thumbprint = flag(&flags.thumbprint, "thumbprint").or_else(|| variable(env, &["VMWBUILD_THUMBPRINT"]));
+    let mut thumbprint = flag(&flags.thumbprint, "thumbprint")
+        .or_else(|| of_saved(saved.and_then(|s| s.thumbprint.as_ref())))
+        .or_else(|| environment(&["VMWBUILD_THUMBPRINT"]));
     if thumbprint.is_none()
-        && let Some(known) = variable(env, &["GOVC_TLS_KNOWN_HOSTS"])
+        && let Some(known) = environment(&["GOVC_TLS_KNOWN_HOSTS"])
     {
         thumbprint = known_host(&known.value, &url.value).map(|value| From { value, origin: known.origin });
     }
     let ca = match &flags.ca {
         Some(path) => Some(From { value: path.clone(), origin: "--ca".into() }),
-        None => variable(env, &["VMWBUILD_CA", "GOVC_TLS_CA_CERTS"])
+        None => of_saved(saved.and_then(|s| s.ca.as_ref()))
+            .or_else(|| environment(&["VMWBUILD_CA", "GOVC_TLS_CA_CERTS"]))
             .map(|v| From { value: PathBuf::from(v.value), origin: v.origin }),
     };
     Ok(Connection { url, username, password, insecure, thumbprint, ca })
@@ -154,8 +189,8 @@ fn known_host(files: &str, url: &str) -> Option<String> {
     })
 }
 
-/// Placement from flags and variables.
-pub(crate) fn placement(flags: &args::Placement, env: Env<'_>) -> PlacementDefaults {
+/// Placement from flags, the profile and the project, and variables.
+pub(crate) fn placement(flags: &args::Placement, env: Env<'_>, defaults: &Defaults) -> PlacementDefaults {
     type Row<'a> = (Keyword, &'a Option<String>, &'a [&'a str]);
     let rows: [Row<'_>; 7] = [
         (
@@ -176,11 +211,14 @@ pub(crate) fn placement(flags: &args::Placement, env: Env<'_>) -> PlacementDefau
     ];
     let (mut command_line, mut environment) = (IndexMap::new(), IndexMap::new());
     for (keyword, given, names) in rows {
-        if let Some(value) = given {
+        if let Some(value) = given.as_ref().or_else(|| defaults.chosen.get(&keyword)) {
             command_line.insert(keyword, value.clone());
         }
-        if let Some(found) = variable(env, names) {
-            environment.insert(keyword, found.value);
+        let (own, peers) = names.split_at(1);
+        let found = variable(env, own).map(|v| v.value);
+        let found = found.or_else(|| defaults.placement.get(&keyword).cloned());
+        if let Some(found) = found.or_else(|| variable(env, peers).map(|v| v.value)) {
+            environment.insert(keyword, found);
         }
     }
     PlacementDefaults { command_line, environment }
@@ -218,14 +256,18 @@ mod tests {
         move |name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
     }
 
+    fn connect(flags: &args::Connection, env: Env<'_>) -> Result<Connection, Diagnostic> {
+        connection(flags, env, &Defaults::default(), &Book::default())
+    }
+
     #[test]
     fn our_own_variables_stand_before_the_peers() {
         let env = with(&[("GOVC_URL", "g"), ("VSPHERE_SERVER", "t"), ("INFRAKIT_VSPHERE_VCURL", "i")]);
-        let got = connection(&args::Connection::default(), &env).map(|c| c.url);
+        let got = connect(&args::Connection::default(), &env).map(|c| c.url);
         assert_eq!(got.ok(), Some(From { value: "g".into(), origin: "GOVC_URL".into() }));
         let env = with(&[("GOVC_URL", "g"), ("VMWBUILD_VCENTER", "v"), ("GOVC_INSECURE", "1")]);
         let flags = args::Connection { vcenter: Some("f".into()), ..Default::default() };
-        let got = connection(&flags, &env).ok();
+        let got = connect(&flags, &env).ok();
         assert_eq!(got.as_ref().map(|c| c.url.origin.as_str()), Some("--vcenter"));
         assert_eq!(got.and_then(|c| c.insecure).map(|i| i.value), Some(true));
     }
@@ -239,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_missing_vcenter_says_what_to_do() {
-        let error = connection(&args::Connection::default(), &with(&[])).err();
+        let error = connect(&args::Connection::default(), &with(&[])).err();
         assert_eq!(error.map(|d| d.code.name), Some("no-vcenter"));
     }
 

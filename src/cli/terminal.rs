@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use super::args::When;
 use crate::diagnostic::{Diagnostic, Severity, Style, render};
+use crate::guest::Stream;
 use crate::source::Sources;
 
 /// How to draw on standard error.
@@ -92,9 +93,25 @@ pub(crate) fn print(text: &str) {
     let _ = io::stdout().lock().write_all(text.as_bytes());
 }
 
+/// What a guest's command printed, byte for byte.
+pub(crate) fn write(stream: Stream, bytes: &[u8]) {
+    let _ = match stream {
+        Stream::Out => {
+            let mut out = io::stdout().lock();
+            out.write_all(bytes).and_then(|()| out.flush())
+        }
+        Stream::Err => io::stderr().lock().write_all(bytes),
+    };
+}
+
+/// Whether there is somebody to ask.
+pub(crate) fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
 /// Asks without echo; None when there is no terminal.
 pub(crate) fn ask_secret(prompt: &str) -> Option<String> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if !can_ask() {
         return None;
     }
     rpassword::prompt_password(format!("{prompt}: ")).ok()
@@ -102,7 +119,7 @@ pub(crate) fn ask_secret(prompt: &str) -> Option<String> {
 
 /// Asks for one line; None when there is no terminal.
 pub(crate) fn ask(prompt: &str) -> Option<String> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if !can_ask() {
         return None;
     }
     let _ = write!(io::stderr().lock(), "{prompt}: ");

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::codes;
 use super::event::{Event, Phase};
 use super::ledger::{Entry, EntryId, State};
 use super::machine::Worker;
 use super::options::FailureClass;
 use super::shared::{Shared, Stop};
 use crate::diagnostic::Diagnostic;
+use crate::plan::codes;
 use crate::sema::program::{Machine, Origin};
 use crate::syntax::ast::OutputKind;
 use crate::vsphere::client::{CloneRequest, Deadline, HardwareChange, Placement, Progress};
@@ -59,7 +59,7 @@ fn source(shared: &Shared, machine: &Machine) -> Result<(Moref, String), Stop> {
 
 /// The name that the clone is made under: its own at once where that is free, so that the files in the datastore
 /// are called like it; a passing one where the name is still another's, or nobody's.
-fn target(shared: &Shared, machine: &Machine, resolved: &super::resolve::Resolved) -> (String, Placement) {
+fn target(shared: &Shared, machine: &Machine, resolved: &crate::plan::Resolved) -> (String, Placement) {
     let named = machine.outputs.iter().filter(|o| o.kind != OutputKind::None).zip(&resolved.outputs);
     let mut sorted: Vec<_> = named.collect();
     // A machine that is to stay is the VM; its templates are clones of it.

@@ -23,33 +23,28 @@ codes! {
          be read.";
     WAIT_TIMED_OUT 346 "wait-timed-out"
         "What a WAIT waits for didn't come true in time.";
-    JOURNAL 660 "journal"
+    JOURNAL 650 "journal"
         "The journal of the build can't be written or read. What a build is about to do in vCenter stands there \
          first, so that it can be gone on with and cleaned up after a crash; without it nothing is done. It is below \
          VMWBUILD_STATE_DIR, XDG_STATE_HOME/vmwbuild or ~/.local/state/vmwbuild.";
-    NOT_RESUMABLE 661 "not-resumable"
+    NOT_RESUMABLE 651 "not-resumable"
         "The build can't be gone on with: it has ended, its VMWfile or arguments are others now, or something that it \
          needs is gone. `vmwbuild clean BUILD` removes what it has left; then build anew.";
-    BUILD_TIMED_OUT 663 "build-timed-out"
+    BUILD_TIMED_OUT 653 "build-timed-out"
         "The whole build took longer than its `--timeout`. Its half-made machines are removed, unless `--on-error keep` \
          is given.";
-    NO_BUILD 662 "no-build"
+    NO_BUILD 652 "no-build"
         "No build of that id is remembered, or none that could be meant. `vmwbuild builds` lists builds: those that have \
          ended and left nothing are forgotten after a while.";
     NO_LOGIN 690 "no-login"
         "A stage has commands to run in a guest, but no account to run them with: neither a LOGIN in the VMWfile \
          nor `--login` (or its variables) gives user and password.";
-    NAME_TAKEN 691 "name-taken"
-        "There is already a machine or template of the name that an OUTPUT gives, in the same folder. \
-         `OUTPUT --exists=replace` swaps it for the new one once everything is built.";
     INTERRUPTED 692 "interrupted"
         "The build was stopped by Ctrl-C or a signal. Half-made machines are removed, unless `--on-error keep` is \
          given or it was stopped twice.";
     LEFT_BEHIND 693 "left-behind"
         "Machines that the build has made are still there, because they couldn't be removed or the build was told \
          to leave at once.";
-    NO_SNAPSHOT 694 "no-snapshot"
-        "A linked clone shares the disks of a snapshot, and the source has none, or none of the name given.";
     PLACEMENT 695 "placement"
         "Where a machine is to live can't be decided from the inventory.";
 }

@@ -19,7 +19,6 @@ mod mask;
 mod network;
 mod options;
 mod publish;
-mod resolve;
 mod resume;
 mod run;
 mod sessions;
@@ -29,7 +28,6 @@ pub mod sweep;
 
 pub use options::{
     Built, BuiltOutput, Control, Deadlines, Failure, FailureClass, GuestLogin, LoginDefaults, OnError, Options,
-    PlacementDefaults,
 };
 pub use run::build;
 pub use sessions::missing_logins;

@@ -3,14 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use indexmap::IndexMap;
-
 use super::event::{Event, MachineId, Made};
 use super::journal::{Journal, Past};
 use crate::diagnostic::Diagnostic;
 use crate::guest::Channel;
-use crate::sema::program::Placement;
-use crate::syntax::Keyword;
+use crate::plan::PlacementDefaults;
 
 /// How to build.
 #[derive(Clone)]
@@ -51,27 +48,6 @@ pub enum OnError {
     Keep,
     /// They are removed, once everything that doesn't depend on them is built.
     Continue,
-}
-
-/// Placement from outside the VMWfile. The order is: the stage's own, `command_line`, the file's globals,
-/// `environment`.
-#[derive(Clone, Debug, Default)]
-pub struct PlacementDefaults {
-    /// From flags.
-    pub command_line: IndexMap<Keyword, String>,
-    /// From variables.
-    pub environment: IndexMap<Keyword, String>,
-}
-
-impl PlacementDefaults {
-    /// The value that holds for a machine, by the order above.
-    pub fn resolve<'a>(&'a self, keyword: Keyword, own: &'a Placement, globals: &'a Placement) -> Option<&'a str> {
-        own.get(&keyword)
-            .map(|s| s.value.as_str())
-            .or_else(|| self.command_line.get(&keyword).map(String::as_str))
-            .or_else(|| globals.get(&keyword).map(|s| s.value.as_str()))
-            .or_else(|| self.environment.get(&keyword).map(String::as_str))
-    }
 }
 
 /// The guest account from outside the VMWfile, in the same order as [`PlacementDefaults`].

@@ -19,11 +19,11 @@ use super::machine;
 use super::mask::Masker;
 use super::options::{Built, BuiltOutput, Control, Failure, FailureClass, OnError, Options};
 use super::publish::{self, Swaps};
-use super::resolve;
 use super::resume;
 use super::shared::{Events, Scratch, Shared, Stop, class_of, leaves};
 use crate::diagnostic::Diagnostic;
 use crate::graph::{Dag, Why};
+use crate::plan;
 use crate::sema::program::Program;
 use crate::vsphere::client::Client;
 
@@ -166,10 +166,15 @@ async fn unfinished(shared: &Shared, failed: Option<FailureClass>) -> bool {
 type Refused = (FailureClass, Vec<Diagnostic>);
 
 /// Looks everything up in the inventory before anything is changed.
-async fn prepare(program: &Program, client: &Client, options: &Options) -> Result<resolve::Found, Refused> {
+async fn prepare(program: &Program, client: &Client, options: &Options) -> Result<plan::Found, Refused> {
     let inventory = client.inventory().await;
     let inventory = inventory.map_err(|e| (class_of(e.class()), vec![e.diagnostic()]))?;
-    resolve::resolve(program, options, &resume::inventory(inventory, &options.past))
+    let wishes = plan::Wishes { placement: &options.placement, sandbox: options.sandbox };
+    let found = plan::resolve(program, wishes, &resume::inventory(inventory, &options.past));
+    match found.problems.first() {
+        None => Ok(found),
+        Some(first) => Err((class_of(first.class), found.problems.iter().map(|p| p.diagnostic.clone()).collect())),
+    }
 }
 
 /// Runs all machines; the first that fails stops the others, unless they are to go on.

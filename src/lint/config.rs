@@ -164,22 +164,10 @@ pub(super) fn known(name: &str) -> Result<Named, ConfigError> {
     }
 }
 
-/// A `vmwbuild.toml`, as far as it is the linter's.
+/// `[lint]` of a `vmwbuild.toml`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct File {
-    /// `[lint]`
-    #[serde(default)]
-    pub lint: Lint,
-    /// `[args]`: values for ARGs that the command line doesn't give.
-    #[serde(default)]
-    pub args: toml::Table,
-}
-
-/// `[lint]`
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Lint {
+pub struct Table {
     /// Names of lints that aren't reported.
     #[serde(default)]
     pub allow: Vec<String>,
@@ -192,14 +180,4 @@ pub struct Lint {
     /// `[lint.per-file-ignores]`: from a pattern of `.gitignore`'s kind, relative to the file, to names.
     #[serde(default, rename = "per-file-ignores")]
     pub per_file_ignores: BTreeMap<String, Vec<String>>,
-}
-
-impl File {
-    /// Reads the text of a `vmwbuild.toml`.
-    ///
-    /// # Errors
-    /// What TOML's reader says, with the place.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        toml::from_str(text).map_err(|e| e.to_string())
-    }
 }

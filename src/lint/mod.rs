@@ -19,7 +19,7 @@ pub mod shellcheck;
 mod tests;
 mod walk;
 
-pub use config::{Config, ConfigError, File as ConfigFile, Level};
+pub use config::{Config, ConfigError, Level, Table as LevelTable};
 pub use cx::{includes, normal};
 pub use pragma::settle;
 pub use rule::Rule;

@@ -50,6 +50,8 @@ pub struct Config {
     pub faults: Vec<Rule>,
     /// Decides the faults that come by chance.
     pub seed: u64,
+    /// Privileges that the account is said to lack; what needs them works nevertheless.
+    pub withheld: Vec<String>,
 }
 
 impl Default for Config {
@@ -73,6 +75,7 @@ impl Default for Config {
             executable: None,
             faults: Vec::new(),
             seed: 0,
+            withheld: Vec::new(),
         }
     }
 }

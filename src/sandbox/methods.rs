@@ -19,9 +19,9 @@ use super::value::texts;
 use super::views::View;
 use super::waiters::Place;
 use crate::vsphere::wire::{
-    AnswerVm, ContinueRetrievePropertiesEx, CreateContainerView, CreateFilter, Element, Fault, FindByInventoryPath,
-    FindChild, Login, Moref, PropertyFilterSpec, RetrieveProperties, RetrievePropertiesEx, RetrieveResult,
-    WaitForUpdatesEx,
+    AnswerVm, ContinueRetrievePropertiesEx, CreateContainerView, CreateFilter, Element, EntityPrivilege, Fault,
+    FindByInventoryPath, FindChild, HasPrivilegeOnEntities, Login, Moref, PrivilegeAvailability, PropertyFilterSpec,
+    RetrieveProperties, RetrievePropertiesEx, RetrieveResult, WaitForUpdatesEx,
 };
 
 /// Methods that exist and do nothing here: real servers have them, and clients call them.
@@ -89,6 +89,7 @@ pub(super) async fn dispatch(server: &Arc<Server>, call: Call) -> Answer<Reply> 
         "ViewManager" | "ContainerView" | "ListView" => view(server, &call),
         "SessionManager" => session(server, &call),
         "SearchIndex" => search(server, &call),
+        "AuthorizationManager" => authorization(server, &call),
         "GuestAuthManager" | "GuestProcessManager" | "GuestFileManager" => super::guest::dispatch(server, &call).await,
         "ServiceInstance" | "Task" | "TaskManager" | "EventManager" | "OptionManager" => service(server, &call),
         _ => inventory(server, &call).await,
@@ -151,6 +152,22 @@ fn service(server: &Arc<Server>, call: &Call) -> Answer<Element> {
         "QueryEvents" => call.answer(&Vec::<String>::new()),
         _ => Err(unknown(call)),
     }
+}
+
+/// The account may do everything, but for what the configuration withholds.
+fn authorization(server: &Arc<Server>, call: &Call) -> Answer<Element> {
+    if call.method != "HasPrivilegeOnEntities" {
+        return Err(unknown(call));
+    }
+    let ask: HasPrivilegeOnEntities = call.read()?;
+    let granted =
+        |id: &String| PrivilegeAvailability { priv_id: id.clone(), is_granted: !server.config.withheld.contains(id) };
+    let answer: Vec<EntityPrivilege> = ask
+        .entity
+        .into_iter()
+        .map(|entity| EntityPrivilege { entity, priv_availability: ask.priv_id.iter().map(granted).collect() })
+        .collect();
+    call.answer(&answer)
 }
 
 fn search(server: &Arc<Server>, call: &Call) -> Answer<Element> {

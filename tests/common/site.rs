@@ -255,13 +255,23 @@ impl Site {
 
     /// `vmwbuild exec` on this site, as root; `args` begin with the machine.
     pub fn exec(&self, dir: &Path, args: &[&str]) -> Command {
-        let (url, username, password, thumbprint) = match self {
+        self.tool(dir, &[&["exec"], args].concat())
+    }
+
+    /// The URL, the account, its password and the certificate's thumbprint.
+    pub fn server(&self) -> (&str, &str, &str, &str) {
+        match self {
             Site::Vcsim(v) => (&v.ready.url, &v.ready.username, &v.ready.password, &v.ready.thumbprint_sha256),
             Site::Sandbox(s) => (&s.url, &s.username, &s.password, &s.thumbprint),
-        };
+        }
+    }
+
+    /// `vmwbuild` on this site by variables, as root in guests; `args` begin with the command.
+    pub fn tool(&self, dir: &Path, args: &[&str]) -> Command {
+        let (url, username, password, thumbprint) = self.server();
         let mut command = vmwbuild(dir);
-        command.arg("exec").args(args);
         command
+            .args(args)
             .env("VMWBUILD_VCENTER", url)
             .env("VMWBUILD_USERNAME", username)
             .env("VMWBUILD_PASSWORD", password)

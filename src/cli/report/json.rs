@@ -23,7 +23,8 @@ pub(crate) fn write(checked: &[Checked]) -> String {
     format!("{report:#}\n")
 }
 
-fn finding(d: &Diagnostic, sources: &Sources) -> Value {
+/// One finding.
+pub(crate) fn finding(d: &Diagnostic, sources: &Sources) -> Value {
     let related: Vec<Value> =
         d.secondary.iter().map(|l| json!({ "place": place(l.span, sources), "text": l.text })).collect();
     let fix = d.fix.as_ref().map(|fix| {

@@ -104,21 +104,23 @@ pub struct Entity {
 }
 
 impl Entity {
-    pub(super) fn reference(&self, property: &str) -> Option<Moref> {
+    /// A property that is a reference.
+    pub fn reference(&self, property: &str) -> Option<Moref> {
         self.properties.get(property)
     }
 
-    pub(super) fn references(&self, property: &str) -> Vec<Moref> {
+    /// A property that is a list of references.
+    pub fn references(&self, property: &str) -> Vec<Moref> {
         self.properties.list(property)
     }
 
     /// Whether a datastore can be written to at present, as far as is known.
-    pub(super) fn accessible(&self) -> bool {
+    pub fn accessible(&self) -> bool {
         self.properties.get("summary.accessible").unwrap_or(true)
     }
 
     /// Free bytes of a datastore.
-    pub(super) fn free_space(&self) -> i64 {
+    pub fn free_space(&self) -> i64 {
         self.properties.get("summary.freeSpace").unwrap_or_default()
     }
 }
@@ -317,6 +319,15 @@ impl Inventory {
     /// All objects of a kind, by path.
     pub fn all(&self, kind: EntityKind) -> impl Iterator<Item = &Entity> {
         self.entities.iter().filter(move |e| e.kind == kind)
+    }
+
+    /// The hosts that may run what is put in a pool: the one asked for, or all of the pool's cluster.
+    pub fn hosts_of(&self, pool: &Moref, host: Option<&Moref>) -> Vec<&Entity> {
+        if let Some(host) = host {
+            return self.get(host).into_iter().collect();
+        }
+        let Some(owner) = self.get(pool).and_then(|p| p.reference("owner")) else { return Vec::new() };
+        self.all(EntityKind::Host).filter(|h| h.parent.as_ref() == Some(&owner)).collect()
     }
 
     /// The datacenter that holds an object.

@@ -70,6 +70,29 @@ pub(super) struct Inner {
     pub own_tasks: Mutex<HashSet<Moref>>,
 }
 
+/// A server that answers, and nobody is logged in yet.
+pub struct Reached(Inner);
+
+impl Reached {
+    /// What the server is.
+    pub fn about(&self) -> &AboutInfo {
+        &self.0.content.about
+    }
+
+    /// The API version agreed on.
+    pub fn version(&self) -> &str {
+        &self.0.version
+    }
+
+    /// Logs in.
+    pub async fn log_in(self) -> Result<Client> {
+        self.0.log_in(0).await?;
+        let client = Client { inner: Arc::new(self.0) };
+        client.keep_alive(KEEPALIVE);
+        Ok(client)
+    }
+}
+
 #[derive(Clone, Default)]
 struct Session {
     /// The cookie, verbatim.
@@ -86,10 +109,16 @@ impl Client {
     /// Connects, agrees on an API version, and logs in.
     pub async fn connect(endpoint: Endpoint, deadline: Deadline) -> Result<Client> {
         let what = format!("connecting to {}", endpoint.address());
+        deadline.limit(&what, async { Self::open(endpoint).await?.log_in().await }).await
+    }
+
+    /// Finds out what the server is and agrees on an API version, without logging in.
+    pub async fn reach(endpoint: Endpoint, deadline: Deadline) -> Result<Reached> {
+        let what = format!("connecting to {}", endpoint.address());
         deadline.limit(&what, Self::open(endpoint)).await
     }
 
-    async fn open(endpoint: Endpoint) -> Result<Client> {
+    async fn open(endpoint: Endpoint) -> Result<Reached> {
         let http = Arc::new(Http::new(&endpoint.url, &endpoint.trust)?);
         let mut inner = Inner {
             endpoint,
@@ -118,10 +147,7 @@ impl Client {
         {
             inner.version = version;
         }
-        inner.log_in(0).await?;
-        let client = Client { inner: Arc::new(inner) };
-        client.keep_alive(KEEPALIVE);
-        Ok(client)
+        Ok(Reached(inner))
     }
 
     /// Ends the session: waits for the clean-up of all watchers, then logs out. An error is of no use to a caller

@@ -106,6 +106,18 @@ data! {
         activation_id: Option<String> = "activationId",
     }
 
+    /// Which of some privileges an account has on an object.
+    EntityPrivilege {
+        entity: Moref = "entity",
+        priv_availability: Vec<PrivilegeAvailability> = "privAvailability",
+    }
+
+    /// Whether a privilege is granted.
+    PrivilegeAvailability {
+        priv_id: String = "privId",
+        is_granted: bool = "isGranted",
+    }
+
     /// An option with its value.
     OptionValue {
         key: String = "key",
@@ -138,6 +150,12 @@ methods! {
     write Logout = "Logout" {} -> ();
     /// Asks a task to end; it does later, as an error `RequestCanceled`.
     read CancelTask = "CancelTask" {} -> ();
+    /// Which privileges a session has on objects.
+    read HasPrivilegeOnEntities = "HasPrivilegeOnEntities" {
+        entity: Vec<Moref> = "entity",
+        session_id: String = "sessionId",
+        priv_id: Vec<String> = "privId",
+    } -> Vec<EntityPrivilege>;
     /// Finds an object by its inventory path.
     read FindByInventoryPath = "FindByInventoryPath" { inventory_path: String = "inventoryPath", } -> Option<Moref>;
     /// Finds an object among the children of another by its name.

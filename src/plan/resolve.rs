@@ -4,15 +4,13 @@
 use std::collections::HashMap;
 
 use super::codes;
-use super::event::MachineId;
-use super::options::{FailureClass, Options};
-use super::shared::class_of;
+use super::wishes::Wishes;
 use crate::diagnostic::Diagnostic;
-use crate::sema::program::{Exists, Machine, Origin, Output, Program};
+use crate::sema::program::{Exists, Machine, MachineId, Origin, Output, Program};
 use crate::source::Span;
 use crate::syntax::Keyword;
 use crate::syntax::ast::OutputKind;
-use crate::vsphere::client::{Entity, EntityKind, Error, Inventory, Placement, PlacementRequest};
+use crate::vsphere::client::{Class, Entity, EntityKind, Error, Inventory, Placement, PlacementRequest};
 use crate::vsphere::wire::{Moref, NicBacking};
 
 /// The template that a sandbox has under every name.
@@ -20,76 +18,88 @@ const SANDBOX_DEFAULT: &str = "linux";
 
 /// What the inventory says of a machine to be.
 #[derive(Clone, Debug)]
-pub(super) struct Resolved {
+pub struct Resolved {
     /// What it is cloned from, where that is in the inventory already, and its path.
-    pub(super) source: Option<(Moref, String)>,
+    pub source: Option<(Moref, String)>,
     /// Where it goes.
-    pub(super) placement: Placement,
+    pub placement: Placement,
     /// What its first network adapter is attached to, if that changes.
-    pub(super) network: Option<NicBacking>,
+    pub network: Option<NicBacking>,
+    /// That network, and its path.
+    pub network_named: Option<(Moref, String)>,
     /// Its outputs, in order.
-    pub(super) outputs: Vec<ResolvedOutput>,
+    pub outputs: Vec<ResolvedOutput>,
 }
 
 /// An output with its place.
 #[derive(Clone, Debug)]
-pub(super) struct ResolvedOutput {
+pub struct ResolvedOutput {
     /// Without folders.
-    pub(super) name: String,
+    pub name: String,
     /// Where it goes.
-    pub(super) placement: Placement,
+    pub placement: Placement,
     /// What stands there and is to be replaced.
-    pub(super) replaces: Option<Moref>,
+    pub replaces: Option<Moref>,
 }
 
 /// What [`resolve`] found.
-pub(super) struct Found {
-    pub(super) machines: HashMap<MachineId, Resolved>,
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// By machine; those with problems are missing, and those cloned from them.
+    pub machines: HashMap<MachineId, Resolved>,
     /// For the view.
-    pub(super) notes: Vec<(MachineId, String)>,
+    pub notes: Vec<(MachineId, String)>,
+    /// All that is wrong, in the order of the program.
+    pub problems: Vec<Problem>,
 }
 
-/// Looks everything up. All errors come back, with the class of the first.
-pub(super) fn resolve(
-    program: &Program,
-    options: &Options,
-    inventory: &Inventory,
-) -> Result<Found, (FailureClass, Vec<Diagnostic>)> {
-    let mut found = Found { machines: HashMap::new(), notes: Vec::new() };
-    let mut errors: Vec<(FailureClass, Diagnostic)> = Vec::new();
+/// Something that keeps a build from starting.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// By which the exit code is chosen.
+    pub class: Class,
+    /// What is told.
+    pub diagnostic: Diagnostic,
+    /// The first machine that has it.
+    pub machine: MachineId,
+}
+
+/// Looks everything up.
+pub fn resolve(program: &Program, wishes: Wishes<'_>, inventory: &Inventory) -> Found {
+    let mut found = Found::default();
     let mut roots: HashMap<MachineId, Entity> = HashMap::new();
     for machine in &program.machines {
-        match one(machine, options, inventory, &mut roots, &mut found.notes) {
+        match one(machine, wishes, inventory, &mut roots, &mut found.notes) {
             Ok(Some(resolved)) => {
                 found.machines.insert(machine.id, resolved);
             }
             // Its source failed, and that is reported already.
             Ok(None) => {}
-            Err(error) => {
+            Err((class, diagnostic)) => {
                 // Replicas fail alike: once is enough.
-                if !errors.iter().any(|(_, d)| d.message == error.1.message && d.primary == error.1.primary) {
-                    errors.push(error);
+                let told = |p: &Problem| {
+                    p.diagnostic.message == diagnostic.message && p.diagnostic.primary == diagnostic.primary
+                };
+                if !found.problems.iter().any(told) {
+                    found.problems.push(Problem { class, diagnostic, machine: machine.id });
                 }
             }
         }
     }
-    match errors.first() {
-        None => Ok(found),
-        Some((class, _)) => Err((*class, errors.into_iter().map(|(_, d)| d).collect())),
-    }
+    found
 }
 
-type Failed = (FailureClass, Diagnostic);
+type Failed = (Class, Diagnostic);
 
 fn one(
     machine: &Machine,
-    options: &Options,
+    wishes: Wishes<'_>,
     inventory: &Inventory,
     roots: &mut HashMap<MachineId, Entity>,
     notes: &mut Vec<(MachineId, String)>,
 ) -> Result<Option<Resolved>, Failed> {
     let setting =
-        |keyword| options.placement.resolve(keyword, &machine.placement, &machine.default_placement).map(str::to_owned);
+        |keyword| wishes.placement.resolve(keyword, &machine.placement, &machine.default_placement).map(str::to_owned);
     let place_of = |keyword: Keyword| {
         let own = machine.placement.get(&keyword).or_else(|| machine.default_placement.get(&keyword));
         own.map_or(machine.span, |s| s.span)
@@ -108,7 +118,7 @@ fn one(
         },
         Origin::Inventory { name, span } => {
             let entity = match inventory.vm(name, datacenter.as_ref()) {
-                Err(Error::NotFound { .. }) if options.sandbox => {
+                Err(Error::NotFound { .. }) if wishes.sandbox => {
                     let default = inventory.vm(SANDBOX_DEFAULT, None).map_err(|e| failed(&e, *span))?;
                     notes
                         .push((machine.id, format!("the sandbox has no `{name}`: its template `linux` stands for it")));
@@ -128,13 +138,17 @@ fn one(
         folder: setting(Keyword::Folder),
     };
     let placement = inventory.place(&request, &root).map_err(|e| failed(&e, placement_span(machine, &e)))?;
+    let mut network_named = None;
     let network = match setting(Keyword::Network) {
         Some(name) => {
-            let backing = inventory.network(&name, Some(&placement.datacenter));
-            Some(backing.map_err(|e| failed(&e, place_of(Keyword::Network)))?)
+            let within = Some(&placement.datacenter);
+            let at = |e: Error| failed(&e, place_of(Keyword::Network));
+            network_named = inventory.find(EntityKind::Network, &name, within).ok();
+            Some(inventory.network(&name, within).map_err(at)?)
         }
         None => None,
     };
+    let network_named = network_named.map(|e| (e.moref.clone(), e.path.clone()));
     let outputs = machine
         .outputs
         .iter()
@@ -142,7 +156,7 @@ fn one(
         .map(|output| target(output, &request, &placement, &root, inventory))
         .collect::<Result<Vec<_>, Failed>>()?;
     roots.insert(machine.id, root);
-    Ok(Some(Resolved { source, placement, network, outputs }))
+    Ok(Some(Resolved { source, placement, network, network_named, outputs }))
 }
 
 /// An output's folder and name; whether the name is free.
@@ -170,7 +184,7 @@ fn target(
 }
 
 /// The name of an output is another's.
-pub(super) fn taken(entity: &Entity, span: Span) -> Failed {
+fn taken(entity: &Entity, span: Span) -> Failed {
     let kind = if entity.template { "template" } else { "VM" };
     let diagnostic = Diagnostic::new(&codes::NAME_TAKEN, format!("there is already a {kind} `{}`", entity.path))
         .primary(span, "this name is taken")
@@ -178,13 +192,13 @@ pub(super) fn taken(entity: &Entity, span: Span) -> Failed {
             "`OUTPUT --exists=replace …` swaps it for the new one once everything is built; or choose another name, \
              or remove it",
         );
-    (FailureClass::Vsphere, diagnostic)
+    (Class::Operation, diagnostic)
 }
 
 fn failed(error: &Error, span: Span) -> Failed {
     let diagnostic = error.diagnostic();
     let diagnostic = if diagnostic.primary.is_none() { diagnostic.primary(span, "") } else { diagnostic };
-    (class_of(error.class()), diagnostic)
+    (error.class(), diagnostic)
 }
 
 /// The placement instruction that an error is about, else the machine's FROM.

@@ -1,0 +1,54 @@
+//! What keeps a build from starting, apart from what vSphere itself reports.
+
+use crate::diagnostic::{Code, Severity};
+
+macro_rules! codes {
+    ($($name:ident $number:literal $kebab:literal $($severity:ident)? $about:literal;)*) => {
+        $(
+            #[doc = $about]
+            pub static $name: Code = Code {
+                number: $number,
+                name: $kebab,
+                severity: codes!(@severity $($severity)?),
+                about: $about,
+                wrong: "",
+                right: "",
+            };
+        )*
+        /// All of them, by number.
+        pub static ALL: &[&Code] = &[$(&$name),*];
+    };
+    (@severity) => { Severity::Error };
+    (@severity $severity:ident) => { Severity::$severity };
+}
+
+codes! {
+    PRIVILEGE_MISSING 660 "privilege-to-be-missed"
+        "The account lacks a privilege that the build will use, so a task of the build would fail with NoPermission. \
+         Only `vmwbuild plan` and `vmwbuild doctor` ask before; docs/settings.md lists what is needed.";
+    OTHER_FAMILY 661 "other-family"
+        "The guest of the source is of another family than `FROM --os` says: commands for a POSIX shell don't run in \
+         Windows, nor the other way round.";
+    NO_SPACE 662 "no-space"
+        "The datastore that the build would write to has less free space than the clones take, or isn't accessible. A \
+         full clone takes what its source's files take now; a linked clone next to nothing; a machine that is powered \
+         on a swap file as large as its memory.";
+    NO_HOST 663 "no-host"
+        "None of the hosts where the machine could run is connected and out of maintenance mode.";
+    LITTLE_SPACE 664 "little-space" Warning
+        "The datastore has room for the clones as they are made, but not for all that their thin disks may grow to.";
+    SOURCE_RUNS 665 "source-runs" Warning
+        "A VM that is powered on is cloned as its disks are at that moment, as after a power failure. File systems \
+         recover from that, but a database may not.";
+    NO_TOOLS 666 "no-tools" Warning
+        "vCenter has no record of VMware Tools in the source: either they aren't installed, and then no command can be \
+         run in a clone of it, or it never ran in this vCenter.";
+    NO_TRANSFERS 667 "no-transfers" Warning
+        "File transfers go straight to the ESXi host that runs a machine, on TCP 443, and from here that doesn't work \
+         for some hosts. Commands, their output and small files go through vCenter and work nevertheless.";
+    NAME_TAKEN 691 "name-taken"
+        "There is already a machine or template of the name that an OUTPUT gives, in the same folder. \
+         `OUTPUT --exists=replace` swaps it for the new one once everything is built.";
+    NO_SNAPSHOT 694 "no-snapshot"
+        "A linked clone shares the disks of a snapshot, and the source has none, or none of the name given.";
+}
