@@ -8,6 +8,9 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[path = "common/schema.rs"]
+mod schema;
+
 fn vmwbuild(directory: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vmwbuild"));
     command.current_dir(directory).args(args).env_remove("VMWBUILD_ARG_template").stdin(Stdio::null());
@@ -211,91 +214,6 @@ fn a_build_shows_warnings_and_goes_on() {
     assert!(!err.contains("keyword-case"), "advice is lint's:\n{err}");
 }
 
-/// As much of JSON Schema as ours uses.
-fn validate(value: &Value, schema: &Value, root: &Value, at: &str) -> Result<(), String> {
-    let fail = |what: &str| Err(format!("{at}: {what}: {value}"));
-    for (key, rule) in schema.as_object().expect("a schema") {
-        match key.as_str() {
-            "$schema" | "title" | "description" | "$defs" => {}
-            "$ref" => {
-                let name = rule.as_str().and_then(|r| r.strip_prefix("#/$defs/")).expect("of ours");
-                validate(value, &root["$defs"][name], root, at)?;
-            }
-            "anyOf" => {
-                let any = rule.as_array().expect("a list").iter().any(|s| validate(value, s, root, at).is_ok());
-                if !any {
-                    return fail("none of them");
-                }
-            }
-            "const" if value != rule => return fail("another value"),
-            "enum" if !rule.as_array().expect("a list").contains(value) => return fail("no such word"),
-            "const" | "enum" => {}
-            "type" => {
-                let is = |t: &str| match t {
-                    "object" => value.is_object(),
-                    "array" => value.is_array(),
-                    "string" => value.is_string(),
-                    "integer" => value.is_i64() || value.is_u64(),
-                    "boolean" => value.is_boolean(),
-                    "null" => value.is_null(),
-                    other => panic!("the schema has the type {other}"),
-                };
-                let good = match rule {
-                    Value::Array(types) => types.iter().any(|t| is(t.as_str().expect("text"))),
-                    one => is(one.as_str().expect("text")),
-                };
-                if !good {
-                    return fail("another type");
-                }
-            }
-            "required" => {
-                for name in rule.as_array().expect("a list") {
-                    if value.get(name.as_str().expect("text")).is_none() {
-                        return fail(&format!("{name} is missing"));
-                    }
-                }
-            }
-            "properties" => {
-                for (name, inner) in value.as_object().into_iter().flatten() {
-                    if let Some(schema) = rule.get(name) {
-                        validate(inner, schema, root, &format!("{at}.{name}"))?;
-                    }
-                }
-            }
-            "additionalProperties" => {
-                assert_eq!(rule, &Value::Bool(false));
-                let known = schema["properties"].as_object().expect("it has some");
-                if value.as_object().is_some_and(|o| o.keys().any(|k| !known.contains_key(k))) {
-                    return fail("a member that the schema doesn't know");
-                }
-            }
-            "items" => {
-                for (index, item) in value.as_array().into_iter().flatten().enumerate() {
-                    validate(item, rule, root, &format!("{at}[{index}]"))?;
-                }
-            }
-            "minItems" => {
-                if value.as_array().is_some_and(|l| (l.len() as u64) < rule.as_u64().expect("a number")) {
-                    return fail("too few");
-                }
-            }
-            "minimum" => {
-                if value.as_i64().is_some_and(|n| n < rule.as_i64().expect("a number")) {
-                    return fail("too small");
-                }
-            }
-            "pattern" => {
-                let regex = regex::Regex::new(rule.as_str().expect("text")).expect("a pattern");
-                if value.as_str().is_some_and(|t| !regex.is_match(t)) {
-                    return fail("it doesn't match");
-                }
-            }
-            other => panic!("the schema uses `{other}`, which this check doesn't know"),
-        }
-    }
-    Ok(())
-}
-
 /// Findings of every kind: errors, warnings with places and mends, one without a place.
 fn report(format: &str) -> Value {
     let directory = project(&[
@@ -314,7 +232,7 @@ fn json_follows_its_schema() {
     let schema = fs::read_to_string(repository().join("docs/schemas/lint.json")).expect("there");
     let schema: Value = serde_json::from_str(&schema).expect("JSON");
     let report = report("json");
-    validate(&report, &schema, &schema, "report").expect("valid");
+    schema::validate(&report, &schema, &schema, "report").expect("valid");
     let findings = report["findings"].as_array().expect("a list");
     assert_eq!(report["summary"]["errors"], 2, "{report:#}");
     assert!(findings.iter().any(|f| f["place"].is_null()), "the missing file has no place");
@@ -322,7 +240,7 @@ fn json_follows_its_schema() {
     // The check does find what is wrong.
     let mut wrong = report.clone();
     wrong["findings"][0]["severity"] = "bad".into();
-    assert!(validate(&wrong, &schema, &schema, "report").is_err());
+    assert!(schema::validate(&wrong, &schema, &schema, "report").is_err());
 }
 
 #[test]

@@ -11,11 +11,13 @@ mod fmt;
 mod graph;
 mod lint;
 mod load;
+mod lsp;
 mod project;
 mod report;
 mod sandbox;
 mod secrets;
 mod settings;
+mod show;
 mod terminal;
 
 use std::ffi::OsString;
@@ -44,7 +46,9 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         args::Command::Lint(options) => lint::run(options, cli.color),
         args::Command::Fmt(options) => fmt::run(options, cli.color),
         args::Command::Graph(options) => graph::run(options, cli.color),
+        args::Command::Show(options) => show::run(options, cli.color),
         args::Command::Convert(options) => convert::run(options, cli.color),
+        args::Command::Lsp(_) => lsp::run(),
         args::Command::Explain(options) => explain::run(options),
         args::Command::Sandbox(options) => sandbox::run(options, cli.color),
     };

@@ -15,7 +15,7 @@ mod rule;
 mod rules;
 #[cfg(test)]
 mod tests;
-mod walk;
+pub mod walk;
 
 pub use config::{Config, ConfigError, File as ConfigFile, Level};
 pub use cx::{includes, normal};
