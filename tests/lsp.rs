@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{Receiver, channel},
@@ -214,13 +214,15 @@ const PLATFORM: &str = "\
 ARG workers: int = 2
 SECRET pw
 INCLUDE common.vmwfile
-FROM debian AS manager
+FROM debian AS base
+RUN apt-get install -qy docker.io
+FROM base AS manager
 OUTPUT VM manager
 LOGIN root PASSWORD ${{ pw }}
 RUN docker swarm init
 KEY token: secret FROM RUN docker swarm join-token -q worker
 KEY count = workers + 1
-FROM manager AS worker FOR n IN 1..${{ workers }}
+FROM base AS worker FOR n IN 1..${{ workers }}
 OUTPUT VM worker-${{ n }}
 RUN <<EOF
 # comment
@@ -304,9 +306,15 @@ fn an_included_file_is_checked_as_part_of_what_includes_it() {
 fn names_are_found_in_every_place() {
     let mut editor = platform();
     let mut out = String::new();
-    for (word, nth, within) in
-        [("workers", 0, 2), ("pw", 1, 0), ("token", 2, 1), ("manager.token", 1, 9), ("site", 0, 1), ("n }}", 0, 0)]
-    {
+    for (word, nth, within) in [
+        ("workers", 0, 2),
+        ("pw", 1, 0),
+        ("base", 1, 0),
+        ("manager.token", 0, 9),
+        ("manager.token", 1, 9),
+        ("site", 0, 1),
+        ("n }}", 0, 0),
+    ] {
         let (line, character) = place(PLATFORM, word, nth);
         let at = editor.at("VMWfile", (line, character + within));
         let definition = editor.ask("textDocument/definition", at.clone());
@@ -370,9 +378,13 @@ fn edited(text: &str, edits: &Value) -> String {
 fn renaming_reaches_stages_heredocs_and_included_files() {
     let mut editor = platform();
     let mut out = String::new();
-    for (word, nth, within, new) in
-        [("manager", 0, 0, "boss"), ("token", 0, 0, "join"), ("site", 0, 0, "place"), ("n IN", 0, 0, "number")]
-    {
+    for (word, nth, within, new) in [
+        ("manager", 0, 0, "boss"),
+        ("base", 0, 0, "ground"),
+        ("token", 0, 0, "join"),
+        ("site", 0, 0, "place"),
+        ("n IN", 0, 0, "number"),
+    ] {
         let (line, character) = place(PLATFORM, word, nth);
         let mut params = editor.at("VMWfile", (line, character + within));
         assert!(editor.ask("textDocument/prepareRename", params.clone())["placeholder"].is_string());

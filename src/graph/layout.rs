@@ -2,7 +2,7 @@
 //! runs to the right. An arrow that leaves its row goes down or up in the gutter behind its column, then along a
 //! channel above the row of its target: it never crosses a box.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use unicode_width::UnicodeWidthStr;
 
@@ -20,6 +20,8 @@ const MAX_HEAD: usize = 36;
 pub(super) const BOX: f64 = 26.0;
 /// The same with a second line.
 pub(super) const TALL_BOX: f64 = 38.0;
+/// The most room that is made for what is written at an arrow.
+const MAX_LABEL: f64 = 80.0;
 /// Between two lines beside each other.
 const TRACK: f64 = 12.0;
 /// Room for an arrow's head.
@@ -77,7 +79,7 @@ pub(super) fn layout(view: &View, top: f64) -> Layout {
     let mut boxes = sizes(view);
     let straight: Vec<bool> = view.arrows.iter().map(|a| is_straight(a.from, a.to, &cells)).collect();
     let tracks = gutter_tracks(view, &cells, &straight);
-    let columns = columns(&boxes, &cells, &tracks, head);
+    let columns = columns(view, &boxes, &cells, &straight, &tracks, head);
     for (placed, cell) in boxes.iter_mut().zip(&cells) {
         placed.x = columns.get(cell.column).map_or(0.0, |c| c.x);
     }
@@ -157,23 +159,29 @@ fn is_straight(from: usize, to: usize, cells: &[Cell]) -> bool {
 }
 
 /// For each box with arrows out of its row, its place in the gutter behind its column: those whose ways overlap
-/// stand beside each other.
+/// stand beside each other. Boxes that lead to one target only share a way to it.
 fn gutter_tracks(view: &View, cells: &[Cell], straight: &[bool]) -> HashMap<usize, usize> {
-    let mut ways: HashMap<usize, (usize, usize)> = HashMap::new();
-    for (arrow, _) in view.arrows.iter().zip(straight).filter(|(_, s)| !**s) {
+    let routed = || view.arrows.iter().zip(straight).filter(|(_, s)| !**s).map(|(a, _)| a);
+    let mut targets: HashMap<usize, Vec<usize>> = HashMap::new();
+    routed().for_each(|a| targets.entry(a.from).or_default().push(a.to));
+    // By column, and by the target that they share or the box itself.
+    let mut ways: BTreeMap<(usize, bool, usize), (usize, usize)> = BTreeMap::new();
+    let group = |from: usize| match targets.get(&from).map(Vec::as_slice) {
+        Some([only]) => (cells[from].column, true, *only),
+        _ => (cells[from].column, false, from),
+    };
+    for arrow in routed() {
         let (a, b) = (cells[arrow.from].row, cells[arrow.to].row);
-        let way = ways.entry(arrow.from).or_insert((a, a));
-        *way = (way.0.min(b), way.1.max(b));
+        let way = ways.entry(group(arrow.from)).or_insert((a, a));
+        *way = (way.0.min(a).min(b), way.1.max(a).max(b));
     }
-    let mut sorted: Vec<(usize, (usize, usize))> = ways.into_iter().collect();
-    sorted.sort_unstable();
     let mut taken: HashMap<usize, Vec<Vec<(usize, usize)>>> = HashMap::new();
     let mut tracks = HashMap::new();
-    for (index, way) in sorted {
-        let column = taken.entry(cells[index].column).or_default();
-        tracks.insert(index, first_free(column, way, |a, b| a.0 <= b.1 && b.0 <= a.1));
+    for (key, way) in ways {
+        let column = taken.entry(key.0).or_default();
+        tracks.insert(key, first_free(column, way, |a, b| a.0 <= b.1 && b.0 <= a.1));
     }
-    tracks
+    targets.keys().filter_map(|from| Some((*from, *tracks.get(&group(*from))?))).collect()
 }
 
 /// Puts an interval on the first track where nothing overlaps it.
@@ -197,7 +205,14 @@ struct Column {
     gutter: f64,
 }
 
-fn columns(boxes: &[Placed], cells: &[Cell], tracks: &HashMap<usize, usize>, head: f64) -> Vec<Column> {
+fn columns(
+    view: &View,
+    boxes: &[Placed],
+    cells: &[Cell],
+    straight: &[bool],
+    tracks: &HashMap<usize, usize>,
+    head: f64,
+) -> Vec<Column> {
     let count = cells.iter().map(|c| c.column + 1).max().unwrap_or(0);
     let mut columns = vec![Column { x: 0.0, width: 0.0, gutter: 28.0 }; count];
     for (index, (placed, cell)) in boxes.iter().zip(cells).enumerate() {
@@ -205,6 +220,15 @@ fn columns(boxes: &[Placed], cells: &[Cell], tracks: &HashMap<usize, usize>, hea
         column.width = column.width.max(placed.width);
         if let Some(track) = tracks.get(&index) {
             column.gutter = column.gutter.max(32.0 + 8.0 * (*track as f64 + 1.0));
+        }
+    }
+    // What is written at an arrow stands between the lines of the gutter and the target.
+    let lines: Vec<f64> = columns.iter().map(|c| c.gutter).collect();
+    for (arrow, _) in view.arrows.iter().zip(straight).filter(|(_, s)| !**s) {
+        let before = cells[arrow.to].column.checked_sub(1);
+        if let Some((column, lines)) = before.and_then(|i| Some((columns.get_mut(i)?, lines.get(i)?))) {
+            let label = (SMALL_CHAR * arrow.label().width() as f64).min(MAX_LABEL);
+            column.gutter = column.gutter.max(lines + label);
         }
     }
     let mut x = head + 16.0;
@@ -237,14 +261,24 @@ fn channel_tracks(
 ) -> Channels {
     let mut channels = Channels { of: HashMap::new(), count: HashMap::new() };
     let mut taken: HashMap<usize, Vec<Vec<(f64, f64)>>> = HashMap::new();
+    // Arrows that come the same way to the same box are one line.
+    let mut shared: HashMap<(usize, usize, usize, String), usize> = HashMap::new();
     for (index, arrow) in view.arrows.iter().enumerate().filter(|(i, _)| !straight[*i]) {
         let gutter = gutter_x(columns, &cells[arrow.from], tracks.get(&arrow.from).copied().unwrap_or(0));
         let end = boxes[arrow.to].x - HEAD;
         let label = end - 3.0 - SMALL_CHAR * arrow.label().width() as f64;
         let way = (gutter.min(label).min(end), gutter.max(end));
         let row = cells[arrow.to].row;
+        let track = tracks.get(&arrow.from).copied().unwrap_or(0);
+        let same = (arrow.to, cells[arrow.from].column, track, arrow.label());
+        if let Some(known) = shared.get(&same) {
+            channels.of.insert(index, *known);
+            continue;
+        }
         let of_row = taken.entry(row).or_default();
-        channels.of.insert(index, first_free(of_row, way, |a, b| a.0 < b.1 + 4.0 && b.0 < a.1 + 4.0));
+        let free = first_free(of_row, way, |a, b| a.0 < b.1 + 4.0 && b.0 < a.1 + 4.0);
+        shared.insert(same, free);
+        channels.of.insert(index, free);
         channels.count.insert(row, of_row.len());
     }
     channels

@@ -1,5 +1,6 @@
 //! The graph as SVG, drawn by ourselves: no Graphviz needed.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use super::layout::{Layout, Route, head_lines, layout};
@@ -84,6 +85,7 @@ fn lanes(out: &mut String, view: &View, drawing: &Layout) {
 }
 
 fn arrows(out: &mut String, view: &View, drawing: &Layout) {
+    let mut written = HashSet::new();
     // The critical ones last, above the others.
     for critical in [false, true] {
         for (arrow, route) in view.arrows.iter().zip(&drawing.routes).filter(|(a, _)| a.critical == critical) {
@@ -95,11 +97,15 @@ fn arrows(out: &mut String, view: &View, drawing: &Layout) {
             let _ = writeln!(out, "<path class=\"line{class}\" marker-end=\"url(#{head})\" d=\"{}\"/>", path(route));
             if !arrow.reasons.is_empty() && route.points.len() > 2 {
                 let (x, y) = route.label;
+                let label = text(&arrow.label());
+                // Arrows that share their way share what is written at it.
+                if !written.insert((format!("{x:.1} {y:.1}"), label.clone(), critical)) {
+                    continue;
+                }
                 let class = if critical { " critical" } else { "" };
                 let _ = writeln!(
                     out,
-                    "<text class=\"small{class}\" text-anchor=\"end\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>",
-                    text(&arrow.label())
+                    "<text class=\"small{class}\" text-anchor=\"end\" x=\"{x:.1}\" y=\"{y:.1}\">{label}</text>"
                 );
             }
         }

@@ -75,7 +75,7 @@ fn written(asked: &Asked<'_>, instruction: &Instruction, offset: u32) -> Option<
     if covers(instruction.keyword.span) {
         return Some((instruction.keyword.span, reference(instruction.keyword.node)));
     }
-    if let Some(flag) = instruction.flags.iter().find(|f| covers(f.name.span)) {
+    if let Some(flag) = instruction.flags.iter().find(|f| covers(Span { start: f.span.start, ..f.name.span })) {
         let info = instruction.keyword.node.flag(&flag.name.node)?;
         return Some((flag.span, format!("`--{}{}`: {}", info.name, info.value.usage(), info.doc)));
     }

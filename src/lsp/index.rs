@@ -54,7 +54,6 @@ pub(super) struct Definition {
 #[derive(Clone, Debug)]
 pub(super) struct Stage {
     pub name: Option<String>,
-    pub from: Span,
 }
 
 /// All names.
@@ -80,7 +79,7 @@ impl Index {
         for instruction in &lines {
             if matches!(instruction.body, Body::From { .. } | Body::On { .. }) {
                 stage = Some(index.stages.len());
-                index.stages.push(Stage { name: None, from: instruction.span });
+                index.stages.push(Stage { name: None });
             }
             let extent = instruction.heredocs.iter().fold(instruction.span, |s, h| s.to(h.end));
             index.places.push((extent, stage));

@@ -1,6 +1,7 @@
 //! The checked program: every machine that a build makes, with everything decided that can be decided before
 //! the build runs. What is left open stands as expressions ([`Rt`]) over keys, attributes and secrets.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -397,8 +398,9 @@ pub struct GuestContext {
     pub user: Option<RunAs>,
     /// WORKDIR, absolute (`WORKDIR sub` after `WORKDIR /srv` is `/srv/sub`).
     pub workdir: Option<Template>,
-    /// ENV, in order; a later value of the same name stands for the earlier (and may use it).
-    pub env: Vec<EnvVar>,
+    /// ENV, in order; a later value of the same name stands for the earlier (and may use it). Shared, since every
+    /// step has all that were set before it.
+    pub env: Vec<Arc<EnvVar>>,
     /// SHELL: the interpreter and its arguments; the script's path follows. Default `["sh"]`.
     pub shell: Vec<Template>,
 }

@@ -172,7 +172,7 @@ impl Cx<'_> {
     }
 
     fn guest(&self, context: &GuestContext, machine: &program::Machine) -> Guest {
-        let env = |v: &program::EnvVar| {
+        let env = |v: &std::sync::Arc<program::EnvVar>| {
             let piece = |p: &EnvPiece| match p {
                 EnvPiece::Literal(text) => text.clone(),
                 EnvPiece::Variable(name) => format!("${{{name}}}"),

@@ -21,11 +21,11 @@ pub fn text(outline: &Outline) -> String {
     table(&mut out, "", &rows.collect::<Vec<_>>());
     for stage in outline.stages.iter().filter(|s| s.replicated) {
         let name = stage.name.clone().unwrap_or_else(|| "a stage".to_owned());
-        let machines = if stage.machines.is_empty() { "no machine".to_owned() } else { few(&stage.machines) };
+        let machines = if stage.machines.is_empty() { "none".to_owned() } else { few(&stage.machines) };
         if !out.is_empty() {
             out.push('\n');
         }
-        let _ = writeln!(out, "{name} is made {} times: {machines}", stage.machines.len());
+        let _ = writeln!(out, "{name} is {}: {machines}", machines_count(stage.machines.len()));
     }
     for machine in &outline.machines {
         if !out.is_empty() {
@@ -67,7 +67,8 @@ fn machine(out: &mut String, machine: &Machine, args: &[Argument]) {
     }
     let hardware = &machine.hardware;
     if let Some(cpus) = hardware.cpus {
-        let cores = hardware.cores.map(|c| format!(", {c} cores a socket")).unwrap_or_default();
+        let plural = |n: u32| if n == 1 { "" } else { "s" };
+        let cores = hardware.cores.map(|c| format!(", {c} core{} a socket", plural(c))).unwrap_or_default();
         fact("cpus", format!("{cpus}{cores}"));
     }
     if let Some(memory) = &hardware.memory {
@@ -151,7 +152,8 @@ fn step(out: &mut String, step: &Step) {
         options.push(format!("at most {timeout}"));
     }
     if step.retry > 0 {
-        options.push(format!("tried again {} times", step.retry));
+        let times = if step.retry == 1 { "once more".to_owned() } else { format!("{} times more", step.retry) };
+        options.push(format!("tried {times} if it fails"));
     }
     if step.allow_failure {
         options.push("may fail".to_owned());
@@ -216,6 +218,10 @@ fn target(wait: &Wait) -> String {
         Some(name) => format!("{of}  ({} {name})", wait.why),
         None => of,
     }
+}
+
+fn machines_count(count: usize) -> String {
+    if count == 1 { "1 machine".to_owned() } else { format!("{count} machines") }
 }
 
 /// The first few of a list, and how many more.
