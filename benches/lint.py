@@ -40,7 +40,7 @@ def lines(count, docker):
         out.append("EOF")
         out.append(f"USER user{number % 7}")
         out.append("")
-    return "\n".join(out[:count]) + "\n"
+    return "\n".join(out) + "\n"
 
 
 def measure(command):

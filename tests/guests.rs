@@ -8,8 +8,8 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use vmwbuild::sandbox::guests::{
-    BootSpec, Config, Ended, Error, ExecSpec, Exit, FileKind, Guest, Guests, Ids, Limit, NewName, Parent, Process,
-    TemplateSource,
+    BootSpec, Config, Ended, Error, ExecSpec, Exit, FileKind, Guest, Guests, Ids, Limit, NewName, NicSpec, Parent,
+    Process, TemplateSource,
 };
 
 /// The program to re-execute; another copy where this user can't read the one that cargo built.
@@ -227,7 +227,19 @@ async fn what_is_the_hosts_stays_the_hosts() {
     let mounts = ok(&guest, "cut -d' ' -f2 /proc/self/mounts | sort -u | tr '\\n' ' '").await;
     for mount in mounts.split_whitespace() {
         assert!(
-            ["/", "/usr", "/dev", "/proc", "/run", "/sys", "/var/lib/dpkg"].iter().any(|known| mount == *known
+            [
+                "/",
+                "/usr",
+                "/dev",
+                "/proc",
+                "/run",
+                "/sys",
+                "/sys/class/net",
+                "/sys/devices/virtual/net",
+                "/var/lib/dpkg"
+            ]
+            .iter()
+            .any(|known| mount == *known
                 || mount.starts_with("/dev/")
                 || mount.starts_with("/usr/")
                 || mount.starts_with("/proc/")),
@@ -524,15 +536,44 @@ async fn a_guest_knows_what_machine_it_is() {
         assert_eq!(ok(&guest, "hostname other; hostname").await, "other\n");
     }
     guest.stop().await.unwrap();
-    let guest = guests.boot(layer, BootSpec::default()).await.unwrap();
+    let nics = vec![
+        NicSpec { mac: Some([0, 0x50, 0x56, 1, 2, 3]), address: Some(([10, 0, 0, 7].into(), 24)) },
+        NicSpec { mac: Some([0, 0x50, 0x56, 1, 2, 4]), address: None },
+    ];
+    let guest = guests.boot(layer, BootSpec { nics, ..BootSpec::default() }).await.unwrap();
     assert_eq!(ok(&guest, "uname -n; cat /etc/machine-id").await, format!("localhost\n{first}"));
-    match guest.add_dummy_link("eth0", Some([0, 0x50, 0x56, 1, 2, 3]), Some(([10, 0, 0, 7].into(), 24))).await {
-        Ok(()) => {
-            assert_eq!(ok(&guest, "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' ' | sort").await, "eth0\nlo\n");
-            assert!(ok(&guest, "cat /proc/net/fib_trie").await.contains("10.0.0.7"));
-        }
-        // A kernel without the module says exactly that.
-        Err(error) => assert_eq!(error.errno(), Some(libc::EOPNOTSUPP), "{error}"),
+    let mut watch = guest.watch_network().await.unwrap();
+    let report = watch.next().await.unwrap();
+    assert_eq!(report.host_name, "localhost");
+    let found = ok(&guest, "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' ' | sort").await;
+    if report.nics.is_empty() {
+        println!("this kernel has no network cards for guests");
+        assert_eq!(found, "lo\n");
+    } else {
+        assert_eq!(found, "eth0\neth1\nlo\n");
+        assert_eq!((report.nics[0].name.as_str(), report.nics[0].mac), ("eth0", Some([0, 0x50, 0x56, 1, 2, 3])));
+        assert!(report.nics[0].up && report.nics[1].up, "{report:?}");
+        assert!(report.nics[0].addresses.contains(&([10, 0, 0, 7].into(), 24)), "{report:?}");
+        assert!(ok(&guest, "cat /proc/net/fib_trie").await.contains("10.0.0.7"));
+        assert_eq!(
+            ok(&guest, "cd /sys/class/net && echo *; cat eth1/address").await,
+            "eth0 eth1 lo\n00:50:56:01:02:04\n"
+        );
+        // It leads nowhere: not to another guest that is beside it either.
+        let nics = vec![NicSpec { mac: None, address: Some(([10, 0, 0, 8].into(), 24)) }];
+        let other = guests.new_layer(linux()).await.unwrap();
+        let other = guests.boot(other, BootSpec { nics, ..BootSpec::default() }).await.unwrap();
+        let listen = "import socket, time; s = socket.create_server((\"0.0.0.0\", 4715)); time.sleep(60)";
+        let connect = "exec 3<>/dev/tcp/10.0.0.8/4715";
+        ok(
+            &other,
+            &format!(
+                "python3 -c '{listen}' >/dev/null 2>&1 & until bash -c '{connect}' 2>/dev/null; do sleep 0.05; done"
+            ),
+        )
+        .await;
+        assert_ne!(sh(&guest, &format!("timeout 1 bash -c '{connect}'")).await.1, Exit::Code(0));
+        other.stop().await.unwrap();
     }
     guests.close().await;
 }

@@ -11,7 +11,15 @@ use common::site::Sandbox;
 use common::{DEADLINE, Run, context, run, vmwbuild};
 
 fn build(dir: &Path, args: &[&str]) -> Run {
-    run(vmwbuild(dir).args(["build", "--sandbox", "--progress", "plain", "--color", "never"]).args(args), DEADLINE)
+    let told = tempfile::tempdir().unwrap();
+    let file = told.path().join("events");
+    let mut command = vmwbuild(dir);
+    command.args(["build", "--sandbox", "--progress", "plain", "--color", "never", "--events"]).arg(&file).args(args);
+    let done = run(&mut command, DEADLINE);
+    if let Ok(text) = std::fs::read_to_string(&file) {
+        common::events::valid(&text);
+    }
+    done
 }
 
 fn built(dir: &Path, args: &[&str]) -> Run {

@@ -8,8 +8,9 @@ use std::io::{ErrorKind, Read};
 use std::num::NonZero;
 use std::process::{Command, ExitStatus};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
@@ -44,7 +45,20 @@ fn cells(count: u16) -> NonZero<u16> {
 }
 
 /// Builds `text` on a terminal of that size. `watch` sees the screen after every write.
-fn build(text: &str, (columns, rows): (u16, u16), mut watch: impl FnMut(&str, Pid)) -> Shown {
+fn build(text: &str, size: (u16, u16), mut watch: impl FnMut(&str, Pid)) -> Shown {
+    build_with(text, size, &[], |screen, pid| {
+        watch(screen, pid);
+        None
+    })
+}
+
+/// [`build`] with further flags; a size that `watch` returns is the terminal's from then on.
+fn build_with(
+    text: &str,
+    (columns, mut rows): (u16, u16),
+    flags: &[&str],
+    mut watch: impl FnMut(&str, Pid) -> Option<(u16, u16)>,
+) -> Shown {
     let dir = tempfile::tempdir().expect("a directory");
     std::fs::write(dir.path().join("VMWfile"), format!("SECRET password\n{text}")).expect("a VMWfile");
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo-terminal");
@@ -57,9 +71,11 @@ fn build(text: &str, (columns, rows): (u16, u16), mut watch: impl FnMut(&str, Pi
     let end = || other.try_clone().expect("a copy");
     let mut command = Command::new(env!("CARGO_BIN_EXE_vmwbuild"));
     command.args(["build", "--sandbox", "--progress", "tty", "--secret", "id=password,env=PASSWORD"]);
-    command.arg(dir.path()).stdin(end()).stdout(end()).stderr(end());
+    command.args(flags).arg(dir.path()).stdin(end()).stdout(end()).stderr(end());
     command.env("PASSWORD", "correct horse").env("TERM", "xterm-256color").env("LC_ALL", "C.UTF-8");
-    command.env_remove("NO_COLOR").env_remove("VMWBUILD_PROGRESS");
+    command.env_remove("NO_COLOR").env_remove("VMWBUILD_PROGRESS").env_remove("TMUX");
+    // The emulator cuts lines when it is made narrower.
+    command.env("XTERM_VERSION", "XTerm(1)");
     let mut child = command.spawn().expect("the program");
     let pid = Pid::from_child(&child);
     drop((command, other));
@@ -79,10 +95,24 @@ fn build(text: &str, (columns, rows): (u16, u16), mut watch: impl FnMut(&str, Pi
         parser.process(&buffer[..read]);
         let screen = parser.screen();
         for row in 0..rows {
-            assert!(!screen.row_wrapped(row), "line {row} wraps on {columns} columns:\n{}", screen.contents());
+            assert!(!screen.row_wrapped(row), "line {row} wraps:\n{}", screen.contents());
         }
         assert!(!screen.hide_cursor(), "the cursor is hidden");
-        watch(&screen.contents(), pid);
+        if let Some((columns, more)) = watch(&screen.contents(), pid) {
+            // What was written for the old size and not yet read would wrap on the new one: the build stands still
+            // until all of it is read.
+            kill_process(pid, Signal::STOP).expect("the signal");
+            waitpid(Some(pid), WaitOptions::UNTRACED).expect("it stops");
+            while poll(&mut [PollFd::new(&terminal, PollFlags::IN)], Some(&Timespec::default())).expect("a poll") > 0 {
+                let read = terminal.read(&mut buffer).expect("what is there");
+                parser.process(&buffer[..read]);
+            }
+            rows = more;
+            parser.set_size(cells(rows), cells(columns));
+            let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+            tcsetwinsize(&terminal, size).expect("a size");
+            kill_process(pid, Signal::CONT).expect("the signal");
+        }
     }
     Shown { screen: parser.screen().clone(), status: child.wait().expect("its end") }
 }
@@ -93,10 +123,12 @@ fn settled(screen: &vt100::Screen) -> String {
     let port = regex::Regex::new(r"127\.0\.0\.1:\d+").expect("a pattern");
     let requests = regex::Regex::new(r"\d+ requests").expect("a pattern");
     let address = regex::Regex::new(r"10\.\d+\.\d+\.\d+").expect("a pattern");
+    let place = regex::Regex::new(r"\[/\S+/VMWfile:").expect("a pattern");
     let lines = screen.rows(0, screen.size().1.get()).map(|row| {
         let row = time.replace(row.trim_end(), " <time>");
         let row = port.replace_all(&row, "<sandbox>");
         let row = requests.replace(&row, "<n> requests");
+        let row = place.replace(&row, "[VMWfile:");
         address.replace_all(&row, "<address>").into_owned()
     });
     lines.collect::<Vec<_>>().join("\n").trim_end().to_owned()
@@ -117,14 +149,108 @@ fn a_build_on_a_small_terminal() {
     insta::assert_snapshot!(settled(&shown.screen));
 }
 
+/// Lines of the screen without their times.
+fn bare(screen: &str) -> Vec<String> {
+    let time = regex::Regex::new(r" +\d+(\.\d|m\d\d)s( of \d+m?s?)?$").expect("a pattern");
+    screen.lines().map(|l| time.replace(l, "").trim_end().to_owned()).collect()
+}
+
 #[test]
 fn more_machines_than_lines() {
     let text = "LOGIN root PASSWORD ${{ password }}\nFROM linux AS m FOR n IN 1..12\nOUTPUT VM m-${{ n }}\nRUN true\n";
     let mut crowded = false;
-    let shown = build(text, (50, 6), |screen, _| crowded |= screen.contains("more"));
+    let shown = build(text, (50, 6), |screen, _| crowded |= screen.contains(" more "));
     assert!(shown.status.success(), "{}", shown.screen.contents());
     assert!(crowded, "what has no place is counted");
-    assert!(!shown.screen.contents().contains("more"), "nothing of the live part stays:\n{}", shown.screen.contents());
+    assert!(
+        !shown.screen.contents().contains(" more "),
+        "nothing of the live part stays:\n{}",
+        shown.screen.contents()
+    );
+}
+
+#[test]
+fn of_fifty_machines_those_that_run_are_shown_and_the_rest_is_counted() {
+    let text = "LOGIN root PASSWORD ${{ password }}\nFROM linux AS m FOR n IN 1..50\nOUTPUT VM m-${{ n }}\n\
+                RUN echo running; sleep 600\n";
+    let mut seen = None;
+    let shown = build(text, (80, 24), |screen, pid| {
+        let running = |l: &String| l.ends_with("[1/1] RUN echo running; sleep 600");
+        let lines = bare(screen);
+        if seen.is_none() && lines.iter().filter(|l| running(l)).count() == 8 {
+            seen = Some(lines);
+            kill_process(pid, Signal::INT).expect("the signal");
+        }
+    });
+    assert_eq!(shown.status.code(), Some(130), "{}", shown.screen.contents());
+    let seen = seen.expect("eight run at once");
+    let status = seen.iter().find(|l| l.contains("of 50 built")).unwrap_or_else(|| panic!("{seen:#?}"));
+    let shown = seen.iter().filter(|l| l.starts_with(['●', '○'])).count();
+    let waiting: usize = status
+        .split(", ")
+        .filter_map(|part| part.trim().strip_suffix(" more waiting").or(part.trim().strip_suffix(" to begin")))
+        .map(|n| n.parse::<usize>().expect("a number"))
+        .sum();
+    assert_eq!(shown + waiting, 50, "{seen:#?}");
+    assert!(seen.iter().any(|l| l == "    running"), "their output has a place: {seen:#?}");
+    assert!(seen.len() <= 23, "the last line stays free: {seen:#?}");
+}
+
+#[test]
+fn a_terminal_may_be_resized_in_the_middle() {
+    let text = "LOGIN root PASSWORD ${{ password }}\nFROM linux AS one\nOUTPUT VM one\n\
+                RUN echo a line of output that is longer than a narrow terminal is wide; sleep 1; echo more\nRUN sleep 1\n\
+                FROM linux AS two\nOUTPUT VM two\nRUN --timeout=5m sleep 1.5\n";
+    let sizes = [(36, 10), (100, 30), (64, 8), (80, 24)];
+    let (mut at, mut ticks) = (0, 0);
+    let shown = build_with(text, (80, 24), &[], |screen, _| {
+        // Each size is seen for a few frames.
+        if screen.contains("of 2 built") {
+            ticks += 1;
+        }
+        if ticks > 3 && at < sizes.len() {
+            ticks = 0;
+            at += 1;
+            return Some(sizes[at - 1]);
+        }
+        None
+    });
+    assert!(shown.status.success(), "{}", shown.screen.contents());
+    assert_eq!(at, sizes.len(), "it was resized");
+    let lines = bare(&shown.screen.contents());
+    // All that was told stands there once, and nothing of the live part.
+    for wanted in [
+        "✓ one [2/2] RUN sleep 1",
+        "✓ one built VM one",
+        "✓ two [1/1] RUN --timeout=5m sleep 1.5",
+        "✓ two built VM two",
+    ] {
+        assert_eq!(lines.iter().filter(|l| *l == wanted).count(), 1, "{wanted}: {lines:#?}");
+    }
+    assert!(!lines.iter().any(|l| l.contains("of 2 built") || l.starts_with(['●', '○'])), "{lines:#?}");
+}
+
+#[test]
+fn waits_say_for_what_and_how_long() {
+    let text = "LOGIN root PASSWORD ${{ password }}\nFROM linux AS one\nOUTPUT VM one\nRUN sleep 1\nKEY token FROM RUN echo t\n\
+                FROM linux AS two\nOUTPUT VM two\nRUN echo ${{ one.token }}\nWAIT --timeout=2s FILE /run/never\n";
+    let mut seen: Vec<String> = Vec::new();
+    let shown = build(text, (90, 24), |screen, _| {
+        seen.extend(screen.lines().filter(|l| l.contains("waiting for")).map(str::to_owned));
+    });
+    assert_eq!(shown.status.code(), Some(6), "{}", shown.screen.contents());
+    let limit = regex::Regex::new(r"^○ two +waiting for the file /run/never +\d\.\ds of 2s$").expect("a pattern");
+    assert!(seen.iter().any(|l| limit.is_match(l)), "{seen:#?}");
+    assert!(seen.iter().any(|l| l.contains("two waiting for key one.token")), "{seen:#?}");
+}
+
+#[test]
+fn of_a_failed_step_the_last_lines_stay() {
+    let text = "LOGIN root PASSWORD ${{ password }}\nFROM linux AS one\nOUTPUT VM one\n\
+                RUN seq 30; printf '10%%\\r99%%\\n'; echo the end >&2; exit 7\n";
+    let shown = build_with(text, (80, 40), &["--color", "never"], |_, _| None);
+    assert_eq!(shown.status.code(), Some(4), "{}", shown.screen.contents());
+    insta::assert_snapshot!(settled(&shown.screen));
 }
 
 #[test]

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::ArgValueCompleter;
+
+use super::complete;
 
 /// Build VMware templates and platforms from a VMWfile, through vCenter and VMware Tools alone.
 #[derive(Parser, Debug)]
@@ -74,6 +77,61 @@ pub(crate) enum Command {
     Lsp(Lsp),
     /// Serve an embedded vCenter whose guests truly run, until Ctrl-C
     Sandbox(Sandbox),
+    /// Begin a project: a VMWfile, .vmwignore and vmwbuild.toml that lint clean and build on the sandbox
+    #[command(after_help = "Examples:\n  vmwbuild init web\n  vmwbuild init --ci github\n\nFiles that are there stay \
+                            as they are.")]
+    Init(Init),
+    /// Print what connects a shell's completion with vmwbuild
+    #[command(after_help = "Examples:\n  source <(vmwbuild completions bash)             in ~/.bashrc\n  \
+                            source <(vmwbuild completions zsh)              in ~/.zshrc\n  \
+                            vmwbuild completions fish | source              in ~/.config/fish/config.fish\n\n\
+                            Stages, ARGs and SECRETs of the VMWfile at hand are completed too.")]
+    Completions(Completions),
+    /// Print the manual page, or write one a command to a directory
+    Man(Man),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Init {
+    /// The project's directory; it is made where there is none
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(crate) directory: PathBuf,
+    /// Write what checks VMWfiles in this service on every push, too
+    #[arg(long, value_name = "SERVICE")]
+    pub(crate) ci: Option<Ci>,
+}
+
+/// `init --ci`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ci {
+    /// .github/workflows/vmwfile.yml
+    Github,
+    /// .gitlab/vmwfile.yml, to be included
+    Gitlab,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: ShellName,
+}
+
+/// A shell that completes.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ShellName {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Man {
+    /// Write a page a command there; it is made where there is none
+    #[arg(short = 'o', long = "output", value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// Which VMWfile, and what it is given.
@@ -88,11 +146,11 @@ pub(crate) struct Input {
     pub(crate) file: Option<PathBuf>,
 
     /// Only this stage and what it needs; may be repeated
-    #[arg(long = "target", value_name = "STAGE")]
+    #[arg(long = "target", value_name = "STAGE", add = ArgValueCompleter::new(complete::stages))]
     pub(crate) targets: Vec<String>,
 
     /// The value of an ARG; may be repeated. Also: VMWBUILD_ARG_name in the environment
-    #[arg(long = "arg", value_name = "NAME=VALUE")]
+    #[arg(long = "arg", value_name = "NAME=VALUE", add = ArgValueCompleter::new(complete::arg_names))]
     pub(crate) args: Vec<String>,
 
     /// A file of ARG values: `name = value` lines, TOML (.toml) or JSON (.json); may be repeated, later ones win
@@ -106,7 +164,11 @@ pub(crate) struct Build {
     pub(crate) input: Input,
 
     /// A SECRET's value: from a variable, a file, or the first line that a command prints; may be repeated
-    #[arg(long = "secret", value_name = "id=NAME,env=VAR|src=FILE|cmd=COMMAND")]
+    #[arg(
+        long = "secret",
+        value_name = "id=NAME,env=VAR|src=FILE|cmd=COMMAND",
+        add = ArgValueCompleter::new(complete::secrets)
+    )]
     pub(crate) secrets: Vec<String>,
 
     /// Write a generated SECRET to a file (mode 0600); may be repeated
@@ -117,9 +179,21 @@ pub(crate) struct Build {
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) parallel: u16,
 
-    /// How the build is shown; `auto` is tty on a terminal, else plain
+    /// How the build is shown
     #[arg(long, value_name = "VIEW", default_value = "auto", env = "VMWBUILD_PROGRESS", help_heading = "Output")]
     pub(crate) progress: Progress,
+
+    /// Write what happens to a file as JSON lines too, whatever the view; see docs/events.md
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) events: Option<PathBuf>,
+
+    /// Write a page for browsers when the build has ended: graph, timeline, every step's output, what failed
+    #[arg(long, value_name = "FILE.html", help_heading = "Output")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// Write what came of the build as JSON when it has ended, also when it failed; see docs/schemas/result.json
+    #[arg(long, value_name = "FILE.json", help_heading = "Output")]
+    pub(crate) result: Option<PathBuf>,
 
     /// What becomes of half-made machines when the build fails
     #[arg(long = "on-error", value_name = "WHAT", default_value = "clean", env = "VMWBUILD_ON_ERROR")]
@@ -150,9 +224,16 @@ pub(crate) struct Build {
 /// `--progress`.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
+    /// `tty` on a terminal, else `plain`
     Auto,
+    /// Machines side by side, redrawn as they go on
     Tty,
+    /// A line an event; groups that fold under GitHub Actions and GitLab
     Plain,
+    /// A JSON object a line on standard output; see docs/events.md
+    Json,
+    /// Nothing but what was built, and errors
+    Quiet,
 }
 
 /// `--guest-channel`.
@@ -299,7 +380,7 @@ pub(crate) struct Lint {
     #[arg(value_name = "PATH", default_value = ".")]
     pub(crate) paths: Vec<PathBuf>,
     /// The value of an ARG; may be repeated. Also: `[args]` in vmwbuild.toml
-    #[arg(long = "arg", value_name = "NAME=VALUE")]
+    #[arg(long = "arg", value_name = "NAME=VALUE", add = ArgValueCompleter::new(complete::arg_names))]
     pub(crate) args: Vec<String>,
     /// Check as `build` does: values must be given, and what this version can't execute is an error
     #[arg(long)]
@@ -320,13 +401,13 @@ pub(crate) struct Lint {
     #[arg(long, help_heading = "Mending")]
     pub(crate) diff: bool,
     /// Don't report this lint (a name or VMW123), or `all`; may be repeated
-    #[arg(long, value_name = "LINT", help_heading = "Levels")]
+    #[arg(long, value_name = "LINT", help_heading = "Levels", add = ArgValueCompleter::new(complete::lints))]
     pub(crate) allow: Vec<String>,
     /// Make this lint a warning, also one that is off or only advice; may be repeated
-    #[arg(long, value_name = "LINT", help_heading = "Levels")]
+    #[arg(long, value_name = "LINT", help_heading = "Levels", add = ArgValueCompleter::new(complete::lints))]
     pub(crate) warn: Vec<String>,
     /// Make this lint an error; may be repeated
-    #[arg(long, value_name = "LINT", help_heading = "Levels")]
+    #[arg(long, value_name = "LINT", help_heading = "Levels", add = ArgValueCompleter::new(complete::lints))]
     pub(crate) deny: Vec<String>,
     /// Exit with 1 if there are more warnings
     #[arg(long, value_name = "N", help_heading = "Levels")]
@@ -416,7 +497,7 @@ pub(crate) struct Convert {
 #[derive(Args, Debug)]
 pub(crate) struct Explain {
     /// `VMW123` or the code's name; without it, all codes are listed
-    #[arg(value_name = "CODE")]
+    #[arg(value_name = "CODE", add = ArgValueCompleter::new(complete::codes))]
     pub(crate) code: Option<String>,
 }
 

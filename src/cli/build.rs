@@ -1,6 +1,6 @@
 //! `vmwbuild build`: from a VMWfile to templates and machines.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
@@ -10,12 +10,12 @@ use tokio::sync::mpsc;
 
 use super::secrets::Missing;
 use super::settings::{self, Env};
+use super::telling::Telling;
 use super::{args, codes, load, secrets, terminal};
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::engine::event::Event;
 use crate::engine::{self, Control, Deadlines, FailureClass, GuestLogin, Options};
 use crate::guest::Channel;
-use crate::progress::{self, View};
 use crate::sema::program::Program;
 use crate::source::Sources;
 use crate::vsphere::client::{Class, Client, Deadline, Endpoint, Thumbprint};
@@ -28,16 +28,30 @@ const CONNECT: Duration = Duration::from_secs(60);
 
 /// Runs it; the exit code.
 pub(crate) fn run(options: &args::Build, color: args::When, verbose: u8) -> u8 {
-    let (mut sources, mut problems) = (Sources::new(), Problems::new());
+    let mut sources = Sources::new();
+    match Telling::new(options, color) {
+        Ok(mut telling) => {
+            let code = attempt(options, verbose, &mut sources, &mut telling);
+            telling.end(code)
+        }
+        Err(problem) => {
+            terminal::show([&problem], &sources, color);
+            2
+        }
+    }
+}
+
+fn attempt(options: &args::Build, verbose: u8, sources: &mut Sources, telling: &mut Telling) -> u8 {
+    let mut problems = Problems::new();
     let build = load::Build::new();
-    let loaded = load::linted_program(&options.input, &build, &mut sources, &mut problems);
-    terminal::show(&problems.sorted(), &sources, color);
+    let loaded = load::linted_program(&options.input, &build, sources, &mut problems);
+    telling.show(&problems.sorted(), sources);
     let Some((program, context)) = loaded else { return 1 };
     let env = |name: &str| std::env::var(name).ok();
     match prepare(options, &program, context, build, &env, verbose) {
-        Ok((endpoint, engine)) => run_on(endpoint, engine, program, options, &sources, color),
+        Ok((endpoint, engine)) => run_on(endpoint, engine, program, options, sources, telling),
         Err((code, list)) => {
-            terminal::show(&list, &sources, color);
+            telling.show(&list, sources);
             code
         }
     }
@@ -167,7 +181,7 @@ fn run_on(
     program: Program,
     flags: &args::Build,
     sources: &Sources,
-    color: args::When,
+    telling: &mut Telling,
 ) -> u8 {
     let runtime = match runtime() {
         Ok(runtime) => runtime,
@@ -176,7 +190,7 @@ fn run_on(
             return 5;
         }
     };
-    let code = runtime.block_on(drive(endpoint, options, program, flags, sources, color));
+    let code = runtime.block_on(drive(endpoint, options, program, flags, sources, telling));
     // Nothing is left to wait for: a blocked name lookup must not hold the process.
     runtime.shutdown_background();
     code
@@ -188,7 +202,7 @@ async fn drive(
     program: Program,
     flags: &args::Build,
     sources: &Sources,
-    color: args::When,
+    telling: &mut Telling,
 ) -> u8 {
     let reins = Reins::default();
     let signals = tokio::spawn(signals(Signals::new(), reins.clone()));
@@ -197,7 +211,7 @@ async fn drive(
         None => match super::sandbox::embedded(&flags.sandbox_options).await {
             Ok((endpoint, server)) => (endpoint, Some(server)),
             Err((code, problem)) => {
-                terminal::show([&problem], sources, color);
+                telling.show([&problem], sources);
                 return code;
             }
         },
@@ -207,9 +221,9 @@ async fn drive(
         () = reins.control.stop.cancelled() => None,
     };
     let code = match connected {
-        Some(Ok(client)) => build(client, reins, options, program, flags, sources, color).await,
+        Some(Ok(client)) => build(client, reins, options, program, flags, sources, telling).await,
         Some(Err(error)) => {
-            terminal::show([&error.diagnostic()], sources, color);
+            telling.show([&error.diagnostic()], sources);
             connect_code(error.class())
         }
         None => FailureClass::Interrupted.exit_code(),
@@ -228,47 +242,30 @@ async fn build(
     program: Program,
     flags: &args::Build,
     sources: &Sources,
-    color: args::When,
+    telling: &mut Telling,
 ) -> u8 {
     let (events, receiver) = mpsc::unbounded_channel();
     let _ = reins.voice.0.set(events.downgrade());
-    let view = tokio::spawn(progress::show(receiver, view(flags.progress, color)));
+    let view = tokio::spawn(telling.watch(receiver));
     let program = Arc::new(program);
     let dag = crate::graph::lower(&program);
     let result = engine::build(program, dag, client.clone(), options, reins.control, events).await;
     // The view ends with the stream; what it still has to write is written before anything else is.
-    let _ = view.await;
+    if let Ok(views) = view.await {
+        telling.watched(views);
+    }
     let _ = client.logout().await;
     match result {
         Ok(built) => {
-            for output in &built.outputs {
-                let ip = output.ip.as_ref().map_or_else(String::new, |ip| format!("  {ip}"));
-                terminal::print(&format!("{} {}{ip}\n", output.kind, output.name));
-            }
+            telling.built(&built.outputs);
             0
         }
         Err(failure) => {
-            terminal::say("");
             // What is left in a sandbox of our own ends with it.
             let gone = |d: &&Diagnostic| flags.sandbox && d.code.number == engine::codes::LEFT_BEHIND.number;
-            terminal::show(failure.diagnostics.iter().filter(|d| !gone(d)), sources, color);
+            telling.failed(failure.diagnostics.iter().filter(|d| !gone(d)), sources);
             failure.class.exit_code()
         }
-    }
-}
-
-fn view(wanted: args::Progress, color: args::When) -> Box<dyn View> {
-    let terminal = io::stderr().is_terminal();
-    let tty = match wanted {
-        args::Progress::Tty => true,
-        args::Progress::Plain => false,
-        args::Progress::Auto => terminal && std::env::var_os("TERM").is_none_or(|t| t != "dumb"),
-    };
-    if tty {
-        let look = progress::Look { color: terminal::use_color(color, terminal), unicode: terminal::is_utf8() };
-        Box::new(progress::Tty::new(io::stderr(), look, terminal::size))
-    } else {
-        Box::new(progress::Plain::new(io::stderr()))
     }
 }
 

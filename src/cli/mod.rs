@@ -4,11 +4,13 @@ mod args;
 mod arguments;
 mod build;
 pub mod codes;
+mod complete;
 mod convert;
 mod exec;
 mod explain;
 mod fmt;
 mod graph;
+mod init;
 mod lint;
 mod load;
 mod lsp;
@@ -18,6 +20,7 @@ mod sandbox;
 mod secrets;
 mod settings;
 mod show;
+mod telling;
 mod terminal;
 
 use std::ffi::OsString;
@@ -32,6 +35,9 @@ pub use explain::registry;
 /// Exit codes: 0 done; 1 the VMWfile has errors; 2 usage; 3 can't connect, log in or verify TLS; 4 a guest command
 /// failed; 5 a vSphere operation failed; 6 a deadline passed; 130 interrupted.
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
+    if complete::answered() {
+        return ExitCode::SUCCESS;
+    }
     let cli = match args::Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(e) => {
@@ -51,6 +57,9 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         args::Command::Lsp(_) => lsp::run(),
         args::Command::Explain(options) => explain::run(options),
         args::Command::Sandbox(options) => sandbox::run(options, cli.color),
+        args::Command::Init(options) => init::run(options, cli.color),
+        args::Command::Completions(options) => complete::run(options),
+        args::Command::Man(options) => complete::manual(options),
     };
     ExitCode::from(code)
 }

@@ -30,6 +30,13 @@ pub(crate) fn is_utf8() -> bool {
     locale.is_none_or(|l| l.to_ascii_lowercase().replace('-', "").contains("utf8"))
 }
 
+/// Whether the terminal breaks long lines anew when it is made narrower. Nothing tells; these are known not to.
+pub(crate) fn reflows() -> bool {
+    let term = std::env::var("TERM").unwrap_or_default();
+    std::env::var_os("XTERM_VERSION").is_none() && !["linux", "screen", "rxvt"].iter().any(|t| term.starts_with(t))
+        || std::env::var_os("TMUX").is_some()
+}
+
 fn width() -> usize {
     let (columns, _) = size();
     columns.clamp(40, 120)
@@ -49,6 +56,11 @@ pub(crate) fn show<'a>(list: impl IntoIterator<Item = &'a Diagnostic>, sources: 
     // Each is a block of its own.
     let text: String = list.into_iter().map(|d| render(d, sources, style) + "\n").collect();
     // Nothing is left to tell it to when standard error is closed.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Text on standard error.
+pub(crate) fn err(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use crate::sema::order::Node;
 pub use crate::sema::program::{MachineId, StepId};
 
 /// One thing that happened.
@@ -15,6 +16,8 @@ pub enum Event {
         build: String,
         /// Its machines, in the program's order.
         machines: Vec<MachineInfo>,
+        /// What waits for what between machines.
+        edges: Vec<EdgeInfo>,
     },
     /// Logged in.
     Connected {
@@ -47,6 +50,8 @@ pub enum Event {
         what: String,
         /// When it gives up, if it does.
         limit: Option<Duration>,
+        /// What another machine must have done, if it is that.
+        node: Option<Node>,
     },
     /// A step begins (again, when it is retried).
     StepStarted {
@@ -84,12 +89,28 @@ pub enum Event {
         /// How long it ran.
         elapsed: Duration,
     },
+    /// A KEY that is no secret has its value.
+    Key {
+        /// The step that captured it.
+        step: StepId,
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: serde_json::Value,
+    },
     /// Worth knowing, but no failure.
     Note {
         /// The machine it is about, if one.
         machine: Option<MachineId>,
         /// One line.
         text: String,
+    },
+    /// A template or VM has been made and has its name. What replaces another one has it at the build's end.
+    Made {
+        /// By which machine.
+        machine: MachineId,
+        /// What.
+        made: Made,
     },
     /// A machine is done, one way or another.
     MachineFinished {
@@ -114,6 +135,30 @@ pub enum Event {
         /// Requests made to vCenter, transfers included.
         requests: u64,
     },
+}
+
+/// A template or VM that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// "template" or "VM".
+    pub kind: &'static str,
+    /// Its name in vCenter.
+    pub name: String,
+    /// Its managed object reference's value.
+    pub moref: String,
+    /// Its address, where one is known.
+    pub ip: Option<String>,
+}
+
+/// One machine's need of another.
+#[derive(Clone, Debug)]
+pub struct EdgeInfo {
+    /// What is done first.
+    pub from: Node,
+    /// What waits for it.
+    pub to: Node,
+    /// Why, in a word: "from", "copy", "after", or the key's or attribute's name.
+    pub why: String,
 }
 
 /// A machine as the views need to know it.
@@ -156,6 +201,8 @@ pub enum Phase {
     Network,
     /// Its steps.
     Running,
+    /// Files that other machines copy from it are fetched.
+    Exporting,
     /// Shut down, made a template, swapped in.
     Finishing,
 }

@@ -40,6 +40,9 @@ pub(super) async fn run(shared: Arc<Shared>, id: MachineId) -> Result<Vec<BuiltO
     }
     let outcome = match &result {
         Ok(outputs) => {
+            // What replaces another one has its name only when everything is built.
+            let own = outputs.iter().filter(|o| !worker.shared.swaps.has(&o.moref));
+            own.for_each(|output| worker.shared.events.send(output.event()));
             let names: Vec<String> = outputs.iter().map(|o| format!("{} {}", o.kind, o.name)).collect();
             MachineResult::Built(if names.is_empty() { "nothing that stays".to_owned() } else { names.join(", ") })
         }
@@ -78,8 +81,11 @@ impl Worker {
                 continue;
             }
             self.slot.give();
-            shared.events.waiting(self.id, &describe(&shared, need), None);
+            shared.events.waiting_on(self.id, describe(&shared, need), need);
             shared.interruptible(shared.board.wait(need)).await?;
+        }
+        if self.slot.must_wait() {
+            shared.events.waiting(self.id, &format!("its turn (--parallel {})", shared.options.parallel), None);
         }
         shared.interruptible(self.slot.take()).await
     }
@@ -108,7 +114,10 @@ impl Worker {
                     at += Box::pin(steps::run(self, step)).await? - 1;
                     continue;
                 }
-                Node::Export(_) => export::run(self).await?,
+                Node::Export(_) => {
+                    self.phase(Phase::Exporting);
+                    export::run(self).await?;
+                }
                 Node::Finish(_) => {
                     self.phase(Phase::Finishing);
                     outputs = finish::run(self).await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::event::MachineId;
+use super::event::{Event, MachineId, Made};
 use crate::diagnostic::Diagnostic;
 use crate::guest::Channel;
 use crate::sema::program::Placement;
@@ -146,6 +146,14 @@ pub struct BuiltOutput {
     pub moref: String,
     /// The address, if one was asked for or reported.
     pub ip: Option<String>,
+}
+
+impl BuiltOutput {
+    /// What the views are told of it.
+    pub(super) fn event(&self) -> Event {
+        let made = Made { kind: self.kind, name: self.name.clone(), moref: self.moref.clone(), ip: self.ip.clone() };
+        Event::Made { machine: self.machine, made }
+    }
 }
 
 /// Why a build failed.

@@ -29,6 +29,11 @@ impl Swaps {
         self.list.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(swap);
     }
 
+    /// Whether a machine is to replace another one.
+    pub(super) fn has(&self, moref: &str) -> bool {
+        self.list.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter().any(|swap| swap.new.value == moref)
+    }
+
     fn all(&self) -> Vec<Swap> {
         self.list.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::board::Board;
 use super::cleanup;
 use super::codes;
-use super::event::{Event, MachineId, MachineInfo, StepInfo};
+use super::event::{EdgeInfo, Event, MachineId, MachineInfo, StepInfo};
 use super::ledger::Ledger;
 use super::machine;
 use super::mask::Masker;
@@ -20,7 +20,7 @@ use super::publish::{self, Swaps};
 use super::resolve;
 use super::shared::{Events, Shared, Stop, class_of, leaves};
 use crate::diagnostic::Diagnostic;
-use crate::graph::Dag;
+use crate::graph::{Dag, Why};
 use crate::sema::program::Program;
 use crate::vsphere::client::Client;
 
@@ -41,7 +41,7 @@ pub async fn build(
     let masker = Masker::default();
     options.secrets.iter().for_each(|s| masker.add(s));
     let events = Events::new(events, masker);
-    events.send(Event::Started { build: options.build.clone(), machines: infos(&program) });
+    events.send(Event::Started { build: options.build.clone(), machines: infos(&program), edges: edges(&dag) });
     let about = client.about();
     events.send(Event::Connected {
         server: client.address().to_owned(),
@@ -94,6 +94,10 @@ pub async fn build(
         && let Err(stop) = publish::run(&shared).await
     {
         result = Err(failures(&shared, vec![stop]));
+    }
+    if let Ok(outputs) = &result {
+        let replaced = outputs.iter().filter(|o| shared.swaps.has(&o.moref));
+        replaced.for_each(|output| shared.events.send(output.event()));
     }
     let left = cleanup::run(&shared, result.is_ok()).await;
     finished(&shared.events, &shared.client, result.is_ok());
@@ -195,4 +199,21 @@ fn infos(program: &Program) -> Vec<MachineInfo> {
             .collect(),
     });
     machines.collect()
+}
+
+/// What waits for what between machines, in words.
+fn edges(dag: &Dag) -> Vec<EdgeInfo> {
+    let between = dag.edges().into_iter().filter(|(from, to, _)| from.machine() != to.machine());
+    let edges = between.map(|(from, to, reason)| {
+        let why = match &reason.why {
+            Why::Sequence => "then".to_owned(),
+            Why::From => "from".to_owned(),
+            Why::Key(name) => name.clone(),
+            Why::Attr(attr) => crate::sema::order::attr_name(*attr).to_owned(),
+            Why::After => "after".to_owned(),
+            Why::Copy => "copy".to_owned(),
+        };
+        EdgeInfo { from, to, why }
+    });
+    edges.collect()
 }

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
-use super::event::{Event, MachineId, StepId, Stream};
+use super::event::{Event, MachineId, Node, StepId, Stream};
 use super::ledger::Ledger;
 use super::mask::{MaskedStream, Masker};
 use super::options::{Control, FailureClass, Options};
@@ -183,7 +183,21 @@ impl Events {
 
     /// A machine waits.
     pub(super) fn waiting(&self, machine: MachineId, what: &str, limit: Option<Duration>) {
-        self.send(Event::Waiting { machine, what: what.to_owned(), limit });
+        self.send(Event::Waiting { machine, what: what.to_owned(), limit, node: None });
+    }
+
+    /// A machine waits for another.
+    pub(super) fn waiting_on(&self, machine: MachineId, what: String, node: Node) {
+        self.send(Event::Waiting { machine, what, limit: None, node: Some(node) });
+    }
+
+    /// A KEY that is no secret has its value. What its command printed may hold one all the same.
+    pub(super) fn key(&self, step: StepId, name: &str, value: &Value) {
+        let json = value.to_json();
+        let text = json.to_string();
+        let masked = self.masker.text(&text);
+        let value = if masked == text { json } else { serde_json::from_str(&masked).unwrap_or(masked.into()) };
+        self.send(Event::Key { step, name: name.to_owned(), value });
     }
 }
 
@@ -196,6 +210,11 @@ pub(super) struct Slot {
 impl Slot {
     pub(super) fn new(slots: Arc<Semaphore>) -> Self {
         Slot { slots, held: None }
+    }
+
+    /// Whether a place would have to be waited for.
+    pub(super) fn must_wait(&self) -> bool {
+        self.held.is_none() && self.slots.available_permits() == 0
     }
 
     /// Waits for a place, unless it has one.

@@ -224,7 +224,7 @@ mod tests {
                 nmcli -t -f RUNNING general
                 nmcli -t connection show vmwbuild-lo
                 nmcli connection add type ethernet con-name vmwbuild-lo ifname lo
-                nmcli connection modify vmwbuild-lo connection.interface-name lo connection.autoconnect yes connection.autoconnect-priority 100 ipv4.dns 9.9.9.9 ipv4.dns-search example.com local ipv6.dns 2620:fe::fe ipv4.method manual ipv4.addresses 127.0.0.1/8 ipv4.gateway 127.0.0.254
+                nmcli connection modify vmwbuild-lo connection.interface-name lo connection.autoconnect yes connection.autoconnect-priority 100 ipv4.dns 9.9.9.9 ipv4.dns-search example.com local ipv6.dns 2620:fe::fe ipv6.dns-search example.com local ipv4.method manual ipv4.addresses 127.0.0.1/8 ipv4.gateway 127.0.0.254 ipv6.method auto ipv6.addresses  ipv6.gateway 
                 nmcli --wait 60 connection up vmwbuild-lo
                 ip -o addr show dev lo
                 ");

@@ -177,7 +177,7 @@ fn selection(asked: &Asked<'_>, file: &File, position: Position) -> SelectionRan
         outer = Some(span);
         made = Some(SelectionRange { range: asked.range(span), parent: made.map(Box::new) });
     }
-    made.unwrap_or_else(|| SelectionRange { range: Range { start: position, end: position }, parent: None })
+    made.unwrap_or(SelectionRange { range: Range { start: position, end: position }, parent: None })
 }
 
 /// The files that are named and there.

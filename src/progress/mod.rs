@@ -1,17 +1,28 @@
 //! Views of a build; they only consume events.
 
+mod ci;
+mod html;
+mod json;
+mod path;
 mod plain;
+mod record;
+mod result;
 mod screen;
 mod text;
 mod tty;
 
+pub use ci::Ci;
+pub use html::{Facts, report};
+pub use json::Json;
 pub use plain::Plain;
+pub use record::{Record, Recorder};
+pub use result::result;
 pub use screen::Look;
 pub(crate) use text::wrap;
 pub use tty::Tty;
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -41,24 +52,116 @@ pub trait View: Send {
     fn finish(&mut self) -> io::Result<()> {
         Ok(())
     }
+
+    /// Called once at the very end, also where no build began: how it ended.
+    ///
+    /// # Errors
+    /// When the output can't be written.
+    fn verdict(&mut self, verdict: &Verdict) -> io::Result<()> {
+        let _ = verdict;
+        Ok(())
+    }
 }
 
-/// Feeds events to a view until the stream ends. When the view's output fails (a closed pipe), the build goes
-/// on unseen.
-pub async fn show(mut events: UnboundedReceiver<Event>, mut view: Box<dyn View>) {
+/// Shows nothing: what was made and what failed is told by others.
+pub struct Quiet;
+
+impl View for Quiet {
+    fn event(&mut self, _: Duration, _: &Event) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How a run of the program ended.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    /// The process's exit code.
+    pub exit_code: u8,
+    /// Everything that was found: errors, warnings, advice.
+    pub findings: Vec<Finding>,
+}
+
+impl Verdict {
+    /// The exit code in a word.
+    pub fn class(&self) -> &'static str {
+        match self.exit_code {
+            0 => "done",
+            1 => "vmwfile",
+            2 => "usage",
+            3 => "connection",
+            4 => "guest",
+            6 => "deadline",
+            130 => "interrupted",
+            _ => "vsphere",
+        }
+    }
+}
+
+/// A diagnostic as the views need to know it.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// "error", "warning", "advice".
+    pub severity: &'static str,
+    /// `VMW123`.
+    pub code: String,
+    /// The code's name.
+    pub name: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// Where, if it has a place in a file.
+    pub place: Option<Place>,
+    /// What is to be said at that place.
+    pub label: String,
+    /// Facts behind it.
+    pub notes: Vec<String>,
+    /// What to do next.
+    pub help: Option<String>,
+    /// The whole message as people read it, with the lines of the file.
+    pub shown: String,
+}
+
+/// A place in a file: lines and columns from 1.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The file, as it was named.
+    pub file: String,
+    /// Line.
+    pub line: usize,
+    /// Column, in characters.
+    pub column: usize,
+}
+
+/// Feeds events to views until the stream ends, and gives them back. When a view's output fails (a closed pipe), the
+/// build goes on unseen by it. Times count from `began`.
+pub async fn show(
+    mut events: UnboundedReceiver<Event>,
+    views: Vec<Box<dyn View>>,
+    began: SystemTime,
+) -> Vec<Box<dyn View>> {
+    // What was before the first event counts too: the clock may be set meanwhile, so it is read once.
+    let before = SystemTime::now().duration_since(began).unwrap_or_default();
     let start = tokio::time::Instant::now();
     let mut ticker = tokio::time::interval(Duration::from_millis(100));
     ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    let mut writable = true;
+    let mut views: Vec<(Box<dyn View>, bool)> = views.into_iter().map(|view| (view, true)).collect();
     loop {
         tokio::select! {
             event = events.recv() => {
                 let Some(event) = event else { break };
-                writable = writable && view.event(start.elapsed(), &event).is_ok();
+                let at = before + start.elapsed();
+                for (view, writable) in &mut views {
+                    *writable = *writable && view.event(at, &event).is_ok();
+                }
             }
-            _ = ticker.tick() => writable = writable && view.tick(start.elapsed()).is_ok(),
+            _ = ticker.tick() => {
+                let at = before + start.elapsed();
+                for (view, writable) in &mut views {
+                    *writable = *writable && view.tick(at).is_ok();
+                }
+            }
         }
     }
     // Nobody is left to tell it to when this fails.
-    let _ = view.finish();
+    views.iter_mut().for_each(|(view, _)| drop(view.finish()));
+    views.into_iter().filter(|(_, writable)| *writable).map(|(view, _)| view).collect()
 }

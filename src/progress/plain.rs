@@ -1,36 +1,68 @@
-//! One line an event, for logs and CI: time, machine, what happened.
+//! One line an event, for logs and CI: time, machine, what happened. Where the log can fold, each step's output is a
+//! group.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use unicode_width::UnicodeWidthStr;
 
 use super::View;
+use super::ci::Ci;
 use super::text::{Lines, limit as most, span};
 use crate::engine::event::{Event, MachineId, MachineInfo, MachineResult, Outcome, Phase, StepId, Stream};
+
+/// How much of a step's output is held back for its group; more makes a group by itself.
+const HELD: usize = 256 * 1024;
+
+/// How often a step says that it still runs while its output is held back.
+const SIGN: Duration = Duration::from_secs(60);
 
 /// The plain view.
 pub struct Plain<W> {
     out: W,
+    ci: Ci,
+    began: SystemTime,
     machines: Vec<MachineInfo>,
     width: usize,
     open: HashMap<(StepId, Stream), Lines>,
+    groups: HashMap<StepId, Group>,
+}
+
+/// A step's output where it is grouped.
+struct Group {
+    /// Lines that are held back.
+    held: Vec<String>,
+    size: usize,
+    /// How many groups it has had.
+    parts: usize,
+    /// Whether its group is open on the log, and its lines go there at once.
+    live: bool,
+    started: Duration,
+    signed: Duration,
+    last: String,
 }
 
 impl<W: Write + Send> Plain<W> {
-    /// Writes to `out`.
-    pub fn new(out: W) -> Self {
-        Plain { out, machines: Vec::new(), width: 0, open: HashMap::new() }
+    /// Writes to `out`, for the log of `ci`; `began` is what times count from.
+    pub fn new(out: W, ci: Ci, began: SystemTime) -> Self {
+        let (open, groups) = (HashMap::new(), HashMap::new());
+        Plain { out, ci, began, machines: Vec::new(), width: 0, open, groups }
     }
 
-    fn line(&mut self, at: Duration, machine: Option<MachineId>, text: &str) -> io::Result<()> {
+    fn format(&self, at: Duration, machine: Option<MachineId>, text: &str) -> String {
         let label =
             machine.and_then(|m| self.machines.iter().find(|i| i.id == m)).map_or("", |info| info.label.as_str());
         let pad = self.width.saturating_sub(label.width());
         let tenths = at.as_millis() / 100;
         let text = super::text::visible(text);
-        writeln!(self.out, "{:>5}.{}  {label}{:pad$}  {text}", tenths / 10, tenths % 10, "")
+        let line = format!("{:>5}.{}  {label}{:pad$}  {text}", tenths / 10, tenths % 10, "");
+        self.ci.tame(&line)
+    }
+
+    fn line(&mut self, at: Duration, machine: Option<MachineId>, text: &str) -> io::Result<()> {
+        let line = self.format(at, machine, text);
+        put(&mut self.out, line)
     }
 
     /// `3/7` of a step, and what it says of itself.
@@ -49,17 +81,123 @@ impl<W: Write + Send> Plain<W> {
             Stream::Out => "|",
             Stream::Err => "!",
         };
-        for line in lines {
-            self.line(at, Some(step.machine), &format!("{mark} {line}"))?;
+        for text in lines {
+            let line = self.format(at, Some(step.machine), &format!("{mark} {text}"));
+            let full = match self.groups.get_mut(&step) {
+                Some(group) if !group.live => {
+                    group.size += line.len();
+                    group.held.push(line);
+                    group.last = text;
+                    group.size > HELD
+                }
+                _ => {
+                    put(&mut self.out, line)?;
+                    false
+                }
+            };
+            if full {
+                self.flush(at, step)?;
+            }
         }
         Ok(())
     }
+
+    fn section(step: StepId, part: usize) -> String {
+        format!("vmwbuild_{}_{}_{part}", step.machine.0, step.index + 1)
+    }
+
+    /// What folds: `web [3/7] RUN make`.
+    fn title(&self, step: StepId) -> String {
+        let (number, text) = self.step(step);
+        let label = self.machines.iter().find(|i| i.id == step.machine).map_or("", |i| i.label.as_str());
+        self.ci.tame(&super::text::visible(&format!("{label} [{number}] {text}")))
+    }
+
+    fn begin(&mut self, at: Duration, step: StepId, part: usize) -> io::Result<()> {
+        let title = self.title(step);
+        match self.ci.begin(&Self::section(step, part), &title, at, self.began) {
+            Some(line) => put(&mut self.out, line),
+            None => Ok(()),
+        }
+    }
+
+    fn end(&mut self, at: Duration, step: StepId, part: usize) -> io::Result<()> {
+        match self.ci.end(&Self::section(step, part), at, self.began) {
+            Some(line) => put(&mut self.out, line),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes what is held back of a step as a group.
+    fn flush(&mut self, at: Duration, step: StepId) -> io::Result<()> {
+        let Some(group) = self.groups.get_mut(&step) else { return Ok(()) };
+        let (lines, part, started) = (std::mem::take(&mut group.held), group.parts, group.started);
+        group.size = 0;
+        if lines.is_empty() {
+            return Ok(());
+        }
+        group.parts += 1;
+        self.begin(started, step, part)?;
+        for line in lines {
+            put(&mut self.out, line)?;
+        }
+        self.end(at, step, part)
+    }
+
+    fn step_started(&mut self, at: Duration, step: StepId) -> io::Result<()> {
+        let (number, text) = self.step(step);
+        // What one machine does alone can be followed; groups of several can't lie within each other.
+        let live = self.machines.len() == 1;
+        if self.ci != Ci::None {
+            let (held, last) = (Vec::new(), String::new());
+            let group = Group { held, size: 0, parts: 0, live, started: at, signed: at, last };
+            self.groups.insert(step, group);
+            if live {
+                return self.begin(at, step, 0);
+            }
+        }
+        self.line(at, Some(step.machine), &format!("[{number}] {text}"))
+    }
+
+    fn step_finished(&mut self, at: Duration, step: StepId, outcome: &Outcome, elapsed: Duration) -> io::Result<()> {
+        for stream in [Stream::Out, Stream::Err] {
+            let rest = self.open.remove(&(step, stream)).and_then(|mut l| l.finish());
+            self.output(at, step, stream, rest.into_iter().collect())?;
+        }
+        let failed = matches!(outcome, Outcome::Failed(_));
+        match self.groups.get_mut(&step) {
+            Some(group) if group.live => self.end(at, step, 0)?,
+            // What failed isn't folded away.
+            Some(group) if failed => {
+                for line in std::mem::take(&mut group.held) {
+                    put(&mut self.out, line)?;
+                }
+            }
+            Some(_) => self.flush(at, step)?,
+            None => {}
+        }
+        self.groups.remove(&step);
+        let (number, _) = self.step(step);
+        let text = match outcome {
+            Outcome::Done => format!("[{number}] done in {}", span(elapsed)),
+            Outcome::Skipped(why) => format!("[{number}] skipped: {why}"),
+            Outcome::Allowed(why) => format!("[{number}] failed, as --allow-failure lets it: {why}"),
+            Outcome::Failed(why) => format!("[{number}] FAILED: {why}"),
+        };
+        self.line(at, Some(step.machine), &text)
+    }
+}
+
+/// One write a line: what others write to the same log comes between lines.
+fn put(out: &mut impl Write, mut line: String) -> io::Result<()> {
+    line.push('\n');
+    out.write_all(line.as_bytes())
 }
 
 impl<W: Write + Send> View for Plain<W> {
     fn event(&mut self, at: Duration, event: &Event) -> io::Result<()> {
         match event {
-            Event::Started { build, machines } => {
+            Event::Started { build, machines, .. } => {
                 self.width = machines.iter().map(|m| m.label.width()).max().unwrap_or(0);
                 self.machines = machines.clone();
                 let count = machines.len();
@@ -76,19 +214,17 @@ impl<W: Write + Send> View for Plain<W> {
                     Phase::Configuring => "configuring the virtual hardware".to_owned(),
                     Phase::Booting => "powering on".to_owned(),
                     Phase::Network => "configuring the guest's network".to_owned(),
+                    Phase::Exporting => "fetching files for other machines".to_owned(),
                     Phase::Finishing => "finishing".to_owned(),
                 };
                 self.line(at, Some(*machine), &text)?;
             }
-            Event::Percent { .. } => {}
-            Event::Waiting { machine, what, limit } => {
+            Event::Percent { .. } | Event::Key { .. } | Event::Made { .. } => {}
+            Event::Waiting { machine, what, limit, .. } => {
                 let limit = limit.map_or_else(String::new, |l| format!(" (at most {})", most(l)));
                 self.line(at, Some(*machine), &format!("waiting for {what}{limit}"))?;
             }
-            Event::StepStarted { step } => {
-                let (number, text) = self.step(*step);
-                self.line(at, Some(step.machine), &format!("[{number}] {text}"))?;
-            }
+            Event::StepStarted { step } => self.step_started(at, *step)?,
             Event::Output { step, stream, data } => {
                 let lines = self.open.entry((*step, *stream)).or_default().push(data);
                 self.output(at, *step, *stream, lines)?;
@@ -97,22 +233,20 @@ impl<W: Write + Send> View for Plain<W> {
                 let text = format!("attempt {attempt} of {of}: {reason}; again in {}", most(*delay));
                 self.line(at, Some(step.machine), &text)?;
             }
-            Event::StepFinished { step, outcome, elapsed } => {
-                for stream in [Stream::Out, Stream::Err] {
-                    let rest = self.open.remove(&(*step, stream)).and_then(|mut l| l.finish());
-                    self.output(at, *step, stream, rest.into_iter().collect())?;
-                }
-                let (number, _) = self.step(*step);
-                let text = match outcome {
-                    Outcome::Done => format!("[{number}] done in {}", span(*elapsed)),
-                    Outcome::Skipped(why) => format!("[{number}] skipped: {why}"),
-                    Outcome::Allowed(why) => format!("[{number}] failed, as --allow-failure lets it: {why}"),
-                    Outcome::Failed(why) => format!("[{number}] FAILED: {why}"),
-                };
-                self.line(at, Some(step.machine), &text)?;
-            }
+            Event::StepFinished { step, outcome, elapsed } => self.step_finished(at, *step, outcome, *elapsed)?,
             Event::Note { machine, text } => self.line(at, *machine, &format!("note: {text}"))?,
             Event::MachineFinished { machine, result, elapsed } => {
+                // An interrupted step never ended: its output isn't lost.
+                let open: Vec<StepId> = self.groups.keys().copied().filter(|s| s.machine == *machine).collect();
+                for step in open {
+                    let live = self.groups.get(&step).is_some_and(|g| g.live);
+                    if live {
+                        self.end(at, step, 0)?
+                    } else {
+                        self.flush(at, step)?
+                    }
+                    self.groups.remove(&step);
+                }
                 let text = match result {
                     MachineResult::Built(what) => format!("built {what} in {}", span(*elapsed)),
                     MachineResult::Failed(why) => format!("FAILED: {why}"),
@@ -125,6 +259,20 @@ impl<W: Write + Send> View for Plain<W> {
                 let word = if *ok { "done" } else { "failed" };
                 self.line(at, None, &format!("{word} in {}, {requests} requests", span(*elapsed)))?;
             }
+        }
+        self.out.flush()
+    }
+
+    fn tick(&mut self, at: Duration) -> io::Result<()> {
+        let due = |g: &Group| !g.live && at.saturating_sub(g.signed) >= SIGN;
+        let due: Vec<StepId> = self.groups.iter().filter(|(_, g)| due(g)).map(|(step, _)| *step).collect();
+        for step in due {
+            let Some(group) = self.groups.get_mut(&step) else { continue };
+            group.signed = at;
+            let (running, last) = (at.saturating_sub(group.started), group.last.clone());
+            let last = if last.is_empty() { String::new() } else { format!("; last: {last}") };
+            let (number, _) = self.step(step);
+            self.line(at, Some(step.machine), &format!("[{number}] runs since {}{last}", span(running)))?;
         }
         self.out.flush()
     }

@@ -13,6 +13,8 @@ pub struct Look {
     pub color: bool,
     /// Characters that are not ASCII.
     pub unicode: bool,
+    /// Whether it breaks long lines anew when it is made narrower, as most do; others cut them.
+    pub reflow: bool,
 }
 
 /// A line in the making, never wider than the terminal less one column: a line that fills the last one would wrap
@@ -83,11 +85,12 @@ pub(super) struct Screen<W> {
     drawn: Vec<(String, usize)>,
     /// The terminal's columns when it was drawn.
     columns: usize,
+    reflow: bool,
 }
 
 impl<W: Write> Screen<W> {
-    pub(super) fn new(out: W, size: Box<dyn Fn() -> (usize, usize) + Send>) -> Self {
-        Screen { out, size, drawn: Vec::new(), columns: 0 }
+    pub(super) fn new(out: W, look: Look, size: Box<dyn Fn() -> (usize, usize) + Send>) -> Self {
+        Screen { out, size, drawn: Vec::new(), columns: 0, reflow: look.reflow }
     }
 
     /// Columns and rows, as they are now.
@@ -105,7 +108,8 @@ impl<W: Write> Screen<W> {
         let mut frame = String::from("\r");
         // A terminal that was made narrower has broken the lines in several.
         let (columns, _) = self.size();
-        let up: usize = self.drawn.iter().map(|(_, width)| width.div_ceil(columns).max(1)).sum();
+        let lines = |width: &usize| if self.reflow { width.div_ceil(columns).max(1) } else { 1 };
+        let up: usize = self.drawn.iter().map(|(_, width)| lines(width)).sum();
         if up > 0 {
             frame.push_str(&format!("\x1b[{up}A"));
         }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 /// Splits a command's output into lines and shows each as a terminal would: a carriage return starts the line
-/// over, a backspace goes one back, escape sequences and other control characters are dropped (a guest must not
-/// move the user's cursor). Bytes that are no UTF-8 become U+FFFD.
+/// over, a backspace goes one back, erasing erases, other escape sequences and control characters are dropped (a guest
+/// must not move the user's cursor). What is written elsewhere on the screen, as progress bars below a scrolling
+/// region are, is left out. Bytes that are no UTF-8 become U+FFFD.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     pending: Vec<u8>,
@@ -22,13 +23,23 @@ impl Lines {
                 b'\n' => done.push(self.take()),
                 _ => {
                     self.pending.push(*byte);
-                    if self.pending.len() >= LONGEST {
+                    if self.pending.len() >= LONGEST && !self.shrink() {
                         done.push(self.take());
                     }
                 }
             }
         }
         done
+    }
+
+    /// A progress bar that rewrites its line for an hour stays one line.
+    fn shrink(&mut self) -> bool {
+        let Some(last) = self.pending.iter().rposition(|b| *b == b'\r') else { return false };
+        let rest = self.pending.split_off(last);
+        let mut line = shown(&self.pending).into_bytes();
+        line.extend(rest);
+        self.pending = line;
+        self.pending.len() < LONGEST / 2
     }
 
     /// The line that has no end yet, as it would look now.
@@ -48,34 +59,94 @@ impl Lines {
     }
 }
 
-fn shown(line: &[u8]) -> String {
-    let text = String::from_utf8_lossy(line);
-    let mut out: Vec<char> = Vec::new();
-    let mut at: usize = 0;
-    let mut chars = text.trim_end_matches('\r').chars().peekable();
-    let put = |out: &mut Vec<char>, at: &mut usize, c: char| {
-        if let Some(cell) = out.get_mut(*at) {
+/// One line of a terminal that is written to.
+#[derive(Default)]
+struct Cells {
+    cells: Vec<char>,
+    at: usize,
+    /// Where the cursor was saved.
+    saved: usize,
+    /// The cursor is on another line.
+    away: bool,
+}
+
+impl Cells {
+    fn put(&mut self, c: char) {
+        if self.away {
+            return;
+        }
+        if self.at > self.cells.len() {
+            self.cells.resize(self.at, ' ');
+        }
+        if let Some(cell) = self.cells.get_mut(self.at) {
             *cell = c;
         } else {
-            out.push(c);
+            self.cells.push(c);
         }
-        *at += 1;
-    };
+        self.at += 1;
+    }
+
+    fn column(&mut self, at: usize) {
+        self.at = at.min(LONGEST);
+    }
+
+    /// A control sequence: its parameters and its last character.
+    fn control(&mut self, parameters: &str, last: char) {
+        let number = parameters.split(';').next().and_then(|n| n.parse::<usize>().ok());
+        let by = number.unwrap_or(1).max(1);
+        match last {
+            'K' if self.away => {}
+            'K' => match number.unwrap_or(0) {
+                0 => self.cells.truncate(self.at),
+                1 => self.cells.iter_mut().take(self.at + 1).for_each(|c| *c = ' '),
+                _ => self.cells.clear(),
+            },
+            'C' => self.column(self.at.saturating_add(by)),
+            'D' => self.column(self.at.saturating_sub(by)),
+            'G' | '`' => self.column(by - 1),
+            'H' | 'f' | 'd' => self.away = true,
+            's' => self.saved = self.at,
+            'u' => self.back(),
+            _ => {}
+        }
+    }
+
+    fn back(&mut self) {
+        self.away = false;
+        self.at = self.saved;
+    }
+}
+
+fn shown(line: &[u8]) -> String {
+    // Most lines are plain: a guest that prints millions of them must not keep the view busy.
+    if line.iter().all(|b| (b' '..=b'~').contains(b)) {
+        return String::from_utf8_lossy(line).into_owned();
+    }
+    let text = String::from_utf8_lossy(line);
+    let mut cells = Cells::default();
+    let mut chars = text.trim_end_matches('\r').chars().peekable();
     while let Some(c) = chars.next() {
         match c {
-            '\r' => at = 0,
-            '\u{8}' => at = at.saturating_sub(1),
+            '\r' => {
+                cells.away = false;
+                cells.at = 0;
+            }
+            '\u{8}' => cells.at = cells.at.saturating_sub(1),
             '\t' => {
-                for _ in 0..4 - at % 4 {
-                    put(&mut out, &mut at, ' ');
+                for _ in 0..4 - cells.at % 4 {
+                    cells.put(' ');
                 }
             }
             '\u{1b}' => match chars.next() {
-                // CSI: parameters, then one final byte. Erasing to the line's end is the one that matters.
+                // CSI: parameters, then one final byte.
                 Some('[') => {
-                    let last = chars.by_ref().find(|c| ('\u{40}'..='\u{7e}').contains(c));
-                    if last == Some('K') {
-                        out.truncate(at);
+                    let mut parameters = String::new();
+                    for c in chars.by_ref() {
+                        if ('\u{40}'..='\u{7e}').contains(&c) {
+                            cells.control(&parameters, c);
+                            break;
+                        }
+                        parameters.push(c);
                     }
                 }
                 // OSC and its kin: up to BEL or ESC \.
@@ -86,15 +157,19 @@ fn shown(line: &[u8]) -> String {
                         }
                     }
                 }
+                Some('7') => cells.saved = cells.at,
+                Some('8') => cells.back(),
+                // A character set is chosen by one more character.
+                Some('(' | ')' | '*' | '+' | '#' | '%') => drop(chars.next()),
                 _ => {}
             },
             // Invisible characters that reorder text would let a guest write misleading lines.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}' => {}
             c if c.is_control() => {}
-            c => put(&mut out, &mut at, c),
+            c => cells.put(c),
         }
     }
-    out.into_iter().collect()
+    cells.cells.into_iter().collect()
 }
 
 /// One line of ours, which may quote a VMWfile, a server or a guest: what would command the terminal is made visible.
@@ -197,7 +272,27 @@ mod tests {
         assert_eq!(lines.push(b"\x1b[31mred\x1b[0m\x1b]0;title\x07!\n"), ["red!"]);
         assert_eq!(lines.push(b"longer\rab\x1b[K\n"), ["ab"]);
         assert_eq!(lines.push(b"ab\x08c\xff\n"), ["ac\u{fffd}"]);
+        assert_eq!(lines.push(b"longer\r\x1b[2Kx\n"), ["x"]);
+        assert_eq!(lines.push(b"abc\x1b[2Dx\x1b[3Cy\x1b[1Gz\n"), ["zxc  y"]);
+        assert_eq!(lines.push(b"\x1b(Bplain\x1b[m\n"), ["plain"]);
         assert_eq!(lines.finish(), None);
+    }
+
+    #[test]
+    fn a_progress_bar_at_the_bottom_of_the_screen_is_left_out() {
+        let mut lines = Lines::default();
+        // As apt draws it: a scrolling region, and a line below it.
+        let apt = b"\x1b7\x1b[0;23r\x1b8\x1b[1ASetting up x ...\r\n\x1b7\x1b[24;0f\x1b[42mProgress: [ 50%]\x1b[49m [####....]\x1b8Unpacking y\n";
+        assert_eq!(lines.push(apt), ["Setting up x ...", "Unpacking y"]);
+    }
+
+    #[test]
+    fn a_bar_that_rewrites_its_line_is_one_line() {
+        let mut lines = Lines::default();
+        for at in 0..100_000 {
+            assert!(lines.push(format!("{at:>6} of 100000\r").as_bytes()).is_empty(), "{at}");
+        }
+        assert_eq!(lines.push(b"\n"), [" 99999 of 100000"]);
     }
 
     #[test]

@@ -10,8 +10,15 @@ use super::screen::{Line, Look, Screen};
 use super::text::{Lines, columns, limit, span, wrap};
 use crate::engine::event::{Event, MachineId, MachineInfo, MachineResult, Outcome, Phase, StepId, Stream};
 
-/// How many lines of a running command's output are shown.
+/// How many lines of a running command's output are shown: where several run, and where one does.
 const TAIL: usize = 4;
+const TAIL_ALONE: usize = 8;
+
+/// How many lines of output are worth more than a machine that waits.
+const TAIL_LEAST: usize = 2;
+
+/// How many of the last lines of a failed command's output stay.
+const LAST: usize = 8;
 
 /// Colours, as SGR parameters.
 const BOLD: &str = "1";
@@ -34,6 +41,8 @@ pub struct Tty<W> {
     labels: usize,
     /// Lines that stay and are not yet written.
     kept: Vec<Kept>,
+    /// Whether the build has ended: nothing lives any more.
+    ended: bool,
 }
 
 /// One machine on the screen.
@@ -41,6 +50,8 @@ struct Row {
     info: MachineInfo,
     state: State,
     since: Duration,
+    /// Whether it has done anything yet but wait.
+    begun: bool,
     percent: Option<u8>,
     tail: VecDeque<String>,
     open: [Lines; 2],
@@ -49,23 +60,38 @@ struct Row {
 enum State {
     Pending,
     Doing(String),
-    Waiting { what: String, limit: Option<Duration> },
+    Waiting {
+        what: String,
+        limit: Option<Duration>,
+    },
     Step(StepId),
-    Over,
+    /// Why, and how long it took.
+    Failed(String, Duration),
+    /// Whether it was built.
+    Over(bool),
 }
 
-impl State {
-    fn is_live(&self) -> bool {
-        !matches!(self, State::Pending | State::Over)
-    }
+/// Who gets a place first where there isn't one for all.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Failed,
+    Runs,
+    Works,
+    Waits,
+    /// It waits, and has not begun.
+    Idle,
 }
 
 /// A line that stays.
 struct Kept {
     mark: Mark,
     label: String,
+    /// `[3/7]`, for a step.
+    number: String,
     text: String,
     time: String,
+    /// Output that stays below it.
+    output: Vec<String>,
     /// Whether all of the text matters: it goes on in further lines where others are cut.
     whole: bool,
 }
@@ -73,8 +99,8 @@ struct Kept {
 impl<W: Write + Send> Tty<W> {
     /// Writes to `out`; `size` gives columns and rows and is asked at each redraw, so that resizing works.
     pub fn new(out: W, look: Look, size: impl Fn() -> (usize, usize) + Send + 'static) -> Self {
-        let screen = Screen::new(out, Box::new(size));
-        Tty { screen, look, machines: Vec::new(), labels: 0, kept: Vec::new() }
+        let screen = Screen::new(out, look, Box::new(size));
+        Tty { screen, look, machines: Vec::new(), labels: 0, kept: Vec::new(), ended: false }
     }
 
     fn row(&mut self, id: MachineId) -> Option<&mut Row> {
@@ -83,6 +109,7 @@ impl<W: Write + Send> Tty<W> {
 
     fn enter(&mut self, id: MachineId, at: Duration, state: State) {
         if let Some(row) = self.row(id) {
+            row.begun |= !matches!(state, State::Waiting { .. } | State::Pending);
             row.state = state;
             row.since = at;
             row.percent = None;
@@ -93,7 +120,7 @@ impl<W: Write + Send> Tty<W> {
 
     fn keep(&mut self, mark: Mark, machine: Option<MachineId>, text: String, time: String, whole: bool) {
         let label = machine.and_then(|m| self.row(m)).map_or_else(String::new, |r| r.info.label.clone());
-        self.kept.push(Kept { mark, label, text, time, whole });
+        self.kept.push(Kept { mark, label, number: String::new(), text, time, output: Vec::new(), whole });
     }
 
     /// Mark and label: what every line begins with. A long label leaves most of a narrow terminal to the text.
@@ -109,11 +136,15 @@ impl<W: Write + Send> Tty<W> {
         line
     }
 
-    /// The rest of a line: text, and a time at the right edge.
-    fn body(mut line: Line, width: usize, paint: &str, text: &str, time: &str) -> Line {
+    /// The rest of a line: a step's number, text, and a time at the right edge.
+    fn body(mut line: Line, width: usize, (number, paint, text): (&str, &str, &str), time: &str) -> Line {
         let edge = width.saturating_sub(1 + columns(time));
-        let room = if time.is_empty() { line.left() } else { line.left().saturating_sub(1 + columns(time)) };
-        line.add_up_to(room, paint, text);
+        let taken = if time.is_empty() { 0 } else { 1 + columns(time) };
+        if !number.is_empty() {
+            line.add_up_to(line.left().saturating_sub(taken), DIM, number);
+            line.add_up_to(line.left().saturating_sub(taken), "", " ");
+        }
+        line.add_up_to(line.left().saturating_sub(taken), paint, text);
         if !time.is_empty() {
             line.pad_to(edge);
             line.add(DIM, time);
@@ -126,7 +157,8 @@ impl<W: Write + Send> Tty<W> {
         for kept in std::mem::take(&mut self.kept) {
             let head = self.head(width, kept.mark, &kept.label);
             if !kept.whole {
-                lines.push(Self::body(head, width, "", &kept.text, &kept.time));
+                lines.push(Self::body(head, width, (&kept.number, "", &kept.text), &kept.time));
+                lines.extend(kept.output.iter().map(|text| self.quoted(width, text)));
                 continue;
             }
             let time = columns(&kept.time);
@@ -137,71 +169,120 @@ impl<W: Write + Send> Tty<W> {
                     Some(head) => (head, kept.time.as_str()),
                     None => (self.head(width, (" ", " ", ""), ""), ""),
                 };
-                lines.push(Self::body(head, width, "", &part, time));
+                lines.push(Self::body(head, width, ("", "", &part), time));
             }
         }
         lines
     }
 
-    /// The machines at work, as many as there is place for: those that wait give way first.
+    /// A line of a command's output.
+    fn quoted(&self, width: usize, text: &str) -> Line {
+        let mut line = Line::new(self.look, width);
+        line.pad_to(4);
+        line.add(DIM, text);
+        line
+    }
+
+    /// The machines at work, as many as there is place for: what failed comes first, what runs next, what waits last.
     fn live_lines(&self, at: Duration, width: usize, height: usize) -> Vec<Line> {
-        let budget = height.saturating_sub(1).max(1);
-        let live: Vec<&Row> = self.machines.iter().filter(|r| r.state.is_live()).collect();
-        let pending = self.machines.iter().filter(|r| matches!(r.state, State::Pending)).count();
-        let place = if live.len() + usize::from(pending > 0) > budget { budget - 1 } else { live.len() };
-        let waits = |row: &Row| matches!(row.state, State::Waiting { .. });
-        let busy = live.iter().filter(|r| !waits(r)).count().min(place);
-        let (mut busy_left, mut idle_left) = (busy, place - busy);
-        let mut shown = Vec::new();
-        for row in &live {
-            let left = if waits(row) { &mut idle_left } else { &mut busy_left };
-            if *left > 0 {
-                *left -= 1;
-                shown.push(*row);
-            }
+        if self.ended {
+            return Vec::new();
         }
-        let hidden = live.len() - shown.len();
-        let rest = budget.saturating_sub(shown.len() + usize::from(hidden + pending > 0));
+        let several = usize::from(self.machines.len() > 1);
+        let budget = height.saturating_sub(1 + several).max(1);
+        let mut live: Vec<(Rank, usize)> =
+            self.machines.iter().enumerate().filter_map(|(at, row)| Some((row.rank()?, at))).collect();
+        live.sort_unstable();
+        let busy = live.iter().filter(|(rank, _)| *rank < Rank::Waits).count();
+        let running = live.iter().filter(|(rank, _)| *rank == Rank::Runs).count();
+        let idle = budget.saturating_sub(busy + running * TAIL_LEAST);
+        let place = budget.min(busy + idle);
+        let hidden: Vec<Rank> = live.iter().skip(place).map(|(rank, _)| *rank).collect();
+        live.truncate(place);
+        // Those that are shown stand in the file's order: lines that jump can't be read.
+        live.sort_unstable_by_key(|(_, at)| *at);
+        let shown: Vec<&Row> = live.iter().filter_map(|(_, at)| self.machines.get(*at)).collect();
         let steps = shown.iter().filter(|r| matches!(r.state, State::Step(_))).count();
-        let tail = rest.checked_div(steps).unwrap_or(0).min(TAIL);
+        let most = if steps == 1 { TAIL_ALONE } else { TAIL };
+        let rest = budget.saturating_sub(shown.len());
+        let tail = rest.checked_div(steps).unwrap_or(0).min(most);
         let mut lines = Vec::new();
         for row in shown {
             self.machine_lines(row, at, width, tail, &mut lines);
         }
-        let more = match (hidden, pending) {
-            (0, 0) => return lines,
-            (0, pending) => format!("{pending} more to begin"),
-            (hidden, 0) => format!("and {hidden} more"),
-            (hidden, pending) => format!("and {hidden} more; {pending} to begin"),
-        };
-        let mut line = Line::new(self.look, width);
-        line.add(DIM, &format!("  {more}"));
-        lines.push(line);
+        if several > 0 {
+            lines.push(self.status(at, width, &hidden));
+        }
         lines
     }
 
+    /// The last line: how far all of them are, and who isn't shown.
+    fn status(&self, at: Duration, width: usize, hidden: &[Rank]) -> Line {
+        let count = |wanted: &dyn Fn(&State) -> bool| self.machines.iter().filter(|r| wanted(&r.state)).count();
+        let mut parts =
+            vec![format!("{} of {} built", count(&|s| matches!(s, State::Over(true))), self.machines.len())];
+        let failed = count(&|s| matches!(s, State::Failed(..)));
+        let pending = count(&|s| matches!(s, State::Pending));
+        let waiting = hidden.iter().filter(|rank| **rank >= Rank::Waits).count();
+        let working = hidden.len() - waiting;
+        for (number, word) in
+            [(failed, "failed"), (working, "more at work"), (waiting, "more waiting"), (pending, "to begin")]
+        {
+            if number > 0 {
+                parts.push(format!("{number} {word}"));
+            }
+        }
+        let mut line = Line::new(self.look, width);
+        line.pad_to(2);
+        Self::body(line, width, ("", DIM, &parts.join(", ")), &span(at))
+    }
+
     fn machine_lines(&self, row: &Row, at: Duration, width: usize, tail: usize, lines: &mut Vec<Line>) {
+        let since = at.saturating_sub(row.since);
+        let mut time = span(since);
+        let mut number = String::new();
         let (mark, paint, text) = match &row.state {
-            State::Over | State::Pending => return,
+            State::Over(_) | State::Pending => return,
             State::Doing(what) => match row.percent {
                 Some(percent) => (BUSY, "", format!("{what}, {percent}%")),
                 None => (BUSY, "", what.clone()),
             },
-            State::Waiting { what, limit: Some(most) } => {
-                (IDLE, DIM, format!("waiting for {what}, at most {}", limit(*most)))
+            State::Waiting { what, limit: most } => {
+                if let Some(most) = most {
+                    time = format!("{time} of {}", limit(*most));
+                }
+                (IDLE, DIM, format!("waiting for {what}"))
             }
-            State::Waiting { what, limit: None } => (IDLE, DIM, format!("waiting for {what}")),
-            State::Step(step) => (BUSY, "", row.step(*step)),
+            State::Step(step) => {
+                number = row.number(*step);
+                (BUSY, "", row.step(*step))
+            }
+            State::Failed(why, took) => {
+                time = span(*took);
+                (BAD, "", format!("failed: {why}"))
+            }
         };
         let head = self.head(width, mark, &row.info.label);
-        lines.push(Self::body(head, width, paint, &text, &span(at.saturating_sub(row.since))));
-        let unfinished = row.open.iter().filter_map(Lines::unfinished);
-        let output: Vec<String> = row.tail.iter().cloned().chain(unfinished).collect();
-        for text in output.iter().skip(output.len().saturating_sub(tail)) {
-            let mut line = Line::new(self.look, width);
-            line.pad_to(4);
-            line.add(DIM, text);
-            lines.push(line);
+        lines.push(Self::body(head, width, (&number, paint, &text), &time));
+        let output = row.output();
+        lines.extend(output.iter().skip(output.len().saturating_sub(tail)).map(|text| self.quoted(width, text)));
+    }
+
+    /// Machines that have failed are told for good.
+    fn settle(&mut self) {
+        let failed: Vec<(MachineId, String, Duration)> = self
+            .machines
+            .iter()
+            .filter_map(|row| match &row.state {
+                State::Failed(why, took) => Some((row.info.id, why.clone(), *took)),
+                _ => None,
+            })
+            .collect();
+        for (id, why, took) in failed {
+            self.keep(BAD, Some(id), format!("failed: {why}"), span(took), true);
+            if let Some(row) = self.row(id) {
+                row.state = State::Over(false);
+            }
         }
     }
 
@@ -214,11 +295,33 @@ impl<W: Write + Send> Tty<W> {
 }
 
 impl Row {
-    /// `[3/7]` and what a step says of itself.
+    /// None: it has nothing to show.
+    fn rank(&self) -> Option<Rank> {
+        match self.state {
+            State::Failed(..) => Some(Rank::Failed),
+            State::Step(_) => Some(Rank::Runs),
+            State::Doing(_) => Some(Rank::Works),
+            State::Waiting { .. } if self.begun => Some(Rank::Waits),
+            State::Waiting { .. } => Some(Rank::Idle),
+            State::Pending | State::Over(_) => None,
+        }
+    }
+
+    /// `[3/7]`.
+    fn number(&self, step: StepId) -> String {
+        format!("[{}/{}]", step.index + 1, self.info.steps.len())
+    }
+
+    /// What a step says of itself.
     fn step(&self, step: StepId) -> String {
         let info = self.info.steps.get(step.index as usize);
-        let text = info.map_or("", |s| s.note.as_deref().unwrap_or(&s.text));
-        format!("[{}/{}] {text}", step.index + 1, self.info.steps.len())
+        info.map_or_else(String::new, |s| s.note.clone().unwrap_or_else(|| s.text.clone()))
+    }
+
+    /// The last lines of its output, the one that has no end yet too.
+    fn output(&self) -> Vec<String> {
+        let unfinished = self.open.iter().filter_map(Lines::unfinished);
+        self.tail.iter().cloned().chain(unfinished).filter(|line| !line.trim().is_empty()).collect()
     }
 }
 
@@ -231,6 +334,7 @@ impl<W: Write + Send> View for Tty<W> {
                     info: info.clone(),
                     state: State::Pending,
                     since: at,
+                    begun: false,
                     percent: None,
                     tail: VecDeque::new(),
                     open: Default::default(),
@@ -248,6 +352,7 @@ impl<W: Write + Send> View for Tty<W> {
                     Phase::Booting => State::Doing("powering on".into()),
                     Phase::Network => State::Doing("configuring the guest's network".into()),
                     Phase::Running => State::Doing("ready".into()),
+                    Phase::Exporting => State::Doing("fetching files for other machines".into()),
                     Phase::Finishing => State::Doing("finishing".into()),
                 };
                 self.enter(*machine, at, state);
@@ -257,7 +362,7 @@ impl<W: Write + Send> View for Tty<W> {
                     row.percent = Some(*percent);
                 }
             }
-            Event::Waiting { machine, what, limit } => {
+            Event::Waiting { machine, what, limit, .. } => {
                 self.enter(*machine, at, State::Waiting { what: what.clone(), limit: *limit });
             }
             Event::StepStarted { step } => self.enter(step.machine, at, State::Step(*step)),
@@ -265,16 +370,22 @@ impl<W: Write + Send> View for Tty<W> {
                 if let Some(row) = self.row(step.machine) {
                     let lines = row.open[usize::from(*stream == Stream::Err)].push(data);
                     row.tail.extend(lines);
-                    let over = row.tail.len().saturating_sub(TAIL);
+                    let over = row.tail.len().saturating_sub(TAIL_ALONE);
                     row.tail.drain(..over);
                 }
             }
             Event::Retry { step, attempt, of, reason, delay } => {
                 let text = format!("attempt {attempt} of {of}: {reason}; again in {}", limit(*delay));
-                self.keep(SOFT, Some(step.machine), text, span(at), true);
+                self.keep(SOFT, Some(step.machine), text, String::new(), true);
             }
             Event::StepFinished { step, outcome, elapsed } => {
-                let text = self.row(step.machine).map_or_else(String::new, |row| row.step(*step));
+                let (number, text, mut output) = self
+                    .row(step.machine)
+                    .map_or_else(Default::default, |row| (row.number(*step), row.step(*step), row.output()));
+                output.drain(..output.len().saturating_sub(LAST));
+                if !matches!(outcome, Outcome::Failed(_)) {
+                    output.clear();
+                }
                 let (mark, text) = match outcome {
                     Outcome::Done => (GOOD, text),
                     Outcome::Skipped(why) => (SOFT, format!("{text} (skipped: {why})")),
@@ -285,24 +396,34 @@ impl<W: Write + Send> View for Tty<W> {
                 let since = self.row(step.machine).map_or(at, |row| row.since);
                 let time = if elapsed.is_zero() { at.saturating_sub(since) } else { *elapsed };
                 self.keep(mark, Some(step.machine), text, span(time), false);
+                if let Some(kept) = self.kept.last_mut() {
+                    (kept.number, kept.output) = (number, output);
+                }
                 self.enter(step.machine, at, State::Doing("ready".into()));
             }
             Event::Note { machine, text } => self.keep(SOFT, *machine, text.clone(), String::new(), true),
             Event::MachineFinished { machine, result, elapsed } => {
-                let (mark, text, time) = match result {
-                    MachineResult::Built(what) => (GOOD, format!("built {what}"), span(*elapsed)),
-                    MachineResult::Failed(why) => (BAD, format!("failed: {why}"), span(*elapsed)),
-                    MachineResult::Cancelled => (SOFT, "cancelled".to_owned(), String::new()),
-                };
-                self.enter(*machine, at, State::Over);
-                if matches!(result, MachineResult::Cancelled) && elapsed.is_zero() {
-                    // It had not begun: nothing to tell.
-                    return Ok(());
+                match result {
+                    MachineResult::Built(what) => {
+                        self.enter(*machine, at, State::Over(true));
+                        self.keep(GOOD, Some(*machine), format!("built {what}"), span(*elapsed), true);
+                    }
+                    // Stays in sight until the end, however much the others have to tell.
+                    MachineResult::Failed(why) => self.enter(*machine, at, State::Failed(why.clone(), *elapsed)),
+                    MachineResult::Cancelled => {
+                        self.enter(*machine, at, State::Over(false));
+                        // Of one that had not begun there is nothing to tell.
+                        if !elapsed.is_zero() {
+                            self.keep(SOFT, Some(*machine), "cancelled".to_owned(), String::new(), true);
+                        }
+                    }
                 }
-                self.keep(mark, Some(*machine), text, time, true);
             }
+            Event::Key { .. } | Event::Made { .. } => {}
             Event::Cleanup { text } => self.keep(SOFT, None, text.clone(), String::new(), true),
             Event::Finished { ok, elapsed, requests } => {
+                self.settle();
+                self.ended = true;
                 let (mark, word) = if *ok { (GOOD, "done") } else { (BAD, "failed") };
                 self.keep(mark, None, format!("{word}, {requests} requests"), span(*elapsed), false);
             }
@@ -316,7 +437,8 @@ impl<W: Write + Send> View for Tty<W> {
 
     fn finish(&mut self) -> io::Result<()> {
         // What is still at work is told by the diagnostics that follow.
-        self.machines.clear();
+        self.settle();
+        self.ended = true;
         self.draw(Duration::ZERO)
     }
 }

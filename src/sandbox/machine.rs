@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::guests::{LayerId, Parent};
+use super::guests::{LayerId, NicReport, Parent};
 use super::model::NETWORK;
 use crate::vsphere::wire::{
     Description, Element, Field, Moref, Value, VirtualDeviceConnectInfo, VirtualMachineQuestionInfo,
@@ -48,7 +48,10 @@ pub(super) enum Tools {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Reported {
     pub host_name: Option<String>,
+    /// The address that others are to use.
     pub ip: Option<String>,
+    /// Its interfaces; empty also where guests have none and the address is made up.
+    pub nics: Vec<NicReport>,
     pub full_name: Option<String>,
     pub id: Option<String>,
 }

@@ -131,9 +131,17 @@ impl Site {
         command
     }
 
-    /// Runs it.
+    /// Runs it. What it tells programs must follow its schema, whatever comes of it.
     pub fn build(&self, dir: &Path, args: &[&str]) -> Run {
-        run(&mut self.command(dir, args), DEADLINE)
+        let told = tempfile::tempdir().expect("a temporary directory");
+        let file = told.path().join("events");
+        let run = run(self.command(dir, args).arg("--events").arg(&file), DEADLINE);
+        // There is none where the flags made no sense.
+        if let Ok(text) = std::fs::read_to_string(&file) {
+            let events = super::events::valid(&text);
+            assert_eq!(events.last().map(|e| e["exit_code"].as_i64()), Some(run.code.map(i64::from)), "{run}");
+        }
+        run
     }
 
     /// Runs it; it must succeed.

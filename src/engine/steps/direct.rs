@@ -18,6 +18,7 @@ use super::{copy, job, wait};
 use crate::diagnostic::Diagnostic;
 use crate::sema::order::Node;
 use crate::sema::program::{Action, KeySource, Machine, Ref, Step, Template};
+use crate::sema::types::holds_secret;
 use crate::vsphere::client::Deadline;
 
 /// Runs one step with its flags.
@@ -99,8 +100,11 @@ async fn act(worker: &mut Worker, machine: &Machine, step: &Step) -> Result<(), 
             let sent = guest.copy_in(&sending.entries, sending.owner.as_deref(), None);
             shared.interruptible(sent).await?.map_err(|e| Stop::guest(&e, step.span, "COPY"))
         }
-        Action::Key { name, from: KeySource::Value(rt), .. } => {
+        Action::Key { name, ty, from: KeySource::Value(rt) } => {
             let value = shared.value(rt)?;
+            if !holds_secret(ty) {
+                shared.events.key(step.id, name, &value);
+            }
             shared.board.set(Ref::Key(machine.id, name.clone()), value);
             Ok(())
         }

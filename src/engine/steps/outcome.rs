@@ -46,8 +46,10 @@ pub(super) fn of(shared: &Shared, machine: &Machine, step: &Step, end: &JobEnd) 
         let captured = end.captured.as_deref().unwrap_or_default();
         match parse_key(ty, captured) {
             Ok(value) => {
-                if let Value::Secret(secret) = &value {
-                    shared.events.masker.add(secret);
+                match &value {
+                    Value::Secret(secret) => shared.events.masker.add(secret),
+                    _ if holds_secret(ty) => {}
+                    _ => shared.events.key(step.id, name, &value),
                 }
                 shared.board.set(Ref::Key(machine.id, name.clone()), value);
             }

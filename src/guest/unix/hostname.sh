@@ -5,13 +5,18 @@ fail() {
 	echo "$*" >&2
 	exit 1
 }
+# A file that can't be written in place is replaced by a copy.
+writable() {
+	[ ! -f "$1" ] || { true >>"$1"; } 2>/dev/null || { cp "$1" "$1.vmwbuild-copy" && mv -f "$1.vmwbuild-copy" "$1"; }
+}
 # Written in place: the file may be mounted there.
 replace() {
+	writable "$1"
 	cat "$1.vmwbuild" >"$1" || fail "can't write $1"
 	rm -f "$1.vmwbuild"
 }
 short=${name%%.*}
-touch "$conf/etc/hosts" || fail "can't write /etc/hosts"
+[ -s "$conf/etc/hosts" ] || echo "127.0.0.1 localhost" >"$conf/etc/hosts" || fail "can't write /etc/hosts"
 {
 	awk '$1 != "127.0.1.1"' <"$conf/etc/hosts"
 	if [ "$short" = "$name" ]; then
@@ -26,6 +31,7 @@ if [ -f "$conf/etc/sysconfig/network" ] && grep -q '^HOSTNAME=' "$conf/etc/sysco
 	replace "$conf/etc/sysconfig/network"
 fi
 if [ -n "$conf" ] || ! hostnamectl set-hostname "$name" 2>/dev/null; then
+	writable "$conf/etc/hostname"
 	echo "$name" >"$conf/etc/hostname" || fail "can't write /etc/hostname"
 	if [ -z "$conf" ] && ! hostname "$name" 2>/dev/null; then
 		echo "the name holds from the next boot: the guest doesn't let it be changed while it runs" >&2

@@ -17,7 +17,7 @@ use super::operations::Running;
 use super::server::{Call, Server};
 use crate::vsphere::wire::{Element, GuestAuthentication, Moref, Value};
 
-pub(super) use processes::Programs;
+pub(super) use processes::{Programs, SEARCH};
 pub(super) use transfers::{Transfers, handle};
 
 /// A guest with an account of it that the client has proven to know.
@@ -119,7 +119,7 @@ pub(super) async fn identity(guest: &Guest) -> Reported {
     let name = field("PRETTY_NAME").filter(|name| !name.is_empty());
     let full_name = name.map_or_else(|| "Other Linux (64-bit)".to_owned(), |name| format!("{name} (64-bit)"));
     let host_name = host_name.map(|text| text.trim().to_owned()).filter(|name| !name.is_empty());
-    Reported { host_name, ip: None, full_name: Some(full_name), id: Some(id) }
+    Reported { host_name, full_name: Some(full_name), id: Some(id), ..Reported::default() }
 }
 
 /// The text of a small file; none when it can't be read.

@@ -21,7 +21,7 @@ pub(super) const METHODS: &[&str] =
     &["StartProgramInGuest", "ListProcessesInGuest", "TerminateProcessInGuest", "ReadEnvironmentVariableInGuest"];
 
 /// The search path of programs that are started without an environment of their own.
-const SEARCH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(in crate::sandbox) const SEARCH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Shells that programs are started by, the first that is there.
 const SHELLS: [&str; 2] = ["/bin/bash", "/bin/sh"];
 const ENOENT: i32 = 2;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fs::File;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// How to start a warden.
@@ -106,6 +107,43 @@ pub struct BootSpec {
     pub max_processes: Option<u32>,
     /// Most bytes of memory, what is written to a tmpfs store included.
     pub max_memory: Option<u64>,
+    /// Network cards, which become `eth0`, `eth1` and so on. They lead nowhere.
+    pub nics: Vec<NicSpec>,
+}
+
+/// What a guest starts at boot, if it has it: there is no init that would start services. Such a guest also sees to
+/// its own addresses.
+pub const AT_BOOT: &str = "/etc/rc.local";
+
+/// A network card to give a guest.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct NicSpec {
+    /// Its hardware address; None is a random one.
+    pub mac: Option<[u8; 6]>,
+    /// An address that it has from the start, with its prefix length, unless the guest has [`AT_BOOT`].
+    pub address: Option<(IpAddr, u8)>,
+}
+
+/// A network interface as a guest has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NicReport {
+    /// Its name.
+    pub name: String,
+    /// Its hardware address.
+    pub mac: Option<[u8; 6]>,
+    /// Whether it is up and has a carrier.
+    pub up: bool,
+    /// Its addresses with their prefix lengths, but those that the kernel still checks.
+    pub addresses: Vec<(IpAddr, u8)>,
+}
+
+/// What a guest tells of its network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkReport {
+    /// Its host name.
+    pub host_name: String,
+    /// Its interfaces but loopback, in the order in which the kernel numbered them.
+    pub nics: Vec<NicReport>,
 }
 
 /// Why a guest ended.

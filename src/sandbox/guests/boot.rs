@@ -7,14 +7,14 @@
 use super::hints::{self, step};
 use super::ids::{self, Standing};
 use super::store::Overlay;
-use super::{BootSpec, Error, Ids, Result, init, netlink, sys};
+use super::{AT_BOOT, BootSpec, Error, Ids, Result, init, netlink, nics, sys, wire};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_remount, unmount};
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use serde::{Deserialize, Serialize};
 use std::ffi::CString;
 use std::fs::{self, File};
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
@@ -52,7 +52,7 @@ pub enum Report {
 /// Starts booting. Reports can be read from the pipe; its end without `Ready` is a failure.
 pub fn start(plan: Plan) -> io::Result<PipeReader> {
     let (reports, report) = io::pipe()?;
-    let (go, tell) = io::pipe()?;
+    let (go, tell) = UnixStream::pair()?;
     if plan.standing.ids.is_user() {
         match sys::fork(sys::GUEST_NAMESPACES)? {
             sys::Fork::Child => {
@@ -61,8 +61,16 @@ pub fn start(plan: Plan) -> io::Result<PipeReader> {
             }
             sys::Fork::Parent(pid) => {
                 tell_report(&report, &Report::Pid(pid));
-                let outcome = open_cgroups(&plan).and_then(|cgroups| admit(pid, plan.standing.ids, &cgroups));
-                release(&report, tell, outcome);
+                drop(go);
+                // What there is to do for a guest from outside changes who does it.
+                match sys::fork(sys::NEW_MOUNTS)? {
+                    sys::Fork::Child => {
+                        let outcome = open_cgroups(&plan).and_then(|cgroups| admit(pid, &plan, &cgroups));
+                        release(&report, &tell, outcome);
+                        sys::exit_now(0)
+                    }
+                    sys::Fork::Parent(_) => {}
+                }
             }
         }
     } else {
@@ -79,7 +87,7 @@ pub fn start(plan: Plan) -> io::Result<PipeReader> {
     Ok(reports)
 }
 
-fn stage_a(plan: Plan, report: &PipeWriter, go: PipeReader, tell: PipeWriter) -> Result<()> {
+fn stage_a(plan: Plan, report: &PipeWriter, go: UnixStream, tell: UnixStream) -> Result<()> {
     mount_all(&plan)?;
     // B may mount a /proc of its own only where one is visible. This one shows nothing of other guests, should the
     // guest take its own off.
@@ -99,8 +107,8 @@ fn stage_a(plan: Plan, report: &PipeWriter, go: PipeReader, tell: PipeWriter) ->
         }
         sys::Fork::Parent(pid) => {
             tell_report(report, &Report::Pid(pid));
-            let outcome = admit(pid, plan.standing.ids, &cgroups);
-            release(report, tell, outcome);
+            let outcome = admit(pid, &plan, &cgroups);
+            release(report, &tell, outcome);
             Ok(())
         }
     }
@@ -111,28 +119,32 @@ fn open_cgroups(plan: &Plan) -> Result<Vec<File>> {
     step("opening the guest's control groups", plan.cgroups.iter().map(open).collect())
 }
 
-/// Gives B its ids and limits.
-fn admit(pid: i32, ids: Ids, cgroups: &[File]) -> Result<()> {
-    step(hints::USER_MAPPING, ids::write_maps(Path::new("/proc"), pid, ids))?;
+/// Gives B its ids, limits and network cards; mounts for it to put in place.
+fn admit(pid: i32, plan: &Plan, cgroups: &[File]) -> Result<Vec<OwnedFd>> {
+    step(hints::USER_MAPPING, ids::write_maps(Path::new("/proc"), pid, plan.standing.ids))?;
     for mut group in cgroups {
         step("limiting the guest by control groups", group.write_all(pid.to_string().as_bytes()))?;
     }
-    Ok(())
+    Ok(nics::equip(pid, &plan.spec.nics))
 }
 
-/// Lets B go on, or says why it may not; it ends when the pipe closes without a word.
-fn release(report: &PipeWriter, mut tell: PipeWriter, outcome: Result<()>) {
+/// Lets B go on, or says why it may not; it ends when the connection closes without a word.
+fn release(report: &PipeWriter, tell: &UnixStream, outcome: Result<Vec<OwnedFd>>) {
     match outcome {
-        Ok(()) => drop(tell.write(&[1])),
+        Ok(mounts) => {
+            let mounts: Vec<_> = mounts.iter().map(AsFd::as_fd).collect();
+            let _ = wire::send_some(tell, &[1], &mounts);
+        }
         Err(error) => tell_report(report, &Report::Failed(error)),
     }
 }
 
-fn stage_b(plan: Plan, report: PipeWriter, mut go: PipeReader) -> ! {
-    if go.read(&mut [0]).unwrap_or(0) == 0 {
+fn stage_b(plan: Plan, report: PipeWriter, go: UnixStream) -> ! {
+    let mut mounts = Vec::new();
+    if wire::receive_some(&go, &mut [0], &mut mounts).unwrap_or(0) == 0 {
         sys::exit_now(1);
     }
-    match become_init(&plan) {
+    match become_init(&plan, &mounts) {
         Ok(signals) => {
             sys::close_all_except(&[plan.control.as_fd(), signals.as_fd(), report.as_fd()]);
             tell_report(&report, &Report::Ready);
@@ -146,7 +158,7 @@ fn stage_b(plan: Plan, report: PipeWriter, mut go: PipeReader) -> ! {
     }
 }
 
-fn become_init(plan: &Plan) -> Result<OwnedFd> {
+fn become_init(plan: &Plan, mounts: &[OwnedFd]) -> Result<OwnedFd> {
     let (uid, gid) = (rustix::thread::Uid::ROOT, rustix::thread::Gid::ROOT);
     // Refused where there is one id only, and needless there.
     let _ = rustix::thread::set_thread_groups(&[]);
@@ -160,6 +172,7 @@ fn become_init(plan: &Plan) -> Result<OwnedFd> {
     } else {
         step(hints::PROC, mount_proc("/proc", ""))?;
     }
+    nics::show(mounts);
     if plan.standing.exposed {
         protect_host()?;
     }
@@ -168,6 +181,7 @@ fn become_init(plan: &Plan) -> Result<OwnedFd> {
     let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
     step("mounting /dev/pts", mount_with("devpts", "/dev/pts", "devpts", flags, &options))?;
     step("turning the guest's loopback on", netlink::loopback_up())?;
+    step("configuring the guest's network cards", netlink::complete(&plan.spec.nics, !starts_services()))?;
     name_host(plan)?;
     identify();
     if let Some(limit) = plan.spec.max_processes {
@@ -283,7 +297,9 @@ fn hardware(plan: &Plan) -> io::Result<()> {
     let at = tmpfs("sys", plan.standing.ids, 0o755, "1m")?;
     let directory = PathBuf::from(format!("{at}/class/dmi/id"));
     fs::create_dir_all(&directory)?;
-    fs::create_dir_all(format!("{at}/fs/cgroup"))?;
+    for folder in ["fs/cgroup"].iter().chain(&nics::FOLDERS) {
+        fs::create_dir_all(format!("{at}/{folder}"))?;
+    }
     let uuid = plan.spec.uuid.as_deref().unwrap_or("00000000-0000-0000-0000-000000000000");
     // VMware's serial number is the UUID in another dress.
     let digits: Vec<String> = uuid
@@ -343,6 +359,11 @@ fn protect_host() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether the guest starts something at boot, which may configure its network.
+fn starts_services() -> bool {
+    fs::metadata(AT_BOOT).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 fn name_host(plan: &Plan) -> Result<()> {

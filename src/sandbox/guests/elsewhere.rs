@@ -1,8 +1,8 @@
 //! The same interface where there are no namespaces: nothing can be started, so nothing else can be called.
 
 use super::{
-    Attributes, BootSpec, Config, Ended, Error, ExecSpec, Exit, Facts, FileInfo, GuestId, LayerId, LayerInfo, NewName,
-    Parent, ProcessInfo, Result, TemplateSource, User,
+    Attributes, BootSpec, Config, Ended, Error, ExecSpec, Exit, Facts, FileInfo, GuestId, LayerId, LayerInfo,
+    NetworkReport, NewName, Parent, ProcessInfo, Result, TemplateSource, User,
 };
 use std::convert::Infallible;
 use std::fs::File;
@@ -25,6 +25,10 @@ pub struct Guest(Infallible);
 /// A process started by [`Guest::exec`]. Dropping it doesn't end the process.
 #[derive(Debug)]
 pub struct Process(Infallible);
+
+/// Tells how a guest's network is: there is none.
+#[derive(Debug)]
+pub struct NetworkWatch(Infallible);
 
 /// File operations in a guest, done as one of its accounts, with that account's rights.
 #[derive(Debug, Clone)]
@@ -193,16 +197,18 @@ impl Guest {
         match self.0 {}
     }
 
-    /// Adds a network interface that leads nowhere.
+    /// Follows the guest's network.
     ///
     /// # Errors
-    /// When the kernel has no such interfaces.
-    pub async fn add_dummy_link(
-        &self,
-        _name: &str,
-        _mac: Option<[u8; 6]>,
-        _address: Option<(std::net::Ipv4Addr, u8)>,
-    ) -> Result<()> {
+    /// [`Error::Gone`].
+    pub async fn watch_network(&self) -> Result<NetworkWatch> {
+        match self.0 {}
+    }
+}
+
+impl NetworkWatch {
+    /// How the network is, after each change.
+    pub async fn next(&mut self) -> Option<NetworkReport> {
         match self.0 {}
     }
 }

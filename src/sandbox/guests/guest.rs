@@ -3,7 +3,7 @@
 use super::client::{done, unexpected};
 use super::connection::{Connection, Control};
 use super::wire::{self, Answer, ExecAsk, GuestAsk};
-use super::{Ended, Error, ExecSpec, Exit, Files, GuestId, Guests, LayerId, ProcessInfo, Result, User};
+use super::{Ended, Error, ExecSpec, Exit, Files, GuestId, Guests, LayerId, NetworkReport, ProcessInfo, Result, User};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -32,6 +32,12 @@ pub struct GuestShared {
 #[derive(Debug)]
 pub struct Process {
     pid: u32,
+    connection: Connection,
+}
+
+/// Tells how a guest's network is. See [`Guest::watch_network`].
+#[derive(Debug)]
+pub struct NetworkWatch {
     connection: Connection,
 }
 
@@ -165,18 +171,12 @@ impl Guest {
         Files::new(self.clone(), user.to_owned())
     }
 
-    /// Adds a network interface that leads nowhere, with an address to show.
+    /// Follows the guest's network; an earlier watch ends.
     ///
     /// # Errors
-    /// [`Error::Os`] when the kernel has no such interfaces (the module `dummy` can't be loaded).
-    pub async fn add_dummy_link(
-        &self,
-        name: &str,
-        mac: Option<[u8; 6]>,
-        address: Option<(std::net::Ipv4Addr, u8)>,
-    ) -> Result<()> {
-        let address = address.map(|(ip, prefix)| (ip.octets(), prefix));
-        done(self.ask(&GuestAsk::Link { name: name.to_owned(), mac, address }).await?)
+    /// [`Error::Gone`].
+    pub async fn watch_network(&self) -> Result<NetworkWatch> {
+        Ok(NetworkWatch { connection: self.connect(wire::FOR_INIT, &GuestAsk::Watch, &[]).await? })
     }
 
     /// Asks a helper in the guest; its first answer.
@@ -193,6 +193,16 @@ impl Guest {
             }
             _ => Error::Gone,
         })
+    }
+}
+
+impl NetworkWatch {
+    /// How the network is: at once for the first time, then after each change. None when the guest has ended.
+    pub async fn next(&mut self) -> Option<NetworkReport> {
+        match self.connection.next().await {
+            Ok(Some((Answer::Network(report), _))) => Some(report),
+            _ => None,
+        }
     }
 }
 

@@ -50,6 +50,7 @@ const WANTED: &[&str] = &["var/lib/apt/lists/partial", "var/cache/apt/archives/p
 const PRIVATE: &[&str] = &[
     "environment",
     "fstab",
+    "rc.local",
     "resolv.conf",
     "hostname",
     "hosts",

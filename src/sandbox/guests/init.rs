@@ -2,7 +2,7 @@
 
 use super::ids::Standing;
 use super::wire::{self, Answer, ExecAsk, GuestAsk};
-use super::{Error, Exit, Result, accounts, netlink, operations, sys};
+use super::{Error, Exit, NetworkReport, Result, accounts, netlink, operations, sys};
 use rustix::process::{Resource, Rlimit, WaitOptions};
 use std::collections::HashMap;
 use std::ffi::CString;
@@ -26,15 +26,20 @@ const OWN_GRACE: Duration = Duration::from_secs(10);
 
 /// Serves until the guest ends. All signals are blocked and come from `signals`.
 pub fn run(control: UnixStream, signals: &OwnedFd, standing: Standing) -> ! {
-    let mut init = Init { control: Some(control), standing, running: HashMap::new() };
+    let mut init = Init { control: Some(control), standing, running: HashMap::new(), watch: None };
     loop {
+        let changes = init.watch.as_ref().map(|watch| watch.changes.as_fd());
+        let watched = usize::from(changes.is_some());
         let descriptors: Vec<_> =
-            std::iter::once(signals.as_fd()).chain(init.control.iter().map(AsFd::as_fd)).collect();
+            std::iter::once(signals.as_fd()).chain(changes).chain(init.control.iter().map(AsFd::as_fd)).collect();
         let Ok(ready) = sys::poll(&descriptors, None) else { sys::exit_now(1) };
         if ready.first() == Some(&true) {
             init.take_signals(signals);
         }
-        if ready.get(1) == Some(&true) {
+        if watched == 1 && ready.get(1) == Some(&true) {
+            init.network_changed();
+        }
+        if ready.get(1 + watched) == Some(&true) {
             init.take_connection(signals);
         }
     }
@@ -46,6 +51,16 @@ struct Init {
     standing: Standing,
     /// Who wants to know when a process ends.
     running: HashMap<i32, UnixStream>,
+    /// Who wants to know of the network.
+    watch: Option<Watch>,
+}
+
+struct Watch {
+    connection: UnixStream,
+    /// Can be read when the network has changed.
+    changes: OwnedFd,
+    /// What was told last.
+    told: Option<NetworkReport>,
 }
 
 impl Init {
@@ -53,7 +68,11 @@ impl Init {
         while let Some(signal) = sys::next_signal(signals) {
             // The meanings that sysvinit, busybox and systemd give them; 37 to 39 are their real-time signals.
             match signal {
-                libc::SIGCHLD => drop(self.reap()),
+                libc::SIGCHLD => {
+                    self.reap();
+                    // The kernel says nothing when the name changes: what changed it has likely just ended.
+                    self.named_anew();
+                }
                 libc::SIGUSR1 | libc::SIGUSR2 | 37 | 38 => self.shut_down(signals, OWN_GRACE, POWERED_OFF),
                 libc::SIGTERM | libc::SIGINT | 39 => self.shut_down(signals, OWN_GRACE, REBOOT),
                 _ => {}
@@ -64,11 +83,13 @@ impl Init {
     fn take_connection(&mut self, signals: &OwnedFd) {
         let Some(control) = &self.control else { return };
         match wire::accept(control) {
-            Ok(Some((wire::FOR_INIT, connection))) => {
-                if let Ok(Some((GuestAsk::Shutdown { grace_ms }, _))) = wire::receive(&connection) {
+            Ok(Some((wire::FOR_INIT, connection))) => match wire::receive(&connection) {
+                Ok(Some((GuestAsk::Shutdown { grace_ms }, _))) => {
                     self.shut_down(signals, Duration::from_millis(grace_ms), POWERED_OFF);
                 }
-            }
+                Ok(Some((GuestAsk::Watch, _))) => self.watch_network(connection),
+                _ => {}
+            },
             Ok(Some((_, connection))) => match sys::fork(0) {
                 Ok(sys::Fork::Child) => helper(&connection, self.standing),
                 Ok(sys::Fork::Parent(pid)) => {
@@ -83,6 +104,42 @@ impl Init {
             Ok(None) => self.control = None,
             // A connection that got lost on its way has nobody to answer to.
             Err(_) => {}
+        }
+    }
+
+    /// Without a socket the connection closes, and whoever asked knows as much.
+    fn watch_network(&mut self, connection: UnixStream) {
+        if let Ok(changes) = netlink::changes() {
+            self.watch = Some(Watch { connection, changes, told: None });
+            self.tell_network();
+        }
+    }
+
+    fn network_changed(&mut self) {
+        if let Some(watch) = &self.watch {
+            netlink::take_changes(&watch.changes);
+        }
+        self.tell_network();
+    }
+
+    fn named_anew(&mut self) {
+        let told = self.watch.as_ref().and_then(|watch| watch.told.as_ref());
+        if told.is_some_and(|told| told.host_name != host_name()) {
+            self.tell_network();
+        }
+    }
+
+    fn tell_network(&mut self) {
+        let Some(watch) = &mut self.watch else { return };
+        let Ok(nics) = netlink::nics() else { return };
+        let report = NetworkReport { host_name: host_name(), nics };
+        if watch.told.as_ref() == Some(&report) {
+            return;
+        }
+        if wire::send_at_once(&watch.connection, &Answer::Network(report.clone())) {
+            watch.told = Some(report);
+        } else {
+            self.watch = None;
         }
     }
 
@@ -155,15 +212,14 @@ fn answer(ask: GuestAsk, standing: Standing) -> Result<(Answer, Option<OwnedFd>)
         }
         GuestAsk::Processes => Ok((Answer::Processes(operations::processes()?), None)),
         GuestAsk::User { name } => Ok((Answer::User(accounts::lookup(&name)?), None)),
-        GuestAsk::Link { name, mac, address } => {
-            netlink::add_dummy(&name, mac, address)
-                .map_err(|error| os(&format!("add network interface {name}"), &error))?;
-            Ok((Answer::Done, None))
-        }
-        GuestAsk::Exec(_) | GuestAsk::Shutdown { .. } => {
+        GuestAsk::Exec(_) | GuestAsk::Shutdown { .. } | GuestAsk::Watch => {
             Err(Error::Internal("a request for another process of the guest".to_owned()))
         }
     }
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 fn os(action: &str, error: &io::Error) -> Error {

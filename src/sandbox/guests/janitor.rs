@@ -63,7 +63,8 @@ fn start_warden(
             return Err(hints::refused(hints::USER_NAMESPACE, &error));
         }
     };
-    match sys::fork(sys::NEW_MOUNTS | sys::NEW_PIDS) {
+    // The other ends of guests' network cards are in a network of the warden's own, which nothing leads out of.
+    match sys::fork(sys::NEW_MOUNTS | sys::NEW_PIDS | sys::NEW_NETWORK) {
         Ok(sys::Fork::Child) => {
             let outcome = ground::prepare(ids, host_root, start, cgroups, lifeline)
                 .and_then(|ground| Warden::new(control, ground));

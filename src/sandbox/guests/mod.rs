@@ -45,6 +45,8 @@ mod janitor;
 #[cfg(target_os = "linux")]
 mod netlink;
 #[cfg(target_os = "linux")]
+mod nics;
+#[cfg(target_os = "linux")]
 mod operations;
 #[cfg(target_os = "linux")]
 mod store;
@@ -60,8 +62,8 @@ mod warden;
 mod wire;
 
 pub use api::{
-    Attributes, BootSpec, Config, Ended, ExecSpec, Exit, Facts, FileInfo, FileKind, GuestId, Ids, LayerId, LayerInfo,
-    Limit, NewName, Parent, ProcessInfo, TemplateSource, User,
+    AT_BOOT, Attributes, BootSpec, Config, Ended, ExecSpec, Exit, Facts, FileInfo, FileKind, GuestId, Ids, LayerId,
+    LayerInfo, Limit, NetworkReport, NewName, NicReport, NicSpec, Parent, ProcessInfo, TemplateSource, User,
 };
 pub use error::{Error, Result};
 
@@ -69,10 +71,10 @@ pub use error::{Error, Result};
 pub use self::{
     client::Guests,
     files::Files,
-    guest::{Guest, Process},
+    guest::{Guest, NetworkWatch, Process},
 };
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{Files, Guest, Guests, Process, reexec};
+pub use elsewhere::{Files, Guest, Guests, NetworkWatch, Process, reexec};
 
 /// First argument of this program when it is to be the warden.
 #[cfg(target_os = "linux")]

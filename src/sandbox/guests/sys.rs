@@ -21,6 +21,8 @@ pub const GUEST_NAMESPACES: u64 = (libc::CLONE_NEWUSER
 pub const NEW_MOUNTS: u64 = libc::CLONE_NEWNS as u64;
 /// A new pid namespace.
 pub const NEW_PIDS: u64 = libc::CLONE_NEWPID as u64;
+/// A new network namespace.
+pub const NEW_NETWORK: u64 = libc::CLONE_NEWNET as u64;
 /// A new user namespace.
 pub const NEW_USER: u64 = libc::CLONE_NEWUSER as u64;
 /// The child becomes a child of the caller's parent.

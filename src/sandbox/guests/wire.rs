@@ -7,8 +7,8 @@
 //! A frame is its length (32 bits, little endian) and JSON; descriptors travel with the length.
 
 use super::{
-    Attributes, BootSpec, Ended, Error, Exit, Facts, FileInfo, GuestId, Ids, LayerId, LayerInfo, NewName, Parent,
-    ProcessInfo, User,
+    Attributes, BootSpec, Ended, Error, Exit, Facts, FileInfo, GuestId, Ids, LayerId, LayerInfo, NetworkReport,
+    NewName, Parent, ProcessInfo, User,
 };
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -94,11 +94,8 @@ pub enum GuestAsk {
         user: String,
         op: FileOp,
     },
-    Link {
-        name: String,
-        mac: Option<[u8; 6]>,
-        address: Option<([u8; 4], u8)>,
-    },
+    /// For init itself: tell of the network, now and whenever it changes.
+    Watch,
     /// For init itself: end, after letting processes end for so many milliseconds.
     Shutdown {
         grace_ms: u64,
@@ -148,6 +145,7 @@ pub enum Answer {
     List(Vec<FileInfo>),
     Processes(Vec<ProcessInfo>),
     User(User),
+    Network(NetworkReport),
     Path(String),
     Failed(Error),
 }

@@ -1,6 +1,6 @@
 //! Power: booting guests, ending them, and following what they do by themselves.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 
 use crate::sandbox::faults::{Answer, invalid_power_state, invalid_state, machinery, not_supported, tools_unavailable};
 use crate::sandbox::guest::{self, Programs};
-use crate::sandbox::guests::{BootSpec, Ended, Guest};
+use crate::sandbox::guests::{AT_BOOT, BootSpec, Ended, ExecSpec, Guest, NetworkReport, NicReport, NicSpec};
 use crate::sandbox::machine::{Power, Reported, Tools};
 use crate::sandbox::server::{Call, Server, lock};
 use crate::sandbox::tasks::{Kind, Outcome};
@@ -16,6 +16,10 @@ use crate::vsphere::wire::{ChoiceOption, ElementDescription, Moref, VirtualMachi
 
 /// Room for what a guest writes, beside its memory: it is kept in memory too.
 const DISK: u64 = 8 << 30;
+/// How long Tools wait for what a guest starts at boot.
+const AT_BOOT_LIMIT: Duration = Duration::from_secs(60);
+/// How long a guest's own services may take to give it an address before one is made up.
+const OWN_ADDRESS: Duration = Duration::from_secs(2);
 /// The prefix of guests' addresses.
 const PREFIX: u8 = 8;
 /// The one question that is ever asked.
@@ -209,12 +213,17 @@ impl Server {
         let spec = {
             let state = self.lock();
             let machine = state.inventory.vm(vm)?;
+            // Like a server of DHCP, but quicker.
+            let address = |number: usize| (number == 0).then(|| (address_of(vm).into(), PREFIX));
+            let macs = machine.macs().into_iter().enumerate();
+            let nics = macs.map(|(number, mac)| NicSpec { mac: bytes_of(&mac), address: address(number) });
             let memory = u64::try_from(machine.config.memory_mb).unwrap_or_default() << 20;
             BootSpec {
                 hostname: None,
                 uuid: Some(machine.uuid.clone()),
                 max_processes: Some(self.config.guest_processes),
                 max_memory: Some(memory.saturating_add(DISK)),
+                nics: nics.collect(),
             }
         };
         let guest = match (&self.guests, layer) {
@@ -228,6 +237,7 @@ impl Server {
             machine.tools = if machine.tools == Tools::Rebooting { Tools::Rebooting } else { Tools::Away };
             machine.booted = Some(crate::sandbox::now());
             machine.reported.ip = None;
+            machine.reported.nics = Vec::new();
             machine.epoch += 1;
             machine.epoch
         };
@@ -243,14 +253,10 @@ impl Server {
 
     /// Lets Tools come up after the boot delay, and the address after its own.
     async fn settle(self: Arc<Self>, vm: Moref, epoch: u64, guest: Option<Guest>) {
-        let address = address_of(&vm);
-        let mac = self.lock().inventory.vm(&vm).ok().and_then(|m| m.macs().first().and_then(|mac| bytes_of(mac)));
         let (_, reported) = tokio::join!(self.pause(self.config.boot_delay), async {
             let Some(guest) = &guest else { return Reported::default() };
-            // Kernels without such interfaces leave guests without one; the address is reported all the same, since
-            // clients wait for it.
-            let link = guest.add_dummy_link("eth0", mac, Some((address, PREFIX)));
-            tokio::join!(link, guest::identity(guest)).1
+            self.start_services(guest).await;
+            guest::identity(guest).await
         });
         let is_current = self.change_running(&vm, epoch, |machine| {
             machine.tools = Tools::Ready;
@@ -261,7 +267,65 @@ impl Server {
         });
         if is_current {
             self.pause(self.config.address_delay).await;
-            self.change_running(&vm, epoch, |machine| machine.reported.ip = Some(address.to_string()));
+            self.report_network(&vm, epoch, guest).await;
+        }
+    }
+
+    /// Runs what a template starts at boot, where there is such a file. What it leaves in the background goes on.
+    async fn start_services(&self, guest: &Guest) {
+        let spec = ExecSpec {
+            program: AT_BOOT.to_owned(),
+            env: vec![("PATH".to_owned(), guest::SEARCH.to_owned())],
+            cwd: Some("/".to_owned()),
+            new_session: true,
+            ..ExecSpec::default()
+        };
+        // Most templates have none.
+        if let Ok(process) = guest.exec(spec).await {
+            tokio::select! {
+                _ = process.wait() => {}
+                () = self.pause(AT_BOOT_LIMIT) => {}
+            }
+        }
+    }
+
+    /// Reports a guest's network as it is seen inside, whenever it changes. Where a guest has no address, as on kernels
+    /// that have no network card for it, one is made up, since clients wait for one.
+    async fn report_network(&self, vm: &Moref, epoch: u64, guest: Option<Guest>) {
+        let made_up = address_of(vm).to_string();
+        let watch = match &guest {
+            Some(guest) => guest.watch_network().await.ok(),
+            None => None,
+        };
+        let Some(mut watch) = watch else {
+            self.change_running(vm, epoch, |machine| machine.reported.ip = Some(made_up));
+            return;
+        };
+        let patience = tokio::time::sleep(OWN_ADDRESS);
+        tokio::pin!(patience);
+        let (mut has_none, mut gave_up) = (false, false);
+        loop {
+            let report = tokio::select! {
+                report = watch.next() => report,
+                () = &mut patience, if has_none && !gave_up => {
+                    gave_up = true;
+                    self.change_running(vm, epoch, |machine| machine.reported.ip = Some(made_up.clone()));
+                    continue;
+                }
+                () = self.closing.cancelled() => None,
+            };
+            let Some(NetworkReport { host_name, nics }) = report else { return };
+            let own = primary(&nics);
+            has_none = own.is_none();
+            let ip = own.or_else(|| (nics.is_empty() || gave_up).then(|| made_up.clone()));
+            let is_current = self.change_running(vm, epoch, |machine| {
+                machine.reported.host_name = Some(host_name);
+                machine.reported.ip = ip;
+                machine.reported.nics = nics;
+            });
+            if !is_current {
+                return;
+            }
         }
     }
 
@@ -351,6 +415,13 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// The address that Tools report as the machine's: the first of version 4, else the first that isn't of the link only.
+fn primary(nics: &[NicReport]) -> Option<String> {
+    let all = || nics.iter().filter(|nic| nic.up).flat_map(|nic| nic.addresses.iter().map(|(ip, _)| *ip));
+    let wide = |ip: &IpAddr| matches!(ip, IpAddr::V6(ip) if !ip.is_unicast_link_local());
+    all().find(IpAddr::is_ipv4).or_else(|| all().find(wide)).map(|ip| ip.to_string())
 }
 
 /// A machine's address: its number within 10.0.0.0/8, without those that end in 0 or 255.

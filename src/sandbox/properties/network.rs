@@ -77,16 +77,21 @@ fn hosts(scope: &Scope<'_>) -> Vec<Moref> {
 pub(super) fn networks_of(scope: &Scope<'_>, devices: &[crate::vsphere::wire::Element]) -> Vec<Moref> {
     let mut found = Vec::new();
     for nic in devices.iter().filter_map(Nic::of) {
-        let network = match nic.backing() {
-            Some(NicBacking::Network(backing)) => backing.network.or_else(|| named(scope, &backing.device_name)),
-            Some(NicBacking::Port(backing)) => portgroup_of(&backing.port),
-            Some(NicBacking::Opaque(_) | NicBacking::Other(_)) | None => None,
-        };
-        if let Some(network) = network.filter(|n| scope.inventory().get(n).is_some() && !found.contains(n)) {
+        if let Some(network) = of_nic(scope, &nic).filter(|n| scope.inventory().get(n).is_some() && !found.contains(n))
+        {
             found.push(network);
         }
     }
     found
+}
+
+/// The network that an adapter is attached to.
+pub(super) fn of_nic(scope: &Scope<'_>, nic: &Nic) -> Option<Moref> {
+    match nic.backing() {
+        Some(NicBacking::Network(backing)) => backing.network.or_else(|| named(scope, &backing.device_name)),
+        Some(NicBacking::Port(backing)) => portgroup_of(&backing.port),
+        Some(NicBacking::Opaque(_) | NicBacking::Other(_)) | None => None,
+    }
 }
 
 fn named(scope: &Scope<'_>, name: &str) -> Option<Moref> {

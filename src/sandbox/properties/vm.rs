@@ -317,7 +317,7 @@ fn guest(scope: &Scope<'_>, vm: &Vm) -> Val {
             ("guestFullName", maybe(vm.reported.full_name.as_ref(), text)),
             ("hostName", maybe(vm.reported.host_name.as_ref().filter(|_| running), text)),
             ("ipAddress", maybe(ip, text)),
-            ("net", Val::List("GuestNicInfo", nics(scope, vm, ip))),
+            ("net", Val::List("GuestNicInfo", if running { nics(scope, vm, ip) } else { Vec::new() })),
             ("ipStack", Val::List("GuestStackInfo", Vec::new())),
             ("disk", Val::List("GuestDiskInfo", Vec::new())),
             ("screen", object("GuestScreenInfo", vec![("width", int(-1)), ("height", int(-1))])),
@@ -335,39 +335,52 @@ fn guest(scope: &Scope<'_>, vm: &Vm) -> Val {
     )
 }
 
+/// What the guest tells of its interfaces. One that is the guest's own has no network card.
 fn nics(scope: &Scope<'_>, vm: &Vm, ip: Option<&String>) -> Vec<Val> {
-    let Some(ip) = ip else { return Vec::new() };
-    let first = vm.config.devices.iter().find_map(Nic::of);
-    let networks = network::networks_of(scope, &vm.config.devices);
-    let network = networks.first().and_then(|n| scope.inventory().get(n)).map(|n| n.name.clone());
-    vec![object(
+    let cards: Vec<Nic> = vm.config.devices.iter().filter_map(Nic::of).collect();
+    if vm.reported.nics.is_empty() {
+        // Guests can't have one here: the first card has the address that is made up.
+        let first = cards.first();
+        return ip
+            .map(|ip| nic(scope, first, first.and_then(Nic::mac), true, &[(ip.clone(), 8)]))
+            .into_iter()
+            .collect();
+    }
+    let told = vm.reported.nics.iter().map(|report| {
+        let mac = report.mac.map(|mac| mac.map(|byte| format!("{byte:02x}")).join(":"));
+        let card = cards.iter().find(|card| card.mac().map(str::to_lowercase) == mac);
+        let addresses: Vec<(String, i32)> =
+            report.addresses.iter().map(|(ip, prefix)| (ip.to_string(), i32::from(*prefix))).collect();
+        nic(scope, card, mac.as_deref(), report.up, &addresses)
+    });
+    told.collect()
+}
+
+fn nic(scope: &Scope<'_>, card: Option<&Nic>, mac: Option<&str>, up: bool, addresses: &[(String, i32)]) -> Val {
+    let network = card.and_then(|card| network::of_nic(scope, card));
+    let network = network.and_then(|n| scope.inventory().get(&n)).map(|n| n.name.clone());
+    let list = addresses.iter().map(|(ip, prefix)| {
+        object(
+            "NetIpConfigInfoIpAddress",
+            vec![("ipAddress", text(ip)), ("prefixLength", int(*prefix)), ("state", text("preferred"))],
+        )
+    });
+    object(
         "GuestNicInfo",
         vec![
             ("network", maybe(network, text)),
-            ("ipAddress", Val::List("string", vec![text(ip)])),
-            ("macAddress", maybe(first.as_ref().and_then(|n| n.mac()), text)),
-            ("connected", boolean(true)),
-            ("deviceConfigId", maybe(first.as_ref().and_then(|n| n.key().ok()), int)),
+            ("ipAddress", Val::List("string", addresses.iter().map(|(ip, _)| text(ip)).collect())),
+            ("macAddress", maybe(mac, text)),
+            ("connected", boolean(up)),
+            ("deviceConfigId", int(card.and_then(|card| card.key().ok()).unwrap_or(-1))),
             ("dnsConfig", Val::Unset),
             (
                 "ipConfig",
-                object(
-                    "NetIpConfigInfo",
-                    vec![(
-                        "ipAddress",
-                        Val::List(
-                            "NetIpConfigInfoIpAddress",
-                            vec![object(
-                                "NetIpConfigInfoIpAddress",
-                                vec![("ipAddress", text(ip)), ("prefixLength", int(8)), ("state", text("preferred"))],
-                            )],
-                        ),
-                    )],
-                ),
+                object("NetIpConfigInfo", vec![("ipAddress", Val::List("NetIpConfigInfoIpAddress", list.collect()))]),
             ),
             ("netBIOSConfig", Val::Unset),
         ],
-    )]
+    )
 }
 
 fn summary(scope: &Scope<'_>, this: &Moref, node: &Node, vm: &Vm) -> Val {

@@ -1,0 +1,176 @@
+//! The syntax files of `editors/`, each in the program it is for: what begins an instruction is shown as one, what
+//! only looks like it is not, and no list of keywords lags behind the instruction table.
+
+#![allow(clippy::unwrap_used)] // a test may
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::{DEADLINE, run};
+use vmwbuild::diagnostic::Problems;
+use vmwbuild::source::Sources;
+use vmwbuild::syntax::{self, Keyword, ast};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All examples, and a file of odd places.
+fn files() -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(root().join("examples"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path().join("VMWfile"))
+        .filter(|file| file.is_file())
+        .collect();
+    files.push(root().join("tests/fixtures/editors/odd.vmwfile"));
+    files.sort();
+    assert!(files.len() > 5, "{files:?}");
+    files
+}
+
+/// The lines, counted from 1, on which an instruction begins, by the real parser.
+fn instructions(file: &Path) -> BTreeSet<usize> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let (mut sources, mut problems) = (Sources::new(), Problems::new());
+    let id = sources.add(file.display().to_string(), Some(file), text.clone());
+    let parsed = syntax::parse(&sources, id, &mut problems);
+    assert!(!problems.has_errors(), "{}", file.display());
+    let starts = parsed.items.iter().filter_map(|item| match item {
+        ast::Item::Instruction(instruction) => Some(instruction.keyword.span.start as usize),
+        ast::Item::Blank(_) | ast::Item::Comment(_) | ast::Item::Directive { .. } => None,
+    });
+    starts.map(|start| text[..start].matches('\n').count() + 1).collect()
+}
+
+/// A program of an editor; None where it is not installed and the tests were told to do without.
+fn editor(name: &str) -> Option<Command> {
+    if Command::new(name).arg("--version").output().is_ok() {
+        let mut command = Command::new(name);
+        common::without_settings(&mut command).env("LC_ALL", "C.UTF-8").env("TERM", "xterm-256color");
+        return Some(command);
+    }
+    assert!(common::left_out(), "{name} is not installed: tests/setup does that");
+    None
+}
+
+/// Runs a program that prints the numbers of the lines that it shows as instructions.
+fn shown(mut command: Command) -> BTreeSet<usize> {
+    let done = run(&mut command, DEADLINE);
+    assert_eq!(done.code, Some(0), "{done}");
+    let lines = done.stdout();
+    lines.lines().map(|line| line.trim().parse().unwrap_or_else(|_| panic!("{line:?} of {done}"))).collect()
+}
+
+#[test]
+fn vim_and_neovim_show_instructions() {
+    for program in ["vim", "nvim"] {
+        for file in files() {
+            let Some(mut command) = editor(program) else { continue };
+            let dir = tempfile::tempdir().unwrap();
+            let out = dir.path().join("out");
+            let look = "function! Look() \n let out = [] \n for l in range(1, line('$')) \n \
+                        let name = synIDattr(synID(l, match(getline(l), '\\S') + 1, 1), 'name') \n \
+                        if name =~# '^vmwfile\\%(Instruction\\|Run\\|Prose\\)$' \n call add(out, l) \n endif \n endfor \n \
+                        call writefile(out, $LOOK_OUT) \n endfunction \n set nocompatible \n syntax on \n \
+                        filetype plugin on \n set nomodeline \n";
+            let vimrc = dir.path().join("vimrc");
+            std::fs::write(&vimrc, look).unwrap();
+            let rtp = format!("set rtp^={}", root().join("editors/vim").display());
+            command.args(["-u"]).arg(&vimrc).args(["-i", "NONE", "-n", "-es", "--cmd", &rtp]).arg(&file);
+            command.args(["-c", "call Look()", "-c", "qa!"]).env("HOME", dir.path()).env("LOOK_OUT", &out);
+            let done = run(&mut command, DEADLINE);
+            assert_eq!(done.code, Some(0), "{program}: {done}");
+            let lines = std::fs::read_to_string(&out).unwrap_or_else(|e| panic!("{program} {}: {e}", file.display()));
+            let lines: BTreeSet<usize> = lines.lines().map(|l| l.parse().unwrap()).collect();
+            assert_eq!(lines, instructions(&file), "{program} {}", file.display());
+        }
+    }
+}
+
+#[test]
+fn emacs_shows_instructions() {
+    let script = "(progn (load-file (car command-line-args-left)) (find-file (cadr command-line-args-left)) \
+                  (unless (eq major-mode 'vmwfile-mode) (error \"no vmwfile-mode but %s\" major-mode)) \
+                  (font-lock-ensure) (goto-char (point-min)) \
+                  (while (not (eobp)) (back-to-indentation) \
+                  (when (eq (get-text-property (point) 'face) 'font-lock-keyword-face) \
+                  (princ (format \"%d\\n\" (line-number-at-pos)))) (forward-line 1)) (kill-emacs 0))";
+    for file in files() {
+        let Some(mut command) = editor("emacs") else { return };
+        let dir = tempfile::tempdir().unwrap();
+        command.args(["-Q", "--batch", "--eval", script]).arg(root().join("editors/emacs/vmwfile-mode.el"));
+        command.arg(&file).env("HOME", dir.path());
+        assert_eq!(shown(command), instructions(&file), "{}", file.display());
+    }
+    // Nothing to warn of when it is compiled.
+    let Some(mut command) = editor("emacs") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::copy(root().join("editors/emacs/vmwfile-mode.el"), dir.path().join("vmwfile-mode.el")).unwrap();
+    command.current_dir(dir.path()).env("HOME", dir.path());
+    command.args(["-Q", "--batch", "--eval", "(setq byte-compile-error-on-warn t)", "-f", "batch-byte-compile"]);
+    let done = run(command.arg("vmwfile-mode.el"), DEADLINE);
+    assert_eq!(done.code, Some(0), "{done}");
+}
+
+#[test]
+fn bat_shows_instructions() {
+    let dir = tempfile::tempdir().unwrap();
+    let syntaxes = dir.path().join("syntaxes");
+    std::fs::create_dir(&syntaxes).unwrap();
+    std::fs::copy(root().join("editors/sublime/VMWfile.sublime-syntax"), syntaxes.join("VMWfile.sublime-syntax"))
+        .unwrap();
+    let program = if Command::new("batcat").arg("--version").output().is_ok() { "batcat" } else { "bat" };
+    let cache = dir.path().join("cache");
+    let Some(mut command) = editor(program) else { return };
+    let built =
+        run(command.args(["cache", "--build", "--source"]).arg(dir.path()).arg("--target").arg(&cache), DEADLINE);
+    assert_eq!(built.code, Some(0), "{built}");
+    for file in files() {
+        let Some(mut command) = editor(program) else { return };
+        command.args(["--plain", "--color", "always", "--paging", "never", "--theme", "ansi", "--language", "VMWfile"]);
+        let done = run(command.arg(&file).env("BAT_CACHE_PATH", &cache).env("HOME", dir.path()), DEADLINE);
+        assert_eq!(done.code, Some(0), "{done}");
+        // The theme's colour of keywords, at a line's first character.
+        let stdout = done.stdout();
+        let coloured = stdout.lines().enumerate().filter(|(_, line)| {
+            let text = line.trim_start();
+            let word = text.strip_prefix("\x1b[35m").and_then(|t| t.split('\x1b').next());
+            word.is_some_and(|word| Keyword::parse(word).is_some())
+        });
+        let coloured: BTreeSet<usize> = coloured.map(|(at, _)| at + 1).collect();
+        assert_eq!(coloured, instructions(&file), "{}:\n{stdout}", file.display());
+    }
+}
+
+/// The upper-case words of a text.
+fn words(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !c.is_ascii_uppercase()).filter(|word| word.len() > 1);
+    words.collect()
+}
+
+#[test]
+fn no_list_of_keywords_lags() {
+    let between = |file: &str, from: &str, to: &str| {
+        let text = std::fs::read_to_string(root().join("editors").join(file)).unwrap();
+        let start = text.find(from).unwrap_or_else(|| panic!("{from} in {file}")) + from.len();
+        let end = start + text[start..].find(to).unwrap_or_else(|| panic!("{to} in {file}"));
+        text[start..end].to_owned()
+    };
+    let keywords: BTreeSet<&str> = Keyword::ALL.iter().map(|keyword| keyword.name()).collect();
+    let others: BTreeSet<&str> = Keyword::ALL.iter().flat_map(|k| k.info().words.iter().copied()).collect();
+    let vim = [
+        between("vim/syntax/vmwfile.vim", "vmwfileInstruction contained", "syntax match"),
+        between("vim/syntax/vmwfile.vim", "syntax keyword vmwfileRun contained", "nextgroup"),
+        between("vim/syntax/vmwfile.vim", "syntax keyword vmwfileProse contained", "nextgroup"),
+    ];
+    assert_eq!(words(&vim.concat()), keywords);
+    let vim = between("vim/syntax/vmwfile.vim", "syntax keyword vmwfileWord contained", "syntax match") + " RUN";
+    assert_eq!(words(&vim), others);
+    assert_eq!(words(&between("emacs/vmwfile-mode.el", "vmwfile-instructions\n  '", ")")), keywords);
+    assert_eq!(words(&between("emacs/vmwfile-mode.el", "vmwfile-words\n  '", ")")), others);
+    assert_eq!(words(&between("sublime/VMWfile.sublime-syntax", "instruction: (?i:", ")")), keywords);
+    assert_eq!(words(&between("sublime/VMWfile.sublime-syntax", "word: (?:", ")")), others);
+}
