@@ -1,5 +1,6 @@
 //! Source files, spans into them, and the way from a byte offset to a line and column.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -104,6 +105,12 @@ impl Source {
         start.copied().unwrap_or(self.text.len() as u32)
     }
 
+    /// The bytes of the lines `first..=last` (from 1), their line ends included.
+    pub fn lines(&self, first: usize, last: usize) -> std::ops::Range<usize> {
+        let start = |line: usize| self.line_starts.get(line.saturating_sub(1)).map_or(self.text.len(), |s| *s as usize);
+        start(first)..start(last.saturating_add(1)).max(start(first))
+    }
+
     /// The text of a line (from 1) without its line end; empty when there is no such line.
     pub fn line(&self, number: usize) -> &str {
         let Some(start) = number.checked_sub(1).and_then(|n| self.line_starts.get(n)) else { return "" };
@@ -121,6 +128,8 @@ impl Source {
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     files: Vec<Arc<Source>>,
+    /// What no message may show.
+    hidden: BTreeSet<Span>,
 }
 
 impl Sources {
@@ -149,6 +158,20 @@ impl Sources {
     /// The text that a span covers; empty when the span does not fit the file.
     pub fn slice(&self, span: Span) -> &str {
         self.get(span.source).text.get(span.start as usize..span.end as usize).unwrap_or_default()
+    }
+
+    /// Keeps a place out of all that is shown: a password that is written down.
+    pub fn hide(&mut self, span: Span) {
+        if !span.is_empty() {
+            self.hidden.insert(span);
+        }
+    }
+
+    /// The places that no message may show and that begin in some lines of a file.
+    pub fn hidden(&self, id: SourceId, range: std::ops::Range<usize>) -> impl Iterator<Item = Span> + '_ {
+        let from = Span { source: id, start: u32::try_from(range.start).unwrap_or(u32::MAX), end: 0 };
+        let to = Span { source: id, start: u32::try_from(range.end).unwrap_or(u32::MAX), end: 0 };
+        self.hidden.range(from..to).copied()
     }
 
     /// `name:line:column` of a span's start.

@@ -284,7 +284,9 @@ fn the_lints_page_is_current() {
          with 1 at errors, denied lints and more warnings than `--max-warnings`, with 2 when a level or `vmwbuild.toml` \
          is wrong, else with 0. `--fix` applies mends that don't change what a file means, `--unsafe-fixes` the others \
          too, `--diff` only shows them. `--format` is `full`, `concise`, `json` (described by \
-         [schemas/lint.json](schemas/lint.json)), `github`, `gitlab` or `sarif`; `--output` names a file.\n",
+         [schemas/lint.json](schemas/lint.json)), `github`, `gitlab` or `sarif`; `--output` names a file.\n\n\
+         `--shellcheck` asks the program ShellCheck too, if it is on PATH, about commands for sh, bash and ksh. Passwords that \
+         are written in a file are shown as asterisks in every format (`--diff` shows the lines as they are).\n",
     );
     let mut codes: Vec<&vmwbuild::diagnostic::Code> = vmwbuild::lint::codes::ALL.to_vec();
     codes.sort_by_key(|c| c.number);
@@ -297,6 +299,9 @@ fn the_lints_page_is_current() {
         };
         let level = if off { format!("{severity}, off") } else { severity.to_owned() };
         page.push_str(&format!("\n## {} ({code})\n\n*{level}* — {}\n", code.name, code.about));
+        if code.wrong.is_empty() {
+            continue;
+        }
         page.push_str(&format!("\nWrong:\n\n```vmwfile\n{}```\n", code.wrong));
         page.push_str(&format!("\nRight:\n\n```vmwfile\n{}```\n", code.right));
     }

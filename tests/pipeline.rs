@@ -10,19 +10,20 @@ use std::time::Duration;
 use common::site::Site;
 use common::{Running, context};
 
-/// Makes of each function a test on either site.
+/// Makes of each function a test on either site; the sandbox is one of the binary's, or one in this process.
 macro_rules! on_both {
-    ($($name:ident)*) => {
+    ($sandbox:ident $($name:ident)*) => {
         mod vcsim {
             $(#[test] fn $name() { if let Some(site) = super::Site::vcsim() { super::$name(&site) } })*
         }
         mod sandbox {
-            $(#[test] fn $name() { if let Some(site) = super::Site::sandbox() { super::$name(&site) } })*
+            $(#[test] fn $name() { if let Some(site) = super::Site::$sandbox() { super::$name(&site) } })*
         }
     };
 }
 
 on_both! {
+    sandbox
     a_template_is_made_from_a_template
     a_platform_shares_a_token_made_while_it_is_built
     a_secret_shows_up_nowhere
@@ -481,9 +482,18 @@ fn a_command_runs_on_a_machine_that_exists(site: &Site) {
     assert!(run.stderr().contains("ex-vm"), "{run}");
 }
 
-/// What only the simulator's control endpoint can do.
+/// Servers that fail, refuse and go away.
 mod trouble {
     use super::*;
+
+    on_both! {
+        here
+        a_wrong_password_is_refused_once
+        an_unknown_certificate_is_refused_with_its_thumbprint
+        an_expired_session_is_renewed
+        a_server_that_goes_away_is_reported
+        transfers_can_be_done_without
+    }
 
     fn sleeper() -> tempfile::TempDir {
         context(&[(
@@ -492,40 +502,28 @@ mod trouble {
         )])
     }
 
-    #[test]
-    fn a_wrong_password_is_refused_once() {
-        let Some(site) = Site::vcsim() else { return };
-        let dir = sleeper();
-        let wrong = dir.path().join("wrong");
-        std::fs::write(&wrong, "not-the-password").unwrap();
-        let run = site.build(dir.path(), &["--password-file", "wrong"]);
-        // The flag is given twice: clap refuses that, so the right one must be left out.
-        let run = if run.code == Some(2) {
-            let sim = site.sim();
-            let mut command = common::vmwbuild(dir.path());
-            command.args(["build", "--vcenter", &sim.ready.url, "--username", &sim.ready.username]);
-            command.args(["--password-file", "wrong", "--thumbprint", &sim.ready.thumbprint_sha256]);
-            command.args(["--arg", "template=debian-template", "--login", "root"]);
-            common::run(&mut command, common::DEADLINE)
-        } else {
-            run
-        };
+    fn a_wrong_password_is_refused_once(site: &Site) {
+        let (dir, server) = (sleeper(), site.connection());
+        std::fs::write(dir.path().join("wrong"), "not-the-password").unwrap();
+        let mut command = common::vmwbuild(dir.path());
+        command.args(["build", "--vcenter", &server.url, "--username", &server.username]);
+        command.args(["--password-file", "wrong", "--thumbprint", &server.sha256]);
+        command.args(["--arg", &format!("template={}", site.template()), "--login", "root"]);
+        let run = common::run(&mut command, common::DEADLINE);
         assert_eq!(run.code, Some(3), "{run}");
         assert!(run.stderr().contains("login"), "{run}");
         assert!(!run.stderr().contains("not-the-password"), "{run}");
-        assert_eq!(site.sim().requests(false).get("Login"), Some(&1));
+        assert_eq!(site.requests().get("Login"), Some(&1));
     }
 
-    #[test]
-    fn an_unknown_certificate_is_refused_with_its_thumbprint() {
-        let Some(site) = Site::vcsim() else { return };
-        let (dir, sim) = (sleeper(), site.sim());
-        std::fs::write(dir.path().join("pw"), &sim.ready.password).unwrap();
-        std::fs::write(dir.path().join("ca.pem"), &sim.ready.ca_pem).unwrap();
+    fn an_unknown_certificate_is_refused_with_its_thumbprint(site: &Site) {
+        let (dir, server) = (sleeper(), site.connection());
+        std::fs::write(dir.path().join("pw"), &server.password).unwrap();
+        std::fs::write(dir.path().join("ca.pem"), &server.ca_pem).unwrap();
         let build = |extra: &[&str]| {
             let mut command = common::vmwbuild(dir.path());
-            command.args(["build", "--progress", "plain", "--vcenter", &sim.ready.url]);
-            command.args(["--username", &sim.ready.username, "--password-file", "pw", "--login", "root"]);
+            command.args(["build", "--progress", "plain", "--vcenter", &server.url]);
+            command.args(["--username", &server.username, "--password-file", "pw", "--login", "root"]);
             command.args(["--arg", "template=no-such-template"]).args(extra);
             common::run(&mut command, common::DEADLINE)
         };
@@ -538,37 +536,58 @@ mod trouble {
         for trust in [
             &["--ca", "ca.pem"][..],
             &["--insecure"],
-            &["--thumbprint", &sim.ready.thumbprint_sha1],
-            &["--thumbprint", &sim.ready.thumbprint_sha256],
+            &["--thumbprint", &server.sha1],
+            &["--thumbprint", &server.sha256],
         ] {
             let run = build(trust);
             assert_eq!(run.code, Some(5), "{trust:?}: {run}");
         }
     }
 
-    #[test]
-    fn an_expired_session_is_renewed() {
-        let Some(site) = Site::vcsim() else { return };
+    fn an_expired_session_is_renewed(site: &Site) {
         let dir = sleeper();
         let building = Running::start(&mut site.command(dir.path(), &[]));
         building.wait_for("it-runs", Duration::from_secs(60));
-        site.sim().control("POST", "/expire");
+        site.expire();
         let run = building.finish(Duration::from_secs(90));
         assert_eq!(run.code, Some(0), "{run}");
         assert!(run.stderr().contains("it-is-over") && run.stderr().contains("more"), "{run}");
-        assert_eq!(site.sim().sessions(), 0, "logged out");
+        assert_eq!(site.sessions(), 0, "logged out");
     }
 
-    #[test]
-    fn a_server_that_goes_away_is_reported() {
-        let Some(site) = Site::vcsim() else { return };
+    fn a_server_that_goes_away_is_reported(site: &Site) {
         let dir = sleeper();
         let building = Running::start(&mut site.command(dir.path(), &[]));
         building.wait_for("it-runs", Duration::from_secs(60));
-        site.sim().control("POST", "/gone");
+        site.go_away();
         let run = building.finish(Duration::from_secs(110));
         assert_eq!(run.code, Some(3), "{run}");
         assert!(run.stderr().contains("tr-vm"), "what is left behind is named: {run}");
+    }
+
+    /// Everything goes through vCenter when the way to the ESXi host is closed.
+    fn transfers_can_be_done_without(site: &Site) {
+        let dir = context(&[
+            ("file", vec![b'x'; 300_000].as_slice()),
+            (
+                "VMWfile",
+                b"ARG template\nFROM ${{ template }} AS v\nOUTPUT VM v-vm\nCOPY file /opt/file\n\
+                  RUN test \"$(wc -c < /opt/file)\" = 300000 && echo arrived\nFETCH /opt/file back\n",
+            ),
+        ]);
+        site.break_transfers();
+        let run = site.built(dir.path(), &["--guest-channel", "vcenter"]);
+        assert!(run.stderr().contains("arrived"), "{run}");
+        assert_eq!(std::fs::read(dir.path().join("back")).unwrap(), vec![b'x'; 300_000]);
+        let requests = site.requests();
+        assert!(!requests.keys().any(|method| method.contains("guestFile")), "{requests:?}");
+        // Left to itself it finds that out, says so once, and gets there all the same.
+        let dir = context(&[
+            ("file", vec![b'y'; 300_000].as_slice()),
+            ("VMWfile", b"ARG template\nFROM ${{ template }} AS w\nCOPY file /opt/file\nRUN wc -c < /opt/file\n"),
+        ]);
+        let run = site.built(dir.path(), &[]);
+        assert!(run.stderr().contains("300000"), "{run}");
     }
 
     #[test]
@@ -595,33 +614,4 @@ mod trouble {
         assert_eq!(run.code, Some(3), "{run}");
         assert!(run.stderr().contains("127.0.0.1:9"), "{run}");
     }
-}
-
-/// Everything goes through vCenter when the way to the ESXi host is closed.
-#[test]
-fn transfers_can_be_done_without() {
-    let Some(site) = Site::vcsim() else { return };
-    let dir = context(&[
-        ("file", vec![b'x'; 300_000].as_slice()),
-        (
-            "VMWfile",
-            b"ARG template\nFROM ${{ template }} AS v\nOUTPUT VM v-vm\nCOPY file /opt/file\n\
-              RUN test \"$(wc -c < /opt/file)\" = 300000 && echo arrived\nFETCH /opt/file back\n",
-        ),
-    ]);
-    for method in ["PUT%20guestFile", "GET%20guestFile"] {
-        site.sim().control("POST", &format!("/status?method={method}&code=500&count=1000"));
-    }
-    let run = site.built(dir.path(), &["--guest-channel", "vcenter"]);
-    assert!(run.stderr().contains("arrived"), "{run}");
-    assert_eq!(std::fs::read(dir.path().join("back")).unwrap(), vec![b'x'; 300_000]);
-    let requests = site.sim().requests(false);
-    assert!(!requests.keys().any(|method| method.contains("guestFile")), "{requests:?}");
-    // Left to itself it finds that out, says so once, and gets there all the same.
-    let dir = context(&[
-        ("file", vec![b'y'; 300_000].as_slice()),
-        ("VMWfile", b"ARG template\nFROM ${{ template }} AS w\nCOPY file /opt/file\nRUN wc -c < /opt/file\n"),
-    ]);
-    let run = site.built(dir.path(), &[]);
-    assert!(run.stderr().contains("300000"), "{run}");
 }

@@ -96,7 +96,7 @@ try:
         while processes.ListProcessesInGuest(one, auth, [pid])[0].endTime is None:
             pass
         end.append(time.monotonic() - begun)
-    print(f"a program: {median(start)} until it has started, {median(end)} until its end is seen (looked for every 20 ms)")
+    print(f"a program: {median(start)} until it has started, {median(end)} until its end is seen (looked for every 5 ms)")
 
     before = available()
     begun = time.monotonic()

@@ -71,21 +71,28 @@ assert vm.config.annotation == "about"
 assert [o.value for o in vm.config.extraConfig if o.key == "guestinfo.key"] == ["value"]
 assert refused(vim.fault.DuplicateName, lambda: clone("py")).object == vm
 
-# Property updates until the guest is ready and has an address.
-paths = ["guest.guestOperationsReady", "guest.ipAddress", "runtime.powerState"]
-spec = PC.FilterSpec(
-    objectSet=[PC.ObjectSpec(obj=vm)],
-    propSet=[PC.PropertySpec(type=vim.VirtualMachine, pathSet=paths)],
-)
-waiting = content.propertyCollector.CreateFilter(spec, True)
-values, version = {}, None
-while not (values.get("guest.guestOperationsReady") and values.get("guest.ipAddress")):
-    updates = content.propertyCollector.WaitForUpdatesEx(version, PC.WaitOptions(maxWaitSeconds=20))
-    assert updates, "nothing changed in time"
-    version = updates.version
-    for update in (o for f in updates.filterSet for o in f.objectSet):
-        values.update({change.name: change.val for change in update.changeSet})
-waiting.Destroy()
+
+
+def until(done):
+    """Follows property updates until they are as wanted."""
+    paths = ["guest.guestOperationsReady", "guest.ipAddress", "runtime.powerState"]
+    spec = PC.FilterSpec(
+        objectSet=[PC.ObjectSpec(obj=vm)],
+        propSet=[PC.PropertySpec(type=vim.VirtualMachine, pathSet=paths)],
+    )
+    waiting = content.propertyCollector.CreateFilter(spec, True)
+    values, version = {}, None
+    while not done(values):
+        updates = content.propertyCollector.WaitForUpdatesEx(version, PC.WaitOptions(maxWaitSeconds=20))
+        assert updates, "nothing changed in time"
+        version = updates.version
+        for update in (o for f in updates.filterSet for o in f.objectSet):
+            values.update({change.name: change.val for change in update.changeSet})
+    waiting.Destroy()
+    return values
+
+
+values = until(lambda now: now.get("guest.guestOperationsReady") and now.get("guest.ipAddress"))
 assert values["runtime.powerState"] == "poweredOn"
 
 auth = vim.vm.guest.NamePasswordAuthentication(username="root", password="any")
@@ -145,6 +152,30 @@ WaitForTask(vm.Rename("renamed"))
 WaitForTask(vm.Reconfigure(vim.vm.ConfigSpec(numCPUs=4, memoryMB=4096)))
 assert (vm.name, vm.summary.config.numCpu, vm.summary.config.memorySizeMB) == ("renamed", 4, 4096)
 assert content.searchIndex.FindByUuid(None, vm.config.uuid, True) == vm
+# Powered on and off, by itself and hard; what the snapshot kept is there.
+WaitForTask(vm.PowerOn())
+until(lambda now: now.get("guest.guestOperationsReady"))
+assert [f.size for f in files.ListFilesInGuest(vm, auth, "/tmp", matchPattern="^in$").files] == [3]
+files.MakeDirectoryInGuest(vm, auth, "/tmp/a/b", True)
+files.MoveFileInGuest(vm, auth, "/tmp/in", "/tmp/a/b/moved", False)
+files.DeleteDirectoryInGuest(vm, auth, "/tmp/a", True)
+WaitForTask(vm.Reset())
+until(lambda now: now.get("guest.guestOperationsReady"))
+vm.RebootGuest()
+until(lambda now: now.get("guest.guestOperationsReady") is False)
+until(lambda now: now.get("guest.guestOperationsReady"))
+vm.ShutdownGuest()
+until(lambda now: now.get("runtime.powerState") == "poweredOff")
+WaitForTask(vm.PowerOn())
+WaitForTask(vm.PowerOff())
+relocate = vim.vm.RelocateSpec(pool=pool, diskMoveType="createNewChildDiskBacking")
+linked = vim.vm.CloneSpec(location=relocate, snapshot=vm.snapshot.currentSnapshot)
+task = vm.Clone(folder=folder, name="linked", spec=linked)
+WaitForTask(task)
+assert task.info.state == "success" and all_of(vim.VirtualMachine)["linked"] == task.info.result
+WaitForTask(tree.snapshot.RemoveSnapshot_Task(False))
+assert vm.snapshot is None
+WaitForTask(task.info.result.Destroy())
 vm.MarkAsTemplate()
 vm.MarkAsVirtualMachine(pool)
 WaitForTask(vm.Destroy())

@@ -156,6 +156,8 @@ fn govc_makes_runs_and_deletes_machines() {
     peer.govc(&["snapshot.create", "-vm", "web", "-m=false", "s1"]);
     peer.govc(&["guest.rmdir", "-vm", "web", "/root/kept"]);
     assert_eq!(peer.govc(&["snapshot.tree", "-vm", "web"]), "s1\n.\n");
+    peer.govc(&["vm.clone", "-vm", "web", "-snapshot", "s1", "-link=true", "-on=false", "linked"]);
+    peer.govc(&["vm.destroy", "linked"]);
     peer.govc(&["snapshot.revert", "-vm", "web", "s1"]);
     peer.govc(&["snapshot.remove", "-vm", "web", "s1"]);
     peer.govc(&["vm.change", "-vm", "web", "-e", "guestinfo.a=b", "-annotation", "about it", "-m", "1024"]);

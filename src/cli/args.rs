@@ -372,6 +372,15 @@ pub(crate) struct SandboxOptions {
     /// Refuse a FROM name that the sandbox doesn't know, instead of using its default template
     #[arg(long = "sandbox-strict")]
     pub(crate) strict: bool,
+    /// Something that goes wrong on purpose: METHOD:EFFECT[:skip=N][:count=N][:chance=0.1]; may be repeated
+    #[arg(long = "fault", value_name = "FAULT", hide = true)]
+    pub(crate) faults: Vec<String>,
+    /// Decides the faults that come by chance
+    #[arg(long = "fault-seed", value_name = "N", default_value_t = 0, hide = true)]
+    pub(crate) seed: u64,
+    /// As on a system where guests can't run
+    #[arg(long = "without-guests", hide = true)]
+    pub(crate) without_guests: bool,
 }
 
 #[derive(Args, Debug)]
@@ -385,6 +394,9 @@ pub(crate) struct Lint {
     /// Check as `build` does: values must be given, and what this version can't execute is an error
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Ask the program `shellcheck` too, which must be on PATH, about commands for sh, bash and ksh
+    #[arg(long)]
+    pub(crate) shellcheck: bool,
     /// How findings are written
     #[arg(long, value_name = "FORMAT", default_value = "full", help_heading = "Output")]
     pub(crate) format: Format,
@@ -400,7 +412,7 @@ pub(crate) struct Lint {
     /// Show what --fix would change, and change nothing
     #[arg(long, help_heading = "Mending")]
     pub(crate) diff: bool,
-    /// Don't report this lint (a name or VMW123), or `all`; may be repeated
+    /// Don't report this lint (a name, VMW123, or ShellCheck's SC1234), or `all`; may be repeated
     #[arg(long, value_name = "LINT", help_heading = "Levels", add = ArgValueCompleter::new(complete::lints))]
     pub(crate) allow: Vec<String>,
     /// Make this lint a warning, also one that is off or only advice; may be repeated
@@ -439,6 +451,9 @@ pub(crate) struct Fmt {
     /// Change nothing; exit code 1 if a file isn't in canonical form
     #[arg(long)]
     pub(crate) check: bool,
+    /// Change nothing and show what would change; exit code 1 if a file isn't in canonical form
+    #[arg(long)]
+    pub(crate) diff: bool,
 }
 
 #[derive(Args, Debug)]
@@ -521,10 +536,7 @@ pub(crate) struct Sandbox {
     /// How long a guest takes to boot
     #[arg(long, value_name = "DURATION", default_value = "100ms")]
     pub(crate) boot_delay: String,
-    /// Something that goes wrong on purpose: METHOD:EFFECT[:skip=N][:count=N][:chance=0.1]; may be repeated
-    #[arg(long = "fault", value_name = "FAULT", hide = true)]
-    pub(crate) faults: Vec<String>,
-    /// Decides the faults that come by chance
-    #[arg(long, value_name = "N", default_value_t = 0, hide = true)]
-    pub(crate) seed: u64,
+    /// How often Tools look for programs that have ended; those of a real guest do every second
+    #[arg(long, value_name = "DURATION", default_value = "5ms")]
+    pub(crate) tools_timer: String,
 }

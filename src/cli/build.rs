@@ -3,7 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -329,7 +328,7 @@ impl Signals {
     pub(crate) async fn next(&mut self) {
         std::future::poll_fn(|cx| {
             let mut came = self.kinds.iter_mut().map(|kind| kind.poll_recv(cx));
-            if came.any(|c| c.is_ready()) { Poll::Ready(()) } else { Poll::Pending }
+            if came.any(|c| c.is_ready()) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
         })
         .await;
     }

@@ -1,24 +1,6 @@
 //! What can be wrong before a build begins: arguments, files, secrets, settings.
 
-use crate::diagnostic::{Code, Severity};
-
-macro_rules! codes {
-    ($($name:ident $number:literal $kebab:literal $about:literal;)*) => {
-        $(
-            #[doc = $about]
-            pub static $name: Code = Code {
-                number: $number,
-                name: $kebab,
-                severity: Severity::Error,
-                about: $about,
-                wrong: "",
-                right: "",
-            };
-        )*
-        /// All of them, by number.
-        pub static ALL: &[&Code] = &[$(&$name),*];
-    };
-}
+use crate::diagnostic::codes;
 
 codes! {
     FILE_UNREADABLE 680 "file-unreadable"
@@ -51,4 +33,7 @@ codes! {
         "A `vmwbuild.toml`, or a flag that sets the level of a lint, can't be understood. The file has the tables \
          `[lint]` (with the lists `allow`, `warn` and `deny` of lints' names, and the table `per-file-ignores` from \
          patterns to such lists) and `[args]` (values for ARGs).";
+    SHELLCHECK_FAILED 697 "shellcheck-failed"
+        "`lint --shellcheck` runs the program `shellcheck`, which must be on PATH (version 0.7.0 or later; Debian, \
+         Fedora, Homebrew and others have it as a package). It isn't there, or didn't do its work.";
 }

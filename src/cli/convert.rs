@@ -7,13 +7,11 @@ use std::path::Path;
 use super::{args, codes, lint, load, terminal};
 use crate::diagnostic::{Diagnostic, Problems, Severity};
 use crate::import::{self, Options};
+use crate::lint::{Config, fix};
 use crate::sema::{Inputs, Purpose};
 use crate::source::{SourceId, Sources, Span};
 use crate::syntax::Keyword;
 use crate::syntax::ast::{File, Item};
-
-/// The most findings that are shown.
-const MOST: usize = 300;
 
 /// Runs it; the exit code.
 pub(crate) fn run(options: &args::Convert, color: args::When) -> u8 {
@@ -42,10 +40,7 @@ pub(crate) fn run(options: &args::Convert, color: args::When) -> u8 {
         }
     }
     let list: Vec<Diagnostic> = problems.sorted().into_iter().map(|d| without_long_lines(d, &shown)).collect();
-    terminal::show(list.iter().take(MOST), &shown, color);
-    if list.len() > MOST {
-        terminal::say(&format!("{} more are not shown", list.len() - MOST));
-    }
+    terminal::show(&list, &shown, color);
     let count = |severity| list.iter().filter(|d| d.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     if errors + warnings > 0 {
@@ -126,6 +121,7 @@ fn checked(sources: &Sources, converted: import::Converted) -> Checked {
     let mut problems = Problems::new();
     let (all, file) = parse(converted.text.clone(), &mut problems);
     let text = if problems.has_errors() { converted.text } else { crate::format::format(&file, &all) };
+    let text = answered(text);
     // Places in what is written, not in what was formatted.
     let mut problems = Problems::new();
     let (mut all, file) = parse(text.clone(), &mut problems);
@@ -144,6 +140,24 @@ fn checked(sources: &Sources, converted: import::Converted) -> Checked {
     let errors: Vec<Diagnostic> = problems.sorted().into_iter().filter(|d| d.severity == Severity::Error).collect();
     let runs = runs_with_errors(&file, &errors);
     Checked { made: Made { text, passwords: converted.passwords, problems: errors }, runs }
+}
+
+/// Lints whose mends make a command answer what nobody is there to answer; it could never have gone on otherwise.
+const ASKS: &[&str] = &["package-manager-asks", "sudo-asks"];
+
+/// A VMWfile whose commands don't ask.
+fn answered(text: String) -> String {
+    let mut sources = Sources::new();
+    let id = sources.add("VMWfile", None, text.as_str());
+    let mut problems = Problems::new();
+    let file = crate::syntax::parse(&sources, id, &mut problems);
+    if problems.has_errors() {
+        return text;
+    }
+    let found = crate::lint::lint(&[(id, &file)], None, &sources, &Config::default());
+    let asks = found.iter().filter(|d| ASKS.contains(&d.code.name));
+    let mended = fix::apply(asks, &sources, false).texts.remove(&id);
+    mended.unwrap_or(text)
 }
 
 fn runs_with_errors(file: &File, errors: &[Diagnostic]) -> BTreeSet<usize> {

@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::path::Path;
 
+use similar::TextDiff;
+
 use super::{args, codes, lint, load, terminal};
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::source::Sources;
@@ -25,8 +27,14 @@ pub(crate) fn run(options: &args::Fmt, color: args::When) -> u8 {
             .map(|(id, ast)| (crate::format::format(&ast, &sources), sources.get(id).text.clone()));
         match text {
             None => failed = true,
-            Some((new, _)) if file.as_os_str() == "-" && !options.check => terminal::print(&new),
+            Some((new, _)) if file.as_os_str() == "-" && !options.check && !options.diff => terminal::print(&new),
             Some((new, old)) if new == *old => {}
+            Some((new, old)) if options.diff => {
+                let shown = lint::shown_name(&file);
+                let diff = TextDiff::from_lines(&*old, new.as_str());
+                terminal::print(&diff.unified_diff().header(&shown, &shown).to_string());
+                failed = true;
+            }
             Some(_) if options.check => {
                 terminal::say(&format!("{} isn't in canonical form", file.display()));
                 failed = true;

@@ -9,7 +9,7 @@ use similar::TextDiff;
 
 use super::project::Project;
 use super::report::{self, Checked};
-use super::{args, codes, fmt, load, terminal};
+use super::{args, codes, fmt, load, shellcheck, terminal};
 use crate::diagnostic::{Diagnostic, Problems, Severity, render_all};
 use crate::lint::{Config, fix, normal};
 use crate::sema::Purpose;
@@ -106,8 +106,12 @@ fn targets(options: &args::Lint) -> Result<Vec<Target>, Vec<Diagnostic>> {
                 let list = errors.into_iter().map(|e| Diagnostic::new(&codes::BAD_CONFIG, e.message).help(e.help));
                 problems.extend(list);
             }
+            config.shellcheck = options.shellcheck;
             targets.push(Target { path, named, project, config });
         }
+    }
+    if options.shellcheck {
+        problems.extend(shellcheck::available().err());
     }
     // One wrong name is wrong for every file.
     let mut said = HashSet::new();
@@ -235,7 +239,7 @@ fn look(target: &Target, options: &args::Lint, buffers: &load::Buffers) -> (Chec
     if let Some(loaded) = loaded {
         let of_file = |id| sources.get(id).path.as_deref().map(real);
         included = loaded.files.iter().skip(1).filter_map(|(id, _)| of_file(*id)).collect();
-        problems = loaded.lint(problems, &sources, &target.config);
+        problems = loaded.lint(problems, &mut sources, &target.config);
     }
     (Checked { list: problems.sorted(), sources }, included)
 }
@@ -258,7 +262,7 @@ fn write_mended(outcomes: &mut [Outcome], options: &args::Lint) -> Option<Checke
                 continue;
             }
             files += 1;
-            let shown = if path.as_os_str() == "-" { "<stdin>".to_owned() } else { path.display().to_string() };
+            let shown = shown_name(&path);
             if options.diff {
                 let diff = TextDiff::from_lines(old.as_str(), new.as_str());
                 terminal::print(&diff.unified_diff().header(&shown, &shown).to_string());
@@ -274,6 +278,11 @@ fn write_mended(outcomes: &mut [Outcome], options: &args::Lint) -> Option<Checke
         terminal::say(&format!("{} mended in {}", count(fixes, "finding"), count(files, "file")));
     }
     (!problems.is_empty()).then(|| Checked { list: problems, sources: Sources::new() })
+}
+
+/// A file's name in messages.
+pub(crate) fn shown_name(path: &Path) -> String {
+    if path.as_os_str() == "-" { "<stdin>".to_owned() } else { path.display().to_string() }
 }
 
 /// Writes the findings in the format and to the place asked for.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{args, arguments, codes, project};
+use super::{args, arguments, codes, project, shellcheck};
 use crate::diagnostic::{Diagnostic, Problems, Severity, did_you_mean};
 use crate::lint;
 use crate::sema::program::Program;
@@ -155,7 +155,16 @@ fn read_as(file: &Path, buffers: &Buffers, sources: &mut Sources, problems: &mut
         problems.push(Diagnostic::new(&codes::FILE_NOT_TEXT, text).help("no shell can be given one; take it out"));
         return None;
     }
-    Some(sources.add(name, (!stdin).then_some(file), text))
+    let id = sources.add(name, (!stdin).then_some(file), text);
+    hide(sources, id);
+    Some(id)
+}
+
+/// Keeps the passwords that seem to stand in a file out of what is shown.
+fn hide(sources: &mut Sources, id: SourceId) {
+    for span in lint::secrets::written(sources, id) {
+        sources.hide(span);
+    }
 }
 
 /// Texts that stand for files: what standard input gave, and files with mends that aren't written yet.
@@ -226,10 +235,17 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     /// Lints it, and applies levels and pragmas to all that was found. `found` is what reading it gave.
-    pub(crate) fn lint(&self, found: Problems, sources: &Sources, config: &lint::Config) -> Problems {
+    pub(crate) fn lint(&self, found: Problems, sources: &mut Sources, config: &lint::Config) -> Problems {
         let files: Vec<(SourceId, &ast::File)> = self.files.iter().map(|(id, file)| (*id, file)).collect();
+        let linted = lint::lint(&files, self.program.as_ref(), sources, config);
+        for span in lint::secrets::told(linted.iter()) {
+            sources.hide(span);
+        }
         let mut all = found;
-        all.extend(lint::lint(&files, self.program.as_ref(), sources, config));
+        all.extend(linted);
+        if config.shellcheck {
+            all.extend(shellcheck::check(&files, sources));
+        }
         lint::settle(all, &files, sources, config, self.program.is_some())
     }
 }
@@ -265,6 +281,9 @@ pub(crate) fn load(
         project,
     };
     let program = crate::sema::check(sources, &main.1, &inputs, &Buffered(buffers), problems);
+    // The check has read what is included.
+    let included: Vec<SourceId> = sources.iter().map(|(id, _)| id).filter(|id| *id != main.0).collect();
+    included.into_iter().for_each(|id| hide(sources, id));
     let program = program.filter(|_| !problems.has_errors());
     let files = with_included(main, sources);
     Some(Loaded { files, program, context: place.context })

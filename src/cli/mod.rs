@@ -19,6 +19,7 @@ mod report;
 mod sandbox;
 mod secrets;
 mod settings;
+mod shellcheck;
 mod show;
 mod telling;
 mod terminal;

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::{args, terminal};
 use crate::diagnostic::Diagnostic;
 use crate::sandbox::guests::TemplateSource;
@@ -74,15 +76,50 @@ pub(crate) fn run(options: &args::Sandbox, color: args::When) -> u8 {
                     terminal::say(&format!("note: {note}"));
                 }
                 terminal::print(&welcome(&sandbox, login.as_deref()));
-                signals.next().await;
+                let mut unkept = sandbox.unkept();
+                loop {
+                    tokio::select! {
+                        () = signals.next() => break,
+                        changed = unkept.changed() => match changed {
+                            Ok(()) => tell_unkept(&mut unkept, color),
+                            Err(_) => break,
+                        },
+                    }
+                }
                 sandbox.stop().await;
-                0
+                // The last of it is written at the end.
+                match unkept.borrow_and_update().as_deref() {
+                    Some(why) => refused(5, &lost(why)),
+                    None => 0,
+                }
             }
             Err(error) => refused(5, &error.diagnostic()),
         }
     });
     runtime.shutdown_background();
     code
+}
+
+/// Warns when the state can't be written, and says when it can again.
+fn tell_unkept(unkept: &mut watch::Receiver<Option<String>>, color: args::When) {
+    let problem = unkept.borrow_and_update().clone();
+    match problem {
+        Some(why) => {
+            let text = format!("the sandbox's state can't be written now: {why}");
+            let warning = Diagnostic::new(&codes::SANDBOX_UNKEPT, text)
+                .note("it is tried again with the next change; a restart before that would lose what has changed")
+                .help("make room in the directory of `--state`");
+            terminal::show([&warning], &Sources::new(), color);
+        }
+        None => terminal::say("note: the sandbox's state is written again"),
+    }
+}
+
+/// The last state could not be written.
+fn lost(why: &str) -> Diagnostic {
+    Diagnostic::new(&codes::SANDBOX_STATE, format!("the sandbox's last state could not be written: {why}"))
+        .note("what was kept before is whole; what changed since is lost")
+        .help("make room in the directory of `--state`")
 }
 
 /// What to do with it, ready to paste.
@@ -115,20 +152,18 @@ fn welcome(sandbox: &Sandbox, login: Option<&str>) -> String {
 }
 
 fn serving(options: &args::Sandbox) -> Result<Config, Diagnostic> {
-    let faults: Result<Vec<Rule>, String> = options.faults.iter().map(|text| Rule::parse(text)).collect();
     Ok(Config {
         listen: options.listen,
         state: options.state.clone(),
-        boot_delay: delay(&options.boot_delay)?,
-        faults: faults.map_err(|why| Diagnostic::new(&codes::SANDBOX_FLAG, format!("`--fault`: {why}")))?,
-        seed: options.seed,
+        boot_delay: duration("--boot-delay", &options.boot_delay)?,
+        exit_poll: duration("--tools-timer", &options.tools_timer)?,
         ..config(&options.options)?
     })
 }
 
-fn delay(text: &str) -> Result<Duration, Diagnostic> {
+fn duration(flag: &str, text: &str) -> Result<Duration, Diagnostic> {
     literal::duration(text).ok_or_else(|| {
-        Diagnostic::new(&codes::SANDBOX_FLAG, format!("`--boot-delay {text}` is not a duration"))
+        Diagnostic::new(&codes::SANDBOX_FLAG, format!("`{flag} {text}` is not a duration"))
             .help("write it as `250ms` or `2s`")
     })
 }
@@ -136,7 +171,15 @@ fn delay(text: &str) -> Result<Duration, Diagnostic> {
 fn config(options: &args::SandboxOptions) -> Result<Config, Diagnostic> {
     let templates = options.templates.iter().map(|text| template(text)).collect::<Result<_, _>>()?;
     let logins = options.logins.iter().map(|text| login(text)).collect::<Result<_, _>>()?;
-    Ok(Config { templates, logins, ..Config::default() })
+    let faults: Result<Vec<Rule>, String> = options.faults.iter().map(|text| Rule::parse(text)).collect();
+    Ok(Config {
+        templates,
+        logins,
+        faults: faults.map_err(|why| Diagnostic::new(&codes::SANDBOX_FLAG, format!("`--fault`: {why}")))?,
+        seed: options.seed,
+        guests: !options.without_guests,
+        ..Config::default()
+    })
 }
 
 fn template(text: &str) -> Result<(String, TemplateSource), Diagnostic> {

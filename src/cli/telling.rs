@@ -12,7 +12,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::args::{self, Progress, When};
 use super::report::github;
 use super::{codes, terminal};
-use crate::diagnostic::{Diagnostic, Severity, Style, render};
+use crate::diagnostic::{Diagnostic, Severity, Style, render, without_secrets};
 use crate::engine::BuiltOutput;
 use crate::engine::event::Event;
 use crate::progress::{self, Ci, Facts, Finding, Json, Place, Plain, Quiet, Recorder, Tty, Verdict, View};
@@ -95,6 +95,8 @@ impl Telling {
         let style = terminal::style(self.color);
         let mut text = String::new();
         for diagnostic in list {
+            // The files and CI's annotations show its words as they are.
+            let diagnostic = &*without_secrets(diagnostic, sources);
             self.findings.push(finding(diagnostic, sources));
             for line in render(diagnostic, sources, style).lines() {
                 // A message may quote a guest.

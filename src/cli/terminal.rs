@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use super::args::When;
-use crate::diagnostic::{Diagnostic, Style, render};
+use crate::diagnostic::{Diagnostic, Severity, Style, render};
 use crate::source::Sources;
 
 /// How to draw on standard error.
@@ -50,11 +50,29 @@ pub(crate) fn size() -> (usize, usize) {
     }
 }
 
-/// Shows diagnostics on standard error.
+/// The most diagnostics that are shown at once: nobody reads more. It holds what a file's errors are limited to.
+const MOST: usize = 400;
+
+/// Shows diagnostics on standard error; of too many the errors first, and how many more there are.
 pub(crate) fn show<'a>(list: impl IntoIterator<Item = &'a Diagnostic>, sources: &Sources, color: When) {
     let style = style(color);
+    let mut list: Vec<&Diagnostic> = list.into_iter().collect();
+    let all = list.len();
+    if all > MOST {
+        let errors = list.iter().filter(|d| d.severity == Severity::Error).count();
+        let mut others = MOST.saturating_sub(errors);
+        list.retain(|d| {
+            let fits = d.severity == Severity::Error || others > 0;
+            others = others.saturating_sub(usize::from(d.severity != Severity::Error));
+            fits
+        });
+        list.truncate(MOST);
+    }
     // Each is a block of its own.
-    let text: String = list.into_iter().map(|d| render(d, sources, style) + "\n").collect();
+    let mut text: String = list.iter().map(|d| render(d, sources, style) + "\n").collect();
+    if all > list.len() {
+        text.push_str(&format!("{} more are not shown\n", all - list.len()));
+    }
     // Nothing is left to tell it to when standard error is closed.
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }

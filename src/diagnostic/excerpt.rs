@@ -1,8 +1,9 @@
 //! What of a file is drawn: lines of any length and any characters, so that a terminal can show them.
 
-use miette::NamedSource;
+use miette::{MietteError, MietteSpanContents, NamedSource, SourceCode, SourceSpan, SpanContents};
 
 use super::Label;
+use super::secret::blanked;
 use crate::source::Sources;
 
 /// Lines longer than this many bytes are abridged: nobody reads more, and miette can't draw more than 65,535 columns.
@@ -12,34 +13,69 @@ const AROUND: usize = 100;
 /// Stands for what was left out.
 const GAP: &str = " ... ";
 
-/// A file's text as it is drawn, and where its places are in it.
+/// Lines that are kept around those that are pointed at; miette draws one.
+const CONTEXT: usize = 2;
+
+/// The lines of a file that are drawn, and where its places are in them.
 #[derive(Debug)]
 pub(super) struct Excerpt {
-    pub(super) source: NamedSource<String>,
-    /// What was left out: from, to (bytes of the file).
+    pub(super) source: NamedSource<Lines>,
+    /// The byte of the file with which they begin.
+    from: usize,
+    /// What was left out: from, to (bytes after `from`).
     gaps: Vec<(usize, usize)>,
     len: usize,
+}
+
+/// Some lines of a file.
+#[derive(Debug)]
+pub(super) struct Lines {
+    text: String,
+    /// How many stand before them.
+    before: usize,
+}
+
+impl SourceCode for Lines {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let found = self.text.read_span(span, before, after)?;
+        let line = found.line() + self.before;
+        Ok(Box::new(MietteSpanContents::new(found.data(), *found.span(), line, found.column(), found.line_count())))
+    }
 }
 
 impl Excerpt {
     /// The file of `labels`, which are all in one; there is at least one.
     pub(super) fn new(sources: &Sources, labels: &[&Label]) -> Self {
         let Some(first) = labels.first() else {
-            return Excerpt { source: NamedSource::new("", String::new()), gaps: Vec::new(), len: 0 };
+            let nothing = Lines { text: String::new(), before: 0 };
+            return Excerpt { source: NamedSource::new("", nothing), from: 0, gaps: Vec::new(), len: 0 };
         };
         let file = sources.get(first.span.source);
-        let ends: Vec<usize> = labels.iter().flat_map(|l| [l.span.start as usize, l.span.end as usize]).collect();
-        let gaps = gaps(&file.text, &ends);
-        let mut text = String::with_capacity(file.text.len().min(1 << 20));
+        let ends = labels.iter().flat_map(|l| [l.span.start, l.span.end]);
+        let lines: Vec<usize> = ends.clone().map(|at| file.line_col(at).0).collect();
+        let top = lines.iter().min().map_or(1, |line| line.saturating_sub(CONTEXT).max(1));
+        let bottom = lines.iter().max().map_or(1, |line| line + CONTEXT);
+        let range = file.lines(top, bottom);
+        let from = range.start;
+        let whole = blanked(sources, first.span.source, range);
+        let ends: Vec<usize> = ends.map(|at| (at as usize).saturating_sub(from)).collect();
+        let gaps = gaps(&whole, &ends);
+        let mut text = String::with_capacity(whole.len().min(1 << 20));
         let mut at = 0;
         for (from, to) in &gaps {
-            text.push_str(&plain(file.text.get(at..*from).unwrap_or_default()));
+            text.push_str(&plain(whole.get(at..*from).unwrap_or_default()));
             text.push_str(GAP);
             at = *to;
         }
-        text.push_str(&plain(file.text.get(at..).unwrap_or_default()));
+        text.push_str(&plain(whole.get(at..).unwrap_or_default()));
         let len = text.len();
-        Excerpt { source: NamedSource::new(shown(&file.name), text), gaps, len }
+        let lines = Lines { text, before: top - 1 };
+        Excerpt { source: NamedSource::new(shown(&file.name), lines), from, gaps, len }
     }
 
     /// Where a label is in what is drawn: its start and length.
@@ -49,6 +85,7 @@ impl Excerpt {
     }
 
     fn offset(&self, at: usize) -> usize {
+        let at = at.saturating_sub(self.from);
         let mut shifted = at;
         for (from, to) in self.gaps.iter().take_while(|(from, _)| *from < at) {
             shifted = (shifted + GAP.len()).saturating_sub(at.min(*to) - from);

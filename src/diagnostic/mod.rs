@@ -3,10 +3,14 @@
 //! A [`Diagnostic`] is plain data. [`Problems`] collects them, so that one run reports every error of a file;
 //! [`render`] shows them on a terminal through miette.
 
+mod codes_macro;
 mod excerpt;
 mod render;
+mod secret;
 
+pub(crate) use codes_macro::codes;
 pub use render::{Style, render, render_all};
+pub use secret::{blanked, without_secrets};
 
 use crate::source::Span;
 
@@ -89,6 +93,8 @@ pub struct Fix {
 pub struct Diagnostic {
     /// What kind.
     pub code: &'static Code,
+    /// The code that another program gave it (`SC2086`), shown instead of ours.
+    pub foreign: Option<String>,
     /// How bad; starts as the code's, and lint levels may change it.
     pub severity: Severity,
     /// One sentence, lower case first, no full stop.
@@ -110,6 +116,7 @@ impl Diagnostic {
     pub fn new(code: &'static Code, message: impl Into<String>) -> Self {
         Diagnostic {
             code,
+            foreign: None,
             severity: code.severity,
             message: message.into(),
             primary: None,
@@ -123,6 +130,11 @@ impl Diagnostic {
     /// A diagnostic at a place, without words at the place.
     pub fn at(code: &'static Code, span: Span, message: impl Into<String>) -> Self {
         Self::new(code, message).primary(span, "")
+    }
+
+    /// Its code as it is shown: `VMW123`, or that of the program which found it.
+    pub fn id(&self) -> String {
+        self.foreign.clone().unwrap_or_else(|| self.code.to_string())
     }
 
     /// Sets the place to look at first, and what is said there.
@@ -171,7 +183,14 @@ impl Diagnostic {
 #[derive(Clone, Debug, Default)]
 pub struct Problems {
     list: Vec<Diagnostic>,
+    /// How many of the list are errors.
+    errors: usize,
+    /// Errors that were only counted.
+    unkept: usize,
 }
+
+/// The most errors that are kept: nobody reads more. (Lints may be turned off or mended by the thousand.)
+const MOST_ERRORS: usize = 350;
 
 impl Problems {
     /// None yet.
@@ -179,8 +198,20 @@ impl Problems {
         Self::default()
     }
 
-    /// Adds one.
+    /// Adds one. Of errors only the first few hundred are kept, the others counted.
     pub fn push(&mut self, diagnostic: Diagnostic) {
+        if diagnostic.code.severity == Severity::Error {
+            if self.errors >= MOST_ERRORS {
+                self.unkept += 1;
+                return;
+            }
+            self.errors += 1;
+        }
+        self.list.push(diagnostic);
+    }
+
+    /// Adds one, however many there are: what is only passed on, and what says how many are only counted.
+    pub fn conclude(&mut self, diagnostic: Diagnostic) {
         self.list.push(diagnostic);
     }
 
@@ -199,9 +230,14 @@ impl Problems {
         self.list.is_empty()
     }
 
-    /// How many there are.
+    /// How many there are, those included that are only counted.
     pub fn len(&self) -> usize {
-        self.list.len()
+        self.list.len() + self.unkept
+    }
+
+    /// How many errors are only counted.
+    pub fn unkept(&self) -> usize {
+        self.unkept
     }
 
     /// In the order they were found.
@@ -212,7 +248,9 @@ impl Problems {
     /// All, by place (those without one first), each once.
     pub fn sorted(mut self) -> Vec<Diagnostic> {
         self.list.sort_by_key(|d| (d.primary.as_ref().map(|l| l.span), d.code.number));
-        self.list.dedup_by(|a, b| a.code == b.code && a.primary == b.primary && a.message == b.message);
+        self.list.dedup_by(|a, b| {
+            a.code == b.code && a.foreign == b.foreign && a.primary == b.primary && a.message == b.message
+        });
         self.list
     }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 
-use super::excerpt::{Excerpt, shown};
-use super::{Diagnostic, Label, Severity};
+use super::excerpt::{Excerpt, Lines, shown};
+use super::{Diagnostic, Label, Severity, without_secrets};
 use crate::source::Sources;
 
 /// How to draw: what the terminal can do.
@@ -38,11 +38,12 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> Strin
     let handler =
         GraphicalReportHandler::new_themed(theme).with_width(style.width).with_links(false).with_break_words(false);
     let mut out = String::new();
+    let diagnostic = &*without_secrets(diagnostic, sources);
     let report = Report::new(diagnostic, sources);
     // Writing to a String can't fail, but a span outside its file makes miette return an error: then the
     // message alone is better than nothing.
     if handler.render_report(&mut out, &report).is_err() {
-        out = format!("{}: {}\n", diagnostic.code, diagnostic.message);
+        out = format!("{}: {}\n", diagnostic.id(), diagnostic.message);
     }
     out
 }
@@ -60,7 +61,7 @@ struct Report {
     severity: miette::Severity,
     message: String,
     help: Option<String>,
-    source: Option<NamedSource<String>>,
+    source: Option<NamedSource<Lines>>,
     labels: Vec<LabeledSpan>,
     related: Vec<Report>,
 }
@@ -101,7 +102,7 @@ impl Report {
         let mut help: Vec<&str> = d.notes.iter().map(String::as_str).collect();
         help.extend(d.help.as_deref());
         Report {
-            code: Some(format!("{} {}", d.code, d.code.name)),
+            code: Some(format!("{} {}", d.id(), d.code.name)),
             severity,
             message: shown(&d.message),
             help: (!help.is_empty()).then(|| shown(&help.join("\n"))),

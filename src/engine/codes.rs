@@ -1,24 +1,6 @@
 //! What can go wrong while a build runs, apart from what vSphere and the guest's Tools report themselves.
 
-use crate::diagnostic::{Code, Severity};
-
-macro_rules! codes {
-    ($($name:ident $number:literal $kebab:literal $about:literal;)*) => {
-        $(
-            #[doc = $about]
-            pub static $name: Code = Code {
-                number: $number,
-                name: $kebab,
-                severity: Severity::Error,
-                about: $about,
-                wrong: "",
-                right: "",
-            };
-        )*
-        /// All of them, by number.
-        pub static ALL: &[&Code] = &[$(&$name),*];
-    };
-}
+use crate::diagnostic::codes;
 
 codes! {
     STEP_FAILED 340 "step-failed"

@@ -132,7 +132,8 @@ pub fn class_of(class: Class) -> FailureClass {
         Class::Guest => FailureClass::Guest,
         Class::Operation => FailureClass::Vsphere,
         Class::Deadline => FailureClass::Deadline,
-        Class::Cancelled => FailureClass::Interrupted,
+        // By somebody else: when we are interrupted, nobody waits for tasks any more.
+        Class::Cancelled => FailureClass::Vsphere,
         // Settings are checked before a build begins; what is left of them names something in vCenter.
         Class::Usage => FailureClass::Vsphere,
     }

@@ -1,39 +1,33 @@
-//! A batch: sent in one go, followed by its log.
+//! A batch: prepared, sent in one go, ended.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::error::{Error, Result};
-use super::job::{BatchOutcome, Event, Exit, Job, JobEnd, MAX_CAPTURE, Stream};
-use super::log::{Cursor, End, Record, end};
+use super::follow::{Following, Look};
+use super::job::{BatchOutcome, Job};
+use super::log::{Cursor, Record};
 use super::os::BatchPlan;
-use super::wire::{Listing, Program};
+use super::ticket::{JobMark, Ticket};
+use super::wire::Program;
 use super::{Channel, FIRST_LOOK, Guest, LONGEST_LOOK, OnEvent, SILENCE, random};
 use crate::vsphere::client::Source;
 
 /// A text that needs more requests than this goes by a transfer, if there are any.
 const MAX_PARTS: usize = 4;
-/// How long the log may not grow before we look whether anybody writes it; rarer while somebody does.
-const FIRST_DOUBT: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 20 });
-const LONGEST_DOUBT: Duration = Duration::from_secs(120);
-/// Largest piece of an event.
-const PIECE: usize = 64 << 10;
-/// What is kept of standard error.
-const TAIL: usize = 4 << 10;
-/// The largest file of output that is fetched through vCenter when its transfer fails and it isn't all wanted.
-const SMALL_CHUNK: u64 = 256 << 10;
+/// A batch that is ready to be started with [`Guest::run_prepared`].
+pub struct Batch {
+    pub(super) ticket: Ticket,
+    pub(super) text: String,
+}
 
-/// How a look at the log went.
-pub(super) enum Look {
-    /// These records, and whether the next directory is to be listed at once.
-    Records(Vec<Record>, bool),
-    /// The supervisor is gone; how the current job ended, if it is known.
-    Dead(String),
-    /// Nobody has begun a log, or it is gone.
-    Missing,
+impl Batch {
+    /// What another process needs to go on with it. To be kept before the batch is started.
+    pub fn ticket(&self) -> &Ticket {
+        &self.ticket
+    }
 }
 
 impl Guest {
@@ -43,21 +37,45 @@ impl Guest {
         if jobs.is_empty() {
             return Ok(BatchOutcome::default());
         }
-        let _turn = self.turn.lock().await;
+        self.run_prepared(&self.prepare(jobs)?, on_event).await
+    }
+
+    /// Makes a batch of jobs ready to be started, without talking to the guest: its [`Batch::ticket`] is for those who
+    /// want to be able to go on with it in another process.
+    pub fn prepare(&self, jobs: &[Job]) -> Result<Batch> {
         let number = self.next_number();
-        let nonce = random()?;
-        let chunk = self.transfers();
-        let plan = BatchPlan { number, nonce: &nonce, meeting: &self.meeting, jobs, chunk };
+        let plan = BatchPlan { number, nonce: &random()?, meeting: &self.meeting, jobs, chunk: self.transfers() };
         let text = self.os.batch(&plan)?;
-        self.state().running = Some((number, 0));
-        self.send(number, &text).await?;
-        let mut following = Following::new(self, number, jobs, on_event);
+        let facts = self.os.facts();
+        let ticket = Ticket {
+            user: self.login.user.clone(),
+            name: self.os.name().to_owned(),
+            work: facts.work.clone(),
+            boot: facts.boot.clone(),
+            meeting: self.meeting.clone(),
+            number,
+            jobs: jobs.iter().map(JobMark::of).collect(),
+        };
+        Ok(Batch { ticket, text })
+    }
+
+    /// The same as [`Guest::run_batch`]. A batch that is given twice is run once.
+    pub async fn run_prepared(&self, batch: &Batch, on_event: OnEvent<'_>) -> Result<BatchOutcome> {
+        let _turn = self.turn.lock().await;
+        self.state().running = Some((batch.ticket.number, 0));
+        self.send(batch.ticket.number, &batch.text).await?;
+        let outcome = self.followed(Following::new(self, &batch.ticket, on_event)).await;
+        self.state().met = false;
+        outcome
+    }
+
+    /// Follows a batch to its end; one that can't be followed any more is ended.
+    pub(super) async fn followed(&self, mut following: Following<'_, '_>) -> Result<BatchOutcome> {
         let outcome = following.follow().await;
         match &outcome {
             Err(Error::TooLarge { .. } | Error::NoTransfer { .. }) => self.kill_all().await?,
             _ => self.state().running = None,
         }
-        self.state().met = false;
         outcome
     }
 
@@ -121,25 +139,6 @@ impl Guest {
         self.state().transfers_fail.clone().unwrap_or_else(|| "they were ruled out".to_owned())
     }
 
-    /// Looks at a log once.
-    pub(super) async fn look_at(&self, directory: &str, cursor: &mut Cursor) -> Result<Look> {
-        let began = Instant::now();
-        let listing = self.wire.list(&format!("{directory}/{}", cursor.segment())).await?;
-        self.state().listing = began.elapsed();
-        let names = match listing {
-            Listing::Names(names) => names,
-            Listing::Missing => return Ok(Look::Missing),
-        };
-        let (records, more) = cursor.take(&names).map_err(Error::Report)?;
-        if records.is_empty()
-            && !more
-            && let Some(said) = names.iter().find_map(|name| name.strip_prefix("dead."))
-        {
-            return Ok(Look::Dead(said.to_owned()));
-        }
-        Ok(Look::Records(records, more))
-    }
-
     /// Reads a file of the guest through vCenter alone.
     pub(super) async fn read_published(&self, path: &str, size: u64) -> Result<Vec<u8>> {
         let (program, directory) = self.os.publish(self.next_number(), path);
@@ -161,7 +160,9 @@ impl Guest {
                 }
                 for record in records {
                     match record {
-                        Record::Output { bytes, .. } => content.extend(bytes),
+                        Record::Output { bytes, .. } if (content.len() + bytes.len()) as u64 <= size => {
+                            content.extend(bytes);
+                        }
                         Record::Closed if content.len() as u64 == size => return Ok(content),
                         _ => return Err(Error::Report(format!("{path} has {} bytes, not {size}", content.len()))),
                     }
@@ -194,9 +195,9 @@ impl Guest {
                         pause = Duration::ZERO;
                     }
                 }
-                // Without a log nothing was begun, unless the start is still on its way.
                 Look::Dead(_) => break,
-                Look::Missing if began.elapsed() > Duration::from_secs(5) => break,
+                // The program that ends it makes a log where there is none; without a work directory it can't.
+                Look::Missing if began.elapsed() > allowed => break,
                 Look::Missing => {}
             }
             if began.elapsed() > allowed {
@@ -219,280 +220,4 @@ pub(super) enum Carried {
 /// An error with a file here.
 pub(super) fn local(path: &std::path::Path, error: &std::io::Error) -> Error {
     Error::Local { path: path.display().to_string(), detail: error.to_string() }
-}
-
-/// A batch that is being followed.
-struct Following<'a, 'e> {
-    guest: &'a Guest,
-    number: u64,
-    jobs: &'a [Job],
-    on_event: OnEvent<'e>,
-    outcome: BatchOutcome,
-    /// Of the current job.
-    current: Current,
-}
-
-/// What is known of the job that runs.
-#[derive(Default)]
-struct Current {
-    place: usize,
-    attempts: u32,
-    captured: Vec<u8>,
-    stderr: VecDeque<u8>,
-}
-
-impl<'a, 'e> Following<'a, 'e> {
-    fn new(guest: &'a Guest, number: u64, jobs: &'a [Job], on_event: OnEvent<'e>) -> Self {
-        Following { guest, number, jobs, on_event, outcome: BatchOutcome::default(), current: Current::default() }
-    }
-
-    async fn follow(&mut self) -> Result<BatchOutcome> {
-        let directory = self.guest.os.log_directory(self.number);
-        let mut cursor = Cursor::default();
-        let mut pause = self.guest.first_look();
-        let mut quiet = Instant::now();
-        let mut doubt = FIRST_DOUBT;
-        let mut seen = false;
-        loop {
-            tokio::time::sleep(pause).await;
-            match self.guest.look_at(&directory, &mut cursor).await? {
-                Look::Records(records, more) => {
-                    seen = true;
-                    // More often again, yet not at full speed: a command that prints all the time would be
-                    // asked all the time.
-                    pause = match (records.is_empty(), more) {
-                        (_, true) => Duration::ZERO,
-                        (true, false) => (pause * 2).clamp(FIRST_LOOK, LONGEST_LOOK),
-                        (false, false) => (pause / 2).max(FIRST_LOOK * 10),
-                    };
-                    if !records.is_empty() {
-                        quiet = Instant::now();
-                        doubt = FIRST_DOUBT;
-                    }
-                    if self.records(records).await? {
-                        return Ok(std::mem::take(&mut self.outcome));
-                    }
-                }
-                Look::Dead(said) => {
-                    self.vanished(&said);
-                    return Ok(std::mem::take(&mut self.outcome));
-                }
-                Look::Missing => {
-                    pause = (pause * 2).clamp(FIRST_LOOK, LONGEST_LOOK);
-                    if quiet.elapsed() > SILENCE {
-                        if !seen {
-                            return Err(Error::Silent { waited: quiet.elapsed() });
-                        }
-                        self.vanished("-");
-                        return Ok(std::mem::take(&mut self.outcome));
-                    }
-                }
-            }
-            if quiet.elapsed() > doubt {
-                doubt += (doubt * 2).min(LONGEST_DOUBT);
-                let place = self.current.place;
-                self.guest.wire.start(&self.guest.os.attach(self.number, place)).await?;
-                pause = FIRST_LOOK;
-            }
-        }
-    }
-
-    /// What was found out between events.
-    fn tell_note(&mut self) {
-        let note = self.guest.state().note.take();
-        if let Some(note) = note {
-            (self.on_event)(Event::Note(note));
-        }
-    }
-
-    fn job(&self, place: usize) -> Result<&'a Job> {
-        self.jobs.get(place).ok_or_else(|| Error::Report(format!("there is no job {place}")))
-    }
-
-    /// Tells what the records say; true at the end.
-    async fn records(&mut self, records: Vec<Record>) -> Result<bool> {
-        self.tell_note();
-        let mut gathered: Option<(usize, Stream, Vec<u8>)> = None;
-        for record in records {
-            match (&mut gathered, &record) {
-                (Some((at, of, all)), Record::Output { job, stream, bytes })
-                    if at == job && of == stream && all.len() + bytes.len() <= PIECE =>
-                {
-                    all.extend(bytes);
-                    continue;
-                }
-                _ => {}
-            }
-            if let Some((job, stream, bytes)) = gathered.take() {
-                self.output(job, stream, bytes)?;
-            }
-            match record {
-                Record::Begun { job } => {
-                    let id = self.job(job)?.id;
-                    self.current = Current { place: job, attempts: 1, ..Current::default() };
-                    self.guest.state().running = Some((self.number, job));
-                    (self.on_event)(Event::Started { id });
-                }
-                Record::Output { job, stream, bytes } => gathered = Some((job, stream, bytes)),
-                Record::Chunk { job, stream, file, size } => self.chunk(job, stream, file, size).await?,
-                Record::Gap { job, stream, bytes } => self.gap(job, stream, bytes)?,
-                Record::Retry { job, attempt, exit } => {
-                    let id = self.job(job)?.id;
-                    self.current = Current { place: job, attempts: attempt + 1, ..Current::default() };
-                    (self.on_event)(Event::Retrying { id, attempt, exit });
-                }
-                Record::Finished { job, end, attempts, hundredths } => {
-                    let job = self.job(job)?;
-                    let exit = match end {
-                        End::Exit(exit) => exit,
-                        End::NoAccount => {
-                            let user = job.run_as.as_ref().map(|r| r.user.clone()).unwrap_or_default();
-                            let login = self.guest.login.user.clone();
-                            return Err(Error::RunAs { login, user, detail: "the guest has no such user".to_owned() });
-                        }
-                    };
-                    let elapsed = Duration::from_millis(hundredths.saturating_mul(10));
-                    self.current.attempts = attempts.max(1);
-                    self.finished(job, exit, elapsed);
-                }
-                Record::Dead => {
-                    self.vanished("-");
-                    return Ok(true);
-                }
-                Record::Closed => {
-                    // Ended on request before the job that ran could say so.
-                    if self.unfinished() {
-                        self.vanished("k0.0");
-                    }
-                    return Ok(true);
-                }
-            }
-        }
-        if let Some((job, stream, bytes)) = gathered {
-            self.output(job, stream, bytes)?;
-        }
-        Ok(false)
-    }
-
-    fn output(&mut self, place: usize, stream: Stream, bytes: Vec<u8>) -> Result<()> {
-        let job = self.job(place)?;
-        match stream {
-            Stream::Out if job.capture => {
-                if self.current.captured.len() + bytes.len() > MAX_CAPTURE {
-                    return Err(too_large("more than that".to_owned()));
-                }
-                self.current.captured.extend(&bytes);
-            }
-            Stream::Out => {}
-            Stream::Err => {
-                self.current.stderr.extend(&bytes);
-                let over = self.current.stderr.len().saturating_sub(TAIL);
-                self.current.stderr.drain(..over);
-            }
-        }
-        if !(job.secret && stream == Stream::Out) {
-            (self.on_event)(Event::Output { id: job.id, stream, bytes });
-        }
-        Ok(())
-    }
-
-    fn gap(&mut self, place: usize, stream: Stream, bytes: u64) -> Result<()> {
-        let job = self.job(place)?;
-        if job.capture && stream == Stream::Out {
-            return Err(too_large(format!("more than {bytes} bytes")));
-        }
-        (self.on_event)(Event::Omitted { id: job.id, stream, bytes });
-        Ok(())
-    }
-
-    /// Output in a file: by a transfer, or if that fails and it isn't much, through vCenter.
-    async fn chunk(&mut self, place: usize, stream: Stream, file: u64, size: u64) -> Result<()> {
-        let job = self.job(place)?;
-        let wanted = job.capture && stream == Stream::Out;
-        if wanted && self.current.captured.len() as u64 + size > MAX_CAPTURE as u64 {
-            return Err(too_large(format!("at least {} bytes", self.current.captured.len() as u64 + size)));
-        }
-        let path = format!("{}/c{file}", self.guest.os.log_directory(self.number));
-        if self.guest.transfers() {
-            let mut done = 0;
-            let reason = match self.guest.wire.download(&path).await? {
-                Ok(mut incoming) => loop {
-                    match incoming.chunk().await {
-                        Ok(Some(piece)) => {
-                            for piece in piece.chunks(PIECE) {
-                                self.output(place, stream, piece.to_vec())?;
-                            }
-                            done += piece.len() as u64;
-                        }
-                        Ok(None) if done == size => return Ok(()),
-                        Ok(None) => break format!("{path} ended after {done} of {size} bytes"),
-                        Err(error) => break error.to_string(),
-                    }
-                },
-                Err(reason) => reason,
-            };
-            self.guest.transfers_failed(reason);
-            self.tell_note();
-            if done > 0 {
-                return if wanted {
-                    Err(Error::NoTransfer {
-                        what: "the output of a command".to_owned(),
-                        detail: self.guest.no_transfers(),
-                    })
-                } else {
-                    self.gap(place, stream, size.saturating_sub(done))
-                };
-            }
-        }
-        if wanted || size <= SMALL_CHUNK {
-            let content = self.guest.read_published(&path, size).await?;
-            for piece in content.chunks(PIECE) {
-                self.output(place, stream, piece.to_vec())?;
-            }
-            return Ok(());
-        }
-        self.gap(place, stream, size)
-    }
-
-    fn finished(&mut self, job: &Job, exit: Exit, elapsed: Duration) {
-        let success = match exit {
-            Exit::Code(code) => job.ok.contains(&code),
-            Exit::Skipped => true,
-            Exit::Signal(_) | Exit::TimedOut | Exit::Killed | Exit::Unknown => false,
-        };
-        let current = std::mem::take(&mut self.current);
-        self.outcome.ends.push(JobEnd {
-            id: job.id,
-            exit,
-            success,
-            attempts: current.attempts,
-            elapsed,
-            captured: job.capture.then_some(current.captured),
-            stderr_tail: current.stderr.into(),
-        });
-        self.current.place = current.place + 1;
-        (self.on_event)(Event::Finished { id: job.id, exit, success, elapsed });
-    }
-
-    /// Whether a job has begun that has not ended.
-    fn unfinished(&self) -> bool {
-        self.outcome.ends.len() <= self.current.place && self.current.attempts > 0
-    }
-
-    /// The supervisor is gone: the job that ran ended as `said`, else nobody knows how.
-    fn vanished(&mut self, said: &str) {
-        let mut parts = said.split('.');
-        let exit = match parts.next().and_then(end) {
-            Some(End::Exit(exit)) => exit,
-            Some(End::NoAccount) | None => Exit::Unknown,
-        };
-        let hundredths = parts.next().and_then(|n| n.parse().ok()).unwrap_or(0);
-        if let Some(job) = self.jobs.get(self.current.place) {
-            self.finished(job, exit, Duration::from_millis(hundredths * 10));
-        }
-    }
-}
-
-fn too_large(size: String) -> Error {
-    Error::TooLarge { size, limit: MAX_CAPTURE as u64 }
 }

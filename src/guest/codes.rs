@@ -148,6 +148,16 @@ pub static GUEST_UNAVAILABLE: Code = Code {
     right: "",
 };
 
+/// Another account than the one that began.
+pub static OTHER_LOGIN: Code = Code {
+    number: 813,
+    name: "other-guest-login",
+    severity: Severity::Error,
+    about: "A build that goes on finds its commands in the private directory of the account that it had logged in to the guest             with. LOGIN or the settings name another account now, which can't read that directory.",
+    wrong: "",
+    right: "",
+};
+
 /// All of them, by number.
 pub static ALL: &[&Code] = &[
     &UNSUPPORTED_GUEST,
@@ -163,4 +173,5 @@ pub static ALL: &[&Code] = &[
     &LOCAL_FILE,
     &UNKILLABLE,
     &GUEST_UNAVAILABLE,
+    &OTHER_LOGIN,
 ];

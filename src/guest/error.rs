@@ -31,6 +31,14 @@ pub enum Error {
         /// The server's words.
         detail: String,
     },
+    /// A batch of one account can't be gone on with by another.
+    #[error("user `{user}` can't go on with what user `{before}` has begun in the guest")]
+    OtherLogin {
+        /// The account now.
+        user: String,
+        /// The account then.
+        before: String,
+    },
     /// The first program never reported.
     #[error("the guest took a command, but gave no sign of it within {} s", waited.as_secs())]
     Silent {
@@ -129,6 +137,7 @@ impl Error {
                 "check LOGIN: the user, its password, that its shell is a real one, that the account is not locked or \
                  expired, and the guest's /etc/pam.d/vmtoolsd",
             ),
+            Error::OtherLogin { .. } => (&codes::OTHER_LOGIN, "log in as before, or begin the build anew"),
             Error::Silent { .. } => (
                 &codes::GUEST_SILENT,
                 "look whether /bin/sh works for that user in the guest, and whether /tmp is writable and not full",

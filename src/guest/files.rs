@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
@@ -10,6 +10,7 @@ use tempfile::NamedTempFile;
 use super::batch::{Carried, local};
 use super::error::{Error, Result};
 use super::job::{Body, CopyContent, CopyEntry, Job, RunAs};
+use super::unpack::{Wanted, place};
 use super::{Guest, done};
 use crate::vsphere::client::Source;
 
@@ -82,15 +83,7 @@ impl Guest {
         into: bool,
         run_as: Option<&RunAs>,
     ) -> Result<Vec<PathBuf>> {
-        let names = match paths.iter().map(|path| last_name(path)).collect::<Option<Vec<_>>>() {
-            Some(names) if !names.is_empty() => names,
-            _ => {
-                return Err(Error::Copy {
-                    path: paths.join(" "),
-                    detail: "it is no absolute path to something".to_owned(),
-                });
-            }
-        };
+        let wanted = paths.iter().map(|path| Wanted::of(path)).collect::<Result<Vec<_>>>()?;
         let number = self.next_number();
         let remote = format!("{}/f{number}", self.os.facts().work);
         let mut job = Job::sh(0, self.os.pack(&remote, paths, INLINE));
@@ -113,8 +106,8 @@ impl Guest {
             self.fetch(&remote, size, file.path()).await?;
             self.delete(&remote).await?;
         }
-        let (paths, dest) = (paths.to_vec(), dest.to_owned());
-        blocking(move || place(file.path(), &paths, &names, &dest, into)).await
+        let dest = dest.to_owned();
+        blocking(move || place(file.path(), &wanted, &dest, into)).await
     }
 
     /// Fetches one file of the work directory, by a transfer or through vCenter.
@@ -122,14 +115,14 @@ impl Guest {
         if self.transfers() {
             match self.wire.download(remote).await? {
                 Ok(mut incoming) => {
-                    let got = incoming.save(to).await?;
+                    // Never more than was announced, whatever comes.
+                    let got = incoming.save(to, size).await?;
                     if got == size {
                         return Ok(());
                     }
-                    return Err(Error::Copy {
-                        path: remote.to_owned(),
-                        detail: format!("{got} of {size} bytes arrived"),
-                    });
+                    let got = if got > size { "more".to_owned() } else { got.to_string() };
+                    let detail = format!("{got} of {size} bytes arrived");
+                    return Err(Error::Copy { path: remote.to_owned(), detail });
                 }
                 Err(reason) => self.transfers_failed(reason),
             }
@@ -231,55 +224,4 @@ fn now() -> u64 {
 fn modified(meta: &fs::Metadata) -> u64 {
     let since = meta.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
     since.map_or_else(now, |t| t.as_secs())
-}
-
-/// The last name of an absolute path that has one.
-fn last_name(path: &str) -> Option<String> {
-    if !path.starts_with('/') || path.contains('\0') {
-        return None;
-    }
-    match Path::new(path).components().next_back() {
-        Some(Component::Normal(name)) => name.to_str().map(str::to_owned),
-        _ => None,
-    }
-}
-
-/// Unpacks an archive here and moves what was asked for to its places.
-fn place(archive: &Path, paths: &[String], names: &[String], dest: &Path, into: bool) -> Result<Vec<PathBuf>> {
-    let single = names.len() == 1 && !into && !dest.is_dir();
-    let directory =
-        if single { dest.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")) } else { dest };
-    fs::create_dir_all(directory).map_err(|e| local(directory, &e))?;
-    // Beside the destination, so that a rename does. The archive comes from a guest: unpacking it refuses names that lead out
-    // of the directory, also by links in the archive.
-    let scratch =
-        tempfile::Builder::new().prefix(".vmwbuild-").tempdir_in(directory).map_err(|e| local(directory, &e))?;
-    let file = fs::File::open(archive).map_err(|e| local(archive, &e))?;
-    let mut tar = tar::Archive::new(file);
-    tar.set_preserve_mtime(true);
-    tar.unpack(scratch.path()).map_err(|e| Error::Copy {
-        path: paths.join(" "),
-        detail: std::error::Error::source(&e).map_or_else(|| e.to_string(), |s| format!("{e}: {s}")),
-    })?;
-    let mut written = Vec::new();
-    for (path, name) in paths.iter().zip(names) {
-        let from = scratch.path().join(path.trim_start_matches('/'));
-        let to = if single { dest.to_owned() } else { dest.join(name) };
-        move_into(&from, &to)?;
-        written.push(to);
-    }
-    Ok(written)
-}
-
-/// Moves a file over another, or a directory into another.
-fn move_into(from: &Path, to: &Path) -> Result<()> {
-    let directory = |path: &Path| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
-    if directory(from) && directory(to) {
-        for entry in fs::read_dir(from).map_err(|e| local(from, &e))? {
-            let entry = entry.map_err(|e| local(from, &e))?;
-            move_into(&entry.path(), &to.join(entry.file_name()))?;
-        }
-        return Ok(());
-    }
-    fs::rename(from, to).map_err(|e| local(to, &e))
 }

@@ -30,6 +30,21 @@ pub(super) enum Record {
     Closed,
 }
 
+impl Record {
+    /// The place of the job that it is about.
+    pub fn job(&self) -> Option<usize> {
+        match self {
+            Record::Begun { job }
+            | Record::Output { job, .. }
+            | Record::Chunk { job, .. }
+            | Record::Gap { job, .. }
+            | Record::Retry { job, .. }
+            | Record::Finished { job, .. } => Some(*job),
+            Record::Dead | Record::Closed => None,
+        }
+    }
+}
+
 /// How a job ended, in the guest's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {

@@ -1,7 +1,8 @@
 //! Commands and files in guests, through VMware Tools.
 //!
 //! [`Guest::open`] logs in and looks what the guest has; [`Guest::run_batch`] sends a list of [`Job`]s over in one go
-//! and reports what becomes of them; [`Guest::copy_in`] and [`Guest::copy_out`] carry files. [`Guest::cleanup`] must be
+//! and reports what becomes of them; [`Guest::prepare`], [`Guest::attach`] and [`Guest::follow`] do that across processes;
+//! [`Guest::copy_in`] and [`Guest::copy_out`] carry files. [`Guest::cleanup`] must be
 //! awaited in the end, cancelled or not.
 //!
 //! # How a batch travels
@@ -9,7 +10,8 @@
 //! by a transfer or in parts before it. In the guest a supervisor (`unix/supervise.sh`), detached by `setsid` where there
 //! is one, runs the jobs and writes a log of file names, so that one ListFilesInGuest tells how every job stands and what
 //! it has printed since the last look. A program that is started twice runs its batch once: making the batch's directory
-//! is the first thing it does, and the second fails at that.
+//! is the first thing it does, and the second fails at that. So does whoever wants to go on with a batch of which it is
+//! not certain that it was started: then it never will be.
 //!
 //! # What a job sees
 //! `HOME USER LOGNAME SHELL=/bin/sh PATH LANG`, its ENV, and `VMWBUILD_JOB`, by which its processes are found again; nothing
@@ -28,21 +30,26 @@ mod batch;
 pub mod codes;
 mod error;
 mod files;
+mod follow;
 mod job;
 mod log;
 mod network;
 mod os;
 #[cfg(test)]
 mod tests;
+mod ticket;
 mod unix;
+mod unpack;
 mod wire;
 
+pub use batch::Batch;
 pub use error::{Error, Result};
 pub use job::{
     BatchOutcome, Body, CopyContent, CopyEntry, EnvPiece, EnvVar, Event, Exit, Interpreter, Job, JobEnd, Login,
     MAX_CAPTURE, RunAs, Stream, Via,
 };
 pub use network::{Address, NetworkMethod, hostname_script, network_script};
+pub use ticket::{Attached, JobMark, Standing, Ticket};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -52,7 +59,7 @@ use tokio::time::Instant;
 use crate::vsphere::client::{Client, GuestAuth, GuestFault};
 use crate::vsphere::wire::Moref;
 use os::GuestOs;
-use unix::{Facts, Unix};
+use unix::{Claim, Facts, Opening, Unix};
 use wire::{Listing, Wire};
 
 /// How long a refused login is repeated after a restart.
@@ -128,7 +135,8 @@ pub struct Guest {
 /// What changes while a guest is used.
 #[derive(Default)]
 struct State {
-    /// Batches and other things with a number that were begun.
+    /// The number of the batch, or its like, that was begun last. It starts at random: other handles may have worked in
+    /// the same directory.
     begun: u64,
     /// Whether the place of the first report is still there.
     met: bool,
@@ -148,6 +156,12 @@ pub type OnEvent<'a> = &'a mut (dyn FnMut(Event) + Send);
 impl Guest {
     /// Logs in and looks what the guest has: one program started, one or two listings. Tools must be running.
     pub async fn open(client: &Client, vm: &Moref, login: &Login, options: Options) -> Result<Guest> {
+        let wire = Guest::reach(client, vm, login, &options).await?;
+        Ok(Guest::look(wire, "/bin/sh", login, options, None).await?.0)
+    }
+
+    /// The way to a guest, of a family that can be handled.
+    async fn reach(client: &Client, vm: &Moref, login: &Login, options: &Options) -> Result<Wire> {
         let family = match options.family.clone() {
             Some(family) => Some(family),
             None => client.guest_state(vm).await?.family,
@@ -156,12 +170,17 @@ impl Guest {
             return Err(Error::Family(family));
         }
         let auth = GuestAuth { username: login.user.clone(), password: login.password.clone() };
-        let wire = Wire::Remote { guest: client.guest(vm, auth), patience: options.patience };
-        Guest::look(wire, "/bin/sh", login, options).await
+        Ok(Wire::Remote { guest: client.guest(vm, auth), patience: options.patience })
     }
 
-    /// The same without a doubt about the family, and with a shell of one's own.
-    async fn look(wire: Wire, sh: &str, login: &Login, options: Options) -> Result<Guest> {
+    /// The first look at a guest, with a shell of one's own; may ask for a batch of another process.
+    async fn look(
+        wire: Wire,
+        sh: &str,
+        login: &Login,
+        options: Options,
+        claim: Option<&Claim<'_>>,
+    ) -> Result<(Guest, Option<unix::Standing>)> {
         let name = match &options.name {
             Some(name) if !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') => {
                 name.clone()
@@ -175,16 +194,19 @@ impl Guest {
             None => random()?,
         };
         let meeting = random()?;
-        let os = look(&wire, sh, login, &options, &name, &meeting, options.boot_window).await?;
-        let state = Mutex::new(State { met: true, ..State::default() });
-        Ok(Guest { wire, os, login: login.clone(), options, meeting, state, turn: Default::default() })
+        let first = Opening { sh, user: &login.user, name: &name, meeting: &meeting, claim };
+        let (os, standing) = look(&wire, &first, &options, options.boot_window).await?;
+        let state = Mutex::new(State { met: true, begun: ticket::first_number()?, ..State::default() });
+        let guest = Guest { wire, os, login: login.clone(), options, meeting, state, turn: Default::default() };
+        Ok((guest, standing))
     }
 
     /// Looks anew at a guest that was restarted; the handle stays good. Repeats a refused login for up to 60 s.
     pub async fn reopen(&mut self) -> Result<()> {
         let meeting = random()?;
-        self.os =
-            look(&self.wire, self.os.sh(), &self.login, &self.options, self.os.name(), &meeting, REBOOT_WINDOW).await?;
+        let (sh, user, name) = (self.os.sh(), self.login.user.as_str(), self.os.name());
+        let first = Opening { sh, user, name, meeting: &meeting, claim: None };
+        self.os = look(&self.wire, &first, &self.options, REBOOT_WINDOW).await?.0;
         self.meeting = meeting;
         let mut state = self.state();
         state.met = true;
@@ -284,21 +306,25 @@ fn done(end: JobEnd, path: &str) -> Result<()> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&end.stderr_tail).trim().to_owned();
-    let detail = if said.is_empty() { end.exit.to_string() } else { said };
+    let detail = if said.is_empty() { end.exit.to_string() } else { visible(&said) };
     Err(Error::Copy { path: path.to_owned(), detail })
+}
+
+/// What a guest says, as a part of a message: it commands no terminal.
+fn visible(said: &str) -> String {
+    let escaped = |c: char| if c.is_control() && c != '\n' { c.escape_default().collect() } else { c.to_string() };
+    said.chars().map(escaped).collect()
 }
 
 /// Starts the first program and waits for what it reports.
 async fn look(
     wire: &Wire,
-    sh: &str,
-    login: &Login,
+    first: &Opening<'_>,
     options: &Options,
-    name: &str,
-    meeting: &str,
     boot_window: Duration,
-) -> Result<Box<dyn GuestOs>> {
-    let program = unix::open_program(sh, &login.user, name, meeting);
+) -> Result<(Box<dyn GuestOs>, Option<unix::Standing>)> {
+    let login = first.user;
+    let program = unix::open_program(first);
     let began = Instant::now();
     loop {
         let error = match wire.start(&program).await {
@@ -311,34 +337,35 @@ async fn look(
         }
         if began.elapsed() + LOGIN_PAUSE > boot_window {
             let tried = if boot_window.is_zero() { Duration::ZERO } else { began.elapsed() };
-            return Err(Error::Login { user: login.user.clone(), tried, detail: error.to_string() });
+            return Err(Error::Login { user: login.to_owned(), tried, detail: error.to_string() });
         }
         tokio::time::sleep(LOGIN_PAUSE).await;
     }
-    let place = unix::meeting_place(meeting);
+    let place = unix::meeting_place(first.meeting);
     let began = Instant::now();
     let mut pause = FIRST_LOOK;
     loop {
         tokio::time::sleep(pause).await;
         if let Listing::Names(names) = wire.list(&place).await? {
             match Facts::parse(&names) {
-                Some(Ok(facts)) if facts.work.is_empty() => {
+                Some(Ok((facts, _))) if facts.work.is_empty() => {
                     let home = if facts.home.is_empty() {
                         "a home directory, which isn't there,"
                     } else {
                         facts.home.as_str()
                     };
                     let detail = format!("neither below {home} nor in /var/lib or /var/tmp");
-                    return Err(Error::NoWorkDir { user: login.user.clone(), detail });
+                    return Err(Error::NoWorkDir { user: login.to_owned(), detail });
                 }
-                Some(Ok(facts)) => {
-                    return Ok(Box::new(Unix {
+                Some(Ok((facts, standing))) => {
+                    let os = Unix {
                         facts,
-                        user: login.user.clone(),
-                        sh: sh.to_owned(),
-                        name: name.to_owned(),
+                        user: login.to_owned(),
+                        sh: first.sh.to_owned(),
+                        name: first.name.to_owned(),
                         grace: options.grace.as_secs().max(1),
-                    }));
+                    };
+                    return Ok((Box::new(os), standing));
                 }
                 Some(Err(detail)) => return Err(Error::Report(detail)),
                 None => {}

@@ -182,13 +182,16 @@ impl Incoming {
         }
     }
 
-    /// All of it, into a file here.
-    pub async fn save(&mut self, path: &Path) -> Result<u64> {
+    /// All of it, into a file here; stops when it is more than `limit`.
+    pub async fn save(&mut self, path: &Path, limit: u64) -> Result<u64> {
         let local = |e: std::io::Error| Error::Local { path: path.display().to_string(), detail: e.to_string() };
         let mut file = tokio::fs::File::create(path).await.map_err(local)?;
         let mut size = 0;
         while let Some(piece) = self.chunk().await? {
             size += piece.len() as u64;
+            if size > limit {
+                return Ok(size);
+            }
             tokio::io::AsyncWriteExt::write_all(&mut file, &piece).await.map_err(local)?;
         }
         tokio::io::AsyncWriteExt::flush(&mut file).await.map_err(local)?;

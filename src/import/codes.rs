@@ -1,24 +1,6 @@
 //! The codes of this room: VMW630 to VMW669.
 
-use crate::diagnostic::{Code, Severity};
-
-macro_rules! codes {
-    ($($name:ident $number:literal $kebab:literal $severity:ident $about:literal;)*) => {
-        $(
-            #[doc = $about]
-            pub static $name: Code = Code {
-                number: $number,
-                name: $kebab,
-                severity: Severity::$severity,
-                about: $about,
-                wrong: "",
-                right: "",
-            };
-        )*
-        /// All of them, by number.
-        pub static ALL: &[&Code] = &[$(&$name),*];
-    };
-}
+use crate::diagnostic::codes;
 
 codes! {
     BAD_JSON 630 "bad-json" Error

@@ -62,6 +62,14 @@ impl Shell<'_> {
         }
     }
 
+    /// Where its `${{ … }}` stand in the text.
+    pub fn holes(&self) -> Vec<Range<usize>> {
+        match &self.written {
+            Written::Text(text) => text.holes.iter().map(|h| h.start..h.end).collect(),
+            Written::Words(_) => Vec::new(),
+        }
+    }
+
     /// Where bytes of the text stand in the source.
     pub fn span_of(&self, range: Range<usize>) -> Span {
         match &self.written {
@@ -73,6 +81,15 @@ impl Shell<'_> {
                     _ => self.instruction.keyword.span,
                 }
             }
+        }
+    }
+
+    /// Where a part of those bytes stands, or all of them where quotes are in the way.
+    pub fn span_of_part(&self, range: Range<usize>, part: &str) -> Span {
+        let at = self.text().and_then(|t| t.get(range.clone())).and_then(|word| word.rfind(part));
+        match at {
+            Some(at) => self.span_of(range.start + at..range.start + at + part.len()),
+            None => self.span_of(range),
         }
     }
 
@@ -134,6 +151,12 @@ impl Ran<'_> {
     /// Where the argument stands.
     pub fn arg_span(&self, index: usize) -> Span {
         self.words.get(index + 1).map_or_else(|| self.name_span(), |w| self.shell.span_of(w.span.clone()))
+    }
+
+    /// Where a part of an argument stands.
+    pub fn arg_part(&self, index: usize, part: &str) -> Span {
+        let word = self.words.get(index + 1);
+        word.map_or_else(|| self.name_span(), |w| self.shell.span_of_part(w.span.clone(), part))
     }
 
     /// From its name to its last argument.
@@ -231,7 +254,7 @@ fn follow(state: &mut Rc<State>, instruction: &Instruction) {
     }
 }
 
-fn command_of(instruction: &Instruction) -> Option<(&Command, Use)> {
+pub(super) fn command_of(instruction: &Instruction) -> Option<(&Command, Use)> {
     match &instruction.body {
         Body::Run { command } => Some((command, Use::Run)),
         Body::Key { from: KeyFrom::Run(command), .. } => Some((command, Use::Key)),

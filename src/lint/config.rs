@@ -34,6 +34,25 @@ pub struct ConfigError {
 pub struct Config {
     all: Option<Level>,
     levels: HashMap<u16, Level>,
+    /// Of codes of other programs, `SC2086`.
+    foreign: HashMap<String, Level>,
+    /// Whether ShellCheck is among those that look.
+    pub shellcheck: bool,
+}
+
+/// What a name in a level or pragma is for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Named {
+    pub code: &'static Code,
+    /// One code of that program's only.
+    pub foreign: Option<String>,
+}
+
+impl Named {
+    /// Whether a finding is one of these.
+    pub fn is(&self, found: &Diagnostic) -> bool {
+        self.code == found.code && (self.foreign.is_none() || self.foreign == found.foreign)
+    }
 }
 
 impl Config {
@@ -45,10 +64,15 @@ impl Config {
     pub fn set(&mut self, name: &str, level: Level) -> Result<(), ConfigError> {
         if name == "all" {
             self.levels.clear();
+            self.foreign.clear();
             self.all = Some(level);
             return Ok(());
         }
-        self.levels.insert(known(name)?.number, level);
+        let named = known(name)?;
+        match named.foreign {
+            Some(foreign) => self.foreign.insert(foreign, level),
+            None => self.levels.insert(named.code.number, level),
+        };
         Ok(())
     }
 
@@ -86,14 +110,20 @@ impl Config {
 
     /// The severity of a finding; None: it isn't reported.
     pub(super) fn severity(&self, found: &Diagnostic) -> Option<Severity> {
-        match self.level(found.code) {
-            _ if found.severity == Severity::Error => Some(Severity::Error),
+        let foreign = found.foreign.as_ref().and_then(|f| self.foreign.get(f)).copied();
+        match foreign.or_else(|| self.level(found.code)) {
+            _ if fixed(found) => Some(Severity::Error),
             None => Some(found.severity),
             Some(Level::Allow) => None,
             Some(Level::Warn) => Some(Severity::Warning),
             Some(Level::Deny) => Some(Severity::Error),
         }
     }
+}
+
+/// Whether it is an error that nothing can allow. Those of another program are only its opinion.
+pub(super) fn fixed(found: &Diagnostic) -> bool {
+    found.severity == Severity::Error && found.foreign.is_none()
 }
 
 /// All codes that a VMWfile can raise without being built.
@@ -110,7 +140,11 @@ fn candidates() -> impl Iterator<Item = &'static Code> {
 }
 
 /// The lint of that name or number.
-pub(super) fn known(name: &str) -> Result<&'static Code, ConfigError> {
+pub(super) fn known(name: &str) -> Result<Named, ConfigError> {
+    let upper = name.to_ascii_uppercase();
+    if upper.strip_prefix("SC").is_some_and(|n| n.len() == 4 && n.bytes().all(|b| b.is_ascii_digit())) {
+        return Ok(Named { code: &super::codes::SHELLCHECK, foreign: Some(upper) });
+    }
     let number = name.strip_prefix("VMW").or_else(|| name.strip_prefix("vmw")).and_then(|n| n.parse::<u16>().ok());
     let error = |message: String, help: String| ConfigError { name: name.to_owned(), message, help };
     match candidates().find(|c| c.name == name || Some(c.number) == number) {
@@ -118,7 +152,7 @@ pub(super) fn known(name: &str) -> Result<&'static Code, ConfigError> {
             format!("`{name}` is an error, not a lint"),
             "errors can't be allowed: mend what it says".to_owned(),
         )),
-        Some(code) => Ok(code),
+        Some(code) => Ok(Named { code, foreign: None }),
         None => {
             let lints = candidates().filter(|c| c.severity != Severity::Error).map(|c| c.name);
             let help = match did_you_mean(name, lints) {
@@ -132,6 +166,7 @@ pub(super) fn known(name: &str) -> Result<&'static Code, ConfigError> {
 
 /// A `vmwbuild.toml`, as far as it is the linter's.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct File {
     /// `[lint]`
     #[serde(default)]

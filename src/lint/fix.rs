@@ -17,29 +17,24 @@ pub struct Mended {
 /// Applies the mends of `list` in its order, those that aren't safe only if `all`. One that overlaps an earlier one
 /// is left for the next round.
 pub fn apply<'a>(list: impl IntoIterator<Item = &'a Diagnostic>, sources: &Sources, all: bool) -> Mended {
-    let mut taken: BTreeMap<SourceId, Vec<&Edit>> = BTreeMap::new();
+    let mut taken: BTreeMap<SourceId, BTreeMap<(u32, u32), &Edit>> = BTreeMap::new();
     let mut count = 0;
     for fix in list.into_iter().filter_map(|d| d.fix.as_ref()).filter(|f| all || f.safe) {
-        let fits = fix.edits.iter().all(|edit| {
-            let earlier = taken.get(&edit.span.source).map(Vec::as_slice).unwrap_or_default();
-            // Two insertions at one place have no order, unless they are the same.
-            earlier.iter().all(|e| e.span.end <= edit.span.start && e.span != edit.span || edit.span.end < e.span.start)
-        });
+        let fits = fix.edits.iter().all(|edit| taken.get(&edit.span.source).is_none_or(|t| fits(t, edit)));
         if !fits || fix.edits.is_empty() {
             continue;
         }
         count += 1;
         for edit in &fix.edits {
-            taken.entry(edit.span.source).or_default().push(edit);
+            taken.entry(edit.span.source).or_default().insert((edit.span.start, edit.span.end), edit);
         }
     }
     let mut texts = BTreeMap::new();
-    for (source, mut edits) in taken {
+    for (source, edits) in taken {
         let old = &sources.get(source).text;
-        edits.sort_by_key(|e| e.span);
         let mut new = String::with_capacity(old.len() + 64);
         let mut from = 0;
-        for edit in edits {
+        for edit in edits.into_values() {
             let (start, end) = (edit.span.start as usize, edit.span.end as usize);
             new.push_str(old.get(from..start).unwrap_or_default());
             new.push_str(&edit.text);
@@ -49,4 +44,12 @@ pub fn apply<'a>(list: impl IntoIterator<Item = &'a Diagnostic>, sources: &Sourc
         texts.insert(source, new);
     }
     Mended { texts, count }
+}
+
+/// Whether an edit overlaps none of those that are taken. Two insertions at one place have no order.
+fn fits(taken: &BTreeMap<(u32, u32), &Edit>, edit: &Edit) -> bool {
+    let (start, end) = (edit.span.start, edit.span.end);
+    let before = taken.range(..=(start, u32::MAX)).next_back().map(|(place, _)| *place);
+    let after = taken.range((start.saturating_add(1), 0)..).next().map(|(place, _)| *place);
+    before.is_none_or(|place| place.1 <= start && place != (start, end)) && after.is_none_or(|place| end < place.0)
 }

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::codes::{UNKNOWN_LINT, UNUSED_PRAGMA};
+use super::codes::{SHELLCHECK, UNKNOWN_LINT, UNUSED_PRAGMA};
 use super::config::{self, Config, Level};
-use crate::diagnostic::{Code, Diagnostic, Problems, Severity};
+use crate::diagnostic::{Code, Diagnostic, Problems};
 use crate::source::{SourceId, Sources, Span, Spanned};
 use crate::syntax::ast;
 
@@ -20,7 +20,7 @@ struct Pragma {
 struct Name {
     text: String,
     span: Span,
-    code: Option<&'static Code>,
+    named: Option<config::Named>,
     used: bool,
 }
 
@@ -34,6 +34,45 @@ enum Reach {
     Nothing,
 }
 
+/// The pragmas of one file.
+struct Pragmas {
+    of_file: Vec<Pragma>,
+    /// By the instruction they stand above.
+    of_lines: Vec<(Span, Pragma)>,
+    idle: Vec<Pragma>,
+}
+
+impl Pragmas {
+    fn new(all: Vec<Pragma>) -> Self {
+        let mut out = Pragmas { of_file: Vec::new(), of_lines: Vec::new(), idle: Vec::new() };
+        for pragma in all {
+            match pragma.reach {
+                Reach::File => out.of_file.push(pragma),
+                Reach::Line(line) => out.of_lines.push((line, pragma)),
+                Reach::Nothing => out.idle.push(pragma),
+            }
+        }
+        out.of_lines.sort_by_key(|(line, _)| line.start);
+        out
+    }
+
+    /// Those that are for a place. Instructions follow each other, so one at most holds it.
+    fn reaching(&mut self, place: Span) -> impl Iterator<Item = &mut Pragma> {
+        let after = self.of_lines.partition_point(|(line, _)| line.start <= place.start);
+        let line = after.checked_sub(1).and_then(|at| self.of_lines.get(at)).map(|(line, _)| *line);
+        let first = match line.filter(|line| place.start <= line.end) {
+            Some(line) => self.of_lines.partition_point(|(other, _)| other.start < line.start),
+            None => after,
+        };
+        let lines = self.of_lines.get_mut(first..after).unwrap_or_default();
+        self.of_file.iter_mut().chain(lines.iter_mut().map(|(_, pragma)| pragma))
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Pragma> {
+        self.of_file.iter().chain(self.of_lines.iter().map(|(_, pragma)| pragma)).chain(&self.idle)
+    }
+}
+
 /// Applies levels and pragmas to all that was found, and adds what is wrong with the pragmas. `complete`: all rules
 /// could run, so that a pragma that met nothing is one too many.
 pub fn settle(
@@ -43,7 +82,7 @@ pub fn settle(
     config: &Config,
     complete: bool,
 ) -> Problems {
-    let mut pragmas: HashMap<SourceId, Vec<Pragma>> = HashMap::new();
+    let mut pragmas: HashMap<SourceId, Pragmas> = HashMap::new();
     let mut problems = Problems::new();
     for (id, file) in files {
         let mut of_file = pragmas_of(file, sources);
@@ -51,18 +90,18 @@ pub fn settle(
             resolve(pragma, &mut problems);
         }
         if !of_file.is_empty() {
-            pragmas.insert(*id, of_file);
+            pragmas.insert(*id, Pragmas::new(of_file));
         }
     }
     let mut kept = Problems::new();
     for diagnostic in found {
         // An error stays one; a denied lint isn't one yet.
-        if diagnostic.severity == Severity::Error || !allowed(&diagnostic, &mut pragmas) {
-            kept.push(diagnostic);
+        if config::fixed(&diagnostic) || !allowed(&diagnostic, &mut pragmas) {
+            kept.conclude(diagnostic);
         }
     }
     if complete {
-        for pragma in pragmas.values().flatten() {
+        for pragma in pragmas.values().flat_map(Pragmas::all) {
             unused(pragma, sources, config, &mut problems);
         }
     }
@@ -70,27 +109,19 @@ pub fn settle(
     let mut settled = Problems::new();
     for diagnostic in kept {
         if let Some(severity) = config.severity(&diagnostic) {
-            settled.push(diagnostic.severity(severity));
+            settled.conclude(diagnostic.severity(severity));
         }
     }
     settled
 }
 
 /// Whether a pragma is for this one; notes that it was of use.
-fn allowed(diagnostic: &Diagnostic, pragmas: &mut HashMap<SourceId, Vec<Pragma>>) -> bool {
+fn allowed(diagnostic: &Diagnostic, pragmas: &mut HashMap<SourceId, Pragmas>) -> bool {
     let Some(place) = diagnostic.primary.as_ref().map(|l| l.span) else { return false };
     let Some(of_file) = pragmas.get_mut(&place.source) else { return false };
     let mut any = false;
-    for pragma in of_file {
-        let reaches = match pragma.reach {
-            Reach::File => true,
-            Reach::Line(line) => line.start <= place.start && place.start <= line.end,
-            Reach::Nothing => false,
-        };
-        if !reaches {
-            continue;
-        }
-        for name in pragma.names.iter_mut().filter(|n| n.code == Some(diagnostic.code)) {
+    for pragma in of_file.reaching(place) {
+        for name in pragma.names.iter_mut().filter(|n| n.named.as_ref().is_some_and(|named| named.is(diagnostic))) {
             name.used = true;
             any = true;
         }
@@ -157,7 +188,7 @@ fn read(comment: &Spanned<String>, sources: &Sources) -> Option<Pragma> {
         from += part.len() + 1;
         if !name.is_empty() {
             let span = Span::new(comment.span.source, start, start + name.len());
-            names.push(Name { text: name.to_owned(), span, code: None, used: false });
+            names.push(Name { text: name.to_owned(), span, named: None, used: false });
         }
     }
     Some(Pragma { comment: comment.span, names, reach })
@@ -166,7 +197,7 @@ fn read(comment: &Spanned<String>, sources: &Sources) -> Option<Pragma> {
 fn resolve(pragma: &mut Pragma, problems: &mut Problems) {
     for name in &mut pragma.names {
         match config::known(&name.text) {
-            Ok(code) => name.code = Some(code),
+            Ok(named) => name.named = Some(named),
             Err(error) => {
                 let near = error.help.strip_prefix("did you mean `").and_then(|h| h.strip_suffix("`?"));
                 let mut diagnostic = Diagnostic::at(&UNKNOWN_LINT, name.span, error.message.clone());
@@ -180,7 +211,7 @@ fn resolve(pragma: &mut Pragma, problems: &mut Problems) {
 }
 
 fn unused(pragma: &Pragma, sources: &Sources, config: &Config, problems: &mut Problems) {
-    let idle = |name: &Name| match name.code {
+    let idle = |name: &Name| match name.named.as_ref().map(|n| n.code) {
         // A lint that is off meets nothing whatever the file says.
         Some(code) => !name.used && config.level(code) != Some(Level::Allow) && !is_off(code, config),
         None => false,
@@ -212,7 +243,7 @@ fn unused(pragma: &Pragma, sources: &Sources, config: &Config, problems: &mut Pr
 
 /// Whether a code is of a rule that isn't run.
 fn is_off(code: &Code, config: &Config) -> bool {
-    super::rules().iter().any(|r| r.code == code && !config.runs(r))
+    *code == SHELLCHECK && !config.shellcheck || super::rules().iter().any(|r| r.code == code && !config.runs(r))
 }
 
 /// A comment with the blanks before it and its line end.

@@ -39,7 +39,8 @@ fn config_for(code: &Code) -> Config {
 #[test]
 fn every_wrong_example_raises_its_lint_alone_and_every_right_one_none() {
     let mut failures = String::new();
-    for code in super::codes::ALL {
+    // ShellCheck's has none: no rule of ours raises it.
+    for code in super::codes::ALL.iter().filter(|c| !c.wrong.is_empty()) {
         let config = config_for(code);
         let (found, sources) = linted(code.wrong, &config);
         if found.iter().map(|d| d.code).collect::<Vec<_>>() != [*code] {
@@ -56,7 +57,7 @@ fn every_wrong_example_raises_its_lint_alone_and_every_right_one_none() {
 #[test]
 fn what_is_said_of_the_wrong_examples() {
     let mut out = String::new();
-    for code in super::codes::ALL {
+    for code in super::codes::ALL.iter().filter(|c| !c.wrong.is_empty()) {
         let (found, sources) = linted(code.wrong, &config_for(code));
         out.push_str(&said(&found, &sources));
     }
@@ -82,7 +83,8 @@ fn numbers_and_names_are_apart_and_in_our_ranges() {
 #[test]
 fn mends_hold() {
     let mut mended = 0;
-    for code in super::codes::ALL {
+    // ShellCheck's has none: no rule of ours raises it.
+    for code in super::codes::ALL.iter().filter(|c| !c.wrong.is_empty()) {
         let config = config_for(code);
         let (found, sources) = linted(code.wrong, &config);
         for diagnostic in found.iter().filter(|d| d.fix.is_some()) {

@@ -72,6 +72,24 @@ pub static SANDBOX_FLAG: Code = Code {
     right: "",
 };
 
+/// What changes can't be kept at present.
+pub static SANDBOX_UNKEPT: Code = Code {
+    number: 956,
+    name: "sandbox-unkept",
+    severity: Severity::Warning,
+    about: "The sandbox goes on, but its `--state` can't be written: the disk is full, most likely. What was written \
+            before is whole, and the next change is written with all before it as soon as that is possible.",
+    wrong: "",
+    right: "",
+};
+
 /// All of them, by number.
-pub static ALL: &[&Code] =
-    &[&SANDBOX_ADDRESS, &SANDBOX_GUESTS, &SANDBOX_TEMPLATE, &SANDBOX_FAILED, &SANDBOX_STATE, &SANDBOX_FLAG];
+pub static ALL: &[&Code] = &[
+    &SANDBOX_ADDRESS,
+    &SANDBOX_GUESTS,
+    &SANDBOX_TEMPLATE,
+    &SANDBOX_FAILED,
+    &SANDBOX_STATE,
+    &SANDBOX_FLAG,
+    &SANDBOX_UNKEPT,
+];

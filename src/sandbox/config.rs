@@ -36,10 +36,14 @@ pub struct Config {
     pub exit_memory: Duration,
     /// How long a session may be idle.
     pub session_idle: Duration,
+    /// How long a client may take to shake hands, to send a request's head, and between two pieces of its body.
+    pub patience: Duration,
     /// Most processes of a guest.
     pub guest_processes: u32,
     /// A directory that keeps everything across restarts; None keeps nothing.
     pub state: Option<PathBuf>,
+    /// Whether guests run. Without, as on a system that has nothing to run them in, the first operation in one fails.
+    pub guests: bool,
     /// The program to re-execute for guests; None is this one. A test names the built binary.
     pub executable: Option<PathBuf>,
     /// What goes wrong on purpose.
@@ -59,11 +63,13 @@ impl Default for Config {
             boot_delay: Duration::from_millis(100),
             address_delay: Duration::from_millis(50),
             shutdown_grace: Duration::from_secs(5),
-            exit_poll: Duration::from_millis(20),
+            exit_poll: Duration::from_millis(5),
             exit_memory: Duration::from_secs(300),
             session_idle: Duration::from_secs(30 * 60),
+            patience: Duration::from_secs(30),
             guest_processes: 4096,
             state: None,
+            guests: true,
             executable: None,
             faults: Vec::new(),
             seed: 0,

@@ -162,17 +162,47 @@ pub(super) fn of_file(error: &guests::Error, path: &str) -> Fault {
     }
 }
 
-/// A fault of that type with fields given as texts, for plans.
+/// The privilege that a method needs is missing.
+pub(super) fn no_permission(object: &Moref, method: &str) -> Fault {
+    let privilege = match method {
+        "CloneVM_Task" => "VirtualMachine.Provisioning.DeployTemplate",
+        "ReconfigVM_Task" => "VirtualMachine.Config.AdvancedConfig",
+        "PowerOnVM_Task" => "VirtualMachine.Interact.PowerOn",
+        "PowerOffVM_Task" | "ShutdownGuest" => "VirtualMachine.Interact.PowerOff",
+        "MarkAsTemplate" => "VirtualMachine.Provisioning.MarkAsTemplate",
+        "CreateSnapshot_Task" => "VirtualMachine.State.CreateSnapshot",
+        "Destroy_Task" => "VirtualMachine.Inventory.Delete",
+        "StartProgramInGuest" | "TerminateProcessInGuest" => "VirtualMachine.GuestOperations.Execute",
+        "ListProcessesInGuest" | "ListFilesInGuest" | "InitiateFileTransferFromGuest" => {
+            "VirtualMachine.GuestOperations.Query"
+        }
+        guest if guest.ends_with("InGuest") || guest.ends_with("ToGuest") => "VirtualMachine.GuestOperations.Modify",
+        reading if reading.starts_with("Retrieve") || reading.starts_with("WaitFor") => "System.Read",
+        _ => "System.Modify",
+    };
+    Fault::new("NoPermission", "Permission to perform this operation was denied.")
+        .with("object", object.clone())
+        .with("privilegeId", privilege.to_owned())
+}
+
+/// A fault of that type with the fields that such a one has, for plans.
 pub(super) fn named(kind: &str) -> Fault {
     match kind {
-        "NoPermission" => Fault::new(kind, "Permission to perform this operation was denied.")
-            .with("object", Moref::new("Folder", "group-d1"))
-            .with("privilegeId", "System.Modify".to_owned()),
+        "NoPermission" => no_permission(&Moref::new("Folder", "group-d1"), ""),
         "InvalidGuestLogin" => invalid_guest_login(),
         "GuestPermissionDenied" => permission_denied(),
         "GuestOperationsUnavailable" => guest(kind, "The guest operations agent could not be contacted."),
         "TaskInProgress" => task_in_progress(&Moref::new("Task", "task-0")),
         "InvalidPowerState" => invalid_power_state(Some("poweredOn"), "poweredOff"),
+        "FileNotFound" | "FileAlreadyExists" | "CannotAccessFile" | "FileFault" | "NoDiskSpace" => {
+            file(kind, "/a/file")
+        }
+        "InvalidArgument" => invalid_argument("spec"),
+        "InvalidName" => invalid_name("a name", None),
+        "DuplicateName" => duplicate_name("a name", &Moref::new("VirtualMachine", "vm-0")),
+        "ManagedObjectNotFound" => not_found(&Moref::new("VirtualMachine", "vm-0")),
+        "RequestCanceled" => request_canceled(),
+        "ToolsUnavailable" => tools_unavailable(),
         "SystemError" => system_error("injected by the sandbox's fault plan"),
         other => Fault::new(other, format!("{other}, injected by the sandbox's fault plan.")),
     }

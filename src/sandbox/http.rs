@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -33,9 +33,6 @@ pub(super) struct Dropped;
 /// What answers requests.
 pub(super) type Answered = Result<Response<Body>, Dropped>;
 
-/// How long a client may take to send a request's head, and to shake hands.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 /// A whole body.
 pub(super) fn body(content: impl Into<Bytes>) -> Body {
     Full::new(content.into()).map_err(|never: Infallible| match never {}).boxed()
@@ -54,11 +51,23 @@ pub(super) fn plain(status: StatusCode, content: &str) -> Response<Body> {
     answer(status, "text/plain; charset=utf-8", content.to_owned())
 }
 
-/// Reads a request's body, up to that many bytes.
-pub(super) async fn read(request: Request, limit: usize) -> Result<Bytes, Response<Body>> {
-    match Limited::new(request.into_body(), limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(e) => Err(plain(StatusCode::PAYLOAD_TOO_LARGE, &format!("the request can't be read: {e}"))),
+/// Reads a request's body, up to that many bytes, as long as some come within `patience`.
+pub(super) async fn read(request: Request, limit: usize, patience: Duration) -> Result<Bytes, Response<Body>> {
+    let mut body = Limited::new(request.into_body(), limit);
+    let mut content = BytesMut::new();
+    loop {
+        match tokio::time::timeout(patience, body.frame()).await {
+            Ok(None) => return Ok(content.freeze()),
+            Ok(Some(Ok(frame))) => {
+                if let Ok(piece) = frame.into_data() {
+                    content.extend_from_slice(&piece);
+                }
+            }
+            Ok(Some(Err(e))) => {
+                return Err(plain(StatusCode::PAYLOAD_TOO_LARGE, &format!("the request can't be read: {e}\n")));
+            }
+            Err(_) => return Err(plain(StatusCode::REQUEST_TIMEOUT, "the rest of the request doesn't come\n")),
+        }
     }
 }
 
@@ -82,13 +91,14 @@ where
         server.background.spawn(async move {
             // Small answers must not wait for more to come.
             let _ = stream.set_nodelay(true);
-            let shaken = tokio::time::timeout(PATIENCE, acceptor.accept(stream));
+            let patience = connected.config.patience;
+            let shaken = tokio::time::timeout(patience, acceptor.accept(stream));
             let Ok(Ok(stream)) = shaken.await else { return };
             let closing = connected.closing.clone();
             let service = service_fn(move |request| handle(connected.clone(), request, peer));
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(PATIENCE)
+                .header_read_timeout(patience)
                 .serve_connection(TokioIo::new(stream), service);
             tokio::select! {
                 // A connection that breaks is the client's business.

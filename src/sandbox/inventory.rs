@@ -93,6 +93,9 @@ pub(super) struct Compute {
     pub pool: Moref,
 }
 
+/// How many objects' changes are remembered one by one.
+const CHANGES: usize = 20_000;
+
 /// All objects.
 #[derive(Debug, Default)]
 pub(super) struct Inventory {
@@ -103,6 +106,8 @@ pub(super) struct Inventory {
     /// Counts changes.
     pub clock: u64,
     changed: HashMap<Moref, u64>,
+    /// When what isn't among them changed last, as far as is known.
+    floor: u64,
     /// What changed since somebody asked last.
     fresh: Vec<Moref>,
 }
@@ -133,6 +138,11 @@ impl Inventory {
     pub fn touch(&mut self, object: &Moref) {
         self.clock += 1;
         self.changed.insert(object.clone(), self.clock);
+        if self.changed.len() > CHANGES {
+            // Most are of tasks and collectors that are gone. Everything counts as changed once, and is looked at anew.
+            self.changed.clear();
+            self.floor = self.clock;
+        }
         self.fresh.push(object.clone());
     }
 
@@ -143,7 +153,7 @@ impl Inventory {
 
     /// When an object changed last.
     pub fn changed(&self, object: &Moref) -> u64 {
-        self.changed.get(object).copied().unwrap_or_default()
+        self.changed.get(object).copied().unwrap_or_default().max(self.floor)
     }
 
     /// Adds an object under its parent.

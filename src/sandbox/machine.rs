@@ -100,6 +100,8 @@ pub(super) struct Vm {
     pub tools: Tools,
     pub reported: Reported,
     pub question: Option<VirtualMachineQuestionInfo>,
+    /// What it was answered, until whoever asked has seen it.
+    pub answer: Option<String>,
     pub snapshots: Vec<Snapshot>,
     pub current: Option<Moref>,
     pub disk: Disk,
@@ -140,6 +142,7 @@ impl Vm {
             tools: Tools::Away,
             reported: Reported::default(),
             question: None,
+            answer: None,
             snapshots: Vec::new(),
             current: None,
             disk: Disk { base, top: None },

@@ -482,7 +482,7 @@ async fn inventory(server: &Arc<Server>, call: &Call) -> Answer<Element> {
         ("VirtualMachine", "UnregisterVM") => call.answer(&server.unregister(this).await?),
         ("VirtualMachine", "AnswerVM") => {
             let request: AnswerVm = call.read()?;
-            call.answer(&server.answer(this, &request.question_id)?)
+            call.answer(&server.answer(this, &request.question_id, &request.answer_choice)?)
         }
         ("VirtualMachineSnapshot", "RemoveSnapshot_Task") => call.answer(&server.remove_snapshot(call)?),
         ("VirtualMachineSnapshot", "RevertToSnapshot_Task") => call.answer(&server.revert(call)?),

@@ -28,12 +28,14 @@ mod value;
 mod views;
 mod waiters;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use time::OffsetDateTime;
 use time::macros::format_description;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 pub use config::{Config, DEFAULT_TEMPLATE};
 pub use error::Error;
@@ -162,9 +164,26 @@ impl Sandbox {
         }
     }
 
+    /// Why the state can't be written at present, and when that changes.
+    #[must_use]
+    pub fn unkept(&self) -> watch::Receiver<Option<String>> {
+        self.server.unkept.subscribe()
+    }
+
+    /// How many requests there were, by method; transfers are `PUT guestFile` and `GET guestFile`.
+    #[must_use]
+    pub fn requests(&self) -> BTreeMap<String, u64> {
+        self.server.requests()
+    }
+
     /// Lets something go wrong from now on.
     pub fn inject(&self, rule: Rule) {
         server::lock(&self.server.plan).add(rule);
+    }
+
+    /// Lets nothing go wrong from now on.
+    pub fn forgive(&self) {
+        server::lock(&self.server.plan).clear();
     }
 
     /// Ends all sessions, as if they had been idle for too long.
@@ -209,6 +228,9 @@ async fn start_guests(config: &Config) -> Result<Option<Guests>, Error> {
         state: config.state.as_deref().map(Keeper::layers),
         ..guests::Config::default()
     };
+    if !config.guests {
+        return Ok(None);
+    }
     match Guests::start(settings).await {
         Ok(guests) => Ok(Some(guests)),
         Err(guests::Error::NeedsLinux) => Ok(None),

@@ -18,8 +18,12 @@ pub enum Effect {
     ExpireSession,
     /// The call fails with this fault.
     Fault(Box<Fault>),
+    /// The call fails with `NoPermission`: the account lacks the privilege that the method needs on its object.
+    NoPermission,
     /// Tools don't answer: `SystemError` with `(3016, 0)`.
     ToolsAway,
+    /// Tools restart and don't answer for that long; then they have forgotten what they had started.
+    ToolsRestart(Duration),
     /// The call begins a task, which fails with this fault.
     TaskFault(Box<Fault>),
     /// The answer takes that long.
@@ -75,7 +79,8 @@ impl Rule {
     }
 
     /// Reads `METHOD:EFFECT[:skip=N][:count=N][:chance=0.1]`. Effects: `drop-before`, `drop-after`, `503`, `expire`,
-    /// `fault=TYPE`, `tools-away`, `task-fault=TYPE`, `slow=MILLISECONDS`, `question`, `disk-full`.
+    /// `fault=TYPE`, `vix=CODE`, `tools-away`, `tools-restart=MILLISECONDS`, `task-fault=TYPE`, `slow=MILLISECONDS`,
+    /// `question`, `disk-full`.
     ///
     /// # Errors
     /// What can't be understood of it, as a sentence.
@@ -90,9 +95,15 @@ impl Rule {
             "drop-after" => Effect::DropAfter,
             "503" => Effect::Unavailable,
             "expire" => Effect::ExpireSession,
+            "fault" if value == "NoPermission" => Effect::NoPermission,
+            "fault" | "task-fault" if value.is_empty() => {
+                return Err(format!("`{name}` needs the type of the fault: `{name}=TaskInProgress`"));
+            }
             "fault" => Effect::Fault(Box::new(faults::named(value))),
             "task-fault" => Effect::TaskFault(Box::new(faults::named(value))),
+            "vix" => Effect::Fault(Box::new(faults::vix(number(value)?))),
             "tools-away" => Effect::ToolsAway,
+            "tools-restart" => Effect::ToolsRestart(Duration::from_millis(number(value)?.into())),
             "slow" => Effect::Slow(Duration::from_millis(number(value)?.into())),
             "question" => Effect::Question,
             "disk-full" => Effect::DiskFull,
@@ -128,6 +139,10 @@ pub(super) struct Plan {
 impl Plan {
     pub fn new(rules: Vec<Rule>, seed: u64) -> Self {
         Plan { rules, seed }
+    }
+
+    pub fn clear(&mut self) {
+        self.rules.clear();
     }
 
     pub fn add(&mut self, rule: Rule) {

@@ -1,6 +1,6 @@
 //! The server's state, and how a SOAP request becomes an answer.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +34,8 @@ use crate::vsphere::wire::{
 
 /// Largest request.
 const REQUEST: usize = 16 << 20;
+/// Most methods that are counted.
+const METHODS: usize = 500;
 
 /// What never changes while the server runs.
 #[derive(Debug)]
@@ -77,6 +79,10 @@ pub(super) struct Server {
     pub disks: tokio::sync::Mutex<()>,
     pub transfers: Transfers,
     pub plan: Mutex<Plan>,
+    /// How many requests there were, by method.
+    requests: Mutex<BTreeMap<String, u64>>,
+    /// Why the state can't be written at present.
+    pub unkept: watch::Sender<Option<String>>,
     pub background: TaskTracker,
     pub closing: CancellationToken,
 }
@@ -172,6 +178,8 @@ impl Server {
             disks: tokio::sync::Mutex::default(),
             transfers: Transfers::default(),
             plan: Mutex::new(plan),
+            requests: Mutex::default(),
+            unkept: watch::Sender::new(None),
             background: TaskTracker::new(),
             closing: CancellationToken::new(),
             config,
@@ -188,7 +196,23 @@ impl Server {
         read(&Scope { state: &state, fixed: &self.fixed, session })
     }
 
-    /// Lets a program of the test's making fail next time.
+    /// Counts a request.
+    pub fn count(&self, method: &str) {
+        let mut requests = lock(&self.requests);
+        if let Some(count) = requests.get_mut(method) {
+            *count += 1;
+        } else if requests.len() < METHODS {
+            // Names come from clients: no more of them than there are methods.
+            requests.insert(method.to_owned(), 1);
+        }
+    }
+
+    /// How many requests there were, by method.
+    pub fn requests(&self) -> BTreeMap<String, u64> {
+        lock(&self.requests).clone()
+    }
+
+    /// What goes wrong with a call on purpose.
     pub fn strike(&self, method: &str) -> Vec<Effect> {
         lock(&self.plan).strike(method)
     }
@@ -218,7 +242,7 @@ fn versions() -> String {
 
 async fn soap(server: Arc<Server>, request: Request, peer: SocketAddr) -> Answered {
     let headers = request.headers().clone();
-    let content = match http::read(request, REQUEST).await {
+    let content = match http::read(request, REQUEST, server.config.patience).await {
         Ok(content) => content,
         Err(refused) => return Ok(refused),
     };
@@ -242,6 +266,7 @@ async fn soap(server: Arc<Server>, request: Request, peer: SocketAddr) -> Answer
         task_fault: None,
         question: false,
     };
+    server.count(&call.method);
     let mut lose = false;
     let mut fault = None;
     for effect in server.strike(&call.method) {
@@ -257,7 +282,9 @@ async fn soap(server: Arc<Server>, request: Request, peer: SocketAddr) -> Answer
                 }
             }
             Effect::Fault(given) => fault = Some(*given),
+            Effect::NoPermission => fault = Some(faults::no_permission(&concerned(&call), &call.method)),
             Effect::ToolsAway => fault = Some(faults::vix(3016)),
+            Effect::ToolsRestart(time) => server.restart_tools(&concerned(&call), time),
             Effect::TaskFault(given) => call.task_fault = Some(*given),
             Effect::Slow(time) => pause(&server, time).await,
             Effect::Question => call.question = true,
@@ -266,7 +293,7 @@ async fn soap(server: Arc<Server>, request: Request, peer: SocketAddr) -> Answer
     }
     let outcome = match fault {
         Some(fault) => Err(fault),
-        None => in_session(&server, call).await,
+        None => carry_out(&server, call).await,
     };
     if lose {
         return Err(Dropped);
@@ -290,6 +317,22 @@ async fn soap(server: Arc<Server>, request: Request, peer: SocketAddr) -> Answer
     })
 }
 
+/// The object that a call is about: of a guest operation the machine.
+fn concerned(call: &Call) -> Moref {
+    call.arg("vm").unwrap_or_else(|_| call.this.clone())
+}
+
+/// Carries a call out, to its end even when the client goes away meanwhile: half an operation would be left. What only
+/// waits ends with the client.
+async fn carry_out(server: &Arc<Server>, call: Call) -> Answer<Reply> {
+    if matches!(call.method.as_str(), "WaitForUpdatesEx" | "WaitForUpdates") {
+        return in_session(server, call).await;
+    }
+    let own = server.clone();
+    let done = server.background.spawn(async move { in_session(&own, call).await });
+    done.await.unwrap_or_else(|_| Err(faults::system_error("the sandbox has failed in this call")))
+}
+
 /// Runs a call as one of its session, which doesn't expire meanwhile.
 async fn in_session(server: &Arc<Server>, mut call: Call) -> Answer<Reply> {
     if let Some(id) = &call.session
@@ -297,12 +340,20 @@ async fn in_session(server: &Arc<Server>, mut call: Call) -> Answer<Reply> {
     {
         call.session = None;
     }
-    let entered = call.session.clone();
-    let outcome = methods::dispatch(server, call).await;
-    if let Some(id) = &entered {
-        server.lock().sessions.leave(id);
+    let _entered = call.session.clone().map(|id| Entered { server, id });
+    methods::dispatch(server, call).await
+}
+
+/// A request of a session, while it lives: it may be dropped at any await, with its connection.
+struct Entered<'a> {
+    server: &'a Server,
+    id: SessionId,
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.server.lock().sessions.leave(&self.id);
     }
-    outcome
 }
 
 async fn pause(server: &Server, time: Duration) {

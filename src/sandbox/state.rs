@@ -23,6 +23,13 @@ use crate::vsphere::wire::{Element, Limits, Moref};
 const VERSION: u32 = 1;
 const FILE: &str = "sandbox.json";
 
+/// The number of a form, which every form has.
+#[derive(Debug, Deserialize)]
+#[serde(expecting = "the sandbox's state")]
+struct Form {
+    version: u32,
+}
+
 /// All that is kept.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Kept {
@@ -87,6 +94,10 @@ struct KeptSnapshot {
     config: KeptConfig,
 }
 
+fn damaged(error: &serde_json::Error) -> String {
+    format!("it is damaged, or not the sandbox's: {error}")
+}
+
 /// A directory that keeps a sandbox; nobody else can use it meanwhile.
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -109,14 +120,19 @@ impl Keeper {
         let path = directory.join(FILE);
         let kept = match fs::read(&path) {
             Ok(text) => {
-                let kept: Kept = serde_json::from_slice(&text).map_err(|e| failed(&path, e.to_string()))?;
-                if kept.version != VERSION {
+                // Of another form nothing but its number can be relied on.
+                let form: Form = serde_json::from_slice(&text).map_err(|e| failed(&path, damaged(&e)))?;
+                if form.version != VERSION {
+                    let why = match form.version > VERSION {
+                        true => "a newer version of this program wrote it",
+                        false => "an older version of this program wrote it",
+                    };
                     return Err(failed(
                         &path,
-                        format!("it has the form {}, and this program knows {VERSION}", kept.version),
+                        format!("{why} (it has the form {}, and this one knows {VERSION})", form.version),
                     ));
                 }
-                Some(kept)
+                Some(serde_json::from_slice(&text).map_err(|e| failed(&path, damaged(&e)))?)
             }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
             Err(e) => return Err(failed(&path, e.to_string())),
@@ -148,6 +164,7 @@ pub(super) async fn keep(server: Arc<Server>, keeper: Keeper, api: KeptIdentity,
     let mut clock = server.clock.subscribe();
     let mut written = Vec::new();
     let keeper = Arc::new(keeper);
+    let path = keeper.path.clone();
     loop {
         clock.mark_unchanged();
         // Asked before the state is read: what changes while the file is written must not be missed at the end.
@@ -158,10 +175,13 @@ pub(super) async fn keep(server: Arc<Server>, keeper: Keeper, api: KeptIdentity,
         if text != written {
             let (keeper, copy) = (keeper.clone(), text.clone());
             let done = tokio::task::spawn_blocking(move || keeper.write(&copy)).await;
+            let done = done.unwrap_or_else(|e| Err(std::io::Error::other(e)));
+            let problem = done.err().map(|e| format!("{}: {e}", path.display()));
             // What can't be written now (a full disk) is tried again with the next change.
-            if matches!(done, Ok(Ok(()))) {
+            if problem.is_none() {
                 written = text;
             }
+            server.unkept.send_if_modified(|told| std::mem::replace(told, problem.clone()) != problem);
         }
         if last {
             return;

@@ -69,7 +69,15 @@ pub fn check(
         let unexplained = Diagnostic::at(&codes::UNEXPLAINED, *place, "this can't be checked");
         found.push(unexplained.help("this is a fault of vmwbuild: please report it with the file"));
     }
+    let more = found.unkept();
     problems.extend(found.sorted());
+    if more > 0 {
+        let text = format!("{more} more errors are not shown");
+        problems.conclude(
+            Diagnostic::new(&crate::syntax::codes::TOO_MANY, text)
+                .help("mend the first ones; others may follow from them"),
+        );
+    }
     let program = cut(checked);
     (!problems.has_errors()).then_some(program)
 }

@@ -1,24 +1,8 @@
 //! VMW150–VMW199: names. VMW200–VMW299 and VMW600–VMW699 stand in `codes_stages`.
 
-use crate::diagnostic::{Code, Severity};
+use crate::diagnostic::codes;
 
 pub use super::codes_stages::*;
-
-macro_rules! codes {
-    ($($(#[$doc:meta])* $ident:ident = $number:literal $name:literal $severity:ident
-        about $about:literal wrong $wrong:literal right $right:literal;)*) => {
-        $($(#[$doc])* pub static $ident: Code = Code {
-            number: $number,
-            name: $name,
-            severity: Severity::$severity,
-            about: $about,
-            wrong: $wrong,
-            right: $right,
-        };)*
-        /// All codes of this file.
-        pub static ALL: &[&Code] = &[$(&$ident),*];
-    };
-}
 
 codes! {
     /// Two things of one name.

@@ -1,22 +1,6 @@
 //! VMW200–VMW299: stages and the graph. VMW600–VMW699: what can't be executed yet, and what a build lacks.
 
-use crate::diagnostic::{Code, Severity};
-
-macro_rules! codes {
-    ($($(#[$doc:meta])* $ident:ident = $number:literal $name:literal $severity:ident
-        about $about:literal wrong $wrong:literal right $right:literal;)*) => {
-        $($(#[$doc])* pub static $ident: Code = Code {
-            number: $number,
-            name: $name,
-            severity: Severity::$severity,
-            about: $about,
-            wrong: $wrong,
-            right: $right,
-        };)*
-        /// The codes of stages, of the graph, and of what a build lacks.
-        pub static ALL: &[&Code] = &[$(&$ident),*];
-    };
-}
+use crate::diagnostic::codes;
 
 codes! {
     /// An instruction before the first FROM.

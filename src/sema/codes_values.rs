@@ -1,22 +1,6 @@
 //! VMW100–VMW149: names, types, values, shell text.
 
-use crate::diagnostic::{Code, Severity};
-
-macro_rules! codes {
-    ($($(#[$doc:meta])* $ident:ident = $number:literal $name:literal $severity:ident
-        about $about:literal wrong $wrong:literal right $right:literal;)*) => {
-        $($(#[$doc])* pub static $ident: Code = Code {
-            number: $number,
-            name: $name,
-            severity: Severity::$severity,
-            about: $about,
-            wrong: $wrong,
-            right: $right,
-        };)*
-        /// All codes of this file.
-        pub static ALL: &[&Code] = &[$(&$ident),*];
-    };
-}
+use crate::diagnostic::codes;
 
 codes! {
     /// A name that nothing has.

@@ -22,6 +22,10 @@ pub(super) struct Before {
 
 /// Answers a line that begins with no instruction. `word` is its first word.
 pub(super) fn line(cx: &mut Cx<'_>, before: &mut Before, range: std::ops::Range<usize>, word: Span) {
+    if cx.full() {
+        cx.unkept += 1;
+        return;
+    }
     let line = cx.span(word.start as usize, range.end);
     let text = cx.slice(line).trim_end();
     let indented = range.start < word.start as usize;
@@ -38,8 +42,9 @@ pub(super) fn line(cx: &mut Cx<'_>, before: &mut Before, range: std::ops::Range<
         );
         return;
     }
-    if text.ends_with('{') && !text.starts_with('{') {
-        before.braces = 1;
+    let block = matches!(written, "source" | "variable" | "locals" | "provisioner" | "packer" | "data" | "resource");
+    if text.ends_with('{') && !text.starts_with('{') || block && text.contains('{') {
+        before.braces = text.matches('{').count().saturating_sub(text.matches('}').count());
         cx.push(
             Diagnostic::at(&codes::HCL_BLOCK, line, "this is a block of another language").help(
                 "a VMWfile has no blocks: `FROM template AS name` opens a stage, which ends where the next begins",

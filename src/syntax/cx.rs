@@ -11,6 +11,9 @@ use crate::source::{SourceId, Span};
 /// A pair of pest's, of any level.
 pub(super) type Node<'i> = Pair<'i, Rule>;
 
+/// The most findings that are kept of one file, to choose those from that are reported.
+const MAX_KEPT: usize = 1000;
+
 /// The state of one parse.
 pub(super) struct Cx<'a> {
     /// Which file.
@@ -24,6 +27,8 @@ pub(super) struct Cx<'a> {
     pub escape: char,
     /// What was found.
     pub problems: Vec<Diagnostic>,
+    /// How much more was found than is kept.
+    pub unkept: usize,
     /// Where the text of the present level 2 call begins in the file. May be negative where a heredoc's stripped
     /// body is read.
     pub base: isize,
@@ -57,9 +62,18 @@ impl<'a> Cx<'a> {
         self.work.get(start..end).unwrap_or_default()
     }
 
-    /// Adds a finding.
+    /// Adds a finding, unless there are too many already: those are only counted.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.problems.push(diagnostic);
+        if self.full() {
+            self.unkept += 1;
+        } else {
+            self.problems.push(diagnostic);
+        }
+    }
+
+    /// Whether nobody would read one more, so that finding out what was meant is a waste.
+    pub fn full(&self) -> bool {
+        self.problems.len() >= MAX_KEPT
     }
 
     /// Reads `start..end` of the file by a rule of level 2. The error is where it went wrong and what rules were

@@ -65,10 +65,11 @@ fn hole_within(cx: &mut Cx<'_>, node: Node<'_>, build: &mut Build) -> Expr {
             Some(_) => format!("`{}` is no expression", cx.slice(place)),
             None => "`${{ }}` has no expression in it".to_owned(),
         };
-        cx.push(
-            Diagnostic::at(&codes::BAD_EXPRESSION, place, message)
-                .help("write a value: a name, `stage.key`, a number, or text in double quotes"),
-        );
+        cx.push(Diagnostic::at(&codes::BAD_EXPRESSION, place, message).help(if cx.slice(place).starts_with("if ") {
+            "a value by a condition is written `x if condition else y`"
+        } else {
+            "write a value: a name, `stage.key`, a number, or text in double quotes"
+        }));
         return bad;
     };
     let errors = cx.problems.len();
@@ -140,10 +141,13 @@ pub(super) fn value(cx: &mut Cx<'_>, node: Node<'_>) -> Option<Expr> {
         if inner.is_some() {
             leftover(cx, rest);
         } else {
-            cx.push(
-                Diagnostic::at(&codes::BAD_EXPRESSION, all, format!("`{written}` is no expression"))
-                    .help("write a value: a name, a number, or text in double quotes"),
-            );
+            cx.push(Diagnostic::at(&codes::BAD_EXPRESSION, all, format!("`{written}` is no expression")).help(
+                if written.starts_with("if ") {
+                    "a value by a condition is written `x if condition else y`"
+                } else {
+                    "write a value: a name, a number, or text in double quotes"
+                },
+            ));
         }
     }
     Some(match inner {

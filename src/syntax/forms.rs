@@ -530,6 +530,17 @@ impl<'a> Form<'_, 'a> {
             Some(_) => return Err(Lacking("where to copy it to")),
             None => return Err(Lacking("what to copy")),
         };
+        let whole = items.first().map_or(dest.span, |n| self.cx.at(n)).to(dest.span);
+        let written = self.cx.slice(whole);
+        if written.starts_with('[') && written.ends_with(']') && written.contains(['"', '\'']) {
+            let words = written.trim_matches(['[', ']']).split(',').map(|w| w.trim().trim_matches(['"', '\'']));
+            let words: Vec<&str> = words.collect();
+            let diagnostic = Diagnostic::at(&codes::EXEC_ARRAY, whole, "COPY takes words, not an array");
+            self.cx.push(
+                diagnostic.help(format!("write `COPY {}`; a word with blanks in double quotes", words.join(" "))),
+            );
+            return Ok(Body::Copy { sources: Vec::new(), dest });
+        }
         let mut sources = Vec::new();
         for item in items {
             if item.as_rule() != Rule::copy_doc {

@@ -16,6 +16,10 @@ pub(super) fn report(
     stop: usize,
     misfit: &Misfit,
 ) -> Option<usize> {
+    if cx.full() {
+        cx.unkept += 1;
+        return None;
+    }
     let whole = cx.span(start, stop);
     let words = words_of(cx, from, stop);
     if let Some(comment) = words.iter().skip(1).find(|w| cx.slice(**w).starts_with('#'))
@@ -24,6 +28,9 @@ pub(super) fn report(
         expr::inline_comment(cx, cx.span(comment.start as usize, stop));
         let before = cx.work_at(from, comment.start as usize);
         return Some(from + before.trim_end_matches([' ', '\t']).len());
+    }
+    if foreign_value(cx, from, stop) || nameless(cx, keyword, &words) {
+        return None;
     }
     let incomplete = incomplete(cx, keyword, from, stop, words.last().copied());
     let Some(word) = words.iter().copied().find(|w| w.end as usize > misfit.at).filter(|_| incomplete.is_none()) else {
@@ -93,6 +100,45 @@ pub(super) fn report(
     }
     cx.push(diagnostic);
     None
+}
+
+/// `{{ flag "x" }}` among the words: a Go template's value, of Packer or vmwscript.
+fn foreign_value(cx: &mut Cx<'_>, from: usize, stop: usize) -> bool {
+    let text = cx.work_at(from, stop);
+    let Some(at) = text.find("{{").filter(|at| !text.get(..*at).is_some_and(|t| t.ends_with('$'))) else {
+        return false;
+    };
+    let end = text.get(at..).and_then(|t| t.find("}}")).map_or(text.len(), |n| at + n + 2);
+    words::go_template(cx, cx.span(from + at, from + end));
+    true
+}
+
+/// `KEY FROM RUN x`, `FOR 1..3`: a name is left out, and the keyword behind it would be taken for one.
+fn nameless(cx: &mut Cx<'_>, keyword: Keyword, words: &[Span]) -> bool {
+    let is = |at: usize, names: &[&str]| {
+        words.get(at).is_some_and(|w| names.iter().any(|n| cx.slice(*w).eq_ignore_ascii_case(n)))
+    };
+    let found = match keyword {
+        Keyword::Key if is(0, &["FROM"]) && is(1, &["RUN", "FILE"]) => {
+            let source = words.get(1).map_or("RUN", |w| cx.slice(*w)).to_ascii_uppercase();
+            words.first().map(|w| (*w, "KEY lacks its name", format!("KEY name FROM {source} …"), "name "))
+        }
+        Keyword::From => {
+            let over = (1..words.len()).find(|at| is(at - 1, &["FOR"])).and_then(|at| words.get(at).copied());
+            let counts = |w: &Span| cx.slice(*w).contains("..") || cx.slice(*w).starts_with(['$', '[']);
+            let over = over.filter(counts);
+            over.map(|w| (w, "FOR lacks its variable", format!("FOR n IN {}", cx.slice(w)), "n IN "))
+        }
+        _ => None,
+    };
+    let Some((place, message, example, new)) = found else { return false };
+    cx.push(
+        Diagnostic::at(&codes::MISSING_ARGUMENT, place, message)
+            .primary(place, "it stands before this")
+            .help(format!("write `{example}`"))
+            .replace("put a name there", false, Span { end: place.start, ..place }, new),
+    );
+    true
 }
 
 /// Says what an instruction lacks at its end.

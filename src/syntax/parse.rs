@@ -20,7 +20,7 @@ const MAX_PROBLEMS: usize = 300;
 /// thing. INCLUDE is an instruction like others here: nothing is read but the one file.
 pub fn parse(sources: &Sources, id: SourceId, problems: &mut Problems) -> File {
     let text: &str = &sources.get(id).text;
-    let mut cx = Cx { id, text, work: text, escape: '\\', problems: Vec::new(), base: 0 };
+    let mut cx = Cx { id, text, work: text, escape: '\\', problems: Vec::new(), unkept: 0, base: 0 };
     let mut items = Vec::new();
     let start = if text.starts_with('\u{feff}') { 3 } else { 0 };
     if text.len() > MAX_FILE {
@@ -51,7 +51,7 @@ pub fn parse(sources: &Sources, id: SourceId, problems: &mut Problems) -> File {
     }
     let (start, escape) = directive::read(&mut cx, start, &mut items);
     let work = work_text(text, escape);
-    let mut cx = Cx { id, text, work: &work, escape, problems: cx.problems, base: 0 };
+    let mut cx = Cx { id, text, work: &work, escape, problems: cx.problems, unkept: cx.unkept, base: 0 };
     let lines = lines::read(&mut cx, start);
     let mut before = Before::default();
     let mut lost = false;
@@ -65,7 +65,7 @@ pub fn parse(sources: &Sources, id: SourceId, problems: &mut Problems) -> File {
         }
         lost = item(&mut cx, line, &mut before, &mut items);
     }
-    problems.extend(limited(cx.problems, cx.id));
+    problems.extend(limited(cx));
     File { source: id, escape, items }
 }
 
@@ -121,12 +121,13 @@ fn yaml(text: &str) -> Option<usize> {
 }
 
 /// The first few hundred, by place, and a count of the others. Errors come before warnings where not all fit.
-fn limited(mut found: Vec<Diagnostic>, id: SourceId) -> Vec<Diagnostic> {
+fn limited(cx: Cx<'_>) -> Vec<Diagnostic> {
+    let Cx { id, problems: mut found, unkept, .. } = cx;
     if found.len() <= MAX_PROBLEMS {
         return found;
     }
     found.sort_by_key(|d| (d.severity != Severity::Error, d.primary.as_ref().map(|l| l.span)));
-    let more = found.len() - MAX_PROBLEMS;
+    let more = found.len() - MAX_PROBLEMS + unkept;
     found.truncate(MAX_PROBLEMS);
     let last = found.iter().filter_map(|d| d.primary.as_ref()).map(|l| l.span).max();
     let place = last.unwrap_or(crate::source::Span::new(id, 0, 0)).after();
@@ -201,13 +202,13 @@ fn item(cx: &mut Cx<'_>, line: &Line, before: &mut Before, items: &mut Vec<Item>
 /// Reads a whole source as one expression, as after `=` in an ARG.
 pub fn parse_expr(sources: &Sources, id: SourceId, problems: &mut Problems) -> Expr {
     let text: &str = &sources.get(id).text;
-    let mut cx = Cx { id, text, work: text, escape: '\\', problems: Vec::new(), base: 0 };
+    let mut cx = Cx { id, text, work: text, escape: '\\', problems: Vec::new(), unkept: 0, base: 0 };
     let expr = match cx.read(Rule::lone_expr, 0, text.len()) {
         Ok(node) => expr::alone(&mut cx, node),
         // The rule takes any text.
         Err(_) => Expr { span: cx.span(0, text.len()), kind: ExprKind::Bad },
     };
-    problems.extend(limited(cx.problems, id));
+    problems.extend(limited(cx));
     expr
 }
 
@@ -215,16 +216,16 @@ pub fn parse_expr(sources: &Sources, id: SourceId, problems: &mut Problems) -> E
 /// copies. The text keeps its line ends.
 pub fn parse_body(sources: &Sources, id: SourceId, problems: &mut Problems) -> Text {
     let text: &str = &sources.get(id).text;
-    let mut cx = Cx { id, text, work: text, escape: '\\', problems: Vec::new(), base: 0 };
+    let mut cx = Cx { id, text, work: text, escape: '\\', problems: Vec::new(), unkept: 0, base: 0 };
     let body = heredoc::whole(&mut cx);
-    problems.extend(limited(cx.problems, id));
+    problems.extend(limited(cx));
     body
 }
 
 /// Reads a whole source as words, as an instruction's arguments: quotes, escapes and interpolations, no flags.
 pub fn parse_words(sources: &Sources, id: SourceId, problems: &mut Problems) -> Vec<Text> {
     let text: &str = &sources.get(id).text;
-    let mut cx = Cx { id, text, work: text, escape: '\\', problems: Vec::new(), base: 0 };
+    let mut cx = Cx { id, text, work: text, escape: '\\', problems: Vec::new(), unkept: 0, base: 0 };
     let mut out = Vec::new();
     match cx.read(Rule::lone_words, 0, text.len()) {
         Ok(node) => {
@@ -239,6 +240,6 @@ pub fn parse_words(sources: &Sources, id: SourceId, problems: &mut Problems) -> 
                 .help("a word has no line end in it"),
         ),
     }
-    problems.extend(limited(cx.problems, id));
+    problems.extend(limited(cx));
     out
 }

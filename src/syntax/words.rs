@@ -185,7 +185,7 @@ fn shell_variable(cx: &mut Cx<'_>, span: Span, quote: Quote, mode: Mode) {
 }
 
 /// Packer's `{{ .Var }}`.
-fn go_template(cx: &mut Cx<'_>, span: Span) {
+pub(super) fn go_template(cx: &mut Cx<'_>, span: Span) {
     let written = cx.slice(span);
     let inner = written.trim_start_matches('{').trim_end_matches('}').trim().trim_start_matches('.');
     let diagnostic = Diagnostic::at(&codes::GO_TEMPLATE, span, "values are put in by `${{ … }}`, not by `{{ … }}`");

@@ -21,8 +21,26 @@ pub struct Sandbox {
     pub username: String,
     pub password: String,
     pub thumbprint: String,
-    running: Option<Running>,
+    held: Held,
     dir: TempDir,
+}
+
+/// Where it runs.
+enum Held {
+    /// In a process of its own; none when it was killed.
+    Running(Option<Running>),
+    /// In this one, where the test can interfere; none when it has gone away.
+    Here(Box<tokio::runtime::Runtime>, std::sync::Mutex<Option<vmwbuild::sandbox::Sandbox>>),
+}
+
+/// What a client needs to connect.
+pub struct Connection {
+    pub url: String,
+    pub username: String,
+    pub password: String,
+    pub sha1: String,
+    pub sha256: String,
+    pub ca_pem: String,
 }
 
 impl Sandbox {
@@ -42,17 +60,59 @@ impl Sandbox {
         let username = value("VMWBUILD_USERNAME");
         let password = value("VMWBUILD_PASSWORD");
         let thumbprint = value("VMWBUILD_THUMBPRINT");
-        Sandbox { url, username, password, thumbprint, running: Some(running), dir }
+        Sandbox { url, username, password, thumbprint, held: Held::Running(Some(running)), dir }
+    }
+
+    /// Starts one within this process.
+    pub fn here() -> Self {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let sandbox = runtime.block_on(vmwbuild::sandbox::Sandbox::start(super::embedded::config()));
+        let sandbox = sandbox.expect("a sandbox");
+        Sandbox {
+            url: sandbox.url(),
+            username: sandbox.username().to_owned(),
+            password: sandbox.password().to_owned(),
+            thumbprint: sandbox.thumbprint().to_owned(),
+            held: Held::Here(Box::new(runtime), std::sync::Mutex::new(Some(sandbox))),
+            dir: tempfile::tempdir().expect("a temporary directory"),
+        }
+    }
+
+    /// Does something to the server within this process.
+    fn meddle<T>(&self, with: impl FnOnce(&vmwbuild::sandbox::Sandbox) -> T) -> T {
+        let Held::Here(_, sandbox) = &self.held else { panic!("it runs elsewhere") };
+        with(sandbox.lock().expect("a lock").as_ref().expect("it has gone away"))
+    }
+
+    /// Ends the process without a chance to clean up.
+    pub fn kill(mut self) {
+        if let Held::Running(running) = &mut self.held
+            && let Some(running) = running.take()
+        {
+            running.signal("KILL");
+            assert_eq!(running.finish(Duration::from_secs(3600)).code, None);
+        }
     }
 }
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.signal("TERM");
-            if !std::thread::panicking() {
-                let ended = running.finish(Duration::from_secs(3600));
-                assert_eq!(ended.code, Some(0), "the sandbox: {ended}");
+        match &mut self.held {
+            Held::Running(running) => {
+                let Some(running) = running.take() else { return };
+                running.signal("TERM");
+                if !std::thread::panicking() {
+                    let ended = running.finish(Duration::from_secs(3600));
+                    assert_eq!(ended.code, Some(0), "the sandbox: {ended}");
+                }
+            }
+            Held::Here(runtime, sandbox) => {
+                let sandbox = sandbox.get_mut().ok().and_then(Option::take);
+                runtime.block_on(async move {
+                    if let Some(sandbox) = sandbox {
+                        sandbox.stop().await;
+                    }
+                });
             }
         }
     }
@@ -67,6 +127,85 @@ impl Site {
     /// The sandbox.
     pub fn sandbox() -> Option<Site> {
         Some(Site::Sandbox(Sandbox::start(&[])))
+    }
+
+    /// The sandbox in this process.
+    pub fn here() -> Option<Site> {
+        Some(Site::Sandbox(Sandbox::here()))
+    }
+
+    /// How to connect to one that the test can interfere with.
+    pub fn connection(&self) -> Connection {
+        match self {
+            Site::Vcsim(vcsim) => Connection {
+                url: vcsim.ready.url.clone(),
+                username: vcsim.ready.username.clone(),
+                password: vcsim.ready.password.clone(),
+                sha1: vcsim.ready.thumbprint_sha1.clone(),
+                sha256: vcsim.ready.thumbprint_sha256.clone(),
+                ca_pem: vcsim.ready.ca_pem.clone(),
+            },
+            Site::Sandbox(sandbox) => sandbox.meddle(|s| Connection {
+                url: s.url(),
+                username: s.username().to_owned(),
+                password: s.password().to_owned(),
+                sha1: s.thumbprint_sha1().to_owned(),
+                sha256: s.thumbprint().to_owned(),
+                ca_pem: s.ca_pem().to_owned(),
+            }),
+        }
+    }
+
+    /// Ends all sessions.
+    pub fn expire(&self) {
+        match self {
+            Site::Vcsim(vcsim) => drop(vcsim.control("POST", "/expire")),
+            Site::Sandbox(sandbox) => sandbox.meddle(vmwbuild::sandbox::Sandbox::expire_sessions),
+        }
+    }
+
+    /// The server goes away, without a word.
+    pub fn go_away(&self) {
+        match self {
+            Site::Vcsim(vcsim) => drop(vcsim.control("POST", "/gone")),
+            Site::Sandbox(sandbox) => {
+                let Held::Here(runtime, held) = &sandbox.held else { panic!("it runs elsewhere") };
+                let server = held.lock().expect("a lock").take().expect("it is there");
+                runtime.block_on(server.stop());
+            }
+        }
+    }
+
+    /// No transfer succeeds any more.
+    pub fn break_transfers(&self) {
+        match self {
+            Site::Vcsim(vcsim) => {
+                for method in ["PUT%20guestFile", "GET%20guestFile"] {
+                    vcsim.control("POST", &format!("/status?method={method}&code=500&count=1000"));
+                }
+            }
+            Site::Sandbox(sandbox) => sandbox.meddle(|s| {
+                for fault in ["PUT:disk-full:count=1000", "GET:disk-full:count=1000"] {
+                    s.inject(vmwbuild::sandbox::Rule::parse(fault).expect("a rule"));
+                }
+            }),
+        }
+    }
+
+    /// How many requests there were, by method.
+    pub fn requests(&self) -> std::collections::BTreeMap<String, u64> {
+        match self {
+            Site::Vcsim(vcsim) => vcsim.requests(false),
+            Site::Sandbox(sandbox) => sandbox.meddle(vmwbuild::sandbox::Sandbox::requests),
+        }
+    }
+
+    /// How many sessions are open.
+    pub fn sessions(&self) -> usize {
+        match self {
+            Site::Vcsim(vcsim) => vcsim.sessions(),
+            Site::Sandbox(sandbox) => sandbox.meddle(vmwbuild::sandbox::Sandbox::sessions),
+        }
     }
 
     /// A template with a Debian or the host's own system.

@@ -10,7 +10,7 @@ pub(crate) fn write(checked: &[Checked]) -> String {
             let place = range(label.span, sources);
             out.push_str(&format!("{}:{}:{}: ", place.file, place.start.0, place.start.1));
         }
-        out.push_str(&format!("{}[{} {}] {}\n", severity(d.severity), d.code, d.code.name, d.message));
+        out.push_str(&format!("{}[{} {}] {}\n", severity(d.severity), d.id(), d.code.name, d.message));
     }
     out
 }

@@ -6,7 +6,7 @@ use crate::source::Sources;
 
 /// Writes all findings.
 pub(crate) fn write(checked: &[Checked]) -> String {
-    all(checked).map(|(d, sources)| command(d, sources)).collect()
+    all(checked).map(|(d, sources)| command(&d, sources)).collect()
 }
 
 /// One finding's command.
@@ -27,7 +27,7 @@ pub(crate) fn command(d: &Diagnostic, sources: &Sources) -> String {
             properties.push(format!("endColumn={}", place.end.1));
         }
     }
-    properties.push(format!("title={}", property(&format!("{} {}", d.code, d.code.name))));
+    properties.push(format!("title={}", property(&format!("{} {}", d.id(), d.code.name))));
     let advice = advice(d);
     let text = if advice.is_empty() { d.message.clone() } else { format!("{}\n{advice}", d.message) };
     format!("::{command} {}::{}\n", properties.join(","), data(&text))

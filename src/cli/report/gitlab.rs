@@ -10,7 +10,7 @@ pub(crate) fn write(checked: &[Checked]) -> String {
     let mut prints = Fingerprints::default();
     let list: Vec<Value> = all(checked)
         .map(|(d, sources)| {
-            let (print, count) = prints.of(d, sources);
+            let (print, count) = prints.of(&d, sources);
             let severity = match d.severity {
                 Severity::Error => "critical",
                 Severity::Warning => "minor",
@@ -23,11 +23,11 @@ pub(crate) fn write(checked: &[Checked]) -> String {
                 }
                 None => (sources.iter().next().map_or_else(|| "VMWfile".to_owned(), |(_, s)| s.name.clone()), 1),
             };
-            let advice = advice(d);
+            let advice = advice(&d);
             let text = if advice.is_empty() { d.message.clone() } else { format!("{}; {advice}", d.message) };
             json!({
                 "description": text,
-                "check_name": format!("{} {}", d.code, d.code.name),
+                "check_name": format!("{} {}", d.id(), d.code.name),
                 "fingerprint": format!("{print}{count:04x}"),
                 "severity": severity,
                 "location": { "path": path, "lines": { "begin": line } },

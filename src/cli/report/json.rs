@@ -8,7 +8,7 @@ use crate::source::{Sources, Span};
 
 /// Writes all findings.
 pub(crate) fn write(checked: &[Checked]) -> String {
-    let list: Vec<Value> = all(checked).map(|(d, sources)| finding(d, sources)).collect();
+    let list: Vec<Value> = all(checked).map(|(d, sources)| finding(&d, sources)).collect();
     let number = |s: Severity| all(checked).filter(|(d, _)| d.severity == s).count();
     let report = json!({
         "version": 1,
@@ -32,7 +32,7 @@ fn finding(d: &Diagnostic, sources: &Sources) -> Value {
         json!({ "title": fix.title, "safe": fix.safe, "edits": edits })
     });
     json!({
-        "code": d.code.to_string(),
+        "code": d.id(),
         "name": d.code.name,
         "severity": severity(d.severity),
         "message": d.message,

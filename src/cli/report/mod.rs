@@ -8,11 +8,12 @@ pub(crate) mod sarif;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Severity, blanked, without_secrets};
 use crate::source::{Sources, Span};
 
 /// What was found in one VMWfile and those it includes.
@@ -29,14 +30,14 @@ pub(crate) fn once(checked: &mut [Checked]) {
         one.list.retain(|d| {
             let Some(label) = &d.primary else { return true };
             let file = sources.get(label.span.source).name.clone();
-            seen.insert((file, label.span.start, label.span.end, d.code.number, d.message.clone()))
+            seen.insert((file, label.span.start, label.span.end, d.id(), d.message.clone()))
         });
     }
 }
 
-/// All findings, in order, with the sources of each.
-fn all(checked: &[Checked]) -> impl Iterator<Item = (&Diagnostic, &Sources)> {
-    checked.iter().flat_map(|c| c.list.iter().map(|d| (d, &c.sources)))
+/// All findings, in order, with the sources of each; no password that is written in a file is in their words.
+fn all(checked: &[Checked]) -> impl Iterator<Item = (Cow<'_, Diagnostic>, &Sources)> {
+    checked.iter().flat_map(|c| c.list.iter().map(|d| (without_secrets(d, &c.sources), &c.sources)))
 }
 
 /// `error`, `warning`, `advice`.
@@ -79,14 +80,15 @@ impl Fingerprints {
     /// The fingerprint, and which of its kind it is, from 1.
     fn of(&mut self, diagnostic: &Diagnostic, sources: &Sources) -> (String, usize) {
         let mut hash = Sha256::new();
-        hash.update(diagnostic.code.to_string());
+        hash.update(diagnostic.id());
         match &diagnostic.primary {
             Some(label) => {
                 let place = range(label.span, sources);
                 hash.update([0]);
                 hash.update(&place.file);
                 hash.update([0]);
-                hash.update(sources.get(label.span.source).line(place.start.0).trim());
+                let line = sources.get(label.span.source).lines(place.start.0, place.start.0);
+                hash.update(blanked(sources, label.span.source, line).trim());
             }
             None => hash.update(&diagnostic.message),
         }

@@ -25,14 +25,17 @@ const PATH: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
+/// A code's number, that of another program, and what ours says.
+type Kind = (u16, Option<String>, &'static Code);
+
 /// Writes all findings.
 pub(crate) fn write(checked: &[Checked]) -> String {
-    let mut codes: Vec<&'static Code> = all(checked).map(|(d, _)| d.code).collect();
-    codes.sort_by_key(|c| c.number);
+    let mut codes: Vec<Kind> = all(checked).map(|(d, _)| (d.code.number, d.foreign.clone(), d.code)).collect();
+    codes.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
     codes.dedup();
     let mut prints = Fingerprints::default();
-    let results: Vec<Value> = all(checked).map(|(d, sources)| result(d, sources, &codes, &mut prints)).collect();
-    let rules: Vec<Value> = codes.iter().map(|c| rule(c)).collect();
+    let results: Vec<Value> = all(checked).map(|(d, sources)| result(&d, sources, &codes, &mut prints)).collect();
+    let rules: Vec<Value> = codes.iter().map(rule).collect();
     let report = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -57,7 +60,7 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-fn rule(code: &Code) -> Value {
+fn rule((_, foreign, code): &Kind) -> Value {
     let mut help = code.about.to_owned();
     let mut markdown = code.about.to_owned();
     for (title, example) in [("Wrong", code.wrong), ("Right", code.right)] {
@@ -66,8 +69,9 @@ fn rule(code: &Code) -> Value {
             markdown.push_str(&format!("\n\n{title}:\n\n```\n{example}```\n"));
         }
     }
+    let id = foreign.clone().unwrap_or_else(|| code.to_string());
     json!({
-        "id": code.to_string(),
+        "id": id,
         "name": code.name,
         "shortDescription": { "text": code.name },
         "fullDescription": { "text": code.about },
@@ -76,13 +80,14 @@ fn rule(code: &Code) -> Value {
     })
 }
 
-fn result(d: &Diagnostic, sources: &Sources, codes: &[&'static Code], prints: &mut Fingerprints) -> Value {
+fn result(d: &Diagnostic, sources: &Sources, codes: &[Kind], prints: &mut Fingerprints) -> Value {
     let advice = advice(d);
     let text = if advice.is_empty() { d.message.clone() } else { format!("{}\n{advice}", d.message) };
     let (print, count) = prints.of(d, sources);
     let mut result = Map::new();
-    result.insert("ruleId".into(), json!(d.code.to_string()));
-    result.insert("ruleIndex".into(), json!(codes.iter().position(|c| *c == d.code)));
+    result.insert("ruleId".into(), json!(d.id()));
+    let kind = codes.iter().position(|(number, foreign, _)| *number == d.code.number && *foreign == d.foreign);
+    result.insert("ruleIndex".into(), json!(kind));
     result.insert("level".into(), json!(level(d.severity)));
     result.insert("message".into(), json!({ "text": text }));
     let locations: Vec<Value> =

@@ -65,9 +65,39 @@ pub(in crate::guest) enum Decoder {
     None,
 }
 
+/// What is asked about a batch of another process.
+pub(in crate::guest) struct Claim<'a> {
+    /// Its number.
+    pub number: u64,
+    /// Its work directory.
+    pub work: &'a str,
+    /// Where that process was reported to first, to be removed.
+    pub meeting: &'a str,
+}
+
+/// How that batch stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::guest) enum Standing {
+    /// It never began and can't any more. Fresh: nor was there a work directory.
+    Never { fresh: bool },
+    /// It began when the guest's boot was this one; empty when nobody knows.
+    Begun { boot: String },
+}
+
+impl Standing {
+    fn read(text: &str) -> Option<Self> {
+        let get = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        match get("batch")? {
+            "begun" => Some(Standing::Begun { boot: get("began").unwrap_or_default().to_owned() }),
+            said @ ("fresh" | "old") => Some(Standing::Never { fresh: said == "fresh" }),
+            _ => None,
+        }
+    }
+}
+
 impl Facts {
     /// Reads the names in the meeting place; `None` while they are not all there.
-    pub fn parse(names: &[String]) -> Option<Result<Self, String>> {
+    pub fn parse(names: &[String]) -> Option<Result<(Self, Option<Standing>), String>> {
         let mut found: Vec<(u32, &str)> = names
             .iter()
             .filter_map(|name| {
@@ -82,7 +112,7 @@ impl Facts {
         }
         let text: String = parts.iter().map(|(_, data)| *data).collect();
         Some(match hex(&text).map(String::from_utf8) {
-            Some(Ok(text)) => Self::read(&text),
+            Some(Ok(text)) => Self::read(&text).map(|facts| (facts, Standing::read(&text))),
             _ => Err(format!("`{text}` is no hexadecimal text")),
         })
     }

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 
 #[cfg(test)]
 pub(super) use facts::Encoder;
-pub(super) use facts::{Decoder, Facts};
+pub(super) use facts::{Claim, Decoder, Facts, Standing};
 
 use super::error::{Error, Result};
 use super::job::{Job, RunAs, Via};
@@ -44,12 +44,33 @@ pub(super) fn squeeze(script: &str) -> String {
     out
 }
 
-/// The program that looks at a guest of which nothing is known; it reports in [`meeting_place`]. `sh` is the shell's path.
-pub(super) fn open_program(sh: &str, user: &str, name: &str, nonce: &str) -> Program {
-    let mut text = format!("NONCE={nonce}\nNAME={name}\n");
+/// What the first look needs.
+pub(super) struct Opening<'a> {
+    /// The shell's path.
+    pub sh: &'a str,
+    /// The login.
+    pub user: &'a str,
+    /// Names the work directory.
+    pub name: &'a str,
+    /// Names the place where it reports.
+    pub meeting: &'a str,
+    /// A batch of another process.
+    pub claim: Option<&'a Claim<'a>>,
+}
+
+/// The program that looks at a guest of which nothing is known; it reports in [`meeting_place`].
+pub(super) fn open_program(first: &Opening<'_>) -> Program {
+    let mut text = format!("NONCE={}\nNAME={}\n", first.meeting, first.name);
+    match first.claim {
+        Some(claim) => {
+            let (work, old) = (quote(claim.work), quote(&meeting_place(claim.meeting)));
+            let _ = writeln!(text, "BATCH={} KNOWN={work} OLD={old}", claim.number);
+        }
+        None => text.push_str("BATCH= KNOWN= OLD=\n"),
+    }
     // A tilde is expanded in front of a plain name only.
-    match plain_name(user) {
-        true => drop(writeln!(text, "home=~{user}")),
+    match plain_name(first.user) {
+        true => drop(writeln!(text, "home=~{}", first.user)),
         false => text.push_str("home=\n"),
     }
     text.push_str(&squeeze(BOOT_ID));
@@ -57,7 +78,7 @@ pub(super) fn open_program(sh: &str, user: &str, name: &str, nonce: &str) -> Pro
     // Neither a base64 program nor a shell that prints without one is certain, so: octal numbers, and sed.
     let arguments = r#"-c 'eval "$(printf %b "$(echo "$VMWBUILD"|sed "s/%/\\\\0/g")")"'"#;
     Program {
-        path: sh.to_owned(),
+        path: first.sh.to_owned(),
         arguments: arguments.to_owned(),
         env: vec![format!("PATH={PATH}"), format!("VMWBUILD={}", octal(text.as_bytes()))],
     }
@@ -218,14 +239,17 @@ impl GuestOs for Unix {
     fn batch(&self, plan: &BatchPlan<'_>) -> Result<String> {
         let delimiter = format!("VMW_{}", plan.nonce);
         let mut text = format!(
-            "umask 077\ncd {work} || exit\nmkdir b{n} || exit 0\nmkdir b{n}/s0\ncd b{n} || exit\n",
+            "umask 077\ncd {work} || exit\nmkdir b{n} || exit 0\n{bootid}bootid\necho \"$boot\" >b{n}/boot\n\
+             mkdir b{n}/s0\ncd b{n} || exit\n",
             work = quote(&self.facts.work),
             n = plan.number,
+            bootid = squeeze(BOOT_ID),
         );
         // What earlier batches have left, and the place of the first report.
         let _ = writeln!(
             text,
-            "for d in ../b[0-9]* ../p[0-9]* ../in.{n} ../in.{n}.* {meeting}; do [ \"$d\" = ../b{n} ] || rm -rf \"$d\"; done",
+            "set -- {meeting}\nfor d in ../b[0-9]* ../p[0-9]* ../in.{n} ../in.{n}.*; do\n\
+             [ \"$d\" = ../b{n} ] || [ ! -e \"$d\" ] || set -- \"$@\" \"$d\"\ndone\nrm -rf \"$@\"",
             n = plan.number,
             meeting = quote(&meeting_place(plan.meeting)),
         );
@@ -304,26 +328,30 @@ impl GuestOs for Unix {
 
     fn attach(&self, batch: u64, job: usize) -> Program {
         self.small(&format!(
-            "cd {dir} || exit\n. ../run\nbootid\nread -r runner scribe <pids\n\
-             if [ \"$boot\" = {boot} ] && kill -0 \"$scribe\" 2>/dev/null; then exit; fi\n\
+            "cd {dir} || exit\n{settings}pids\nbootid\nread -r began <boot\nif [ \"$boot\" = \"$began\" ]; then\n\
+             alive \"$scribe\" && exit\n\
+             if alive \"$runner\"; then\ntrue >stop\nendtree \"$runner\" $$ \"$MARK.\"\nkill -KILL \"$runner\"\nfi\n\
+             fi 2>/dev/null\n\
              said=-\nfor f in {job}.*.rc; do\n\
              if [ -s \"$f\" ]; then read -r verdict how num took <\"$f\"; [ \"$verdict\" = done ] && said=$how$num.$took; fi\n\
-             done\n\
-             for s in s*; do true >\"$s/dead.$said\"; done\n",
+             done\ndead \"$said\"\n",
             dir = quote(&self.batch_directory(batch)),
-            boot = quote(&self.facts.boot),
+            settings = self.settings(&format!("{}.{batch}", self.name), "none", false),
         ))
     }
 
     fn kill(&self, batch: u64) -> Program {
-        // The scribe does it. Should it be gone, then we.
+        // The scribe does it. Should it be gone, then we. A batch that has not begun never will.
         self.small(&format!(
-            "cd {dir} || exit\n{settings}read -r runner scribe <pids\nkill -TERM \"$scribe\"\nnow\nlast=$((t + (GRACE + 12) * 100))\n\
-             while kill -0 \"$scribe\"; do sleep \"$TICK\"; now; [ \"$t\" -ge \"$last\" ] && break; done\n\
-             if kill -0 \"$scribe\" || kill -0 \"$runner\"; then\n\
-             true >stop\nkill -KILL \"$scribe\"\nendtree \"$runner\" $$ \"$MARK.\"\nkill -KILL \"$runner\"\n\
-             for s in s*; do true >\"$s/dead.k0.0\"; done\nfi 2>/dev/null\n",
-            dir = quote(&self.batch_directory(batch)),
+            "cd {work} || exit\nmkdir b{batch} 2>/dev/null && new=1 || new=\ncd b{batch} || exit\n{settings}\
+             [ -n \"$new\" ] && echo old >void\nif [ -s void ]; then\ndead k0.0\nexit\nfi\n\
+             pids\nbootid\nread -r began <boot\n[ \"$boot\" = \"$began\" ] || scribe= runner=\n\
+             if alive \"$scribe\"; then\nkill -TERM \"$scribe\"\nnow\nlast=$((t + (GRACE + 12) * 100))\n\
+             while alive \"$scribe\"; do sleep \"$TICK\"; now; [ \"$t\" -ge \"$last\" ] && break; done\nfi\n\
+             if alive \"$scribe\" || alive \"$runner\"; then\n\
+             true >stop\nkill -KILL \"$scribe\"\nendtree \"$runner\" $$ \"$MARK.\"\nkill -KILL \"$runner\"\nfi 2>/dev/null\n\
+             dead k0.0\n",
+            work = quote(&self.facts.work),
             settings = self.settings(&format!("{}.{batch}", self.name), "none", false),
         ))
     }
@@ -362,11 +390,13 @@ impl GuestOs for Unix {
         for path in paths {
             let _ = write!(words, " {}", quote(&format!("./{}", path.trim_start_matches('/'))));
         }
-        // The file must not be readable by others, but by the login.
+        // The file must not be readable by others, but by the login. Of a file that grows meanwhile, GNU tar takes what
+        // it had at first, and ends with 1.
         format!(
             "cd / || exit\nf=cf\nfor p in{words}; do\n\
              if [ -h \"$p\" ]; then f=chf; elif [ ! -e \"$p\" ]; then echo \"/${{p#./}}: no such file or directory\" >&2; exit 1; fi\n\
-             done\numask 077\ntar $f {archive}{words} || exit 1\n[ \"$(id -u)\" = {uid} ] || chown {uid} {archive} || exit 1\n\
+             done\numask 077\ntar $f {archive}{words}\n\
+             case $? in 0) ;; 1) case $(tar --version 2>/dev/null) in *GNU*) ;; *) exit 1 ;; esac ;; *) exit 1 ;; esac\n[ \"$(id -u)\" = {uid} ] || chown {uid} {archive} || exit 1\n\
              size=$(wc -c <{archive})\nsize=$((size))\necho \"$size\"\n\
              if [ \"$size\" -le {limit} ]; then cat {archive}; rm -f {archive}; fi\n",
             archive = quote(archive),

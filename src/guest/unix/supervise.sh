@@ -30,7 +30,6 @@ now() {
 
 batch() {
 	exec </dev/null >/dev/null 2>>sig
-	mkdir -p s0
 	failed=
 	now
 	scribe 2>/dev/null &
@@ -445,4 +444,31 @@ endtree() {
 		now
 	done
 	return 1
+}
+
+# --- for others than the supervisor, in the directory of a batch ---
+
+# Sets runner and scribe, of a batch that may be starting just now.
+pids() {
+	n=0
+	until [ -s pids ] || [ "$n" -ge 40 ]; do
+		sleep "$TICK"
+		n=$((n + 1))
+	done
+	runner=
+	scribe=
+	read -r runner scribe <pids
+} 2>/dev/null
+
+# alive PID: whether that process is the batch's; its number may be another's by now.
+alive() {
+	[ -n "$1" ] && kill -0 "$1" 2>/dev/null && { [ ! -f /proc/self/cwd/main ] || [ -f "/proc/$1/cwd/main" ]; }
+}
+
+# dead HOW: says that nobody writes the log any more, and how the job ended that it doesn't tell the end of.
+dead() {
+	mkdir -p s0
+	for s in s*; do
+		true >"$s/dead.$1"
+	done
 }

@@ -19,7 +19,7 @@ mod no_dns;
 mod package_manager_asks;
 mod path_replaced;
 mod pipeline_hides_failure;
-mod plain_secret;
+pub(super) mod plain_secret;
 mod progress_bars;
 mod raw_from_elsewhere;
 mod reboot_in_run;
@@ -112,6 +112,7 @@ pub static CODES: &[&Code] = &[
     &shell_state_lost::CODE,
     &path_replaced::CODE,
     &caches_in_template::CODE,
+    &super::codes::SHELLCHECK,
     &plain_secret::CODE,
     &secret_arg::CODE,
     &secret_argument::CODE,

@@ -28,7 +28,7 @@ fn check(cx: &Cx<'_>, out: &mut Problems) {
             Body::Login { password: Some(password), .. } if literal(password) => tell(password.span, "a password"),
             Body::Env { pairs } => {
                 for pair in pairs.iter().filter(|p| names_secret(&p.key.node) && literal(&p.value)) {
-                    tell(pair.key.span.to(pair.value.span), "a secret");
+                    tell(pair.value.span, "a secret");
                 }
             }
             _ => {}
@@ -43,12 +43,12 @@ fn check(cx: &Cx<'_>, out: &mut Problems) {
                 && names_secret(option.trim_start_matches('-'))
                 && !value.is_empty()
             {
-                tell(ran.arg_span(index), "a secret");
+                tell(ran.arg_part(index, value), "a secret");
             } else if ran.is(&["mysql", "mariadb", "mysqldump", "mysqladmin", "sshpass"])
                 && arg.starts_with("-p")
-                && arg.len() > 2
+                && let Some(value) = arg.get(2..).filter(|v| !v.is_empty())
             {
-                tell(ran.arg_span(index), "a password");
+                tell(ran.arg_part(index, value), "a password");
             }
         }
         // `echo 'root:secret' | chpasswd`
@@ -67,7 +67,7 @@ fn check(cx: &Cx<'_>, out: &mut Problems) {
             let text = assignment.word.text().unwrap_or_default();
             let value = text.split_once('=').map(|(_, v)| v).unwrap_or_default();
             if names_secret(&assignment.name) && !value.is_empty() {
-                tell(shell.span_of(assignment.word.span.clone()), "a secret");
+                tell(shell.span_of_part(assignment.word.span.clone(), value), "a secret");
             }
         }
     }

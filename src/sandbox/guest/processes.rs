@@ -193,6 +193,13 @@ async fn notice(process: Process, programs: Arc<Mutex<Programs>>, pid: i64, poll
     }
 }
 
+impl Programs {
+    /// Tools were restarted: what they had started is nothing to them any more.
+    pub fn lose(&mut self) {
+        self.started.clear();
+    }
+}
+
 fn forget(programs: &mut Programs, after: Duration) {
     programs.started.retain(|p| p.ended.is_none_or(|ended| ended.elapsed() < after));
 }

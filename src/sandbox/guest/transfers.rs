@@ -149,6 +149,7 @@ pub(in crate::sandbox) async fn handle(server: Arc<Server>, request: Request, _:
     let token = token.unwrap_or_default().to_owned();
     let mut lose = false;
     let mut full = false;
+    server.count(&format!("{verb} guestFile"));
     for effect in server.strike(verb.as_str()) {
         match effect {
             Effect::DropBefore => return Err(Dropped),
@@ -158,7 +159,13 @@ pub(in crate::sandbox) async fn handle(server: Arc<Server>, request: Request, _:
             }
             Effect::DiskFull => full = true,
             Effect::Slow(time) => tokio::time::sleep(time).await,
-            Effect::ExpireSession | Effect::Fault(_) | Effect::ToolsAway | Effect::TaskFault(_) | Effect::Question => {
+            Effect::ExpireSession
+            | Effect::Fault(_)
+            | Effect::NoPermission
+            | Effect::ToolsAway
+            | Effect::ToolsRestart(_)
+            | Effect::TaskFault(_)
+            | Effect::Question => {
                 server.transfers.take(&token);
                 return Ok(plain(StatusCode::INTERNAL_SERVER_ERROR, "the transfer failed (injected)\n"));
             }
@@ -173,7 +180,8 @@ pub(in crate::sandbox) async fn handle(server: Arc<Server>, request: Request, _:
     let Transfer { files, path, work, .. } = transfer;
     let response = match (verb, work) {
         (Verb::PUT, Work::Put { size, overwrite, attributes }) => {
-            match put(request, &files, &path, size, overwrite, attributes).await {
+            let patience = server.config.patience;
+            match put(request, (&files, &path), size, overwrite, attributes, patience).await {
                 Ok(()) => Response::new(body(Bytes::new())),
                 Err((status, why)) => plain(status, &format!("{why}\n")),
             }
@@ -188,11 +196,11 @@ type Refused = (StatusCode, String);
 
 async fn put(
     request: Request,
-    files: &Files,
-    path: &str,
+    (files, path): (&Files, &str),
     size: u64,
     overwrite: bool,
     attributes: Attributes,
+    patience: Duration,
 ) -> Result<(), Refused> {
     let failed = |why: String| (StatusCode::INTERNAL_SERVER_ERROR, why);
     let length =
@@ -213,7 +221,9 @@ async fn put(
     let mut file = tokio::fs::File::from_std(file);
     let mut content = request.into_body();
     let mut received = 0u64;
-    while let Some(frame) = content.frame().await {
+    loop {
+        let frame = tokio::time::timeout(patience, content.frame()).await;
+        let Some(frame) = frame.map_err(|_| failed("the rest of the file doesn't come".to_owned()))? else { break };
         let frame = frame.map_err(|e| failed(format!("the request broke off: {e}")))?;
         if let Ok(chunk) = frame.into_data() {
             received += chunk.len() as u64;

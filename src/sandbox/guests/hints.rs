@@ -12,7 +12,11 @@ pub fn step<T>(what: &str, result: io::Result<T>) -> Result<T> {
 /// The error of a refused step.
 pub fn refused(what: &str, error: &io::Error) -> Error {
     let cause = error.to_string();
-    Error::Refused { what: what.to_owned(), cause, hint: hint(what, error.raw_os_error().unwrap_or(0)) }
+    Error::Refused {
+        what: what.to_owned(),
+        cause,
+        hint: hint(what, error.raw_os_error().unwrap_or(0), &Settings::read()),
+    }
 }
 
 /// Name of the step that makes an ordinary user's namespace.
@@ -28,17 +32,35 @@ pub const OVERLAY: &str = "mounting the overlay file system";
 /// Name of the step that takes a template's folders in.
 pub const TEMPLATE: &str = "taking in a template's folder";
 
-fn hint(what: &str, errno: i32) -> String {
-    let setting = |name: &str| fs::read_to_string(format!("/proc/sys/{name}")).ok().map(|text| text.trim().to_owned());
-    let apparmor = setting("kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1");
-    let debian = setting("kernel/unprivileged_userns_clone").as_deref() == Some("0");
-    if apparmor && [USER_NAMESPACE, USER_MAPPING, NAMESPACES, PROC, OVERLAY].contains(&what) {
+/// Settings of the kernel by which distributions forbid user namespaces.
+#[derive(Debug, Default)]
+struct Settings {
+    /// AppArmor restricts them (Ubuntu 24.04 and later).
+    apparmor: bool,
+    /// They are for root only (older Debian).
+    root_only: bool,
+}
+
+impl Settings {
+    fn read() -> Self {
+        let is = |name: &str, value: &str| {
+            fs::read_to_string(format!("/proc/sys/kernel/{name}")).is_ok_and(|text| text.trim() == value)
+        };
+        Settings {
+            apparmor: is("apparmor_restrict_unprivileged_userns", "1"),
+            root_only: is("unprivileged_userns_clone", "0"),
+        }
+    }
+}
+
+fn hint(what: &str, errno: i32, settings: &Settings) -> String {
+    if settings.apparmor && [USER_NAMESPACE, USER_MAPPING, NAMESPACES, PROC, OVERLAY].contains(&what) {
         return "AppArmor forbids user namespaces to ordinary programs: run `sudo sysctl -w \
                 kernel.apparmor_restrict_unprivileged_userns=0`, or give this program a profile with `userns,`, \
                 or run it as root"
             .to_owned();
     }
-    if debian && what == USER_NAMESPACE {
+    if settings.root_only && what == USER_NAMESPACE {
         return "run `sudo sysctl -w kernel.unprivileged_userns_clone=1`, or run as root".to_owned();
     }
     let text = match (what, errno) {
@@ -84,4 +106,44 @@ fn hint(what: &str, errno: i32) -> String {
         _ => "guests can't run here; as root on a Linux of its own (not in a container) they do",
     };
     text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_refuses_is_told_with_what_to_change() {
+        let free = Settings::default();
+        let ubuntu = Settings { apparmor: true, root_only: false };
+        let debian = Settings { apparmor: false, root_only: true };
+        // What Ubuntu's AppArmor lets through at first, it refuses at any of the steps that follow.
+        for step in [USER_NAMESPACE, USER_MAPPING, NAMESPACES, PROC, OVERLAY] {
+            let said = hint(step, libc::EPERM, &ubuntu);
+            assert!(said.contains("kernel.apparmor_restrict_unprivileged_userns=0"), "{step}: {said}");
+        }
+        let cases = [
+            (TEMPLATE, libc::EINVAL, &ubuntu, "a tar archive of it"),
+            (USER_NAMESPACE, libc::EPERM, &debian, "kernel.unprivileged_userns_clone=1"),
+            (OVERLAY, libc::EPERM, &debian, "older than 5.11"),
+            (USER_NAMESPACE, libc::ENOSPC, &free, "/proc/sys/user/max_user_namespaces"),
+            (USER_NAMESPACE, libc::EPERM, &free, "seccomp=unconfined"),
+            (USER_NAMESPACE, libc::ENOSYS, &free, "built without user namespaces"),
+            (USER_MAPPING, libc::EPERM, &free, "/etc/subuid"),
+            (NAMESPACES, libc::ENOSPC, &free, "/proc/sys/user/"),
+            (NAMESPACES, libc::EPERM, &free, "--privileged"),
+            (PROC, libc::EPERM, &free, "systempaths=unconfined"),
+            (OVERLAY, libc::ENODEV, &free, "modprobe overlay"),
+            (OVERLAY, libc::EINVAL, &free, "can't be stacked"),
+            (OVERLAY, libc::ELOOP, &free, "already two deep"),
+            ("anything", libc::ENOSPC, &free, "store of layers is full"),
+            ("anything", libc::EMFILE, &free, "ulimit -n"),
+            ("anything", libc::EAGAIN, &free, "fewer guests"),
+            ("anything", libc::EIO, &free, "as root on a Linux of its own"),
+        ];
+        for (step, errno, settings, words) in cases {
+            let said = hint(step, errno, settings);
+            assert!(said.contains(words), "{step}, {errno}: {said}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use crate::sandbox::guests::{AT_BOOT, BootSpec, Ended, ExecSpec, Guest, NetworkR
 use crate::sandbox::machine::{Power, Reported, Tools};
 use crate::sandbox::server::{Call, Server, lock};
 use crate::sandbox::tasks::{Kind, Outcome};
-use crate::vsphere::wire::{ChoiceOption, ElementDescription, Moref, VirtualMachineQuestionInfo};
+use crate::vsphere::wire::{ChoiceOption, ElementDescription, Fault, Moref, VirtualMachineQuestionInfo};
 
 /// Room for what a guest writes, beside its memory: it is kept in memory too.
 const DISK: u64 = 8 << 30;
@@ -24,6 +24,8 @@ const OWN_ADDRESS: Duration = Duration::from_secs(2);
 const PREFIX: u8 = 8;
 /// The one question that is ever asked.
 const QUESTION: &str = "sandbox.question";
+/// The answer to it that ends the power-on.
+const CANCEL: &str = "0";
 
 /// A machine that is on.
 #[derive(Debug)]
@@ -375,6 +377,23 @@ impl Server {
         }
     }
 
+    /// Lets Tools be away for a while, and forget what they had started; the guest goes on.
+    pub(in crate::sandbox) fn restart_tools(self: &Arc<Self>, vm: &Moref, time: Duration) {
+        let Some(running) = self.running(vm) else { return };
+        lock(&running.programs).lose();
+        let epoch = {
+            let mut state = self.lock();
+            let Ok(machine) = state.inventory.change_vm(vm) else { return };
+            machine.tools = Tools::Rebooting;
+            machine.epoch
+        };
+        let (server, vm) = (self.clone(), vm.clone());
+        self.background.spawn(async move {
+            server.pause(time).await;
+            server.change_running(&vm, epoch, |machine| machine.tools = Tools::Ready);
+        });
+    }
+
     /// Asks what a machine asks when its files seem to have been moved, and waits for the answer.
     async fn ask(&self, vm: &Moref) -> Answer<()> {
         let choice = |key: &str, label: &str| ElementDescription {
@@ -387,15 +406,17 @@ impl Server {
             text: "This virtual machine might have been moved or copied.".to_owned(),
             choice: ChoiceOption {
                 value_is_readonly: None,
-                choice_info: vec![choice("0", "Cancel"), choice("1", "I Moved It"), choice("2", "I Copied It")],
+                choice_info: vec![choice(CANCEL, "Cancel"), choice("1", "I Moved It"), choice("2", "I Copied It")],
                 default_index: Some(2),
             },
         };
         let mut clock = self.clock.subscribe();
         self.lock().inventory.change_vm(vm)?.question = Some(question);
         loop {
-            if self.lock().inventory.vm(vm)?.question.is_none() {
-                return Ok(());
+            if let Some(answer) = self.answered(vm)? {
+                let refused =
+                    || Fault::new("GenericVmConfigFault", "The operation was canceled by the answer to a question.");
+                return if answer == CANCEL { Err(refused()) } else { Ok(()) };
             }
             tokio::select! {
                 changed = clock.changed() => if changed.is_err() { return Ok(()) },
@@ -404,12 +425,27 @@ impl Server {
         }
     }
 
+    /// The answer to what a machine asked, once there is one.
+    fn answered(&self, vm: &Moref) -> Answer<Option<String>> {
+        let mut state = self.lock();
+        let machine = state.inventory.vm(vm)?;
+        if machine.question.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(state.inventory.change_vm(vm)?.answer.take().unwrap_or_default()))
+    }
+
     /// `AnswerVM`.
-    pub(in crate::sandbox) fn answer(&self, vm: &Moref, question: &str) -> Answer<()> {
+    pub(in crate::sandbox) fn answer(&self, vm: &Moref, question: &str, choice: &str) -> Answer<()> {
         let mut state = self.lock();
         let machine = state.inventory.change_vm(vm)?;
         match &machine.question {
-            Some(pending) if pending.id == question => machine.question = None,
+            Some(pending) if pending.id == question => {
+                if !pending.choice.choice_info.iter().any(|c| c.key == choice) {
+                    return Err(crate::sandbox::faults::invalid_argument("answerChoice"));
+                }
+                (machine.question, machine.answer) = (None, Some(choice.to_owned()));
+            }
             Some(_) => return Err(crate::sandbox::faults::invalid_argument("questionId")),
             None => return Err(invalid_state("The virtual machine has no pending question.")),
         }

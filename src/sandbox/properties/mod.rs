@@ -94,6 +94,9 @@ impl<'a> Scope<'a> {
 
     /// The value at a path, or the fault of an unknown property or object.
     pub fn read(&self, object: &Moref, path: &str) -> Answer<Option<crate::vsphere::wire::Any>> {
+        if path.ends_with('.') {
+            return Err(invalid_property(path));
+        }
         let end = path.find(['.', '[']).unwrap_or(path.len());
         let (name, rest) = path.split_at(end);
         let value = self.property(object, name, path)?;

@@ -54,7 +54,7 @@ pub enum Class {
     Operation,
     /// A deadline passed: exit code 6.
     Deadline,
-    /// Cancelled: exit code 130 when we were interrupted.
+    /// Cancelled on the server: exit code 5.
     Cancelled,
 }
 

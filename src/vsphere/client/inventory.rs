@@ -134,6 +134,15 @@ pub struct Inventory {
 impl Client {
     /// Reads the whole inventory: a container view, one retrieval (more where the server pages), and its end.
     pub async fn inventory(&self) -> Result<Inventory> {
+        let read = self.read_inventory().await?;
+        match read {
+            (_, false) => Ok(self.read_inventory().await?.0),
+            (inventory, true) => Ok(inventory),
+        }
+    }
+
+    /// The inventory, and whether its view has lived: views die with the session, and what a dead one shows is nothing.
+    async fn read_inventory(&self) -> Result<(Inventory, bool)> {
         let content = self.content();
         let root = content.root_folder.clone();
         let Some(views) = content.view_manager.clone() else {
@@ -148,6 +157,7 @@ impl Client {
         let kinds = vec!["ManagedEntity".to_owned()];
         let create = CreateContainerView { this: views, container: root.clone(), kinds, recursive: true };
         let view = self.call(&create).await?;
+        let generation = self.generation();
         let into = TraversalSpec {
             name: Some("view".to_owned()),
             kind: "ContainerView".to_owned(),
@@ -177,6 +187,7 @@ impl Client {
             spec.object_set.extend(also.object_set);
         }
         let found = self.retrieve(spec).await;
+        let lived = self.generation() == generation;
         // A view that can't be destroyed dies with the session.
         let _ = self.call(&DestroyView { this: view }).await;
         let mut objects: Vec<_> = found?.into_iter().map(|c| (c.obj.clone(), Properties::of(c))).collect();
@@ -184,7 +195,7 @@ impl Client {
             let (_, properties) = objects.swap_remove(at);
             self.know_guest_managers(&properties);
         }
-        Ok(Inventory::of(&root, objects))
+        Ok((Inventory::of(&root, objects), lived))
     }
 
     /// The virtual machine of that name directly in a folder, asked from the server now.

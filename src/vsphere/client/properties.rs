@@ -76,7 +76,11 @@ impl Client {
     /// property is missing.
     pub(super) async fn retrieve(&self, spec: PropertyFilterSpec) -> Result<Vec<ObjectContent>> {
         let generation = self.generation();
-        let objects = self.retrieve_pages(spec.clone()).await?;
+        let objects = match self.retrieve_pages(spec.clone()).await {
+            // A lost page isn't given again.
+            Err(lost) if lost.lost_reply() => self.retrieve_pages(spec.clone()).await?,
+            other => other?,
+        };
         if !objects.iter().any(|o| unauthenticated(&o.missing_set)) {
             return Ok(objects);
         }

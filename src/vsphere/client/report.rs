@@ -162,7 +162,11 @@ fn operation(message: &str, fault: &Fault) -> Diagnostic {
         ("InvalidDatastore", &codes::STORAGE, "choose a datastore that the host can access"),
         ("InsufficientResourcesFault", &codes::RESOURCES, "choose another place, or give the machine less"),
         ("NoCompatibleHost", &codes::RESOURCES, "choose another cluster or host"),
-        ("NotSupported", &codes::NOT_SUPPORTED, "an ESXi host alone can't clone: connect to its vCenter"),
+        (
+            "NotSupported",
+            &codes::NOT_SUPPORTED,
+            "connect to a vCenter: an ESXi host alone can't clone or make templates",
+        ),
         ("NotImplemented", &codes::NOT_SUPPORTED, ""),
         ("MethodNotFound", &codes::NOT_SUPPORTED, ""),
         ("InvalidName", &codes::INVALID_REQUEST, ""),

@@ -253,7 +253,15 @@ impl Inner {
             password: self.endpoint.password.clone(),
             locale: Some("en_US".to_owned()),
         };
-        match self.exchange(&login, CALL).await {
+        let mut pauses = PAUSES.iter();
+        let outcome = loop {
+            match (self.exchange(&login, CALL).await, pauses.next()) {
+                // A session that was opened without our knowing ends by itself; a refusal is never repeated.
+                (Err(lost), Some(pause)) if lost.lost_reply() => tokio::time::sleep(*pause).await,
+                (outcome, _) => break outcome,
+            }
+        };
+        match outcome {
             Ok(_) => {
                 lock(&self.session).generation += 1;
                 Ok(())

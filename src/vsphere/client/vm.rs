@@ -10,14 +10,19 @@ use super::session::Client;
 use super::task::Progress;
 use crate::vsphere::wire::{
     AnswerVm, Any, CloneVmTask, CreateSnapshotTask, DestroyTask, DeviceOperation, Element, MarkAsTemplate,
-    MarkAsVirtualMachine, Moref, Nic, NicBacking, OptionValue, PowerOffVmTask, PowerOnVmTask, PowerState, RebootGuest,
-    ReconfigVmTask, RemoveSnapshotTask, RenameTask, ResetVmTask, RevertToSnapshotTask, ShutdownGuest,
+    MarkAsVirtualMachine, Method, Moref, Nic, NicBacking, OptionValue, PowerOffVmTask, PowerOnVmTask, PowerState,
+    RebootGuest, ReconfigVmTask, RemoveSnapshotTask, RenameTask, ResetVmTask, RevertToSnapshotTask, ShutdownGuest,
     VirtualDeviceConfigSpec, VirtualMachineCloneSpec, VirtualMachineConfigSpec, VirtualMachineQuestionInfo,
     VirtualMachineRelocateSpec, VirtualMachineSnapshotInfo, VirtualMachineSnapshotTree,
 };
 
 /// A power-on that takes longer than this is looked at: it may wait for an answer.
 const SUSPICIOUS: Duration = Duration::from_secs(3);
+/// How long an operation is begun again that another one is in the way of.
+const BUSY: Duration = Duration::from_secs(60);
+/// Pauses meanwhile.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What a clone shall be.
 #[derive(Clone, Debug)]
@@ -82,8 +87,38 @@ pub struct VmState {
 }
 
 impl Client {
+    /// Calls a method that does no harm when it is carried out twice: once more after a lost reply.
+    async fn call_again<M: Method>(&self, method: &M) -> Result<M::Returns> {
+        match self.call(method).await {
+            Err(lost) if lost.lost_reply() => self.call(method).await,
+            other => other,
+        }
+    }
+
+    /// Begins a task that does no harm when it is begun twice, and waits for its end; begins it again while another
+    /// operation is in the way. `what` completes "can't …".
+    async fn run_task<M: Method<Returns = Moref>>(
+        &self,
+        method: &M,
+        what: &str,
+        deadline: Deadline,
+    ) -> Result<Option<Any>> {
+        let patience = Patience::new(deadline);
+        loop {
+            let outcome = match self.call_again(method).await {
+                Ok(task) => self.wait_task(&task, what, deadline).await,
+                Err(error) => Err(error),
+            };
+            match outcome {
+                Err(error) => patience.again(error).await?,
+                done => return done,
+            }
+        }
+    }
+
     /// Starts a clone; returns its task, to be given to [`Client::wait_clone`]. After a lost reply it looks for the
-    /// task before it fails; when it fails with [`Error::lost_reply`], look for the clone by its name.
+    /// task, and starts the clone anew where there is none; when that fails with [`Error::lost_reply`] too, look for
+    /// the clone by its name.
     pub async fn start_clone(&self, source: &Moref, clone: &CloneRequest) -> Result<Moref> {
         let placement = &clone.placement;
         let wanted = &clone.hardware.networks;
@@ -112,18 +147,34 @@ impl Client {
             name: names::encode(&clone.name),
             spec,
         };
-        let begun = tokio::time::Instant::now();
-        let task = match self.call(&request).await {
-            Err(lost) if lost.lost_reply() => {
-                match self.lost_task(source, "VirtualMachine.clone", begun.elapsed()).await {
-                    Ok(Some(task)) => task,
-                    _ => return Err(lost),
-                }
-            }
-            other => other?,
-        };
+        let task = self.begin_once(source, "VirtualMachine.clone", &request).await?;
         self.inner.own_tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(task.clone());
         Ok(task)
+    }
+
+    /// Begins a task that must not run twice: after a lost reply the task is looked for, and begun anew only where
+    /// there is none.
+    async fn begin_once<M: Method<Returns = Moref>>(
+        &self,
+        object: &Moref,
+        operation: &str,
+        method: &M,
+    ) -> Result<Moref> {
+        let patience = Patience::new(Deadline::after(BUSY));
+        loop {
+            let begun = tokio::time::Instant::now();
+            match self.call(method).await {
+                Err(lost) if lost.lost_reply() => {
+                    return match self.lost_task(object, operation, begun.elapsed()).await {
+                        Ok(Some(task)) => Ok(task),
+                        Ok(None) => self.call(method).await,
+                        Err(_) => Err(lost),
+                    };
+                }
+                Err(error) => patience.again(error).await?,
+                done => return done,
+            }
+        }
     }
 
     /// Waits for a clone; returns the new virtual machine.
@@ -160,13 +211,7 @@ impl Client {
             return Ok(());
         }
         let request = ReconfigVmTask { this: vm.clone(), spec };
-        let task = match self.call(&request).await {
-            // Setting the same values twice does no harm.
-            Err(lost) if lost.lost_reply() => self.call(&request).await?,
-            other => other?,
-        };
-        self.wait_task(&task, "change the virtual machine's configuration", deadline).await?;
-        Ok(())
+        self.run_task(&request, "change the virtual machine's configuration", deadline).await.map(drop)
     }
 
     /// The network adapters, in their order in the virtual machine.
@@ -181,11 +226,7 @@ impl Client {
     /// Powers on and waits until it is. A pending question fails it with [`Error::Question`].
     /// `Ok` when it is on already.
     pub async fn power_on(&self, vm: &Moref, deadline: Deadline) -> Result<()> {
-        let task = match self.call(&PowerOnVmTask { this: vm.clone(), host: None }).await {
-            Ok(task) => task,
-            Err(lost) if lost.lost_reply() => return self.await_power(vm, PowerState::On, deadline).await,
-            Err(error) => return unless_already(error, "poweredOn"),
-        };
+        let request = PowerOnVmTask { this: vm.clone(), host: None };
         let questions = async {
             tokio::time::sleep(SUSPICIOUS).await;
             self.watch(vm, &["runtime.question"])
@@ -198,7 +239,7 @@ impl Client {
                 .await
         };
         let outcome = tokio::select! {
-            done = self.wait_task(&task, "power on the virtual machine", deadline) => done.map(|_| ()),
+            done = self.run_task(&request, "power on the virtual machine", deadline) => done.map(|_| ()),
             asked = questions => asked,
         };
         match outcome {
@@ -209,12 +250,9 @@ impl Client {
 
     /// Powers off, hard. `Ok` when it is off already.
     pub async fn power_off(&self, vm: &Moref, deadline: Deadline) -> Result<()> {
-        let outcome = match self.call(&PowerOffVmTask { this: vm.clone() }).await {
-            Ok(task) => self.wait_task(&task, "power off the virtual machine", deadline).await.map(|_| ()),
-            Err(lost) if lost.lost_reply() => self.await_power(vm, PowerState::Off, deadline).await,
-            Err(error) => Err(error),
-        };
-        outcome.or_else(|error| unless_already(error, "poweredOff"))
+        let request = PowerOffVmTask { this: vm.clone() };
+        let outcome = self.run_task(&request, "power off the virtual machine", deadline).await;
+        outcome.map(drop).or_else(|error| unless_already(error, "poweredOff"))
     }
 
     /// Waits for a power state.
@@ -231,7 +269,12 @@ impl Client {
     /// Asks the guest to shut down; when it hasn't by `patience`, or can't be asked, powers off. Returns whether
     /// the guest did it itself. Whatever it returns as `Ok`, the virtual machine is off.
     pub async fn shut_down(&self, vm: &Moref, patience: Deadline, deadline: Deadline) -> Result<bool> {
-        match self.call(&ShutdownGuest { this: vm.clone() }).await {
+        let request = ShutdownGuest { this: vm.clone() };
+        let asked = match self.call(&request).await {
+            Err(lost) if lost.lost_reply() => heard(self.call(&request).await),
+            other => other,
+        };
+        match asked {
             Ok(()) => match self.await_power(vm, PowerState::Off, patience).await {
                 Ok(()) => return Ok(true),
                 Err(Error::Timeout { .. }) => {}
@@ -251,7 +294,11 @@ impl Client {
 
     /// Asks the guest to restart; returns at once.
     pub async fn reboot_guest(&self, vm: &Moref) -> Result<()> {
-        self.call(&RebootGuest { this: vm.clone() }).await
+        let request = RebootGuest { this: vm.clone() };
+        match self.call(&request).await {
+            Err(lost) if lost.lost_reply() => heard(self.call(&request).await),
+            other => other,
+        }
     }
 
     /// Resets, hard.
@@ -263,12 +310,19 @@ impl Client {
 
     /// Makes a template of a powered-off virtual machine.
     pub async fn mark_as_template(&self, vm: &Moref) -> Result<()> {
-        match self.call(&MarkAsTemplate { this: vm.clone() }).await {
-            Err(lost) if lost.lost_reply() => match self.vm_state(vm).await {
-                Ok(state) if state.template => Ok(()),
-                _ => Err(lost),
-            },
-            other => other,
+        let request = MarkAsTemplate { this: vm.clone() };
+        let patience = Patience::new(Deadline::after(BUSY));
+        loop {
+            match self.call(&request).await {
+                Err(lost) if lost.lost_reply() => {
+                    return match self.vm_state(vm).await {
+                        Ok(state) if state.template => Ok(()),
+                        _ => self.call(&request).await,
+                    };
+                }
+                Err(error) => patience.again(error).await?,
+                done => return done,
+            }
         }
     }
 
@@ -286,25 +340,15 @@ impl Client {
 
     /// Renames any object.
     pub async fn rename(&self, object: &Moref, name: &str, deadline: Deadline) -> Result<()> {
-        let task = self.call(&RenameTask { this: object.clone(), new_name: names::encode(name) }).await?;
-        self.wait_task(&task, &format!("rename it to `{name}`"), deadline).await?;
-        Ok(())
+        let request = RenameTask { this: object.clone(), new_name: names::encode(name) };
+        self.run_task(&request, &format!("rename it to `{name}`"), deadline).await.map(drop)
     }
 
     /// Deletes any object (a virtual machine with its files). `Ok` when it is gone already.
     pub async fn destroy(&self, object: &Moref, deadline: Deadline) -> Result<()> {
-        let request = DestroyTask { this: object.clone() };
-        let outcome = match self.call(&request).await {
-            Err(lost) if lost.lost_reply() => self.call(&request).await,
-            other => other,
-        };
-        let outcome = match outcome {
-            Ok(task) => self.wait_task(&task, "delete it", deadline).await.map(|_| ()),
-            Err(error) => Err(error),
-        };
-        match outcome {
+        match self.run_task(&DestroyTask { this: object.clone() }, "delete it", deadline).await {
             Err(e) if e.is_fault("ManagedObjectNotFound") => Ok(()),
-            other => other,
+            other => other.map(drop),
         }
     }
 
@@ -314,13 +358,27 @@ impl Client {
             Err(e) if e.is_fault("ManagedObjectNotFound") => return Ok(()),
             other => other?,
         };
-        if state.power != PowerState::Off && !state.template {
-            match self.power_off(vm, deadline).await {
-                Err(e) if e.is_fault("ManagedObjectNotFound") => return Ok(()),
-                other => other?,
+        if let Some(question) = &state.question {
+            // Whatever it asks, nothing else can be done with it before there is an answer; it goes anyway.
+            if let Some(choice) = refusal(question) {
+                let _ = self.answer(vm, &question.id, choice).await;
             }
         }
-        self.destroy(vm, deadline).await
+        let mut on = state.power != PowerState::Off && !state.template;
+        let mut first = true;
+        loop {
+            if on {
+                match self.power_off(vm, deadline).await {
+                    Err(e) if e.is_fault("ManagedObjectNotFound") => return Ok(()),
+                    other => other?,
+                }
+            }
+            match self.destroy(vm, deadline).await {
+                // What was under way has powered it on meanwhile.
+                Err(e) if first && e.is_fault("InvalidPowerState") => (on, first) = (true, false),
+                other => return other,
+            }
+        }
     }
 
     /// Makes a snapshot of the disks alone; returns it.
@@ -332,7 +390,7 @@ impl Client {
             memory: false,
             quiesce: false,
         };
-        let task = self.call(&request).await?;
+        let task = self.begin_once(vm, "VirtualMachine.createSnapshot", &request).await?;
         let result = self.wait_task(&task, &format!("make the snapshot `{name}`"), deadline).await?;
         self.result_of(result, "CreateSnapshot_Task")
     }
@@ -422,6 +480,52 @@ fn same(now: &NicBacking, wanted: &NicBacking) -> bool {
 fn already(error: &Error, state: &str) -> bool {
     let existing = |error: &Error| error.fault().and_then(|f| f.field("existingState")).map(str::to_owned);
     error.is_fault("InvalidPowerState") && existing(error).as_deref() == Some(state)
+}
+
+/// What a repeated request to a guest means: one that doesn't listen any more has heard the first.
+fn heard(outcome: Result<()>) -> Result<()> {
+    match outcome {
+        Err(e) if e.is_fault("ToolsUnavailable") || busy(&e) => Ok(()),
+        other => other,
+    }
+}
+
+/// Whether another operation is in the way.
+fn busy(error: &Error) -> bool {
+    let state = error.fault().is_some_and(|f| f.kind == "InvalidState");
+    state || error.is_fault("TaskInProgress") || error.is_fault("ConcurrentAccess")
+}
+
+/// Repeats what fails because another operation is in the way.
+struct Patience {
+    deadline: Deadline,
+    begun: tokio::time::Instant,
+}
+
+impl Patience {
+    fn new(deadline: Deadline) -> Self {
+        Patience { deadline, begun: tokio::time::Instant::now() }
+    }
+
+    /// Waits when it is worth another try, else hands the error back.
+    async fn again(&self, error: Error) -> Result<()> {
+        let passed = self.begun.elapsed();
+        // Each pause is as long as all before it.
+        let pause = passed.clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        if !busy(&error) || passed + pause > BUSY || self.deadline.left() <= pause {
+            return Err(error);
+        }
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+}
+
+/// The answer that refuses what a machine asks for, or else the one that is proposed.
+fn refusal(question: &VirtualMachineQuestionInfo) -> Option<&str> {
+    let choices = &question.choice.choice_info;
+    let cancel = choices.iter().find(|c| c.label.to_lowercase().contains("cancel"));
+    let proposed = question.choice.default_index.and_then(|n| usize::try_from(n).ok()).and_then(|n| choices.get(n));
+    cancel.or(proposed).or(choices.first()).map(|choice| choice.key.as_str())
 }
 
 fn unless_already(error: Error, state: &str) -> Result<()> {

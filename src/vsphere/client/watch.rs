@@ -22,6 +22,8 @@ const READ: Duration = Duration::from_secs(180);
 const CLEANUP: Duration = Duration::from_secs(10);
 /// How often a watcher begins anew because its collector died with an expired session.
 const RESTARTS: usize = 10;
+/// Pause before a collector is made anew after a lost reply.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Follows properties of one object. Its collector on the server ends soon after it is dropped, by a task that
 /// cancellation does not cut; [`Client::logout`] waits for that.
@@ -137,8 +139,12 @@ async fn follow(client: Client, object: Moref, paths: Vec<String>, listener: Lis
             let _ = listener.sender.send(Err(error)).await;
             return;
         }
-        if (lost || expired) && restarts < RESTARTS {
+        // A lost reply may have been about a collector that nobody knows now: it dies with the session.
+        if (lost || expired || error.lost_reply()) && restarts < RESTARTS {
             restarts += 1;
+            if error.lost_reply() {
+                tokio::time::sleep(PAUSE).await;
+            }
             continue;
         }
         // Nobody may be left to tell.

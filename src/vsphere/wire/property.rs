@@ -176,7 +176,7 @@ methods! {
     /// Gives up a paged retrieval.
     read CancelRetrievePropertiesEx = "CancelRetrievePropertiesEx" { token: String = "token", } -> ();
     /// A collector of one's own, for waiting.
-    write CreatePropertyCollector = "CreatePropertyCollector" {} -> Moref;
+    read CreatePropertyCollector = "CreatePropertyCollector" {} -> Moref;
     /// Ends a collector, its filters and its waits.
     read DestroyPropertyCollector = "DestroyPropertyCollector" {} -> ();
     /// Adds a filter to a collector.
@@ -198,7 +198,7 @@ methods! {
     /// Ends a wait from another connection.
     read CancelWaitForUpdates = "CancelWaitForUpdates" {} -> ();
     /// A view of all objects of some types under a container.
-    write CreateContainerView = "CreateContainerView" {
+    read CreateContainerView = "CreateContainerView" {
         container: Moref = "container",
         kinds: Vec<String> = "type",
         recursive: bool = "recursive",

@@ -129,7 +129,7 @@ methods! {
     /// Resets, hard.
     write ResetVmTask = "ResetVM_Task" {} -> Moref;
     /// Asks the guest to shut down; returns at once.
-    read ShutdownGuest = "ShutdownGuest" {} -> ();
+    write ShutdownGuest = "ShutdownGuest" {} -> ();
     /// Asks the guest to restart; returns at once.
     write RebootGuest = "RebootGuest" {} -> ();
     /// Makes a template of a powered-off virtual machine.
