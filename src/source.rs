@@ -94,6 +94,17 @@ impl Source {
         (line + 1, before.chars().count() + 1)
     }
 
+    /// The line (from 1) in which a byte offset lies.
+    pub fn line_at(&self, offset: u32) -> usize {
+        self.line_starts.partition_point(|s| *s <= offset).max(1)
+    }
+
+    /// The offset at which a line (from 1) begins; the end of the text when there is no such line.
+    pub fn line_start(&self, number: usize) -> u32 {
+        let start = number.checked_sub(1).and_then(|n| self.line_starts.get(n));
+        start.copied().unwrap_or(self.text.len() as u32)
+    }
+
     /// The bytes of the lines `first..=last` (from 1), their line ends included.
     pub fn lines(&self, first: usize, last: usize) -> std::ops::Range<usize> {
         let start = |line: usize| self.line_starts.get(line.saturating_sub(1)).map_or(self.text.len(), |s| *s as usize);

@@ -16,9 +16,11 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("import", &["source", "diagnostic", "syntax"]),
         ("sema", &["source", "diagnostic", "shell", "syntax"]),
         ("lint", &["source", "diagnostic", "shell", "syntax", "sema"]),
+        ("lsp", &["source", "diagnostic", "shell", "syntax", "format", "sema", "lint"]),
         ("graph", &["source", "diagnostic", "syntax", "sema"]),
         // Of the client it takes the types of what was read; `a_plan_asks_nobody` holds it to that.
         ("plan", &["source", "diagnostic", "syntax", "sema", "graph", "vsphere::wire", "vsphere::client"]),
+        ("show", &["source", "diagnostic", "syntax", "sema", "graph"]),
         ("vsphere::codes", &["diagnostic"]),
         ("vsphere::wire", &["diagnostic"]),
         ("vsphere::client", &["diagnostic", "vsphere::codes", "vsphere::wire"]),

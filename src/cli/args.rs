@@ -100,8 +100,14 @@ pub(crate) enum Command {
     Lint(Lint),
     /// Write VMWfiles in canonical form
     Fmt(Fmt),
-    /// Print the graph of a VMWfile's steps in Graphviz's DOT language
+    /// Draw what a VMWfile's steps wait for, as DOT, Mermaid, SVG or JSON
+    #[command(after_help = "Examples:\n  vmwbuild graph examples/cluster -o cluster.svg\n  \
+                            vmwbuild graph --machines --format mermaid\n  vmwbuild graph | dot -Tpng > graph.png")]
     Graph(Graph),
+    /// Print a VMWfile as it is understood: machines, steps, keys and where each value comes from
+    #[command(after_help = "Examples:\n  vmwbuild show examples/cluster --arg workers=3\n  \
+                            vmwbuild show --json | jq '.machines[].steps[].waits_for'")]
+    Show(Show),
     /// Make a VMWfile of a vmwscript deployment or playbook (JSON)
     #[command(after_help = "Examples:\n  vmwbuild convert swarm.json -o VMWfile\n  \
                             vmwbuild convert swarm.json | vmwbuild lint -\n\nThe VMWfile goes to standard output, what \
@@ -109,6 +115,9 @@ pub(crate) enum Command {
     Convert(Convert),
     /// Explain a diagnostic's code: what it means, a wrong and a right example
     Explain(Explain),
+    /// Serve an editor: the Language Server Protocol on standard input and output
+    #[command(after_help = "Editors start it by themselves: see docs/editors.md.")]
+    Lsp(Lsp),
     /// Serve an embedded vCenter whose guests truly run, until Ctrl-C
     Sandbox(Sandbox),
     /// Begin a project: a VMWfile, .vmwignore and vmwbuild.toml that lint clean and build on the sandbox
@@ -745,6 +754,43 @@ pub(crate) struct Fmt {
 pub(crate) struct Graph {
     #[command(flatten)]
     pub(crate) input: Input,
+    /// Everything that the build does; the default
+    #[arg(long, conflicts_with = "machines")]
+    pub(crate) steps: bool,
+    /// Only a box a machine
+    #[arg(long)]
+    pub(crate) machines: bool,
+    /// How it is written; by default as FILE's name says, else dot
+    #[arg(long, value_name = "FORMAT", help_heading = "Output")]
+    pub(crate) format: Option<GraphFormat>,
+    /// Write it to a file instead of standard output
+    #[arg(short = 'o', long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// `graph --format`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GraphFormat {
+    /// Graphviz's language
+    Dot,
+    /// A Mermaid flowchart
+    Mermaid,
+    /// A drawing
+    Svg,
+    /// See docs/schemas/graph.json
+    Json,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Show {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    /// As JSON, described by docs/schemas/show.json
+    #[arg(long, help_heading = "Output")]
+    pub(crate) json: bool,
+    /// Write it to a file instead of standard output
+    #[arg(short = 'o', long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -762,6 +808,13 @@ pub(crate) struct Explain {
     /// `VMW123` or the code's name; without it, all codes are listed
     #[arg(value_name = "CODE", add = ArgValueCompleter::new(complete::codes))]
     pub(crate) code: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Lsp {
+    /// What many editors say; there is no other way
+    #[arg(long, hide = true)]
+    pub(crate) stdio: bool,
 }
 
 #[derive(Args, Debug)]

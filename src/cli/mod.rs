@@ -18,6 +18,7 @@ mod graph;
 mod init;
 mod lint;
 mod load;
+mod lsp;
 mod machine;
 mod plan;
 mod project;
@@ -28,6 +29,7 @@ mod sandbox;
 mod secrets;
 mod settings;
 mod shellcheck;
+mod show;
 mod stdin;
 mod telling;
 mod terminal;
@@ -69,7 +71,9 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         args::Command::Lint(options) => lint::run(options, cli.color),
         args::Command::Fmt(options) => fmt::run(options, cli.color),
         args::Command::Graph(options) => graph::run(options, cli.color),
+        args::Command::Show(options) => show::run(options, cli.color),
         args::Command::Convert(options) => convert::run(options, cli.color),
+        args::Command::Lsp(_) => lsp::run(),
         args::Command::Explain(options) => explain::run(options),
         args::Command::Sandbox(options) => sandbox::run(options, cli.color),
         args::Command::Init(options) => init::run(options, cli.color),

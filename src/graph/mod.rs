@@ -4,6 +4,11 @@
 //! becomes a graph that a plan and an engine can walk.
 
 mod dot;
+mod json;
+mod layout;
+mod mermaid;
+mod svg;
+mod view;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +26,10 @@ use crate::sema::program::{MachineId, Program};
 use crate::source::Span;
 
 pub use dot::dot;
+pub use json::json;
+pub use mermaid::mermaid;
+pub use svg::svg;
+pub use view::{Arrow, Grain, Kind, Lane, Shape, View, critical, view};
 
 /// Why one node waits for another, on the graph's edges.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +99,15 @@ impl Dag {
         found.sort_unstable();
         found.dedup();
         found.iter().filter_map(|i| self.graph.node_weight(*i).copied()).collect()
+    }
+
+    /// What a node waits for, and why, in the order of [`Dag::nodes`].
+    pub fn reasons(&self, node: Node) -> Vec<(Node, &Reason)> {
+        let Some(index) = self.index.get(&node) else { return vec![] };
+        let edges = self.graph.edges_directed(*index, Direction::Incoming);
+        let mut found: Vec<_> = edges.map(|e| (e.source(), e.weight())).collect();
+        found.sort_by_key(|(from, _)| *from);
+        found.into_iter().filter_map(|(from, why)| Some((self.graph.node_weight(from).copied()?, why))).collect()
     }
 
     /// All edges, in the order of the nodes that wait.

@@ -30,7 +30,7 @@ fn the_taste_of_the_language() {
 #[test]
 fn it_is_drawn() {
     let program = program(TASTE);
-    insta::assert_snapshot!(dot(&lower(&program), &program));
+    insta::assert_snapshot!(dot(&view(&lower(&program), &program, Grain::Steps)));
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn replicas_one_at_a_time() {
 #[test]
 fn labels_are_escaped() {
     let program = program("FROM debian-12 AS a\nRUN echo \"a \\\\ b\" '${HOME}'\nNOTE it's \"so\"\nRUN true\n");
-    let drawn = dot(&lower(&program), &program);
+    let drawn = dot(&view(&lower(&program), &program, Grain::Steps));
     assert!(drawn.contains(r#"label="RUN echo \"a \\\\ b\" '${HOME}'""#), "{drawn}");
     assert!(drawn.contains(r#"label="it's \"so\"""#), "{drawn}");
 }
@@ -111,7 +111,7 @@ fn the_examples() {
         let program = program.expect("a file without errors is a program");
         let dag = lower(&program);
         assert!(dag.order().is_some());
-        let drawn = dot(&dag, &program);
+        let drawn = dot(&view(&dag, &program, Grain::Steps));
         assert_eq!(drawn.matches("subgraph").count(), program.machines.len());
         found += 1;
     }

@@ -29,7 +29,7 @@ pub(super) struct State {
     /// Whether a USER holds.
     pub user: bool,
     /// The names of ENV.
-    pub env: Vec<String>,
+    pub env: Vec<Rc<str>>,
 }
 
 /// One guest command.
@@ -106,7 +106,7 @@ impl Shell<'_> {
 
     /// Whether a variable is set by ENV, or by the step's `--env`.
     pub fn has_env(&self, name: &str) -> bool {
-        self.state.env.iter().any(|n| n == name)
+        self.state.env.iter().any(|n| n.as_ref() == name)
             || self.instruction.flags.iter().any(|f| {
                 f.name.node == "env"
                     && f.value
@@ -248,7 +248,7 @@ fn follow(state: &mut Rc<State>, instruction: &Instruction) {
         Body::User { .. } => Rc::make_mut(state).user = true,
         Body::Env { pairs } => {
             let state = Rc::make_mut(state);
-            state.env.extend(pairs.iter().map(|p| p.key.node.clone()));
+            state.env.extend(pairs.iter().map(|p| Rc::from(p.key.node.as_str())));
         }
         _ => {}
     }

@@ -17,7 +17,7 @@ pub mod secrets;
 pub mod shellcheck;
 #[cfg(test)]
 mod tests;
-mod walk;
+pub mod walk;
 
 pub use config::{Config, ConfigError, Level, Table as LevelTable};
 pub use cx::{includes, normal};

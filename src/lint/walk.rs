@@ -5,7 +5,7 @@ use crate::syntax::ast::{
 };
 
 /// Every text of an instruction, flags and heredocs included.
-pub(super) fn texts<'a>(instruction: &'a Instruction, visit: &mut dyn FnMut(&'a Text)) {
+pub fn texts<'a>(instruction: &'a Instruction, visit: &mut dyn FnMut(&'a Text)) {
     instruction.flags.iter().filter_map(|f| f.value.as_ref()).for_each(&mut *visit);
     instruction.heredocs.iter().map(|h| &h.body).for_each(&mut *visit);
     match &instruction.body {
@@ -83,7 +83,7 @@ fn words<'a>(command: &'a Command, visit: &mut dyn FnMut(&'a Text)) {
 }
 
 /// Every expression of an instruction, parts of others included, the whole before its parts.
-pub(super) fn exprs<'a>(instruction: &'a Instruction, visit: &mut dyn FnMut(&'a Expr)) {
+pub fn exprs<'a>(instruction: &'a Instruction, visit: &mut dyn FnMut(&'a Expr)) {
     match &instruction.body {
         Body::Arg { default: Some(expr), .. } | Body::Key { from: KeyFrom::Value(expr), .. } => parts(expr, visit),
         Body::From { replicas: Some(replicas), .. } => {

@@ -16,7 +16,8 @@ use super::include::{self, Layout};
 use super::names::Table;
 use super::names_scope::{Place, StaticIp, View};
 use super::program::{
-    Attr, Login, MachineId, Origin, Os, Output, Placement, Program, Ref, Rt, Secret, SecretId, Stage, StageId, StepId,
+    Arg, Attr, Login, MachineId, Origin, Os, Output, Placement, Program, Ref, Rt, Secret, SecretId, Stage, StageId,
+    StepId,
 };
 use super::script::ShellKind;
 use super::value::Value;
@@ -86,6 +87,8 @@ fn cut(mut checked: Checked) -> Program {
     checked.program.machines.truncate(checked.machines);
     checked.program.stages.truncate(checked.stages);
     checked.program.secrets.truncate(checked.secrets);
+    let machines = checked.machines;
+    checked.program.args.retain(|a| a.machine.is_none_or(|id| (id.0 as usize) < machines));
     checked.program
 }
 
@@ -423,6 +426,7 @@ impl<'a> Checker<'a> {
             }
         }
         program.stages = checker.stage_list();
+        program.args = checker.arg_list();
         fill_wanted(&mut program, checker.built);
         let mut found = Problems::new();
         checker.outputs_apart(&program, &mut found);
@@ -436,6 +440,20 @@ impl<'a> Checker<'a> {
         let mut secrets: Vec<(&String, &SecretInfo)> = self.secrets.iter().collect();
         secrets.sort_by_key(|(_, s)| s.id);
         secrets.into_iter().map(|(name, s)| Secret { name: name.clone(), span: s.span, generate: s.generate }).collect()
+    }
+
+    fn arg_list(&self) -> Vec<Arg> {
+        let arg = |name: &String, span: Span, machine: Option<MachineId>, value: Option<&Rt>| {
+            let given_by = self.inputs.args.get(name).map(|(_, origin)| origin.clone());
+            Some(Arg { name: name.clone(), span, machine, value: value?.clone(), given_by })
+        };
+        let global = self.args.iter().filter_map(|(name, a)| arg(name, a.span, None, a.value.as_ref()));
+        let of_machine = |m: &MachineInfo| -> Vec<Arg> {
+            let Some(stage) = self.stages.get(m.stage) else { return Vec::new() };
+            let args = stage.args.iter();
+            args.filter_map(|(name, a)| arg(name, a.span, Some(m.id), m.args.get(name)?.as_ref())).collect()
+        };
+        global.chain(self.machines.iter().flat_map(of_machine)).collect()
     }
 
     fn stage_list(&self) -> Vec<Stage> {

@@ -1,5 +1,7 @@
 //! Placement, the machine, its network, and who runs its steps.
 
+use std::sync::Arc;
+
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::source::Span;
 use crate::syntax::Keyword;
@@ -83,7 +85,7 @@ impl Checker<'_> {
                 let mut failed = false;
                 for pair in pairs {
                     match env_var(&pair.key.node, pair.key.span, &pair.value, &self.view(steps), problems) {
-                        Some(var) => making.context.env.push(var),
+                        Some(var) => making.context.env.push(Arc::new(var)),
                         None => failed = true,
                     }
                 }

@@ -1,5 +1,7 @@
 //! Steps: what each does, its flags, and what it needs.
 
+use std::sync::Arc;
+
 use crate::diagnostic::{Diagnostic, Problems, did_you_mean};
 use crate::source::Span;
 use crate::syntax::Keyword;
@@ -235,7 +237,7 @@ impl Checker<'_> {
                 return None;
             };
             let var = env_var(&name.node, name.span, &value, &self.view(place), problems)?;
-            context.env.push(var);
+            context.env.push(Arc::new(var));
         }
         Some(context)
     }

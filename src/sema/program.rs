@@ -1,6 +1,7 @@
 //! The checked program: every machine that a build makes, with everything decided that can be decided before
 //! the build runs. What is left open stands as expressions ([`Rt`]) over keys, attributes and secrets.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -39,6 +40,8 @@ pub struct StepId {
 pub struct Program {
     /// The secrets it names, in the order declared.
     pub secrets: Vec<Secret>,
+    /// The values of its ARGs, as far as they are known: the file's, then those of each machine's stage.
+    pub args: Vec<Arg>,
     /// The stages, in the order written; those that no target needs are left out.
     pub stages: Vec<Stage>,
     /// The machines of all stages; a machine comes after those it is made from.
@@ -60,6 +63,21 @@ impl Program {
     pub fn step(&self, id: StepId) -> &Step {
         &self.machine(id.machine).steps[id.index as usize]
     }
+}
+
+/// An `ARG` with its value.
+#[derive(Clone, Debug)]
+pub struct Arg {
+    /// Its name.
+    pub name: String,
+    /// Where it is declared.
+    pub span: Span,
+    /// The machine in whose stage it stands; None for one before the first FROM.
+    pub machine: Option<MachineId>,
+    /// The value with its type: a constant, or [`RtKind::Unset`].
+    pub value: Rt,
+    /// What gave the value (`--arg`, a file's name, a variable's); None: the default, or nothing.
+    pub given_by: Option<String>,
 }
 
 /// A `SECRET`.
@@ -380,8 +398,9 @@ pub struct GuestContext {
     pub user: Option<RunAs>,
     /// WORKDIR, absolute (`WORKDIR sub` after `WORKDIR /srv` is `/srv/sub`).
     pub workdir: Option<Template>,
-    /// ENV, in order; a later value of the same name stands for the earlier (and may use it).
-    pub env: Vec<EnvVar>,
+    /// ENV, in order; a later value of the same name stands for the earlier (and may use it). Shared, since every
+    /// step has all that were set before it.
+    pub env: Vec<Arc<EnvVar>>,
     /// SHELL: the interpreter and its arguments; the script's path follows. Default `["sh"]`.
     pub shell: Vec<Template>,
 }

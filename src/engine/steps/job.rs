@@ -1,5 +1,7 @@
 //! From a step to what the guest runs.
 
+use std::sync::Arc;
+
 use super::super::sessions;
 use super::super::shared::{Shared, Stop, value_failed};
 use super::copy;
@@ -106,7 +108,7 @@ fn texts(shared: &Shared, templates: &[Template]) -> Result<Vec<String>, Stop> {
     templates.iter().map(|t| shared.text(t)).collect()
 }
 
-fn env(shared: &Shared, vars: &[program::EnvVar]) -> Result<Vec<EnvVar>, Stop> {
+fn env(shared: &Shared, vars: &[Arc<program::EnvVar>]) -> Result<Vec<EnvVar>, Stop> {
     vars.iter()
         .map(|var| {
             let value = var.value.iter().map(|piece| {
