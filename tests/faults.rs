@@ -92,7 +92,10 @@ async fn played(row: Row) -> String {
     let place = regex::Regex::new(r"127\.0\.0\.1:\d+").unwrap();
     let said = place.replace_all(said, "HOST:PORT");
     let own = regex::Regex::new(r"\.vmwbuild-[0-9a-f-]+").unwrap();
-    format!("{name} -> {}\n{}\n", row.code, own.replace_all(&said, ".vmwbuild-OWN").trim_end())
+    let said = own.replace_all(&said, ".vmwbuild-OWN");
+    // Files on their way have random names.
+    let files = regex::Regex::new(r"(vmwbuild-OWN/[cf])\d+").unwrap();
+    format!("{name} -> {}\n{}\n", row.code, files.replace_all(&said, "${1}N").trim_end())
 }
 
 /// Runs rows, a few at once: mostly they wait. The messages; all rows that end otherwise are told together.

@@ -235,6 +235,11 @@ impl Problems {
         self.list.len() + self.unkept
     }
 
+    /// Counts errors that another collection has only counted.
+    pub fn miss(&mut self, errors: usize) {
+        self.unkept += errors;
+    }
+
     /// How many errors are only counted.
     pub fn unkept(&self) -> usize {
         self.unkept

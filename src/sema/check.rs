@@ -526,7 +526,11 @@ fn fill_wanted(program: &mut Program, built: usize) {
 /// Takes over what is new: each replica of a stage meets the same mistake.
 pub(super) fn take_new(seen: &mut HashSet<(u16, Option<Span>)>, found: Problems, problems: &mut Problems) {
     let key = |d: &Diagnostic| (d.code.number, d.primary.as_ref().map(|l| l.span));
+    let unkept = found.unkept();
     let new: Vec<Diagnostic> = found.into_iter().filter(|d| !seen.contains(&key(d))).collect();
+    if !new.is_empty() {
+        problems.miss(unkept);
+    }
     seen.extend(new.iter().map(key));
     problems.extend(new);
 }

@@ -167,6 +167,7 @@ impl Checker<'_> {
     fn set_needless_apart(&mut self, id: MachineId, found: Problems) -> Problems {
         let stage = self.machine(id).map_or(0, |m| m.stage);
         let mut others = Problems::new();
+        others.miss(found.unkept());
         for diagnostic in found {
             if *diagnostic.code == codes_values::DEFAULT_UNUSED {
                 let place = diagnostic.primary.as_ref().map(|l| l.span);
