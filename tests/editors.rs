@@ -177,24 +177,25 @@ fn no_list_of_keywords_lags() {
 
 /// A form of the instruction table as VS Code's snippets have it: `[x]` may be left out and is, `a|b` is a choice.
 fn snippet(form: &str) -> String {
-    let required = form.split(" [").next().unwrap();
+    let mut required = form.to_owned();
+    while let Some(end) = required.find(']') {
+        let start = required[..end].rfind('[').unwrap();
+        required.replace_range(start..=end, "");
+    }
     let mut holes = 0;
     let mut parts = Vec::new();
-    for (at, word) in required.split(' ').enumerate() {
+    for (at, word) in required.split_whitespace().enumerate() {
         if at == 0 || word == "=" {
             parts.push(word.to_owned());
             continue;
         }
-        let (word, repeated) = word.strip_suffix('…').map_or((word, ""), |word| (word, "…"));
-        // JSON's brackets and `${{` are not forms of a snippet.
-        let plain = word.trim_end_matches(':').chars().all(|c| c.is_ascii_alphanumeric() || "-=/._<".contains(c));
+        let word = word.trim_end_matches('…');
         let mut hole = |text: &str| {
             holes += 1;
             format!("${{{holes}{text}}}")
         };
         parts.push(match word {
             "<<EOF" => "<<EOF".to_owned(),
-            "FROM" | "IN" => word.to_owned(),
             _ if word.contains('|') => hole(&format!("|{}|", word.replace('|', ","))),
             _ if word.chars().all(|c| c.is_ascii_uppercase()) => word.to_owned(),
             "${{" => "\\${{".to_owned(),
@@ -206,8 +207,7 @@ fn snippet(form: &str) -> String {
                 let (name, value) = word.split_once('=').unwrap();
                 hole(&format!(":{name}")) + "=" + &hole(&format!(":{value}"))
             }
-            _ if plain => hole(&format!(":{word}{repeated}").replace('…', "")),
-            _ => hole(&format!(":{}", word.replace('}', "\\}"))),
+            _ => hole(&format!(":{word}")),
         });
     }
     let heredoc = parts.iter().any(|part| part == "<<EOF");
