@@ -174,3 +174,180 @@ fn no_list_of_keywords_lags() {
     assert_eq!(words(&between("sublime/VMWfile.sublime-syntax", "instruction: (?i:", ")")), keywords);
     assert_eq!(words(&between("sublime/VMWfile.sublime-syntax", "word: (?:", ")")), others);
 }
+
+/// A form of the instruction table as VS Code's snippets have it: `[x]` may be left out and is, `a|b` is a choice.
+fn snippet(form: &str) -> String {
+    let mut required = form.to_owned();
+    while let Some(end) = required.find(']') {
+        let start = required[..end].rfind('[').unwrap();
+        required.replace_range(start..=end, "");
+    }
+    let mut holes = 0;
+    let mut parts = Vec::new();
+    for (at, word) in required.split_whitespace().enumerate() {
+        if at == 0 || word == "=" {
+            parts.push(word.to_owned());
+            continue;
+        }
+        let word = word.trim_end_matches('…');
+        let mut hole = |text: &str| {
+            holes += 1;
+            format!("${{{holes}{text}}}")
+        };
+        parts.push(match word {
+            "<<EOF" => "<<EOF".to_owned(),
+            _ if word.contains('|') => hole(&format!("|{}|", word.replace('|', ","))),
+            _ if word.chars().all(|c| c.is_ascii_uppercase()) => word.to_owned(),
+            "${{" => "\\${{".to_owned(),
+            "}}" => "}}".to_owned(),
+            "a..b" => hole(":1") + ".." + &hole(":3"),
+            "'pattern'" => format!("'{}'", hole(":pattern")),
+            _ if word.ends_with(':') => hole(&format!(":{}", word.trim_end_matches(':'))) + ":",
+            "key=value" | "name=value" => {
+                let (name, value) = word.split_once('=').unwrap();
+                hole(&format!(":{name}")) + "=" + &hole(&format!(":{value}"))
+            }
+            _ => hole(&format!(":{word}")),
+        });
+    }
+    let heredoc = parts.iter().any(|part| part == "<<EOF");
+    parts.join(" ") + if heredoc { "\n$0\nEOF" } else { "" }
+}
+
+/// With `VMWBUILD_UPDATE=1` in the environment the file is mended instead.
+#[test]
+fn vs_codes_snippets_are_the_instruction_table() {
+    let mut wanted = serde_json::Map::new();
+    for keyword in Keyword::ALL {
+        let info = keyword.info();
+        // An array of a command is the form for programs, not for people.
+        for form in info.forms.iter().filter(|form| !form.contains("[\"")) {
+            let entry = serde_json::json!({
+                "prefix": info.name,
+                "body": snippet(form).split('\n').collect::<Vec<_>>(),
+                "description": info.summary,
+            });
+            wanted.insert((*form).to_owned(), entry);
+        }
+    }
+    let wanted = serde_json::to_string_pretty(&wanted).unwrap() + "\n";
+    let path = root().join("editors/vscode/snippets/vmwfile.json");
+    if std::env::var_os("VMWBUILD_UPDATE").is_some() {
+        std::fs::write(&path, &wanted).unwrap();
+        return;
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), wanted, "run this test with VMWBUILD_UPDATE=1");
+}
+
+/// A copy of the extension with what npm's lock file names. `None`: nobody asked for so large a download.
+fn extension() -> Option<tempfile::TempDir> {
+    if std::env::var_os("VMWBUILD_TEST_VSCODE").is_none_or(|value| value != "1") {
+        println!("NOT RUN: npm's packages are large; VMWBUILD_TEST_VSCODE=1 in the environment runs this");
+        return None;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    copy(&root().join("editors/vscode"), dir.path());
+    let done = run(node(dir.path(), "npm").args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]), 5 * DEADLINE);
+    assert_eq!(done.code, Some(0), "{done}");
+    Some(dir)
+}
+
+/// Not what was made or installed there.
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if ["node_modules", "out"].iter().any(|name| entry.file_name() == *name) {
+            continue;
+        }
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir(&target).unwrap();
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn node(dir: &Path, program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(dir);
+    command
+}
+
+/// One test, for what it installs is large: the grammar in VS Code's own engine, the compiler, the package, and the
+/// problem matchers against what the real `lint` says.
+#[test]
+fn vs_codes_extension_holds() {
+    let Some(dir) = extension() else { return };
+    let dir = dir.path();
+    let bin = |name: &str| node(dir, dir.join("node_modules/.bin").join(name).to_str().unwrap());
+    let shell = "node_modules/tm-grammars/grammars/shellscript.json";
+
+    for (number, file) in files().iter().enumerate() {
+        let starts = instructions(file);
+        let mut test = "# SYNTAX TEST \"source.vmwfile\"\n".to_owned();
+        for (at, line) in std::fs::read_to_string(file).unwrap().lines().enumerate() {
+            test += &format!("{line}\n");
+            let indent = line.len() - line.trim_start().len();
+            if indent < line.len() {
+                let not = if starts.contains(&(at + 1)) { "" } else { "- " };
+                test += &format!("# <{}- {not}keyword.control.instruction.vmwfile\n", "~".repeat(indent));
+            }
+        }
+        let name = format!("places-{number}.vmwfile");
+        std::fs::write(dir.join(&name), test).unwrap();
+        let done = run(bin("vscode-tmgrammar-test").args(["--config", "package.json", "-g", shell, &name]), DEADLINE);
+        assert_eq!(done.code, Some(0), "{}: {done}", file.display());
+    }
+
+    for name in ["odd.vmwfile", "odd.vmwfile.snap"] {
+        std::fs::copy(root().join("tests/fixtures/editors").join(name), dir.join(name)).unwrap();
+    }
+    let mut snap = bin("vscode-tmgrammar-snap");
+    let snap = snap.args(["--config", "package.json", "-s", "source.vmwfile", "-g", shell, "odd.vmwfile"]);
+    let done = run(snap, DEADLINE);
+    assert_eq!(done.code, Some(0), "{done}");
+
+    // `vsce` compiles first.
+    let done = run(node(dir, "npm").args(["run", "package", "--", "--out", "vmwfile.vsix"]), 5 * DEADLINE);
+    assert_eq!(done.code, Some(0), "{done}");
+    let listed = run(bin("vsce").args(["ls"]), DEADLINE);
+    let listed = listed.stdout();
+    for file in [
+        "out/extension.js",
+        "out/graph.js",
+        "syntaxes/vmwfile.tmLanguage.json",
+        "snippets/vmwfile.json",
+        "language-configuration.json",
+        "README.md",
+        "node_modules/vscode-languageclient/node.js",
+    ] {
+        assert!(listed.lines().any(|line| line == file), "{file} is not in:\n{listed}");
+    }
+    assert!(!listed.contains("tm-grammars") && !listed.contains(".ts\n"), "{listed}");
+    assert!(std::fs::read(dir.join("vmwfile.vsix")).unwrap().starts_with(b"PK"));
+
+    std::fs::write(dir.join("bad.vmwfile"), "FROM linux\nRUNN a\nRUN apt install foo\n").unwrap();
+    let mut lint = common::vmwbuild(dir);
+    let said = run(lint.args(["lint", "--format", "concise", "bad.vmwfile"]), DEADLINE).stdout();
+    std::fs::write(dir.join("said"), &said).unwrap();
+    let script = "const {readFileSync} = require('fs'); \
+                  const lines = readFileSync('said', 'utf8').trim().split('\\n'); \
+                  for (const m of require('./package.json').contributes.problemMatchers) for (const line of lines) { \
+                  const p = m.pattern[0], hit = new RegExp(p.regexp).exec(line); \
+                  if (hit) console.log([hit[p.file], hit[p.line], hit[p.column], hit[p.severity] ?? m.severity, \
+                  hit[p.code], hit[p.message]].join('|')); }";
+    let done = run(node(dir, "node").args(["-e", script]), DEADLINE);
+    let matched = done.stdout();
+    assert_eq!(matched.lines().count(), said.lines().count(), "{said}{done}");
+    assert!(matched.contains("bad.vmwfile|2|1|error|VMW001|there is no instruction `RUNN`\n"), "{matched}");
+    assert!(matched.contains("bad.vmwfile|3|5|warning|VMW361|"), "{matched}");
+    assert!(matched.contains("bad.vmwfile|3|5|info|VMW356|"), "{matched}");
+
+    // A command that is offered is there.
+    let script = "const {readFileSync} = require('fs'); const code = readFileSync('out/extension.js', 'utf8'); \
+                  for (const c of require('./package.json').contributes.commands) \
+                  if (!code.includes(`registerCommand('${c.command}'`)) throw c.command;";
+    let done = run(node(dir, "node").args(["-e", script]), DEADLINE);
+    assert_eq!(done.code, Some(0), "{done}");
+}
