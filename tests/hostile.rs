@@ -77,6 +77,48 @@ fn pipes_and_devices_are_no_files() {
     }
 }
 
+#[test]
+fn settings_that_are_no_files() {
+    let words = "a device, socket or named pipe";
+    for name in ["vmwbuild.toml", ".vmwbuild-config/vcenters.toml"] {
+        let dir = context(&[("VMWfile", STAGE), (".vmwbuild-config/x", "")]);
+        let place = dir.path().join(name);
+        assert!(Command::new("mkfifo").arg(&place).status().unwrap().success());
+        let args: &[&str] = if name == "vmwbuild.toml" { &["lint"] } else { &["vcenter", "ls"] };
+        refused(dir.path(), args, 2, words);
+        std::fs::remove_file(&place).unwrap();
+        symlink("/dev/zero", &place).unwrap();
+        refused(dir.path(), args, 2, words);
+    }
+}
+
+#[test]
+fn journals_that_are_damaged_are_told_and_spoil_no_others() {
+    let dir = context(&[("state/builds/20260101-0000000b/x", "")]);
+    let place = |build: &str| dir.path().join("state/builds").join(build).join("journal.jsonl");
+    let header = r#"{"format":1,"version":"0","build":"20260101-0000000a","date":"2026-01-01T00:00:00Z","file":"/x",
+        "context":"/","texts":[],"args":{},"targets":[],"sandbox":false,
+        "connection":{"url":"https://x","username":"u","insecure":false},
+        "settings":{"parallel":1,"on_error":"clean","channel":"auto","placement":{},"default_placement":{}}}"#;
+    let header = header.replace("\n", "");
+    std::fs::create_dir(dir.path().join("state/builds/20260101-0000000a")).unwrap();
+    let huge = r#"{"is":"session","machine":0,"number":4294967295,"user":"r"}"#;
+    std::fs::write(place("20260101-0000000a"), format!("{header}\n{huge}\n")).unwrap();
+    assert!(Command::new("mkfifo").arg(place("20260101-0000000b")).status().unwrap().success());
+    let call = |args: &[&str]| {
+        let mut command = vmwbuild(dir.path());
+        run(command.args(args).env("VMWBUILD_STATE_DIR", dir.path().join("state")), SOON)
+    };
+    let listed = call(&["builds"]);
+    assert_eq!(listed.code, Some(0), "{listed}");
+    for (build, words) in [("20260101-0000000a", "line 2"), ("20260101-0000000b", "a device, socket or named pipe")] {
+        for command in ["resume", "clean"] {
+            let told = call(&[command, build]);
+            assert!(told.code == Some(5) && told.stderr().contains(words), "{command}: {told}");
+        }
+    }
+}
+
 /// Needs a sandbox that can run guests.
 #[test]
 fn what_a_copy_meets_is_looked_at_before_it_is_opened() {

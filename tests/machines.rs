@@ -648,6 +648,47 @@ fn connections_are_saved_by_name() {
 }
 
 #[test]
+fn what_is_wrong_with_saved_connections_is_told_without_their_passwords() {
+    let dir = context(&[(".vmwbuild-config/vcenters.toml", "")]);
+    let file = dir.path().join(".vmwbuild-config/vcenters.toml");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    for (wrong, words) in [
+        ("[vcenter.a]\nurl = \"x\"\npassword = 90817263\n", "expected a string"),
+        ("[vcenter.a]\nurl = \"x\"\npassword = [\"90817263\"]\n", "(line 3)"),
+        ("[vcenter]\na = \"90817263\"\n", "expected a table"),
+        ("[vcenter]\na = \"q, expected \\\"90817263\"\n", "(line 2)"),
+        ("[vcenter.a]\nurl = \"x\"\n\"password=90817263\" = 1\n", "unknown field"),
+    ] {
+        fs::write(&file, wrong).unwrap();
+        let done = run(vmwbuild(dir.path()).args(["vcenter", "ls", "--color", "never"]), DEADLINE);
+        assert!(done.code == Some(2) && done.stderr().contains(words), "{wrong}: {done}");
+        assert!(!done.stderr().contains("90817263"), "{wrong}: {done}");
+    }
+}
+
+#[test]
+fn a_stored_password_with_odd_signs_can_be_read_again() {
+    let dir = context::<&str, &str>(&[]);
+    let mut add = vmwbuild(dir.path());
+    add.args(["vcenter", "add", "lab", "vc.lab", "--store-password"]);
+    assert_eq!(fed(&mut add, b"a\x7f\x1b\"\\b\n").code, Some(0));
+    ok(vmwbuild(dir.path()).args(["vcenter", "ls"]));
+}
+
+#[test]
+fn a_password_command_prints_one_line() {
+    for (command, words) in [("true", "printed nothing"), ("echo s3cret; echo more", "printed more than one line")] {
+        let dir = context::<&str, &str>(&[]);
+        let save = ["vcenter", "add", "lab", "127.0.0.1:1", "--username", "u", "--password-command", command];
+        ok(vmwbuild(dir.path()).args(save));
+        let mut exec = vmwbuild(dir.path());
+        exec.args(["exec", "--vcenter", "lab", "x", "--color", "never", "--", "true"]).env("VMWBUILD_LOGIN", "root:pw");
+        let done = run(&mut exec, DEADLINE);
+        assert!(done.code == Some(2) && done.stderr().contains(words), "{done}");
+    }
+}
+
+#[test]
 fn a_profile_gives_args_placement_and_vcenter() {
     let site = Site::sandbox().unwrap();
     let (url, user, password, thumbprint) = site.server();

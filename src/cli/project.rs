@@ -87,12 +87,12 @@ impl Project {
         let Ok(start) = std::fs::canonicalize(start) else { return Ok(None) };
         for directory in start.ancestors() {
             let path = directory.join(NAME);
-            let text = match std::fs::read_to_string(&path) {
+            let text = match crate::source::read_file_text(&path) {
                 Ok(text) => text,
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(e) => {
                     let text = format!("can't read `{}`: {e}", path.display());
-                    return Err(Diagnostic::new(&codes::BAD_CONFIG, text).help("check its permissions"));
+                    return Err(Diagnostic::new(&codes::BAD_CONFIG, text).help("check what it is, and its permissions"));
                 }
             };
             let file = parse(&text, &path)?;

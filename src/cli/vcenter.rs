@@ -36,6 +36,13 @@ impl Saved {
         let what = format!("the password of connection `{}`", self.name);
         if let Some(command) = &self.password_command {
             let value = secrets::run(&what, command)?;
+            // vCenter would only say that the password is wrong, and count the attempt.
+            if value.is_empty() || value.contains('\n') {
+                let printed = if value.is_empty() { "printed nothing" } else { "printed more than one line" };
+                let text = format!("{what}: the command `{command}` {printed}");
+                let help = "run it by hand: it is to print the password, and nothing else, to standard output";
+                return Err(Diagnostic::new(&codes::SECRET_UNREADABLE, text).help(help));
+            }
             return Ok(Some(From { value, origin: format!("the password command of connection `{}`", self.name) }));
         }
         if let Some(variable) = &self.password_env {
@@ -81,7 +88,7 @@ impl Book {
         let Some(path) = directory(env).map(|d| d.join(FILE)) else { return Ok(Book::default()) };
         let shown = path.display().to_string();
         let bad = |text: String| Diagnostic::new(&codes::BAD_CONNECTIONS, text);
-        let text = match std::fs::read_to_string(&path) {
+        let text = match crate::source::read_file_text(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(Book { path: Some(path), ..Book::default() });
@@ -103,7 +110,7 @@ impl Book {
         let content: Content = toml::from_str(&text).map_err(|e| {
             let line = e.span().map(|s| text.get(..s.start).unwrap_or_default().lines().count().max(1));
             let place = line.map(|l| format!(" (line {l})")).unwrap_or_default();
-            bad(format!("can't understand the saved connections in `{shown}`{place}: {}", e.message()))
+            bad(format!("can't understand the saved connections in `{shown}`{place}: {}", without_values(e.message())))
                 .help("mend it, or remove it and save them anew by `vmwbuild vcenter add`")
         })?;
         let list = content.vcenter.into_iter().map(|(name, saved)| Saved { name, ..saved }).collect();
@@ -145,8 +152,8 @@ impl Book {
 
     fn text(&self) -> String {
         let mut out = String::from("# Written by `vmwbuild vcenter`.\n");
-        // JSON's strings are TOML's.
-        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        // JSON's strings are TOML's, but for DEL.
+        let quoted = |text: &str| serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f");
         if let Some(used) = self.used() {
             out.push_str(&format!("use = {}\n", quoted(&used)));
         }
@@ -179,6 +186,28 @@ impl Book {
             },
         };
         Diagnostic::new(&codes::NO_CONNECTION, format!("there is no saved connection `{name}`")).help(help)
+    }
+}
+
+/// TOML's word for what is wrong, without what it quotes of the file: the names that are expected stay.
+fn without_values(message: &str) -> String {
+    let (said, expected) = match message.rsplit_once(", expected ") {
+        Some((said, expected)) => (said, Some(expected)),
+        None => (message, None),
+    };
+    // A key that is mistyped, and nothing else, may be repeated.
+    if let Some(key) = said.strip_prefix("unknown field `").and_then(|s| s.strip_suffix('`'))
+        && key.len() < 20
+        && key.chars().all(|c| c.is_ascii_lowercase() || c == '-' || c == '_')
+    {
+        return message.to_owned();
+    }
+    // What is quoted may hold quotes itself: nothing after the first one is trusted.
+    let said = said.find(['`', '"', '\'']).map_or(said, |at| said[..at].trim_end());
+    // Our own type's name tells nobody anything.
+    match expected.map(|e| e.strip_prefix("struct ").map_or(e, |_| "a table")) {
+        Some(expected) => format!("{said}, expected {expected}"),
+        None => said.to_owned(),
     }
 }
 

@@ -112,6 +112,7 @@ impl Store {
     /// There is none, it can't be read, or another process has it.
     pub fn open(&self, build: &str) -> Result<(Journal, Header, Past), Broken> {
         let directory = self.root.join(plain(build)?);
+        crate::source::regular(&directory.join(NAME))?;
         let file = OpenOptions::new().append(true).read(true).open(directory.join(NAME))?;
         lock(&file)?;
         let (header, past, length) = read(&file)?;
@@ -126,6 +127,7 @@ impl Store {
     /// There is none, or it can't be read.
     pub fn look(&self, build: &str) -> Result<Kept, Broken> {
         let directory = self.root.join(plain(build)?);
+        crate::source::regular(&directory.join(NAME))?;
         let file = File::open(directory.join(NAME))?;
         let running = match file.try_lock_shared() {
             Ok(()) => false,
@@ -197,6 +199,9 @@ fn private_directory(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// More guest accounts than any machine's build uses.
+const MOST_SESSIONS: u32 = 1 << 16;
+
 /// Reads a journal; with the length of what is whole of it.
 fn read(file: &File) -> Result<(Header, Past, u64), Broken> {
     let mut reader = BufReader::new(file);
@@ -212,18 +217,22 @@ fn read(file: &File) -> Result<(Header, Past, u64), Broken> {
         Some(_) => {}
     }
     let header = serde_json::from_value(first).map_err(|e| Broken::Unreadable(format!("its first line: {e}")))?;
-    let (mut past, mut length, mut number) = (Past::default(), line.len() as u64, 1);
+    let (mut past, mut length, mut at) = (Past::default(), line.len() as u64, 1);
     loop {
         line.clear();
-        number += 1;
+        at += 1;
         let count = reader.read_until(b'\n', &mut line)?;
         if line.last() != Some(&b'\n') {
             // The end, or a line that was being written when its process or the power went.
             return Ok((header, past, length));
         }
         match serde_json::from_slice::<Record>(&line) {
+            // There is to be room for all numbers up to it.
+            Ok(Record::Session { number, .. }) if number > MOST_SESSIONS => {
+                return Err(Broken::Unreadable(format!("line {at}: no build has {number} guest accounts")));
+            }
             Ok(record) => past.take(record),
-            Err(e) => return Err(Broken::Unreadable(format!("line {number}: {e}"))),
+            Err(e) => return Err(Broken::Unreadable(format!("line {at}: {e}"))),
         }
         length += count as u64;
     }
