@@ -96,7 +96,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {
     let near = (error.kind() == io::ErrorKind::NotFound).then(|| near_name(path)).flatten();
     match near {
         Some(near) => problem.help(format!("did you mean `{}`?", near.display())),
-        None => problem,
+        None => problem.help("check the path, and that you may read it"),
     }
 }
 

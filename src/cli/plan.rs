@@ -255,7 +255,9 @@ fn text(plan: &Plan, server: &Server, program: &Program, parallel: usize) -> Str
         }
     };
     out.push_str(&format!("privileges  {privileges}\n"));
-    out.push_str(&format!("order       {}\n", order(plan, parallel)));
+    if !plan.machines.is_empty() {
+        out.push_str(&format!("order       {}\n", order(plan, parallel)));
+    }
     out
 }
 

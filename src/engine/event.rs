@@ -130,6 +130,8 @@ pub enum Event {
     Finished {
         /// Whether everything was built.
         ok: bool,
+        /// Stopped from outside, by Ctrl-C or a signal.
+        interrupted: bool,
         /// The whole build.
         elapsed: Duration,
         /// Requests made to vCenter, transfers included.

@@ -52,8 +52,13 @@ pub async fn build(
         product: about.full_name.clone(),
         api: about.api_version.clone(),
     });
-    let finished = |events: &Events, client: &Client, ok| {
-        events.send(Event::Finished { ok, elapsed: began.elapsed(), requests: client.requests().total });
+    let finished = |events: &Events, client: &Client, failed: Option<FailureClass>| {
+        events.send(Event::Finished {
+            ok: failed.is_none(),
+            interrupted: failed == Some(FailureClass::Interrupted),
+            elapsed: began.elapsed(),
+            requests: client.requests().total,
+        });
     };
     let found = tokio::select! {
         found = prepare(&program, &client, &options) => found,
@@ -63,7 +68,7 @@ pub async fn build(
         Ok(found) => found,
         Err((class, diagnostics)) => {
             journal.refused(&past, class == FailureClass::Interrupted);
-            finished(&events, &client, false);
+            finished(&events, &client, Some(class));
             return Err(Failure { class, diagnostics });
         }
     };
@@ -75,7 +80,7 @@ pub async fn build(
     let scratch = match journal.intend(&connected).await.and_then(|()| Scratch::new(&journal)) {
         Ok(scratch) => scratch,
         Err(e) => {
-            finished(&events, &client, false);
+            finished(&events, &client, Some(FailureClass::Guest));
             let diagnostic = Diagnostic::new(&codes::COPY_SOURCE, format!("can't make a temporary directory: {e}"))
                 .help("free space in the temporary directory, or set TMPDIR");
             return Err(Failure { class: FailureClass::Guest, diagnostics: vec![diagnostic] });
@@ -101,7 +106,7 @@ pub async fn build(
     let mut result = match resume::restore(&shared) {
         Ok(()) => machines(&shared).await,
         Err(diagnostics) => {
-            finished(&shared.events, &shared.client, false);
+            finished(&shared.events, &shared.client, Some(FailureClass::Vsphere));
             return Err(Failure { class: FailureClass::Vsphere, diagnostics });
         }
     };
@@ -124,7 +129,7 @@ pub async fn build(
         replaced.for_each(|output| shared.events.send(output.event()));
     }
     let left = end(&shared, result.as_ref().err().map(|f| f.class)).await;
-    finished(&shared.events, &shared.client, result.is_ok());
+    finished(&shared.events, &shared.client, result.as_ref().err().map(|f| f.class));
     match result {
         Ok(outputs) => Ok(Built { outputs, requests: shared.client.requests().total }),
         Err(mut failure) => {
@@ -250,6 +255,7 @@ fn failures(shared: &Shared, stops: Vec<Stop>) -> Failure {
 
 fn interrupted() -> Diagnostic {
     Diagnostic::new(&codes::INTERRUPTED, "the build was interrupted")
+        .help("`vmwbuild builds` tells whether it has left anything")
 }
 
 /// A diagnostic may quote a server's or a guest's words: no secret leaves through them.

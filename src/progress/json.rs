@@ -276,7 +276,7 @@ impl<W: Write + Send> View for Json<W> {
                 self.line(at, "machine-finished", fields)
             }
             Event::Cleanup { text } => self.line(at, "cleanup", json!({"text": text})),
-            Event::Finished { ok, elapsed, requests } => {
+            Event::Finished { ok, elapsed, requests, .. } => {
                 self.line(at, "finished", json!({"ok": ok, "elapsed": seconds(*elapsed), "requests": requests}))
             }
         }

@@ -255,9 +255,21 @@ impl<W: Write + Send> View for Plain<W> {
                 self.line(at, Some(*machine), &text)?;
             }
             Event::Cleanup { text } => self.line(at, None, text)?,
-            Event::Finished { ok, elapsed, requests } => {
-                let word = if *ok { "done" } else { "failed" };
-                self.line(at, None, &format!("{word} in {}, {requests} requests", span(*elapsed)))?;
+            Event::Finished { ok, interrupted, elapsed, requests } => {
+                let word = match (ok, interrupted) {
+                    (true, _) => "done",
+                    (_, true) => "interrupted",
+                    _ => "failed",
+                };
+                self.line(
+                    at,
+                    None,
+                    &format!(
+                        "{word} {} {}, {requests} requests",
+                        if *interrupted { "after" } else { "in" },
+                        span(*elapsed)
+                    ),
+                )?;
             }
         }
         self.out.flush()

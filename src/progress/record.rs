@@ -293,7 +293,7 @@ impl Record {
                 }
             }
             Event::Cleanup { text } => self.notes.push((at, None, text.clone())),
-            Event::Finished { ok, elapsed, requests } => self.finished = Some((*ok, *elapsed, *requests)),
+            Event::Finished { ok, elapsed, requests, .. } => self.finished = Some((*ok, *elapsed, *requests)),
         }
     }
 

@@ -421,10 +421,14 @@ impl<W: Write + Send> View for Tty<W> {
             }
             Event::Key { .. } | Event::Made { .. } => {}
             Event::Cleanup { text } => self.keep(SOFT, None, text.clone(), String::new(), true),
-            Event::Finished { ok, elapsed, requests } => {
+            Event::Finished { ok, interrupted, elapsed, requests } => {
                 self.settle();
                 self.ended = true;
-                let (mark, word) = if *ok { (GOOD, "done") } else { (BAD, "failed") };
+                let (mark, word) = match (ok, interrupted) {
+                    (true, _) => (GOOD, "done"),
+                    (_, true) => (BAD, "interrupted"),
+                    _ => (BAD, "failed"),
+                };
                 self.keep(mark, None, format!("{word}, {requests} requests"), span(*elapsed), false);
             }
         }
