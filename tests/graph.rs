@@ -14,6 +14,7 @@ use serde_json::Value;
 
 #[path = "common/schema.rs"]
 mod schema;
+use schema::Schema;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -53,10 +54,6 @@ fn examples() -> Vec<(String, String)> {
     all.iter().map(|p| (name(p), format!("examples/{}", name(p)))).collect()
 }
 
-fn schema(name: &str) -> Value {
-    serde_json::from_str(&std::fs::read_to_string(root().join("docs/schemas").join(name)).unwrap()).unwrap()
-}
-
 /// Fails unless every element is closed; the drawing's texts.
 fn texts(svg: &str) -> Vec<String> {
     let mut reader = quick_xml::Reader::from_str(svg);
@@ -84,20 +81,20 @@ fn every_example_is_shown() {
 
 #[test]
 fn json_follows_its_schemas() {
-    let (graph, show) = (schema("graph.json"), schema("show.json"));
+    let (graph, show) = (Schema::new("graph.json"), Schema::new("show.json"));
     for (_, path) in examples() {
         for args in [&["graph", &path, "--format", "json"][..], &["graph", &path, "--format", "json", "--machines"]] {
             let value: Value = serde_json::from_str(&printed(args, "")).unwrap();
-            schema::validate(&value, &graph, &graph, "graph").unwrap();
+            graph.check(&value).unwrap();
         }
         let value: Value = serde_json::from_str(&printed(&["show", "--json", &path], "")).unwrap();
-        schema::validate(&value, &show, &show, "show").unwrap();
+        show.check(&value).unwrap();
         assert!(!value["machines"].as_array().unwrap().is_empty());
     }
     // The check does find what is wrong.
     let mut value: Value = serde_json::from_str(&printed(&["show", "--json", "examples/cluster"], "")).unwrap();
     value["machines"][0]["steps"][0]["kind"] = "JUMP".into();
-    assert!(schema::validate(&value, &show, &show, "show").is_err());
+    assert!(show.check(&value).is_err());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 #[path = "common/schema.rs"]
 mod schema;
-use schema::validate;
+use schema::Schema;
 
 fn vmwbuild(directory: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vmwbuild"));
@@ -230,10 +230,9 @@ fn report(format: &str) -> Value {
 
 #[test]
 fn json_follows_its_schema() {
-    let schema = fs::read_to_string(repository().join("docs/schemas/lint.json")).expect("there");
-    let schema: Value = serde_json::from_str(&schema).expect("JSON");
+    let schema = Schema::new("lint.json");
     let report = report("json");
-    validate(&report, &schema, &schema, "report").expect("valid");
+    schema.check(&report).expect("valid");
     let findings = report["findings"].as_array().expect("a list");
     assert_eq!(report["summary"]["errors"], 2, "{report:#}");
     assert!(findings.iter().any(|f| f["place"].is_null()), "the missing file has no place");
@@ -241,7 +240,7 @@ fn json_follows_its_schema() {
     // The check does find what is wrong.
     let mut wrong = report.clone();
     wrong["findings"][0]["severity"] = "bad".into();
-    assert!(validate(&wrong, &schema, &schema, "report").is_err());
+    assert!(schema.check(&wrong).is_err());
 }
 
 #[test]
@@ -312,4 +311,37 @@ fn the_lints_page_is_current() {
     }
     let there = fs::read_to_string(&path).unwrap_or_default();
     assert!(there == page, "docs/lints.md is out of date: run this test with VMWBUILD_UPDATE_DOCS=1");
+}
+
+#[test]
+fn a_copy_of_what_vmwignore_holds_back_is_found() {
+    let directory = TempDir::new().expect("made");
+    let root = directory.path();
+    fs::create_dir_all(root.join("keys")).expect("made");
+    fs::create_dir_all(root.join("parts")).expect("made");
+    for (name, text) in [
+        (".vmwignore", "*.key\n/keys/\n!public.key\n"),
+        ("web.key", ""),
+        ("public.key", ""),
+        ("keys/a", ""),
+        ("parts/copies.vmwfile", "COPY ./web.key /etc/web.key\n"),
+        (
+            "VMWfile",
+            "FROM Debian AS web\nINCLUDE parts/copies.vmwfile\nCOPY keys /etc/keys\nCOPY keys/a public.key /etc/\n",
+        ),
+    ] {
+        fs::write(root.join(name), text).expect("written");
+    }
+    let (code, out, err) = run(root, &["lint", "VMWfile", "--format", "concise"]);
+    assert_eq!(code, 0, "{err}");
+    let found: Vec<&str> = out.lines().filter(|l| l.contains("copies-held-back")).collect();
+    let expected = [
+        ("VMWfile:3:6:", "`keys` is held back by .vmwignore"),
+        ("VMWfile:4:6:", "`keys/a` is held back by .vmwignore"),
+        ("copies.vmwfile:1:6:", "`./web.key` is held back by .vmwignore"),
+    ];
+    assert_eq!(found.len(), expected.len(), "{out}");
+    for (place, message) in expected {
+        assert!(found.iter().any(|l| l.contains(place) && l.contains(message)), "{place} {message}: {out}");
+    }
 }

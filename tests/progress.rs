@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use common::events::{Schema, valid};
+use common::events::valid;
+use common::schema::Schema;
 use common::{DEADLINE, Run, Running, context, run, vmwbuild};
 use serde_json::Value;
 

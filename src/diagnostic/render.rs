@@ -39,11 +39,18 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> Strin
         GraphicalReportHandler::new_themed(theme).with_width(style.width).with_links(false).with_break_words(false);
     let mut out = String::new();
     let diagnostic = &*without_secrets(diagnostic, sources);
-    let report = Report::new(diagnostic, sources);
     // Writing to a String can't fail, but a span outside its file makes miette return an error: then the
     // message alone is better than nothing.
-    if handler.render_report(&mut out, &report).is_err() {
+    if handler.render_report(&mut out, &Report::new(diagnostic, sources)).is_err() {
         out = format!("{}: {}\n", diagnostic.id(), diagnostic.message);
+    }
+    // miette draws one file a report, and would head a related one with a severity that it hasn't.
+    for label in elsewhere(diagnostic) {
+        let mut further = String::new();
+        if handler.render_report(&mut further, &Report::further(label, sources)).is_ok() {
+            out.push('\n');
+            out.push_str(further.trim_start_matches('\n'));
+        }
     }
     out
 }
@@ -53,8 +60,13 @@ pub fn render_all<'a>(list: impl IntoIterator<Item = &'a Diagnostic>, sources: &
     list.into_iter().map(|d| render(d, sources, style)).collect()
 }
 
-/// What miette asks of a diagnostic. Labels in other files than the primary one become related reports,
-/// since miette draws one file a report.
+/// The labels in other files than the primary one.
+fn elsewhere(d: &Diagnostic) -> impl Iterator<Item = &Label> {
+    let home = d.primary.as_ref().map(|l| l.span.source);
+    d.secondary.iter().filter(move |l| Some(l.span.source) != home)
+}
+
+/// What miette asks of a diagnostic, or of a label in another file.
 #[derive(Debug)]
 struct Report {
     code: Option<String>,
@@ -63,7 +75,6 @@ struct Report {
     help: Option<String>,
     source: Option<NamedSource<Lines>>,
     labels: Vec<LabeledSpan>,
-    related: Vec<Report>,
 }
 
 impl Report {
@@ -81,24 +92,6 @@ impl Report {
             .iter()
             .flat_map(|excerpt| here.iter().enumerate().map(|(at, label)| labelled(excerpt, label, at == 0)))
             .collect();
-        let related = d
-            .secondary
-            .iter()
-            .filter(|l| Some(l.span.source) != home)
-            .map(|l| {
-                let excerpt = Excerpt::new(sources, &[l]);
-                let (start, len) = excerpt.place(l);
-                Report {
-                    code: None,
-                    severity: miette::Severity::Advice,
-                    message: shown(&l.text),
-                    help: None,
-                    source: Some(excerpt.source),
-                    labels: vec![LabeledSpan::new(None, start, len)],
-                    related: Vec::new(),
-                }
-            })
-            .collect();
         let mut help: Vec<&str> = d.notes.iter().map(String::as_str).collect();
         help.extend(d.help.as_deref());
         Report {
@@ -108,7 +101,20 @@ impl Report {
             help: (!help.is_empty()).then(|| shown(&help.join("\n"))),
             source: excerpt.map(|e| e.source),
             labels,
-            related,
+        }
+    }
+
+    /// A place in another file.
+    fn further(label: &Label, sources: &Sources) -> Self {
+        let excerpt = Excerpt::new(sources, &[label]);
+        let (start, len) = excerpt.place(label);
+        Report {
+            code: None,
+            severity: miette::Severity::Advice,
+            message: shown(&label.text),
+            help: None,
+            source: Some(excerpt.source),
+            labels: vec![LabeledSpan::new(None, start, len)],
         }
     }
 }
@@ -142,11 +148,5 @@ impl miette::Diagnostic for Report {
     }
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         Some(Box::new(self.labels.iter().cloned()))
-    }
-    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
-        if self.related.is_empty() {
-            return None;
-        }
-        Some(Box::new(self.related.iter().map(|r| r as _)))
     }
 }

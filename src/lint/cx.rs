@@ -15,6 +15,8 @@ const MAX_DEPTH: usize = 32;
 /// What a rule is given.
 pub(super) struct Cx<'a> {
     pub sources: &'a Sources,
+    /// The file that was asked about; the others are those it includes.
+    pub main: SourceId,
     /// The instructions before the first FROM.
     pub globals: Vec<&'a Instruction>,
     pub stages: Vec<Stage<'a>>,

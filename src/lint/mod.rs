@@ -50,10 +50,11 @@ pub fn lint(
     if wanted.is_empty() {
         return problems;
     }
+    let Some((main, _)) = files.first().copied() else { return problems };
     let (globals, stages) = cx::layout(files, sources);
     let shells = commands::read(&stages, sources);
     let ran = commands::ran(&shells);
-    let cx = cx::Cx { sources, globals, stages, shells: &shells, ran: &ran, program };
+    let cx = cx::Cx { sources, main, globals, stages, shells: &shells, ran: &ran, program };
     for rule in wanted {
         (rule.check)(&cx, &mut problems);
     }

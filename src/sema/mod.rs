@@ -4,6 +4,7 @@ mod check;
 pub mod codes;
 pub mod codes_stages;
 pub mod codes_values;
+pub mod context;
 pub mod eval;
 pub mod expr;
 mod expr_check;

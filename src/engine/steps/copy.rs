@@ -1,14 +1,13 @@
 //! What a COPY sends: files and directories of the context, bodies of heredocs, files of another machine.
 
-use std::path::{Component, Path, PathBuf};
-
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use std::path::Path;
 
 use super::super::codes;
 use super::super::options::FailureClass;
 use super::super::shared::{Shared, Stop};
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::guest::{CopyContent, CopyEntry};
+use crate::sema::context::{Ignored, inside};
 use crate::sema::program::{Copy, CopyFrom, Step};
 
 /// Permission bits of what is made from a heredoc.
@@ -28,7 +27,7 @@ pub(super) fn sending(shared: &Shared, step: &Step, copy: &Copy) -> Result<Sendi
     let into = written.ends_with('/') || written == "." || copy.sources.len() > 1;
     let exported = copy.from.and_then(|_| shared.board.export(step.id));
     let root = exported.as_deref().unwrap_or(&shared.options.context);
-    let ignored = if copy.from.is_none() { vmwignore(root) } else { Gitignore::empty() };
+    let ignored = if copy.from.is_none() { Ignored::of(root) } else { Ignored::nothing() };
     let mut gather = Gather { shared, step, copy, root, ignored, entries: Vec::new() };
     for (at, source) in copy.sources.iter().enumerate() {
         match source {
@@ -65,19 +64,12 @@ pub(in crate::engine) fn absolute(base: Option<&str>, path: &str) -> String {
     if path == "." || path.is_empty() { format!("{base}/") } else { format!("{base}/{path}") }
 }
 
-fn vmwignore(root: &Path) -> Gitignore {
-    let mut builder = GitignoreBuilder::new(root);
-    // A file that isn't there holds nothing back; a broken line in it is skipped, as git does.
-    let _ = builder.add(root.join(".vmwignore"));
-    builder.build().unwrap_or_else(|_| Gitignore::empty())
-}
-
 struct Gather<'a> {
     shared: &'a Shared,
     step: &'a Step,
     copy: &'a Copy,
     root: &'a Path,
-    ignored: Gitignore,
+    ignored: Ignored,
     entries: Vec<CopyEntry>,
 }
 
@@ -108,7 +100,7 @@ impl Gather<'_> {
         if meta.is_dir() {
             return self.directory(&full, &relative, dest.trim_end_matches('/'));
         }
-        if self.held_back(&relative, false) {
+        if self.ignored.holds_back(&relative, false) {
             return Err(self.fail(
                 format!("`{path}` is held back by .vmwignore"),
                 Some("take it out of .vmwignore, or copy something else".to_owned()),
@@ -116,10 +108,6 @@ impl Gather<'_> {
         }
         let to = if into { dest_name() } else { dest.to_owned() };
         self.file(&full, to)
-    }
-
-    fn held_back(&self, relative: &Path, dir: bool) -> bool {
-        !relative.as_os_str().is_empty() && self.ignored.matched_path_or_any_parents(relative, dir).is_ignore()
     }
 
     fn directory(&mut self, full: &Path, relative: &Path, dest: &str) -> Result<(), Stop> {
@@ -138,7 +126,7 @@ impl Gather<'_> {
             let (full, relative, dest) = (entry.path(), relative.join(name), format!("{dest}/{name}"));
             let kind =
                 entry.file_type().map_err(|e| self.fail(format!("can't read `{}`: {e}", full.display()), None))?;
-            if self.held_back(&relative, kind.is_dir()) {
+            if self.ignored.holds_back(&relative, kind.is_dir()) {
                 continue;
             }
             if kind.is_dir() {
@@ -196,24 +184,6 @@ impl Gather<'_> {
     }
 }
 
-/// A path below the context; None when it climbs out of it. `/x` is `x` of the context, as in a Dockerfile.
-fn inside(path: &str) -> Option<PathBuf> {
-    let mut out = PathBuf::new();
-    for part in Path::new(path).components() {
-        match part {
-            Component::Normal(name) => out.push(name),
-            Component::CurDir | Component::RootDir => {}
-            Component::ParentDir => {
-                if !out.pop() {
-                    return None;
-                }
-            }
-            Component::Prefix(_) => return None,
-        }
-    }
-    Some(out)
-}
-
 fn near(path: &Path) -> Option<String> {
     let names: Vec<String> = std::fs::read_dir(path.parent()?)
         .ok()?
@@ -224,6 +194,8 @@ fn near(path: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]

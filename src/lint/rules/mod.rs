@@ -4,12 +4,14 @@ mod apt_for_people;
 mod background_job;
 mod caches_in_template;
 mod cd_lost;
+mod copies_held_back;
 mod cuts_own_channel;
 mod debconf_asks;
 mod download_to_shell;
 mod duplicate_address;
 mod fixed_placement;
 mod foreign_code;
+mod from_scratch;
 mod identity_in_template;
 mod keeps_error_page;
 mod kernel_without_reboot;
@@ -50,6 +52,8 @@ pub(super) static ALL: &[&Rule] = &[
     &unused_arg::RULE,
     &unused_secret::RULE,
     &no_dns::RULE,
+    &from_scratch::RULE,
+    &copies_held_back::RULE,
     &needs_terminal::RULE,
     &upgrades_tools::RULE,
     &kernel_without_reboot::RULE,
@@ -93,6 +97,8 @@ pub static CODES: &[&Code] = &[
     &unused_arg::CODE,
     &unused_secret::CODE,
     &no_dns::CODE,
+    &from_scratch::CODE,
+    &copies_held_back::CODE,
     &needs_terminal::CODE,
     &upgrades_tools::CODE,
     &kernel_without_reboot::CODE,
