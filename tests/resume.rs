@@ -308,6 +308,22 @@ fn a_secret_key_is_captured_again_where_it_is_needed() {
 }
 
 #[test]
+fn what_still_runs_isnt_run_again_when_a_secret_key_before_it_is() {
+    let site = sandbox();
+    let text = "FROM linux AS one\nOUTPUT VM l-one\nKEY t: secret FROM RUN echo t >> /root/count; echo of-one\n\
+                RUN echo begun; sleep 2; echo r >> /root/count\n\
+                FROM linux AS two\nOUTPUT VM l-two\nRUN sleep 3\nREBOOT\nRUN printf %s ${{ one.t }} > /root/t\n";
+    let dir = context(&[("VMWfile", text)]);
+    let running = common::Running::start(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]));
+    running.wait_for("begun", DEADLINE);
+    running.signal("KILL");
+    running.finish(DEADLINE);
+    succeeded(vmwbuild(&site, dir.path(), &["resume", "--progress", "plain"]));
+    assert_eq!(read(&site, dir.path(), "l-two", "/root/t"), "of-one");
+    assert_eq!(read(&site, dir.path(), "l-one", "/root/count"), "t\nr\nt\n");
+}
+
+#[test]
 fn a_changed_vmwfile_is_told() {
     let site = sandbox();
     let dir = context(&[("VMWfile", CHAIN)]);

@@ -13,8 +13,9 @@ use crate::guest::{Standing, Ticket};
 use crate::sema::order::Node;
 use crate::sema::program::{Machine, Step};
 
-/// Goes on with the batch that `first`, which isn't done, is in. How many steps that took care of, from `first` on; None:
-/// there is no such batch, or it never was started, so that its steps are to be run.
+/// Goes on with the batch that `first`, which isn't done, is in, or that comes after it. How many steps that took care of,
+/// from `first` on; None: there is no such batch, or it never was started, or it doesn't hold `first`: then that is to be
+/// run.
 pub(super) async fn run(worker: &mut Worker, machine: &Machine, first: &Step) -> Result<Option<usize>, Stop> {
     let shared = Arc::clone(&worker.shared);
     let id = machine.id;
@@ -23,9 +24,18 @@ pub(super) async fn run(worker: &mut Worker, machine: &Machine, first: &Step) ->
     }
     let Some(batch) = shared.past.batches.get(&id) else { return Ok(None) };
     let inside = batch.first..batch.first.saturating_add(batch.steps);
-    if !inside.contains(&first.id.index) {
-        return Ok(None);
-    }
+    let wanted = first;
+    let first = if inside.contains(&wanted.id.index) {
+        wanted
+    } else {
+        // A secret key is captured again: its batch would take the place of the one that may still run.
+        let undone = |step: &&Step| !shared.board.is_done(Node::Step(step.id));
+        let later = machine.steps.iter().filter(|s| inside.contains(&s.id.index)).find(undone);
+        match later.filter(|_| wanted.id.index < batch.first) {
+            Some(step) => step,
+            None => return Ok(None),
+        }
+    };
     // Once: what fails from here on is no reason to look again.
     worker.attached = true;
     let from = (first.id.index - batch.first) as usize;
@@ -45,7 +55,7 @@ pub(super) async fn run(worker: &mut Worker, machine: &Machine, first: &Step) ->
     let ran = shared.interruptible(guest.follow(&ticket, from, &mut |event| watch.event(event))).await;
     let current = watch.current;
     conclude(worker, machine, &steps, current, ran).await?;
-    Ok(Some(steps.len().saturating_sub(from)))
+    Ok((first.id == wanted.id).then(|| steps.len().saturating_sub(from)))
 }
 
 fn unreadable(shared: &Shared, step: &Step, error: &serde_json::Error) -> Stop {
