@@ -676,7 +676,7 @@ fn a_stored_password_with_odd_signs_can_be_read_again() {
 
 #[test]
 fn a_password_command_prints_one_line() {
-    for (command, words) in [("true", "printed nothing"), ("echo s3cret; echo more", "printed more than one line")] {
+    for (command, words) in [("true", "printed nothing"), ("echo s3cret; echo more", "printed more than one")] {
         let dir = context::<&str, &str>(&[]);
         let save = ["vcenter", "add", "lab", "127.0.0.1:1", "--username", "u", "--password-command", command];
         ok(vmwbuild(dir.path()).args(save));
