@@ -481,6 +481,8 @@ pub(crate) enum OnError {
     Keep,
     /// Build everything that doesn't depend on them first, then remove them
     Continue,
+    /// Ask on the terminal: look inside, try again, keep or clean; other machines go on meanwhile
+    Ask,
 }
 
 /// The vCenter. Each flag has a variable; the peers' variables are honoured after our own.

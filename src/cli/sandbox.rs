@@ -79,7 +79,7 @@ pub(crate) fn run(options: &args::Sandbox, color: args::When) -> u8 {
                 let mut unkept = sandbox.unkept();
                 loop {
                     tokio::select! {
-                        () = signals.next() => break,
+                        _ = signals.next() => break,
                         changed = unkept.changed() => match changed {
                             Ok(()) => tell_unkept(&mut unkept, color),
                             Err(_) => break,

@@ -48,6 +48,8 @@ pub enum OnError {
     Keep,
     /// They are removed, once everything that doesn't depend on them is built.
     Continue,
+    /// Whoever holds the other end of [`Control::ask`] says so at the first failure; without one as `Clean`.
+    Ask,
 }
 
 /// The guest account from outside the VMWfile, in the same order as [`PlacementDefaults`].
@@ -186,4 +188,6 @@ pub struct Control {
     pub stop: tokio_util::sync::CancellationToken,
     /// Second Ctrl-C: leave at once, and say what stays and how to remove it.
     pub leave: tokio_util::sync::CancellationToken,
+    /// Where questions go, for [`OnError::Ask`].
+    pub ask: Option<tokio::sync::mpsc::UnboundedSender<super::ask::Question>>,
 }

@@ -45,6 +45,8 @@ pub(super) struct Shared {
     /// What earlier processes of this build have done.
     pub(super) past: Past,
     pub(super) swaps: super::publish::Swaps,
+    /// What was answered to the question what becomes of half-made machines.
+    pub(super) chosen: super::ask::Chosen,
     /// Files on their way from one guest to another.
     pub(super) scratch: Scratch,
 }
