@@ -321,8 +321,12 @@ pub(crate) struct Build {
     pub(crate) secret_outs: Vec<String>,
 
     /// How many machines are worked on at once
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..),
+        env = "VMWBUILD_PARALLEL")]
     pub(crate) parallel: u16,
+
+    #[command(flatten)]
+    pub(crate) clones: Clones,
 
     /// How the build is shown
     #[arg(long, value_name = "VIEW", default_value = "auto", env = "VMWBUILD_PROGRESS", help_heading = "Output")]
@@ -368,6 +372,26 @@ pub(crate) struct Build {
 
     #[command(flatten)]
     pub(crate) sandbox_options: SandboxOptions,
+}
+
+/// How many clones run at once; the others wait for their turn.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Clones {
+    /// How many clones run at once on the vCenter
+    #[arg(id = "clones", long = "clones", value_name = "N", default_value_t = 32,
+        value_parser = clap::value_parser!(u16).range(1..), env = "VMWBUILD_CLONES")]
+    pub(crate) in_all: u16,
+
+    /// How many of them with one host, where the source is or the clone is asked to be; vCenter itself lets 8 go on
+    #[arg(id = "clones-per-host", long = "clones-per-host", value_name = "N", default_value_t = 8,
+        value_parser = clap::value_parser!(u16).range(1..), env = "VMWBUILD_CLONES_PER_HOST")]
+    pub(crate) per_host: u16,
+}
+
+impl Default for Clones {
+    fn default() -> Self {
+        Clones { in_all: 32, per_host: 8 }
+    }
 }
 
 #[derive(Args, Debug)]
@@ -832,6 +856,9 @@ pub(crate) struct Sandbox {
     /// How long a guest takes to boot
     #[arg(long, value_name = "DURATION", default_value = "100ms")]
     pub(crate) boot_delay: String,
+    /// How long a clone takes, in addition to what it really takes
+    #[arg(long, value_name = "DURATION", default_value = "0ms")]
+    pub(crate) clone_delay: String,
     /// How often Tools look for programs that have ended; those of a real guest do every second
     #[arg(long, value_name = "DURATION", default_value = "5ms")]
     pub(crate) tools_timer: String,

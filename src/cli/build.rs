@@ -176,6 +176,10 @@ pub(super) fn prepare(
         build: build.id,
         context,
         parallel: usize::from(options.parallel),
+        clones: engine::ClonesAtOnce {
+            in_all: usize::from(options.clones.in_all),
+            per_host: usize::from(options.clones.per_host),
+        },
         on_error: match options.on_error {
             args::OnError::Clean => engine::OnError::Clean,
             args::OnError::Keep => engine::OnError::Keep,

@@ -160,6 +160,7 @@ pub(super) fn header(
         connection,
         settings: Settings {
             parallel: engine.parallel,
+            clones: Some((engine.clones.in_all, engine.clones.per_host)),
             on_error: name_of(flags.on_error),
             channel: name_of(flags.guest_channel),
             placement: named(&engine.placement.command_line),

@@ -101,6 +101,10 @@ fn flags(options: &args::Resume, header: &Header) -> Result<args::Build, Refused
         secrets: options.secrets.clone(),
         secret_outs: Vec::new(),
         parallel: options.parallel.unwrap_or_else(|| u16::try_from(then.parallel).unwrap_or(u16::MAX).max(1)),
+        clones: then.clones.map_or_else(args::Clones::default, |(in_all, per_host)| {
+            let number = |n: usize| u16::try_from(n).unwrap_or(u16::MAX).max(1);
+            args::Clones { in_all: number(in_all), per_host: number(per_host) }
+        }),
         progress: options.progress,
         events: options.events.clone(),
         report: options.report.clone(),

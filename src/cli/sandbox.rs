@@ -156,6 +156,7 @@ fn serving(options: &args::Sandbox) -> Result<Config, Diagnostic> {
         listen: options.listen,
         state: options.state.clone(),
         boot_delay: duration("--boot-delay", &options.boot_delay)?,
+        clone_delay: duration("--clone-delay", &options.clone_delay)?,
         exit_poll: duration("--tools-timer", &options.tools_timer)?,
         ..config(&options.options)?
     })

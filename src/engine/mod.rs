@@ -14,6 +14,7 @@ mod export;
 mod finish;
 pub mod journal;
 mod ledger;
+mod limits;
 mod logs;
 mod machine;
 mod mask;
@@ -29,7 +30,8 @@ pub mod sweep;
 
 pub use ask::{Answer, Look, Looked, Question};
 pub use options::{
-    Built, BuiltOutput, Control, Deadlines, Failure, FailureClass, GuestLogin, LoginDefaults, OnError, Options,
+    Built, BuiltOutput, ClonesAtOnce, Control, Deadlines, Failure, FailureClass, GuestLogin, LoginDefaults, OnError,
+    Options,
 };
 pub use run::build;
 pub use sessions::missing_logins;

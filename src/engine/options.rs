@@ -18,6 +18,8 @@ pub struct Options {
     pub context: PathBuf,
     /// How many machines may be worked on at once; waiting ones don't count.
     pub parallel: usize,
+    /// How many clones may run at once.
+    pub clones: ClonesAtOnce,
     /// What becomes of half-made machines when a build fails.
     pub on_error: OnError,
     /// Where machines are to live, where the VMWfile's stages don't say.
@@ -36,6 +38,15 @@ pub struct Options {
     pub past: Past,
     /// Whether a FROM name that the inventory lacks becomes the sandbox's default template.
     pub sandbox: bool,
+}
+
+/// How many clones may run at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClonesAtOnce {
+    /// On the whole vCenter.
+    pub in_all: usize,
+    /// With one host as what they are read from, or written to where the host is asked for.
+    pub per_host: usize,
 }
 
 /// `--on-error`.

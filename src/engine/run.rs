@@ -15,6 +15,7 @@ use super::codes;
 use super::event::{EdgeInfo, Event, MachineId, MachineInfo, StepInfo};
 use super::journal::{self, Ending, Record};
 use super::ledger::Ledger;
+use super::limits::Limits;
 use super::logs::Logs;
 use super::machine;
 use super::mask::Masker;
@@ -90,6 +91,7 @@ pub async fn build(
     let shared = Arc::new(Shared {
         board: Board::new(&options.secrets),
         slots: Arc::new(Semaphore::new(options.parallel.max(1))),
+        limits: Limits::new(options.clones),
         stop: control.stop.child_token(),
         resolved: found.machines,
         ledger: Ledger::new(past.entries.clone(), journal.clone()),

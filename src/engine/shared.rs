@@ -40,6 +40,7 @@ pub(super) struct Shared {
     pub(super) board: Board,
     pub(super) resolved: HashMap<MachineId, Resolved>,
     pub(super) slots: Arc<Semaphore>,
+    pub(super) limits: super::limits::Limits,
     pub(super) ledger: Ledger,
     pub(super) journal: Journal,
     /// What earlier processes of this build have done.
