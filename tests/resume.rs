@@ -323,13 +323,42 @@ fn builds_are_listed() {
     assert_eq!(build(&site, dir.path(), "l", "12").code, None);
     let listed = |args: &[&str]| succeeded(vmwbuild(&site, dir.path(), &[&["builds"], args].concat())).stdout();
     let all: serde_json::Value = serde_json::from_str(&listed(&["--json"])).unwrap();
-    assert_eq!(all[0]["state"], "interrupted", "{all}");
+    assert_eq!((&all[0]["state"], &all[0]["resumable"]), (&"interrupted".into(), &true.into()), "{all}");
     assert_eq!(all[0]["left"].as_array().unwrap().len(), 1, "{all}");
     assert!(listed(&[]).contains("interrupted"));
     succeeded(vmwbuild(&site, dir.path(), &["resume"]));
     let all: serde_json::Value = serde_json::from_str(&listed(&["--json"])).unwrap();
     assert_eq!(all[0]["state"], "done", "{all}");
     assert_eq!(all[0]["left"].as_array().unwrap().len(), 0, "{all}");
+}
+
+#[test]
+fn a_build_that_was_stopped_is_listed_as_interrupted_and_old_ones_are_forgotten() {
+    let site = sandbox();
+    let dir = context(&[("VMWfile", "FROM linux AS vm\nOUTPUT VM stopped\nRUN echo begun; sleep 600\n")]);
+    let running = common::Running::start(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]));
+    running.wait_for("begun", DEADLINE);
+    running.signal("TERM");
+    assert_eq!(running.finish(DEADLINE).code, Some(130));
+    let listed = || {
+        let all = succeeded(vmwbuild(&site, dir.path(), &["builds", "--json"])).stdout();
+        serde_json::from_str::<serde_json::Value>(&all).unwrap()
+    };
+    let all = listed();
+    assert_eq!((&all[0]["state"], &all[0]["resumable"]), (&"interrupted".into(), &false.into()), "{all}");
+    // There is nothing to go on with, and the codes of what isn't there are the same everywhere.
+    for args in [["resume"].as_slice(), &["resume", "nosuch"], &["clean", "nosuch"]] {
+        let refused = vmwbuild(&site, dir.path(), args);
+        assert!(refused.code == Some(2) && refused.stderr().contains("no-build"), "{args:?}: {refused}");
+    }
+    succeeded(vmwbuild(&site, dir.path(), &["clean", "--older-than", "1h"]));
+    assert_eq!(listed().as_array().unwrap().len(), 1);
+    let dry = succeeded(vmwbuild(&site, dir.path(), &["clean", "--older-than", "0s", "--dry-run"]));
+    assert!(dry.stdout().contains("would forget"), "{dry}");
+    assert_eq!(listed().as_array().unwrap().len(), 1);
+    succeeded(vmwbuild(&site, dir.path(), &["clean", "--older-than", "0s"]));
+    assert_eq!(listed().as_array().unwrap().len(), 0);
+    assert_eq!(std::fs::read_dir(dir.path().join(".state/builds")).unwrap().count(), 0);
 }
 
 #[test]

@@ -66,7 +66,8 @@ pub(crate) enum Command {
         after_help = "A machine is removed only if it stands in the build's journal, bears the build's mark in its \
                             extraConfig, and was neither renamed nor made a template since.\n\nExamples:\n  \
                             vmwbuild clean --dry-run              the newest that left something\n  \
-                            vmwbuild clean --all --yes"
+                            vmwbuild clean --all --yes\n  \
+                            vmwbuild clean --older-than 30d       journals and logs of builds that left nothing"
     )]
     Clean(Box<Clean>),
     /// Run one command in the guest of a machine that exists; its exit code is ours
@@ -455,6 +456,10 @@ pub(crate) struct Clean {
     /// All builds that left something and don't run
     #[arg(long)]
     pub(crate) all: bool,
+
+    /// Instead forget builds that began longer ago than this, ended and left nothing: their journals and logs
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with_all = ["build", "all"])]
+    pub(crate) older_than: Option<Duration>,
 
     /// Say what would be removed, and change nothing
     #[arg(long)]

@@ -110,6 +110,12 @@ pub(super) fn problem(build: &str, store: &Store, broken: Broken) -> Diagnostic 
     }
 }
 
+/// [`problem`] with its exit code: a build that isn't there is a wrong argument.
+pub(super) fn refused(build: &str, store: &Store, broken: Broken) -> Refused {
+    let code = if matches!(broken, Broken::Missing) { 2 } else { 5 };
+    (code, vec![problem(build, store, broken)])
+}
+
 /// What a build is given.
 pub(super) struct Given<'a> {
     pub(super) date: &'a str,

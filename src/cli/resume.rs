@@ -24,7 +24,7 @@ fn prepare(options: &args::Resume) -> Result<(args::Build, load::Build, Earlier)
         Some(name) => name.clone(),
         None => newest(&store)?,
     };
-    let (journal, header, past) = store.open(&name).map_err(|e| (5, vec![record::problem(&name, &store, e)]))?;
+    let (journal, header, past) = store.open(&name).map_err(|e| record::refused(&name, &store, e))?;
     if let Some(why) = refusal(&header, &past) {
         let text = format!("the build `{name}` can't be gone on with: {why}");
         let help = match past.left().is_empty() || header.sandbox {
@@ -52,7 +52,7 @@ fn newest(store: &Store) -> Result<String, Refused> {
     };
     store.all().into_iter().filter_map(interrupted).next_back().ok_or_else(|| {
         let text = format!("no build in `{}` waits for being gone on with", store.root().display());
-        (1, vec![Diagnostic::new(&codes::NO_BUILD, text).help("`vmwbuild builds` lists what there is")])
+        (2, vec![Diagnostic::new(&codes::NO_BUILD, text).help("`vmwbuild builds` lists what there is")])
     })
 }
 

@@ -61,8 +61,8 @@ pub(super) enum Scratch {
 impl Scratch {
     /// Makes it.
     pub(super) fn new(journal: &Journal) -> std::io::Result<Self> {
-        match journal.directory() {
-            Some(directory) => Ok(Scratch::Kept(directory.join("files"))),
+        match journal.files() {
+            Some(files) => Ok(Scratch::Kept(files)),
             None => tempfile::tempdir().map(Scratch::Passing),
         }
     }
