@@ -285,7 +285,9 @@ fn a_saved_connection_knows_its_password_when_a_build_is_gone_on_with() {
         assert_eq!(build(place).code, None, "{place}");
         let mut resume = bare(&["resume", "--progress", "plain"]);
         resume.env("LAB", password);
-        other.iter().for_each(|o| drop(resume.env("VMWBUILD_PASSWORD", o)));
+        if let Some(other) = other {
+            resume.env("VMWBUILD_PASSWORD", other);
+        }
         succeeded(run(&mut resume, DEADLINE));
         remove_named(&site, "saved");
     }
@@ -316,7 +318,10 @@ fn a_restart_of_the_guest_and_a_copy_between_machines_are_gone_on_with() {
     // Killed again at each line from there on, the export and the copy among them.
     for line in 1..40 {
         let mut resume = site.with_state(dir.path(), &["resume", "--progress", "plain"]);
-        let resumed = run(resume.env("VMWBUILD_TEST_DIE_AT", if line % 2 == 0 { "before:3" } else { "3" }), DEADLINE);
+        let resumed = run(
+            resume.env("VMWBUILD_TEST_DIE_AT", format!("{}{}", if line % 2 == 0 { "before:" } else { "" }, line + 2)),
+            DEADLINE,
+        );
         match resumed.code {
             None => {}
             Some(0) => break,
