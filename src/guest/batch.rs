@@ -76,6 +76,7 @@ impl Guest {
         self.state().running = Some((number, 0));
         let settled = self.state().settled.clone();
         let mut following = Following::new(self, &batch.ticket, on_event);
+        following.sweeps = settled.is_some();
         match settled {
             Some(settled) => self.send(&settled, batch).await?,
             None => match self.first_program(None, Some((&batch.text, &batch.jobs)))? {
@@ -83,6 +84,7 @@ impl Guest {
                 None => {
                     let settled = self.settled().await?;
                     following.placed();
+                    following.sweeps = true;
                     self.send(&settled, batch).await?;
                 }
             },
@@ -91,6 +93,7 @@ impl Guest {
         if following.refused {
             let settled = self.settled().await?;
             self.state().running = Some((number, 0));
+            following.sweeps = true;
             self.send(&settled, batch).await?;
             return self.followed(&mut following).await;
         }
@@ -116,7 +119,7 @@ impl Guest {
             let mut state = self.state();
             state.sent = true;
             // The batch removes it.
-            std::mem::take(&mut state.met).then(|| state.meeting.clone())
+            state.met.then(|| state.meeting.clone())
         };
         let text = settled.whole(anew.as_ref().unwrap_or(&batch.text), meeting.as_deref());
         if let Some(program) = settled.start(&text) {

@@ -67,6 +67,8 @@ pub(super) struct Following<'a, 'e> {
     stopped: bool,
     /// What the guest's first program tells.
     report: Report,
+    /// Whether the place of an earlier report goes with this batch.
+    pub sweeps: bool,
     /// Whether the guest has no decoder for what came with that program, and has begun nothing.
     pub refused: bool,
     /// Of the current job.
@@ -94,6 +96,7 @@ impl<'a, 'e> Following<'a, 'e> {
             outcome: BatchOutcome::default(),
             stopped: false,
             report: Report::default(),
+            sweeps: false,
             refused: false,
             current: Current::default(),
         }
@@ -161,6 +164,9 @@ impl<'a, 'e> Following<'a, 'e> {
                     };
                     let nothing = records.iter().all(|record| record.job().is_none());
                     if !records.is_empty() {
+                        if self.sweeps {
+                            self.guest.state().met = false;
+                        }
                         quiet = Instant::now();
                         doubt = FIRST_DOUBT.min(self.doubt.max(FIRST_LOOK));
                     }

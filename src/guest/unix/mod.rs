@@ -160,7 +160,6 @@ impl Unix {
         let run = become_user + &squeeze(BOOT_ID) + &squeeze(SUPERVISE);
         text.push_str(&squeeze(OPEN).replace("@RUN@\n", &run));
         if let Some((batch, _)) = batch {
-            text.push_str("MEETING=\n");
             text.push_str(batch);
         }
         // Neither a base64 program nor a shell that prints without one is certain, so: octal numbers, and sed.
@@ -220,13 +219,11 @@ impl Unix {
     pub fn batch(&self, plan: &BatchPlan<'_>) -> Result<String> {
         let delimiter = format!("VMW_{}", plan.nonce);
         let n = plan.number;
-        // What the first program found is told before anything else. What earlier batches have left goes, and the place of
-        // the first report.
+        // What the first program found is told before anything else. What earlier batches have left goes.
         let mut text = format!(
             "mkdir b{n} || exit 0\necho \"$boot\" >b{n}/boot\nmkdir b{n}/s0\ncd b{n} || exit\n\
              if [ -n \"$AHEAD\" ] && [ \"$work\" = \"$GUESS\" ]; then\nreport s0\necho \"$seq\" >first\nfi\n\
-             set --\n[ -z \"$MEETING\" ] || set -- \"$MEETING\"\n\
-             for d in ../b[0-9]* ../p[0-9]* ../in.{n} ../in.{n}.*; do\n\
+             set --\nfor d in ../b[0-9]* ../p[0-9]* ../in.{n} ../in.{n}.*; do\n\
              [ \"$d\" = ../b{n} ] || [ ! -e \"$d\" ] || set -- \"$@\" \"$d\"\ndone\n\
              [ $# = 0 ] || rm -rf \"$@\"\n",
         );
@@ -296,9 +293,9 @@ impl Settled {
     /// to be removed.
     pub fn whole(&self, batch: &str, meeting: Option<&str>) -> String {
         format!(
-            "umask 077\ncd {work} || exit\nAHEAD= MEETING={meeting}\n{bootid}bootid\n{batch}",
+            "umask 077\n{rm}cd {work} || exit\nAHEAD=\n{bootid}bootid\n{batch}",
+            rm = meeting.map(|nonce| format!("rm -rf {}\n", meeting_place(nonce))).unwrap_or_default(),
             work = quote(&self.facts.work),
-            meeting = quote(&meeting.map(meeting_place).unwrap_or_default()),
             bootid = squeeze(BOOT_ID),
         )
     }

@@ -90,10 +90,15 @@ fi
 if [ -z "$work" ]; then
 	for dir in "$home" /var/lib /var/tmp; do
 		work=${dir%/}/.vmwbuild-$NAME
-		if [ -d "$dir" ] && mkdir "$work" 2>/dev/null; then
-			fresh=fresh
-			put "$work" && break
-			rm -rf "$work"
+		if [ -d "$dir" ]; then
+			if mkdir "$work" 2>/dev/null; then
+				fresh=fresh
+				put "$work" && break
+				# Where that fails, another one like this has put something there.
+				rmdir "$work" 2>/dev/null || break
+			elif mine "$work" && put "$work"; then
+				break
+			fi
 		fi
 		work=
 	done

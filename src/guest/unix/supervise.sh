@@ -375,7 +375,8 @@ emit() {
 	got=0
 	cur=
 	pad=
-	while read -r line; do
+	# Neither blanks nor patterns are in it.
+	for line in $(eval "$2" | eval "$ENC"); do
 		cur=$cur$line
 		pad=${line##*[!=]}
 		got=$((got + ${#line}))
@@ -383,9 +384,7 @@ emit() {
 			rec "$1$k.$cur"
 			cur=
 		fi
-	done <<X
-$(eval "$2" | eval "$ENC")
-X
+	done
 	if [ -n "$cur" ]; then
 		rec "$1$k.$cur"
 	fi
