@@ -221,26 +221,32 @@ pub(super) fn endpoint_of(settings: settings::Connection, insecure: bool) -> Res
         let text = format!("vCenter's {what} isn't given, and there is no terminal to ask on");
         (3, vec![Diagnostic::new(&codes::CREDENTIALS_MISSING, text).help(how.to_owned())])
     };
-    if let Some(user) = settings.username {
-        endpoint.username = user.value;
+    if let Some(user) = &settings.username {
+        endpoint.username.clone_from(&user.value);
     }
     if endpoint.username.is_empty() {
         endpoint.username = terminal::ask(&format!("User of {}", endpoint.address()))
             .ok_or_else(|| credentials("user name", "give `--username` or set VMWBUILD_USERNAME"))?;
     }
-    if let Some(password) = settings.password {
-        endpoint.password = password.value;
+    if let Some(password) = &settings.password {
+        endpoint.password.clone_from(&password.value);
     }
     if endpoint.password.is_empty() {
         endpoint.password = terminal::ask_secret(&format!("Password of {}", endpoint.username))
             .ok_or_else(|| credentials("password", "give `--password-file FILE` or set VMWBUILD_PASSWORD"))?;
     }
-    // A variable that other tools need is no wish against a thumbprint.
-    let pinned = settings.thumbprint.is_some() && !insecure;
-    endpoint.trust.insecure = settings.insecure.is_some_and(|i| i.value) && !pinned;
+    trust(&mut endpoint, settings, insecure)?;
     if endpoint.trust.insecure {
         terminal::say("warning: the server's certificate is not verified (--insecure); --thumbprint is safer");
     }
+    Ok(endpoint)
+}
+
+/// Which certificates are good enough; what the settings say else is taken already.
+pub(super) fn trust(endpoint: &mut Endpoint, settings: settings::Connection, insecure: bool) -> Result<(), Refused> {
+    // A variable that other tools need is no wish against a thumbprint.
+    let pinned = settings.thumbprint.is_some() && !insecure;
+    endpoint.trust.insecure = settings.insecure.is_some_and(|i| i.value) && !pinned;
     if let Some(ca) = settings.ca {
         endpoint.trust.ca_pem = crate::source::read_file(&ca.value).map_err(|e| {
             let text = format!("can't read the certificate authorities in `{}`: {e}", ca.value.display());
@@ -251,7 +257,7 @@ pub(super) fn endpoint_of(settings: settings::Connection, insecure: bool) -> Res
         let parsed = Thumbprint::parse(&print.value).map_err(|e| (2, vec![e.diagnostic()]))?;
         endpoint.trust.thumbprints.push(parsed);
     }
-    Ok(endpoint)
+    Ok(())
 }
 
 /// What the asynchronous parts run on.

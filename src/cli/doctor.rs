@@ -10,7 +10,7 @@ use time::format_description::well_known::Rfc3339;
 use super::build::{self, CONNECT, World};
 use super::report::json::finding;
 use super::vcenter::Book;
-use super::{args, codes, machine, plan, project, settings, terminal};
+use super::{args, codes, machine, names, plan, project, settings, terminal};
 use crate::diagnostic::Diagnostic;
 use crate::engine::class_of;
 use crate::plan::Host;
@@ -283,6 +283,7 @@ async fn inside(client: &Client, user: &str, trust: &Trust, report: &mut Report)
             return class_of(e.class()).exit_code();
         }
     };
+    names::remember(client, &inventory);
     let count = |kind| inventory.all(kind).count();
     let vms = inventory.all(EntityKind::Vm).filter(|e| !e.template).count();
     let kinds = [

@@ -20,6 +20,7 @@ mod lint;
 mod load;
 mod lsp;
 mod machine;
+mod names;
 mod plan;
 mod project;
 mod record;
@@ -35,7 +36,6 @@ mod telling;
 mod terminal;
 mod vcenter;
 
-use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -46,7 +46,7 @@ pub use explain::registry;
 ///
 /// Exit codes: 0 done; 1 the VMWfile has errors; 2 usage; 3 can't connect, log in or verify TLS; 4 a guest command
 /// failed; 5 a vSphere operation failed; 6 a deadline passed; 130 interrupted.
-pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
+pub fn run(args: std::env::ArgsOs) -> ExitCode {
     if complete::answered() {
         return ExitCode::SUCCESS;
     }
