@@ -37,6 +37,7 @@ on_both! {
     a_command_gets_input_and_gives_its_exit_code
     commands_are_as_govc_runs_them
     a_command_runs_on_many_machines
+    machines_names_are_completed
     a_command_is_left_running
     ctrl_c_ends_the_guests_process
     machines_that_cannot_run_a_command_are_explained
@@ -387,6 +388,55 @@ fn a_command_runs_on_many_machines(site: &Site) {
     assert!(done.code == Some(5) && done.stderr().contains("VMW672"), "{done}");
     let done = all(&["--all", "*", "web-1", "--", "true"]);
     assert_eq!(done.code, Some(2), "{done}");
+}
+
+fn machines_names_are_completed(site: &Site) {
+    let dir = context::<&str, &str>(&[("web.conf", "x\n")]);
+    machine(site, dir.path(), &["web-1", "web-2"]);
+    // What bash sends for the line so far; the last word is the one that the cursor is at.
+    let offered = |line: &[&str], change: &dyn Fn(&mut Command)| {
+        let mut command = site.tool(dir.path(), &["--", "vmwbuild"]);
+        command.args(line).env("VMWBUILD_COMPLETE", "bash").env("VMWBUILD_CACHE_DIR", dir.path().join("cache"));
+        command.env("_CLAP_COMPLETE_INDEX", line.len().to_string()).env("_CLAP_COMPLETE_COMP_TYPE", "9");
+        command.env("_CLAP_COMPLETE_SPACE", "true").env("_CLAP_IFS", "\n");
+        change(&mut command);
+        let done = ok(&mut command);
+        assert_eq!(done.stderr(), "");
+        done.stdout().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let as_it_is = |_: &mut Command| {};
+    let both = ["web-1", "web-2"];
+    assert_eq!(offered(&["exec", "we"], &as_it_is), both);
+    assert!(!offered(&["exec", ""], &as_it_is).iter().any(|name| name == site.template()), "templates don't run");
+    assert_eq!(offered(&["cp", "we"], &as_it_is), ["web.conf", "web-1:/", "web-2:/"]);
+
+    // Kept, for this user only, and not under a name that tells of the server.
+    let kept: Vec<_> = fs::read_dir(dir.path().join("cache/names")).unwrap().map(|e| e.unwrap().path()).collect();
+    let [kept] = kept.as_slice() else { panic!("{kept:?}") };
+    assert_eq!(fs::metadata(kept).unwrap().permissions().mode() & 0o777, 0o600);
+    // While it is fresh nobody is asked; a wrong password shows that.
+    let wrong = |command: &mut Command| _ = command.env("VMWBUILD_PASSWORD", "wrong");
+    site.govc(&["vm.destroy", "web-2"]);
+    assert_eq!(offered(&["exec", "we"], &wrong), both);
+    let age = |seconds| {
+        let time = std::time::SystemTime::now() - Duration::from_secs(seconds);
+        fs::File::options().write(true).open(kept).unwrap().set_modified(time).unwrap();
+    };
+    age(120);
+    assert_eq!(offered(&["exec", "we"], &wrong), both, "an old list is better than none");
+    age(2 * 24 * 3600);
+    assert_eq!(offered(&["exec", "we"], &wrong), Vec::<String>::new());
+    age(120);
+    assert_eq!(offered(&["exec", "we"], &as_it_is), ["web-1"]);
+
+    // Another account has a list of its own; what needs a question or a command is not asked.
+    let nobody = |command: &mut Command| _ = command.env_remove("VMWBUILD_PASSWORD");
+    assert_eq!(offered(&["exec", "--username", "other", "we"], &nobody), Vec::<String>::new());
+    // Commands that look at the inventory leave the list fresh.
+    age(120);
+    let mut exec = site.exec(dir.path(), &["web-1", "--", "true"]);
+    ok(exec.env("VMWBUILD_CACHE_DIR", dir.path().join("cache")));
+    assert_eq!(offered(&["exec", "we"], &wrong), ["web-1"]);
 }
 
 fn a_command_is_left_running(site: &Site) {
