@@ -12,6 +12,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use common::replay::Replay;
 use common::schema::Schema;
 use common::site::Site;
 use common::{DEADLINE, Run, Running, context, run, vmwbuild};
@@ -34,6 +35,7 @@ on_both! {
     a_plan_tells_what_would_be_made_and_changes_nothing
     a_plan_tells_all_that_is_wrong_at_once
     a_doctor_explains_each_step
+    a_selftest_leaves_a_transcript_that_can_be_played_again
     a_command_gets_input_and_gives_its_exit_code
     commands_are_as_govc_runs_them
     a_command_runs_on_many_machines
@@ -388,6 +390,57 @@ fn a_command_runs_on_many_machines(site: &Site) {
     assert!(done.code == Some(5) && done.stderr().contains("VMW672"), "{done}");
     let done = all(&["--all", "*", "web-1", "--", "true"]);
     assert_eq!(done.code, Some(2), "{done}");
+}
+
+fn a_selftest_leaves_a_transcript_that_can_be_played_again(site: &Site) {
+    let dir = context::<&str, &str>(&[("again/VMWfile", include_str!("../src/cli/selftest/VMWfile"))]);
+    fs::write(dir.path().join("again/large"), vec![b'x'; 200 << 10]).unwrap();
+    let selftest = |template: &str| {
+        let args = ["doctor", "--color", "never", "--json", "--selftest", template, "-o", "transcript"];
+        let done = run(&mut site.tool(dir.path(), &args), DEADLINE);
+        let told = follows("doctor.json", &done.stdout());
+        let step = told["steps"].as_array().unwrap().last().unwrap().clone();
+        assert_eq!(step["step"], "self-test", "{done}");
+        assert_eq!(step["verdict"], if done.code == Some(0) { "ok" } else { "failed" }, "{done}");
+        (done.code.unwrap(), fs::read_to_string(dir.path().join("transcript")).unwrap())
+    };
+    let again = |transcript: &str| {
+        let replay = Replay::start(transcript);
+        let mut command = vmwbuild(dir.path());
+        command.args(["build", "again", "--progress", "plain", "--arg", &format!("template={}", replay.template)]);
+        command.env("VMWBUILD_VCENTER", &replay.url).env("VMWBUILD_USERNAME", "anybody");
+        command.env("VMWBUILD_PASSWORD", "any").env("VMWBUILD_LOGIN", "root:any");
+        let done = run(&mut command, DEADLINE);
+        assert_eq!(done.code, Some(replay.exit_code), "{done}\nleft: {:?}", replay.left());
+        done
+    };
+
+    let (code, transcript) = selftest(site.template());
+    assert_eq!(code, 0, "{transcript}");
+    let machines = site.govc(&["find", "/", "-type", "m", "-name", "vmwbuild-*"]);
+    assert_eq!(machines, "", "nothing stays");
+    let (url, user, password, thumbprint) = site.server();
+    let address = url.trim_start_matches("https://").split('/').next().unwrap();
+    for secret in [user, password, thumbprint, address, "guest-password", "DC0", "LocalDS", "VM Network", ">root<"] {
+        assert!(!transcript.contains(secret), "{secret} is in the transcript");
+    }
+    if site.template().contains('-') {
+        assert!(!transcript.contains(site.template()));
+    }
+    let done = again(&transcript);
+    assert!(
+        done.stdout().contains("RUN --allow-failure exit 3") || done.stderr().contains("RUN --allow-failure exit 3")
+    );
+
+    // What fails is written down, too.
+    let (code, transcript) = selftest("nothing-of-that-name");
+    assert_eq!(code, 5, "{transcript}");
+    assert!(!transcript.contains("nothing-of-that-name"));
+    again(&transcript);
+    // A place where nothing can be written is told before anything is cloned.
+    let args = ["doctor", "--color", "never", "--selftest", site.template(), "-o", "no/such/place"];
+    let done = run(&mut site.tool(dir.path(), &args), DEADLINE);
+    assert!(done.code == Some(2) && done.stderr().contains("VMW688"), "{done}");
 }
 
 fn machines_names_are_completed(site: &Site) {

@@ -21,7 +21,7 @@ use crate::guest::Channel;
 use crate::plan::PlacementDefaults;
 use crate::sema::program::Program;
 use crate::source::Sources;
-use crate::vsphere::client::{Class, Client, Deadline, Endpoint, Thumbprint};
+use crate::vsphere::client::{Class, Client, Deadline, Endpoint, Recorder, Thumbprint};
 
 /// Unoptimised futures are large; a build nests them deeply.
 const STACK: usize = 8 << 20;
@@ -31,7 +31,15 @@ pub(super) const CONNECT: Duration = Duration::from_secs(60);
 
 /// Runs it; the exit code.
 pub(crate) fn run(options: &args::Build, color: args::When, verbose: u8) -> u8 {
-    go(options, load::Build::new(), None, color, verbose)
+    go(options, load::Build::new(), Beside::default(), color, verbose)
+}
+
+/// What a build has beside its flags.
+#[derive(Default)]
+pub(super) struct Beside {
+    pub(super) earlier: Option<Earlier>,
+    /// Who hears all that is said to the server.
+    pub(super) recorder: Option<Recorder>,
 }
 
 /// What an earlier process has left to go on with.
@@ -43,17 +51,11 @@ pub(super) struct Earlier {
 }
 
 /// Builds, or goes on with a build.
-pub(super) fn go(
-    options: &args::Build,
-    build: load::Build,
-    earlier: Option<Earlier>,
-    color: args::When,
-    verbose: u8,
-) -> u8 {
+pub(super) fn go(options: &args::Build, build: load::Build, beside: Beside, color: args::When, verbose: u8) -> u8 {
     let mut sources = Sources::new();
     match Telling::new(options, color) {
         Ok(mut telling) => {
-            let code = attempt(options, build, earlier, verbose, &mut sources, &mut telling);
+            let code = attempt(options, build, beside, verbose, &mut sources, &mut telling);
             telling.end(code)
         }
         Err(problem) => {
@@ -66,7 +68,7 @@ pub(super) fn go(
 fn attempt(
     options: &args::Build,
     build: load::Build,
-    earlier: Option<Earlier>,
+    beside: Beside,
     verbose: u8,
     sources: &mut Sources,
     telling: &mut Telling,
@@ -78,6 +80,7 @@ fn attempt(
     let Some(load::Linted { program, context, values, defaults }) = loaded else { return load::failed(&found) };
     let env = |name: &str| std::env::var(name).ok();
     let date = build.date.clone();
+    let Beside { earlier, recorder } = beside;
     let taken_up = earlier.is_some();
     let world = World { env: &env, defaults: &defaults, verbose };
     let prepared = secret_values(options, &program, taken_up).and_then(|secrets| {
@@ -90,7 +93,12 @@ fn attempt(
         Ok((endpoint, engine))
     });
     match prepared {
-        Ok((endpoint, engine)) => run_on(endpoint, engine, program, options, sources, telling),
+        Ok((mut endpoint, engine)) => {
+            if let Some(endpoint) = &mut endpoint {
+                endpoint.recorder = recorder;
+            }
+            run_on(endpoint, engine, program, options, sources, telling)
+        }
         Err((code, list)) => {
             telling.show(&list, sources);
             code

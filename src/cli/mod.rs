@@ -28,6 +28,7 @@ mod report;
 mod resume;
 mod sandbox;
 mod secrets;
+mod selftest;
 mod settings;
 mod shellcheck;
 mod show;

@@ -9,6 +9,7 @@
 
 pub mod embedded;
 pub mod events;
+pub mod replay;
 pub mod schema;
 pub mod site;
 

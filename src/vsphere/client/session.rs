@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, RETRY_AFTER, SET_COOKIE};
 use tokio::time::Instant;
@@ -15,6 +16,7 @@ use super::endpoint::{Deadline, Endpoint};
 use super::error::{ConnectKind, Error, Result};
 use super::guest::Locks;
 use super::http::{Answer, Http, excerpt};
+use super::record::{Exchange, Heard};
 use super::transfer::Hosts;
 use super::versions;
 use crate::vsphere::wire::{
@@ -359,7 +361,7 @@ impl Inner {
     async fn exchange_once(&self, call: &Call, limit: Duration) -> Result<Said> {
         let operation = self.operations.fetch_add(1, Ordering::Relaxed);
         let id = format!("{}-{operation}", self.run);
-        let document = request_document(&call.body, Some(&id)).map_err(|e| match e {
+        let document = request_document(&call.body, Some(&id)).map(Bytes::from).map_err(|e| match e {
             XmlError::Unwritable { .. } => Error::Usage(format!("{} can't be sent: {e}", call.name)),
             other => self.protocol(call.name, &other.to_string(), &[], false),
         })?;
@@ -371,12 +373,15 @@ impl Inner {
             .header(CONTENT_TYPE, "text/xml; charset=\"utf-8\"")
             .header("SOAPAction", format!("urn:vim25/{}", self.version))
             .timeout(limit)
-            .body(document);
+            .body(document.clone());
         if let Some(cookie) = cookie {
             request = request.header(COOKIE, cookie);
         }
         self.count(call.name);
-        let answer = self.http.exchange(call.name, request, Limits::default().bytes).await?;
+        let began = Instant::now();
+        let answer = self.http.exchange(call.name, request, Limits::default().bytes).await;
+        self.record(call.name, &document, began, answer.as_ref().ok().map(|a| (a.status, a.body.as_ref())));
+        let answer = answer?;
         if let Some(cookie) = session_cookie(&answer.headers) {
             lock(&self.session).cookie = Some(cookie);
         }
@@ -455,6 +460,16 @@ impl Inner {
         };
         // An unusable answer isn't decisive: the call that follows judges the server.
         Ok(if answer.status.is_success() { versions::offered(&answer.body) } else { Vec::new() })
+    }
+
+    /// Lets a recorder hear what was said.
+    pub fn record(&self, call: &str, request: &[u8], began: Instant, answer: Option<(StatusCode, &[u8])>) {
+        let Some(recorder) = &self.endpoint.recorder else { return };
+        let answer = match answer {
+            Some((status, body)) => Heard::Answer { status: status.as_u16(), body },
+            None => Heard::Nothing,
+        };
+        recorder.hear(&Exchange { call, request, took: began.elapsed(), answer });
     }
 
     /// Counts a request.
