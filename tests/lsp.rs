@@ -392,7 +392,7 @@ fn renaming_reaches_stages_heredocs_and_included_files() {
         let edit = editor.ask("textDocument/rename", params);
         let changes = edit["changes"].as_object().unwrap_or_else(|| panic!("{word}: {edit}"));
         // The protocol has no order of files.
-        let changes: std::collections::BTreeMap<_, _> = changes.iter().collect();
+        let changes: BTreeMap<_, _> = changes.iter().collect();
         for (uri, edits) in changes {
             let name = uri.rsplit('/').next().unwrap();
             let text = edited(if name == "VMWfile" { PLATFORM } else { COMMON }, edits);

@@ -46,7 +46,7 @@ codes! {
     NO_VCENTER 687 "no-vcenter"
         "No vCenter is named by a flag or a variable, so there is nothing to build on. `--sandbox` builds without one.";
     OUTPUT_UNWRITABLE 688 "output-unwritable"
-        "A file that the command line asks to be written can't be.";
+        "A file that the command line asks to be written, or standard output, can't be.";
     CREDENTIALS_MISSING 689 "credentials-missing"
         "vCenter's user name or password is given by no flag and no variable, and there is no terminal to ask on.";
     SELFTEST 699 "selftest-failed"

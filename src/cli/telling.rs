@@ -59,7 +59,7 @@ impl Telling {
                 Box::new(Tty::new(io::stderr(), look, terminal::size))
             }
             Progress::Plain | Progress::Auto => Box::new(Plain::new(io::stderr(), ci, began)),
-            Progress::Json => Box::new(Json::new(io::stdout(), began)),
+            Progress::Json => Box::new(Json::new(terminal::Output, began)),
             Progress::Quiet => Box::new(Quiet),
         });
         if let Some(path) = &flags.events {
