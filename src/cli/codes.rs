@@ -14,6 +14,9 @@ codes! {
          done in their guests.";
     NOTHING_SEEN 674 "nothing-seen"
         "The account can log in, but has no role on any datacenter, so nothing can be found or made.";
+    NOBODY_TO_ASK 675 "nobody-to-ask"
+        "`build --on-error ask` asks on the terminal what becomes of a failure, so standard input and standard error must be \
+         one. In scripts and CI, say beforehand: `--on-error clean`, `keep` or `continue`.";
     NOT_RUNNING 676 "not-running"
         "A command can run only in a guest that is up: its machine powered on, VMware Tools (open-vm-tools) running.";
     BAD_CONNECTIONS 677 "bad-connections"

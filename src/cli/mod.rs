@@ -2,6 +2,7 @@
 
 mod args;
 mod arguments;
+mod ask;
 mod build;
 mod builds;
 mod clean;

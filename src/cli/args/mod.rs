@@ -9,7 +9,7 @@ mod shared;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
-pub(crate) use build::{Build, Builds, Clean, OnError, Plan, Progress, Resume};
+pub(crate) use build::{Build, Builds, Clean, Clones, OnError, Plan, Progress, Resume};
 pub(crate) use file::{Convert, Explain, Fmt, Format, Graph, GraphFormat, Lint, Lsp, Show};
 pub(crate) use machine::{Cp, Exec};
 pub(crate) use sandbox::{Sandbox, SandboxOptions};
@@ -74,7 +74,8 @@ pub(crate) enum Command {
         after_help = "A machine is removed only if it stands in the build's journal, bears the build's mark in its \
                             extraConfig, and was neither renamed nor made a template since.\n\nExamples:\n  \
                             vmwbuild clean --dry-run              the newest that left something\n  \
-                            vmwbuild clean --all --yes"
+                            vmwbuild clean --all --yes\n  \
+                      vmwbuild clean --older-than 30d       journals and logs of builds that left nothing"
     )]
     Clean(Box<Clean>),
     /// Run one command in the guest of a machine that exists; its exit code is ours
