@@ -109,6 +109,14 @@ impl Sessions {
         }
     }
 
+    /// Before something is run again that may still run: its batch is ended.
+    pub(super) async fn end_what_runs(&mut self) -> Result<(), guest::Error> {
+        for (_, guest) in &self.open {
+            guest.kill_all().await?;
+        }
+        Ok(())
+    }
+
     /// The machine is finished: nothing of ours stays in the guest.
     pub(super) async fn close(&mut self) -> Result<(), guest::Error> {
         for (_, guest) in std::mem::take(&mut self.open) {
@@ -120,7 +128,7 @@ impl Sessions {
     /// The machine has failed. Where it is kept, what runs in it is ended and our directory removed, as far as the
     /// guest still answers; where it is removed, that does it.
     pub(super) async fn abandon(&mut self, shared: &Shared) {
-        let kept = shared.options.on_error == super::options::OnError::Keep;
+        let kept = shared.on_error() == super::options::OnError::Keep;
         for (_, guest) in std::mem::take(&mut self.open) {
             if kept {
                 let parting = async {

@@ -134,6 +134,16 @@ fn env(shared: &Shared, vars: &[Arc<program::EnvVar>]) -> Result<Vec<EnvVar>, St
         .collect()
 }
 
+/// Shell text of somebody who looks inside, run as a step's commands are.
+pub(in crate::engine) fn shell(shared: &Shared, context: &GuestContext, text: String) -> Result<Job, Stop> {
+    let argv = texts(shared, &context.shell).unwrap_or_default();
+    let argv = if argv.is_empty() { vec!["sh".to_owned()] } else { argv };
+    let interpreter = Interpreter::Program { argv, errexit: false };
+    let mut job = Job::new(0, Body::Script { text, interpreter });
+    place(shared, context, Uses::All, &mut job)?;
+    Ok(job)
+}
+
 /// A job for `unless` alone, for steps that aren't jobs themselves.
 pub(super) fn unless(shared: &Shared, step: &Step) -> Result<Option<Job>, Stop> {
     let Some(invocation) = &step.options.unless else { return Ok(None) };

@@ -22,6 +22,8 @@ use outcome::Ended;
 
 pub(super) use copy::{absolute, last_name};
 pub(super) use direct::reboot;
+pub(super) use job::shell as shell_job;
+pub(super) use outcome::inside;
 
 /// How many steps go over together at most: what one request may carry is bounded.
 const BATCH: usize = 64;
@@ -115,7 +117,7 @@ async fn batch(
     let mut watch = Watch { shared: &shared, machine, steps, current: None };
     let ran = shared.interruptible(guest.run_prepared(&prepared, &mut |event| watch.event(event))).await;
     let current = watch.current;
-    if ran.is_err() && shared.options.on_error == super::options::OnError::Keep {
+    if ran.is_err() && shared.on_error() == super::options::OnError::Keep {
         let _ = guest.kill_all().await;
     }
     conclude(worker, machine, steps, current, ran).await
