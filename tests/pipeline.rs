@@ -632,9 +632,7 @@ mod thrift {
         let before = site.requests();
         site.built(dir.path(), &[]);
         let after = site.requests();
-        move |method| {
-            after.get(method).copied().unwrap_or_default() - before.get(method).copied().unwrap_or_default()
-        }
+        move |method| after.get(method).copied().unwrap_or_default() - before.get(method).copied().unwrap_or_default()
     }
 
     fn a_command_costs_one_start(site: &Site) {
@@ -650,7 +648,8 @@ mod thrift {
         let count = of(site, &format!("{keys}RUN test ${{{{ a }}}}${{{{ b }}}}${{{{ c }}}} = 12three\n"));
         assert_eq!(count("StartProgramInGuest"), 2);
         // Not those that others wait for.
-        let count = of(site, &format!("{keys}FROM ${{{{ template }}}} AS n\nOUTPUT NONE\nRUN test ${{{{ m.a }}}} = 1\n"));
+        let count =
+            of(site, &format!("{keys}FROM ${{{{ template }}}} AS n\nOUTPUT NONE\nRUN test ${{{{ m.a }}}} = 1\n"));
         assert_eq!(count("StartProgramInGuest"), 3);
     }
 }
