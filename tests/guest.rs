@@ -209,7 +209,8 @@ async fn transfers_that_fail_are_done_without() {
 async fn faults_are_survived_or_told() {
     let Some(bench) = Bench::start(&["-guest-password", "guest-password"]).await else { return };
     let wrong = Login { user: "root".to_owned(), password: "wrong".to_owned() };
-    let refused = Guest::open(&bench.client, &bench.vm, &wrong, Options::default()).await.expect("nothing is asked yet");
+    let refused =
+        Guest::open(&bench.client, &bench.vm, &wrong, Options::default()).await.expect("nothing is asked yet");
     let error = refused.run(Job::sh(1, "true")).await.err().expect("refused");
     assert!(matches!(error, Error::Login { .. }), "{error}");
     assert_eq!(error.to_string(), "the guest refuses user `root` and the password given");

@@ -632,9 +632,7 @@ mod thrift {
         let before = site.requests();
         site.built(dir.path(), &[]);
         let after = site.requests();
-        move |method| {
-            after.get(method).copied().unwrap_or_default() - before.get(method).copied().unwrap_or_default()
-        }
+        move |method| after.get(method).copied().unwrap_or_default() - before.get(method).copied().unwrap_or_default()
     }
 
     fn a_command_costs_one_start(site: &Site) {

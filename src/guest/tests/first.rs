@@ -54,7 +54,8 @@ fn the_work_directory_is_made_where_it_can_be() {
     let odd = odd.display().to_string();
     with_shells(async |shell| {
         // Its home isn't where we look; it has none; none that can be written.
-        for (user, home, inside) in [("D\\me", odd.as_str(), Some(odd.as_str())), ("nobody", "", None), ("me@x", "/proc", None)]
+        for (user, home, inside) in
+            [("D\\me", odd.as_str(), Some(odd.as_str())), ("nobody", "", None), ("me@x", "/proc", None)]
         {
             let guest = of_user(shell, user, home);
             assert_eq!(out(&guest, Job::sh(1, "echo \"$USER\"")).await, format!("{user}\n"), "{}", shell.name);

@@ -120,7 +120,8 @@ fn what_was_not_started_never_is_once_somebody_asked() {
         assert_eq!(come_after(shell, batch.ticket()).await.standing, Standing::Lost, "{}", shell.name);
         batch.ticket.user = "nobody".to_owned();
         let refused =
-            Guest::claim(Wire::Local(Local::default()), &shell.path, &guest.login, Options::default(), batch.ticket()).await;
+            Guest::claim(Wire::Local(Local::default()), &shell.path, &guest.login, Options::default(), batch.ticket())
+                .await;
         assert!(matches!(refused, Err(Error::OtherLogin { .. })));
     });
 }

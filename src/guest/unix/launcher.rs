@@ -102,10 +102,7 @@ fn environment(unix: &Unix, job: &Job, text: &mut String) {
             let _ = writeln!(text, "HOME=$4 USER={u} LOGNAME={u}", u = quote(&unix.user));
         }
     }
-    let _ = writeln!(
-        text,
-        "PATH={PATH} SHELL=/bin/sh LANG=$2\nexport HOME USER LOGNAME PATH SHELL LANG\nunset TERM",
-    );
+    let _ = writeln!(text, "PATH={PATH} SHELL=/bin/sh LANG=$2\nexport HOME USER LOGNAME PATH SHELL LANG\nunset TERM",);
 }
 
 /// The job's own variables.

@@ -242,10 +242,8 @@ impl Unix {
         launcher::here_document(&mut text, "main", &main, &delimiter)?;
         text.push_str("unset VMWBUILD VMWBUILD_TO\n");
         let sh = quote(&self.sh);
-        let _ = writeln!(
-            text,
-            "command -v setsid >/dev/null 2>&1 && exec setsid {sh} main\ntrap '' HUP\nexec {sh} main"
-        );
+        let _ =
+            writeln!(text, "command -v setsid >/dev/null 2>&1 && exec setsid {sh} main\ntrap '' HUP\nexec {sh} main");
         Ok(text)
     }
 }

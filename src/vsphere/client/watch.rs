@@ -10,8 +10,8 @@ use super::error::{Error, Result};
 use super::properties::{Properties, spec_of};
 use super::session::Client;
 use crate::vsphere::wire::{
-    CreateFilter, CreatePropertyCollector, DestroyPropertyCollector, DestroyPropertyFilter, Moref, ObjectUpdateKind, PropertyChange,
-    PropertyChangeOp, UpdateSet, WaitForUpdatesEx, WaitOptions,
+    CreateFilter, CreatePropertyCollector, DestroyPropertyCollector, DestroyPropertyFilter, Moref, ObjectUpdateKind,
+    PropertyChange, PropertyChangeOp, UpdateSet, WaitForUpdatesEx, WaitOptions,
 };
 
 /// How long the server holds a wait open before it answers that nothing has changed.
