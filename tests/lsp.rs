@@ -391,8 +391,9 @@ fn renaming_reaches_stages_heredocs_and_included_files() {
         params["newName"] = new.into();
         let edit = editor.ask("textDocument/rename", params);
         let changes = edit["changes"].as_object().unwrap_or_else(|| panic!("{word}: {edit}"));
-        // A map has no order.
-        for (uri, edits) in changes.iter().collect::<BTreeMap<_, _>>() {
+        // The protocol has no order of files.
+        let changes: BTreeMap<_, _> = changes.iter().collect();
+        for (uri, edits) in changes {
             let name = uri.rsplit('/').next().unwrap();
             let text = edited(if name == "VMWfile" { PLATFORM } else { COMMON }, edits);
             let diff = similar::TextDiff::from_lines(if name == "VMWfile" { PLATFORM } else { COMMON }, &text)

@@ -35,7 +35,7 @@ mod tests;
 pub mod walk;
 
 pub use config::{Config, ConfigError, Level, Table as LevelTable};
-pub use cx::{includes, normal};
+pub use cx::{includes, normal, with_included};
 pub use pragma::settle;
 pub use rule::Rule;
 

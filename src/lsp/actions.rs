@@ -2,7 +2,6 @@
 
 use gen_lsp_types::{CodeAction, CodeActionKind, CodeActionResponse, Range, TextEdit, WorkspaceEdit};
 
-use super::analysis::instructions;
 use super::hover::extent;
 use super::report;
 use super::server::Asked;
@@ -54,7 +53,7 @@ fn allow(asked: &Asked<'_>, found: &Diagnostic, offset: u32) -> Option<Workspace
         return None;
     }
     let (_, file) = asked.analysis.files.iter().find(|(id, _)| *id == asked.id)?;
-    let instruction = instructions(file).find(|i| extent(i).start <= offset && offset <= extent(i).end)?;
+    let instruction = file.instructions().find(|i| extent(i).start <= offset && offset <= extent(i).end)?;
     let line = asked.source().line_at(instruction.span.start);
     let start = asked.source().line_start(line);
     let position = asked.encoding.position(asked.source(), start);

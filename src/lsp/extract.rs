@@ -2,7 +2,7 @@
 
 use gen_lsp_types::{CodeAction, CodeActionKind, CodeActionResponse, TextEdit, WorkspaceEdit};
 
-use super::analysis::{Analysis, analyse, instructions};
+use super::analysis::{Analysis, analyse};
 use super::hover::extent;
 use super::server::Asked;
 use crate::diagnostic::Severity;
@@ -40,7 +40,7 @@ pub(super) fn wanted(only: Option<&[CodeActionKind]>) -> bool {
 /// What can be made of the literal at these places.
 pub(super) fn actions(asked: &Asked<'_>, start: u32, end: u32) -> Vec<CodeActionResponse> {
     let Some((_, file)) = asked.analysis.files.iter().find(|(id, _)| *id == asked.id) else { return Vec::new() };
-    let all: Vec<&Instruction> = instructions(file).collect();
+    let all: Vec<&Instruction> = file.instructions().collect();
     let within = |i: &&&Instruction| extent(i).start <= start && end <= extent(i).end;
     let Some(instruction) = all.iter().find(within) else { return Vec::new() };
     let mut out = Vec::new();

@@ -82,7 +82,8 @@ fn run(page: &str, text: &str, all: &[(usize, String, String)]) -> usize {
     let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap_or_default());
     let file = dir.path().join("page.sh");
     // What is left in the background when a block fails would keep the pipe open.
-    std::fs::write(&file, format!("exec 2>&1\ntrap 'for job in $(jobs -p); do kill $job; done' EXIT\n{script}")).unwrap();
+    std::fs::write(&file, format!("exec 2>&1\ntrap 'for job in $(jobs -p); do kill $job; done' EXIT\n{script}"))
+        .unwrap();
     let mut shell = Command::new("sh");
     shell.arg(&file).current_dir(dir.path()).env_clear().env("PATH", path).env("HOME", dir.path()).stdin(Stdio::null());
     shell.env("XDG_STATE_HOME", dir.path().join("state")).env("LC_ALL", "C.UTF-8");
