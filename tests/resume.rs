@@ -463,6 +463,7 @@ fn a_build_that_was_refused_is_over() {
     let refused = vmwbuild(&site, dir.path(), &["build", "--progress", "plain"]);
     assert_eq!(refused.code, Some(5), "{refused}");
     let all = succeeded(vmwbuild(&site, dir.path(), &["builds", "--json"])).stdout();
+    common::schema::Schema::new("builds.json").check(&serde_json::from_str(&all).unwrap()).unwrap();
     let all: serde_json::Value = serde_json::from_str(&all).unwrap();
     assert_eq!((&all[0]["state"], all[0]["left"].as_array().unwrap().len()), (&"failed".into(), 0), "{all}");
 }

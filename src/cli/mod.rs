@@ -21,6 +21,7 @@ mod lint;
 mod load;
 mod lsp;
 mod machine;
+mod names;
 mod plan;
 mod project;
 mod record;
@@ -28,15 +29,16 @@ mod report;
 mod resume;
 mod sandbox;
 mod secrets;
+mod selftest;
 mod settings;
 mod shellcheck;
 mod show;
 mod stdin;
 mod telling;
 mod terminal;
+mod toml_file;
 mod vcenter;
 
-use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -46,17 +48,21 @@ pub use explain::registry;
 /// Runs the command line; what `main` returns.
 ///
 /// Exit codes: 0 done; 1 the VMWfile has errors; 2 usage; 3 can't connect, log in or verify TLS; 4 a guest command
-/// failed; 5 a vSphere operation failed; 6 a deadline passed; 130 interrupted.
-pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
+/// failed; 5 a vSphere operation failed; 6 a deadline passed; 130 interrupted; 141 whoever read standard output has
+/// gone.
+pub fn run(args: std::env::ArgsOs) -> ExitCode {
     if complete::answered() {
         return ExitCode::SUCCESS;
     }
     let cli = match args::Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(e) => {
-            // clap knows which of the two streams; a closed one is no error of ours.
-            let _ = e.print();
-            return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
+            // clap knows which of the two streams.
+            match (e.print(), e.use_stderr()) {
+                (Err(lost), false) => terminal::lose(lost),
+                (Err(_) | Ok(()), _) => {}
+            }
+            return ExitCode::from(terminal::settle(if e.use_stderr() { 2 } else { 0 }, args::When::Auto));
         }
     };
     let code = match &cli.command {
@@ -81,7 +87,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         args::Command::Completions(options) => complete::run(options),
         args::Command::Man(options) => complete::manual(options),
     };
-    ExitCode::from(code)
+    ExitCode::from(terminal::settle(code, cli.color))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::build::{self, CONNECT, Of, Refused, World};
 use super::report::json::finding;
-use super::{args, load, secrets, terminal};
+use super::{args, load, names, secrets, terminal};
 use crate::diagnostic::{Diagnostic, Problems, Severity};
 use crate::engine::{Options, class_of};
 use crate::graph::{Dag, lower};
@@ -136,6 +136,7 @@ async fn planned(
     check: Option<&Trust>,
 ) -> client::Result<Plan> {
     let inventory = client.inventory().await?;
+    names::remember(client, &inventory);
     let found = plan::resolve(program, wishes, &inventory);
     let mut sources: Vec<Moref> = Vec::new();
     let mut hosts: Vec<Moref> = Vec::new();

@@ -59,7 +59,7 @@ impl Telling {
                 Box::new(Tty::new(io::stderr(), look, terminal::size))
             }
             Progress::Plain | Progress::Auto => Box::new(Plain::new(io::stderr(), ci, began)),
-            Progress::Json => Box::new(Json::new(io::stdout(), began)),
+            Progress::Json => Box::new(Json::new(terminal::Output, began)),
             Progress::Quiet => Box::new(Quiet),
         });
         if let Some(path) = &flags.events {
@@ -227,7 +227,7 @@ fn finding(diagnostic: &Diagnostic, sources: &Sources) -> Finding {
         label: diagnostic.primary.as_ref().map_or_else(String::new, |l| l.text.clone()),
         notes: diagnostic.notes.clone(),
         help: diagnostic.help.clone(),
-        shown: render(diagnostic, sources, Style { color: false, unicode: true, width: 110 }),
+        shown: render(diagnostic, sources, Style { unicode: true, width: 110, ..Style::plain() }),
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// The machine's guest for an account, logged in with at first use.
+    /// The machine's guest for an account. Nothing is sent to it yet: its first command logs in.
     pub(super) async fn of(worker: &mut Worker, login: Login, span: Span) -> Result<&mut Guest, Stop> {
         if let Some(at) = worker.sessions.open.iter().position(|(l, _)| *l == login) {
             return worker.sessions.open.get_mut(at).map(|(_, guest)| guest).ok_or(Stop::Cancelled);
@@ -104,12 +104,11 @@ impl Sessions {
         self.open.first_mut().map(|(_, guest)| guest)
     }
 
-    /// After a restart of the guest: all accounts look at it anew.
-    pub(super) async fn reopen(&mut self) -> Result<(), guest::Error> {
+    /// The guest is restarted: all accounts look at it anew when they are used next.
+    pub(super) fn reopen(&mut self) {
         for (_, guest) in &mut self.open {
-            guest.reopen().await?;
+            guest.reopen();
         }
-        Ok(())
     }
 
     /// Before something is run again that may still run: its batch is ended.
