@@ -30,6 +30,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use super::codes::{CANCELLED, NAME_TAKEN};
 pub use endpoint::{Deadline, Endpoint, Thumbprint, Trust};
 pub use error::{Class, ConnectKind, Error, GuestFault, Result, TlsKind};
 pub use guest::{Guest, GuestAuth};
