@@ -277,10 +277,14 @@ impl Client {
     /// the guest did it itself. Whatever it returns as `Ok`, the virtual machine is off.
     pub async fn shut_down(&self, vm: &Moref, patience: Deadline, deadline: Deadline) -> Result<bool> {
         let request = ShutdownGuest { this: vm.clone() };
-        let asked = match self.call(&request).await {
-            Err(lost) if lost.lost_reply() => heard(self.call(&request).await),
-            other => other,
-        };
+        let mut asked = self.call(&request).await;
+        // Asking twice does no harm: one that shuts down already doesn't listen any more.
+        for _ in 1..MOST_LOST {
+            if !asked.as_ref().is_err_and(Error::lost_reply) {
+                break;
+            }
+            asked = heard(self.call(&request).await);
+        }
         match asked {
             Ok(()) => match self.await_power(vm, PowerState::Off, patience).await {
                 Ok(()) => return Ok(true),
