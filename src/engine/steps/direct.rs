@@ -156,8 +156,9 @@ pub(in crate::engine) async fn reboot(worker: &mut Worker, step: &Step) -> Resul
         }
         // One that doesn't answer, or has another boot, has heard of it though the reply was lost.
         if let Some(guest) = worker.sessions.any() {
-            let now = shared.interruptible(tokio::time::timeout(ANSWER, guest.current_boot_id())).await?;
-            if !matches!(now, Ok(Ok(now)) if now == guest.boot_id()) {
+            guest.reopen();
+            let now = shared.interruptible(tokio::time::timeout(ANSWER, guest.boot_id())).await?;
+            if !matches!(now, Ok(Ok(now)) if now == before) {
                 break Ok(());
             }
         }
