@@ -58,9 +58,8 @@ pub fn run(args: std::env::ArgsOs) -> ExitCode {
         Ok(cli) => cli,
         Err(e) => {
             // clap knows which of the two streams.
-            match (e.print(), e.use_stderr()) {
-                (Err(lost), false) => terminal::lose(lost),
-                (Err(_) | Ok(()), _) => {}
+            if let (Err(lost), false) = (e.print(), e.use_stderr()) {
+                terminal::lose(lost);
             }
             return ExitCode::from(terminal::settle(if e.use_stderr() { 2 } else { 0 }, args::When::Auto));
         }
