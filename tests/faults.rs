@@ -94,7 +94,7 @@ async fn played(row: Row) -> String {
     let own = regex::Regex::new(r"\.vmwbuild-[0-9a-f-]+").unwrap();
     let said = own.replace_all(&said, ".vmwbuild-OWN");
     // Files on their way have random names.
-    let files = regex::Regex::new(r"(vmwbuild-OWN/[cf])\d+").unwrap();
+    let files = regex::Regex::new(r"(vmwbuild-OWN/[bcf])\d+").unwrap();
     format!("{name} -> {}\n{}\n", row.code, files.replace_all(&said, "${1}N").trim_end())
 }
 

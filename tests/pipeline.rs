@@ -627,8 +627,8 @@ mod thrift {
     }
 
     /// The requests of a build, by method.
-    fn of(site: &Site, text: &str) -> impl Fn(&str) -> u64 {
-        let dir = context(&[("VMWfile", format!("ARG template\nFROM ${{{{ template }}}} AS m\n{text}"))]);
+    fn of(site: &Site, text: &str) -> impl Fn(&str) -> u64 + use<> {
+        let dir = context(&[("VMWfile", format!("ARG template\nFROM ${{{{ template }}}} AS m\nOUTPUT NONE\n{text}"))]);
         let before = site.requests();
         site.built(dir.path(), &[]);
         let after = site.requests();
@@ -639,7 +639,8 @@ mod thrift {
         let count = of(site, "RUN echo one\nRUN echo two\nCOPY <<EOF /srv/file\ntext\nEOF\nRUN test -s /srv/file\n");
         assert_eq!((count("StartProgramInGuest"), count("DeleteDirectoryInGuest")), (1, 1));
         // One collector follows what comes one after another: the clone, the power-on, the guest.
-        assert_eq!((count("CreatePropertyCollector"), count("CreateFilter")), (1, 3));
+        assert_eq!((count("CreatePropertyCollector"), count("DestroyPropertyCollector")), (1, 0));
+        assert!(count("CreateFilter") >= 3);
     }
 
     fn keys_in_a_row_go_over_together(site: &Site) {
@@ -647,7 +648,8 @@ mod thrift {
         let count = of(site, &format!("{keys}RUN test ${{{{ a }}}}${{{{ b }}}}${{{{ c }}}} = 12three\n"));
         assert_eq!(count("StartProgramInGuest"), 2);
         // Not those that others wait for.
-        let count = of(site, &format!("{keys}FROM ${{{{ template }}}} AS n\nRUN test ${{{{ m.a }}}} = 1\n"));
+        let count =
+            of(site, &format!("{keys}FROM ${{{{ template }}}} AS n\nOUTPUT NONE\nRUN test ${{{{ m.a }}}} = 1\n"));
         assert_eq!(count("StartProgramInGuest"), 3);
     }
 }

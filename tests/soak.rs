@@ -16,7 +16,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use common::embedded::{config, connect, soon};
+use common::embedded::{clone_of, config, connect, soon};
 use common::{Run, Running, context, run, vmwbuild};
 use tokio::runtime::Runtime;
 use vmwbuild::sandbox::{Rule, Sandbox};
@@ -62,11 +62,11 @@ const WHOLE: &str = "ARG p\nFROM linux AS image\nOUTPUT TEMPLATE ${{ p }}-image\
 /// Clones that share a snapshot, one machine that only serves others, one that replaces another.
 const LINKED: &str = "ARG p\nFROM linux AS base\nOUTPUT NONE\nHOSTNAME base\n\
     RUN echo 1 >> /root/count\n\
-    RUN echo 2 >> /root/count; seq 20000\n\
+    RUN echo 2 >> /root/count; seq 20000 | tr '\\n' '.'\n\
     FROM --linked base AS node FOR n IN 1..2\nOUTPUT VM ${{ p }}-node${{ n }}\n\
     RUN echo 3 >> /root/count\nRUN echo 4 w >> /root/count\n\
     RUN echo 5 >> /root/count\nRUN echo 6 >> /root/count\n\
-    FROM linux AS image\nOUTPUT TEMPLATE --exists=replace ${{ p }}-image\nOUTPUT TEMPLATE ${{ p }}-second\nRUN sleep 0.3\n";
+    FROM linux AS image\nOUTPUT TEMPLATE --exists=replace ${{ p }}-image\nOUTPUT VM ${{ p }}-second\nRUN sleep 0.3\n";
 /// Its last step fails.
 const FAILS: &str = "ARG p\nFROM linux AS image\nOUTPUT TEMPLATE ${{ p }}-image\nRUN echo 1 >> /root/count\n\
     FROM linux AS node FOR n IN 1..2\nOUTPUT VM ${{ p }}-node${{ n }}\nRUN --allow-failure exit 7\n\
@@ -221,8 +221,10 @@ impl Place {
 
     /// How many mounts its processes see in all: guests have namespaces of their own.
     fn mounted(&self) -> usize {
+        let own = std::fs::read_link("/proc/self/ns/mnt").ok();
+        let apart = |pid: &u32| std::fs::read_link(format!("/proc/{pid}/ns/mnt")).ok() != own;
         let mounts = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
-        below(&self.roots).into_iter().map(|pid| mounts(pid).lines().count()).sum()
+        below(&self.roots).into_iter().filter(apart).map(|pid| mounts(pid).lines().count()).sum()
     }
 
     fn machines(&self) -> Vec<String> {
@@ -234,6 +236,15 @@ impl Place {
             client.logout().await.unwrap();
             names
         })
+    }
+
+    /// A machine under the name of an image to be.
+    fn old_image(&self) {
+        self.runtime.block_on(async {
+            let client = connect(&self.sandbox).await;
+            clone_of(&client, "linux", "s-image").await;
+            client.logout().await.unwrap();
+        });
     }
 
     /// Removes what is the user's.
@@ -273,25 +284,30 @@ fn play(place: &Place, seed: u64) -> Result<String, String> {
     let cleans = dice.roll(3) == 0;
     let told = format!("seed {seed}: {name}, --on-error {on_error}, {trouble:?}, {}", faults.join(" "));
     let mut runs: Vec<String> = Vec::new();
-    let wrong = |what: String, runs: &[String]| Err(format!("{told}\n{what}\n{}", runs.join("\n")));
-
     let big = vec![b'x'; 300_000];
     let dir = context(&[("VMWfile", text.as_bytes()), ("big", &big)]);
     let dir = dir.path();
+    let wrong = |what: String, runs: &[String]| {
+        let journals = journals(dir).join("\n");
+        Err(format!("{told}\n{what}\n{}\n{journals}", runs.join("\n")))
+    };
     std::fs::create_dir(dir.join(".tmp")).unwrap();
+    if name == "linked" {
+        // The one that is to be replaced.
+        place.old_image();
+    }
     for fault in &faults {
         place.sandbox.inject(Rule::parse(fault).unwrap());
     }
     let build = ["build", "--progress", "plain", "--color", "never", "--arg", "p=s", "--on-error", on_error];
     let mut killed = 0;
-    let mut keep = |run: Run| {
+    let mut keep = |run: Run, runs: &mut Vec<String>| {
         killed += usize::from(run.code.is_none());
-        let code = run.code;
         runs.push(run.to_string());
-        code
+        run.code
     };
     let mut code = match &trouble {
-        Trouble::None => keep(run(&mut place.command(dir, &build), LONG)),
+        Trouble::None => keep(run(&mut place.command(dir, &build), LONG), &mut runs),
         Trouble::Signals(signals) => {
             let running = Running::start(&mut place.command(dir, &build));
             for (after, signal) in signals {
@@ -299,14 +315,14 @@ fn play(place: &Place, seed: u64) -> Result<String, String> {
                 std::thread::sleep(Duration::from_millis(*after));
                 running.try_signal(signal);
             }
-            keep(running.finish(LONG))
+            keep(running.finish(LONG), &mut runs)
         }
         Trouble::Killed(places) => {
             let mut code = None;
             for (at, line) in places.iter().enumerate() {
                 let resume = ["resume", "--progress", "plain", "--color", "never"];
                 let args: &[&str] = if at == 0 { &build } else { &resume };
-                code = keep(run(place.command(dir, args).env("VMWBUILD_TEST_DIE_AT", line), LONG));
+                code = keep(run(place.command(dir, args).env("VMWBUILD_TEST_DIE_AT", line), LONG), &mut runs);
                 if code.is_some() {
                     break;
                 }
@@ -315,11 +331,15 @@ fn play(place: &Place, seed: u64) -> Result<String, String> {
         }
     };
     place.sandbox.forgive();
+    if matches!(code, Some(1 | 2)) && !runs.last().is_some_and(|r| r.contains("going on with the build")) {
+        return wrong("it was never begun".to_owned(), &runs);
+    }
     // Whoever was killed, or has lost vCenter, goes on or cleans up; undisturbed, that must succeed.
     let list = listed(place, dir);
     let open = list.iter().find(|b| b["resumable"] == true);
     if open.is_some() && !cleans {
-        code = keep(run(&mut place.command(dir, &["resume", "--progress", "plain", "--color", "never"]), LONG));
+        code =
+            keep(run(&mut place.command(dir, &["resume", "--progress", "plain", "--color", "never"]), LONG), &mut runs);
         let last = runs.last().cloned().unwrap_or_default();
         // It can't always be gone on with; then it says why.
         let excused = ["step-lost", "not-resumable", "no-build"].iter().any(|why| last.contains(why));
@@ -352,15 +372,15 @@ fn play(place: &Place, seed: u64) -> Result<String, String> {
             return wrong(format!("built, and there is {there:?}"), &runs);
         }
         for node in ["s-node1", "s-node2"] {
-            let script = "cat /root/count; ls -A /root /var/lib /var/tmp /tmp | grep -i vmwbuild | sort | uniq | wc -l";
+            let script =
+                "cat /root/count; ls -d /root/.vmw* /var/lib/.vmw* /var/tmp/.vmw* /tmp/.vmw* 2>/dev/null; true";
             let seen = run(&mut place.command(dir, &["exec", node, "--", "sh", "-c", script]), LONG);
-            // What is there while this runs is its own: its directory, and the place of the first report.
-            let (count, left) = seen
-                .stdout()
-                .rsplit_once("6\n")
-                .map(|(a, b)| (format!("{a}6\n"), b.trim().to_owned()))
-                .unwrap_or_default();
-            if count != COUNT || left.parse::<u32>().unwrap_or(99) > 2 {
+            let text = seen.stdout();
+            // What is there while this runs is its own: its directory, and the place of the first report. The guest's
+            // system is the host's, where other tests may have left something.
+            let (count, left): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| !line.starts_with('/'));
+            let left = left.into_iter().filter(|path| !Path::new(path).exists()).count();
+            if count.join("\n") + "\n" != COUNT || left > 2 {
                 return wrong(format!("in {node}: {seen}"), &runs);
             }
         }
@@ -378,8 +398,20 @@ fn play(place: &Place, seed: u64) -> Result<String, String> {
     } else if cleaned.code != Some(0) {
         return wrong("clean fails".to_owned(), &runs);
     }
+    // What has left nothing could still be gone on with, until its user says otherwise.
+    for build in listed(place, dir).iter().filter(|b| b["resumable"] == true) {
+        let cleaned = run(&mut place.command(dir, &["clean", build["build"].as_str().unwrap(), "--yes"]), LONG);
+        runs.push(cleaned.to_string());
+        if cleaned.code != Some(0) {
+            return wrong("clean of one build fails".to_owned(), &runs);
+        }
+    }
     let mut wanted = published(dir);
     wanted.insert("linux".to_owned());
+    if name == "linked" {
+        // The old one, or the one that has taken its place.
+        wanted.insert("s-image".to_owned());
+    }
     let there: BTreeSet<String> = place.machines().into_iter().collect();
     if there != wanted {
         return wrong(format!("there is {there:?}, and the journal knows of {wanted:?}"), &runs);

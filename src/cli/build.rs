@@ -339,6 +339,7 @@ async fn drive(
         }
         None => {
             journal.refused(&past, true);
+            telling.show([&engine::interrupted()], sources);
             FailureClass::Interrupted.exit_code()
         }
     };

@@ -227,7 +227,7 @@ fn finding(diagnostic: &Diagnostic, sources: &Sources) -> Finding {
         label: diagnostic.primary.as_ref().map_or_else(String::new, |l| l.text.clone()),
         notes: diagnostic.notes.clone(),
         help: diagnostic.help.clone(),
-        shown: render(diagnostic, sources, Style { color: false, unicode: true, width: 110 }),
+        shown: render(diagnostic, sources, Style { unicode: true, width: 110, ..Style::plain() }),
     }
 }
 

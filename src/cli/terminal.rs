@@ -12,7 +12,13 @@ use crate::source::Sources;
 /// How to draw on standard error.
 pub(crate) fn style(color: When) -> Style {
     let terminal = io::stderr().is_terminal();
-    Style { color: use_color(color, terminal), unicode: terminal && is_utf8(), width: width() }
+    let (columns, _) = size();
+    Style {
+        color: use_color(color, terminal),
+        unicode: terminal && is_utf8(),
+        width: columns.clamp(NARROWEST, 120),
+        cut: terminal.then_some(columns.max(NARROWEST)),
+    }
 }
 
 /// `--color`, NO_COLOR, TERM=dumb, and whether it is a terminal at all.
@@ -40,10 +46,8 @@ pub(crate) fn reflows() -> bool {
         || std::env::var_os("TMUX").is_some()
 }
 
-fn width() -> usize {
-    let (columns, _) = size();
-    columns.clamp(40, 120)
-}
+/// What is drawn for narrower terminals can't be read on them.
+const NARROWEST: usize = 40;
 
 /// Columns and rows of standard error's terminal; 100 by 24 where there is none.
 pub(crate) fn size() -> (usize, usize) {

@@ -2,6 +2,8 @@
 
 use miette::{MietteError, MietteSpanContents, NamedSource, SourceCode, SourceSpan, SpanContents};
 
+use unicode_width::UnicodeWidthStr as _;
+
 use super::Label;
 use super::secret::blanked;
 use crate::source::Sources;
@@ -28,11 +30,13 @@ pub(super) struct Excerpt {
 }
 
 /// Some lines of a file.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Lines {
     text: String,
     /// How many stand before them.
     before: usize,
+    /// Where labels begin, and in which column of the file, from 0.
+    columns: Vec<(usize, usize)>,
 }
 
 impl SourceCode for Lines {
@@ -44,16 +48,19 @@ impl SourceCode for Lines {
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
         let found = self.text.read_span(span, before, after)?;
         let line = found.line() + self.before;
-        Ok(Box::new(MietteSpanContents::new(found.data(), *found.span(), line, found.column(), found.line_count())))
+        // Columns count characters, and what was left out of the line: miette counts the bytes that it is given.
+        let known = self.columns.iter().find(|(at, _)| before == 0 && after == 0 && *at == span.offset());
+        let column = known.map_or(found.column(), |(_, column)| *column);
+        Ok(Box::new(MietteSpanContents::new(found.data(), *found.span(), line, column, found.line_count())))
     }
 }
 
 impl Excerpt {
     /// The file of `labels`, which are all in one; there is at least one.
-    pub(super) fn new(sources: &Sources, labels: &[&Label]) -> Self {
+    /// Lines wider than `width` are abridged.
+    pub(super) fn new(sources: &Sources, labels: &[&Label], width: Option<usize>) -> Self {
         let Some(first) = labels.first() else {
-            let nothing = Lines { text: String::new(), before: 0 };
-            return Excerpt { source: NamedSource::new("", nothing), from: 0, gaps: Vec::new(), len: 0 };
+            return Excerpt { source: NamedSource::new("", Lines::default()), from: 0, gaps: Vec::new(), len: 0 };
         };
         let file = sources.get(first.span.source);
         let ends = labels.iter().flat_map(|l| [l.span.start, l.span.end]);
@@ -64,7 +71,7 @@ impl Excerpt {
         let from = range.start;
         let whole = blanked(sources, first.span.source, range);
         let ends: Vec<usize> = ends.map(|at| (at as usize).saturating_sub(from)).collect();
-        let gaps = gaps(&whole, &ends);
+        let gaps = gaps(&whole, &ends, width.map_or(LONGEST, |w| w.min(LONGEST)));
         let mut text = String::with_capacity(whole.len().min(1 << 20));
         let mut at = 0;
         for (from, to) in &gaps {
@@ -74,14 +81,22 @@ impl Excerpt {
         }
         text.push_str(&plain(whole.get(at..).unwrap_or_default()));
         let len = text.len();
-        let lines = Lines { text, before: top - 1 };
-        Excerpt { source: NamedSource::new(shown(&file.name), lines), from, gaps, len }
+        let mut excerpt = Excerpt { source: NamedSource::new("", Lines::default()), from, gaps, len };
+        let columns = labels.iter().map(|l| (excerpt.place(l).0, file.line_col(l.span.start).1 - 1)).collect();
+        excerpt.source = NamedSource::new(shown(&file.name), Lines { text, before: top - 1, columns });
+        excerpt
     }
 
     /// Where a label is in what is drawn: its start and length.
     pub(super) fn place(&self, label: &Label) -> (usize, usize) {
         let (start, end) = (self.offset(label.span.start as usize), self.offset(label.span.end as usize));
         (start, end.saturating_sub(start))
+    }
+
+    /// The column in what is drawn at which a place begins, from 0.
+    pub(super) fn column(&self, at: usize) -> usize {
+        let before = self.source.inner().text.get(..at).unwrap_or_default();
+        before.rsplit('\n').next().unwrap_or_default().width()
     }
 
     fn offset(&self, at: usize) -> usize {
@@ -94,18 +109,19 @@ impl Excerpt {
     }
 }
 
-/// What of `text` is left out when `ends` are pointed at.
-fn gaps(text: &str, ends: &[usize]) -> Vec<(usize, usize)> {
+/// What of `text` is left out of lines longer than that many bytes when `ends` are pointed at.
+fn gaps(text: &str, ends: &[usize], longest: usize) -> Vec<(usize, usize)> {
+    let around = AROUND.min(longest / 4);
     let mut gaps = Vec::new();
     let mut start = 0;
     for line in text.split('\n') {
         let end = start + line.len();
-        if line.len() > LONGEST {
+        if line.len() > longest && (longest == LONGEST || line.width() > longest) {
             let mut kept: Vec<(usize, usize)> = ends
                 .iter()
                 .filter(|at| (start..=end).contains(*at))
-                .map(|at| (at.saturating_sub(AROUND).max(start), (at + AROUND).min(end)))
-                .chain([(start, start + AROUND)])
+                .map(|at| (at.saturating_sub(around).max(start), (at + around).min(end)))
+                .chain([(start, start + around)])
                 .map(|(from, to)| (text.floor_char_boundary(from), text.ceil_char_boundary(to)))
                 .collect();
             kept.sort_unstable();
@@ -193,6 +209,29 @@ mod tests {
         }
         let long = "é".repeat(300_000);
         assert!(drawn(&long, 0, long.len()).len() < 5000);
+    }
+
+    #[test]
+    fn columns_count_characters_of_the_file() {
+        assert!(drawn("RUN 日本語 YYY\n", 14, 17).contains("[f:1:9]"));
+        let text = "é".repeat(3000) + "YYY";
+        assert!(drawn(&text, 6000, 6003).contains("[f:1:3001]"));
+    }
+
+    #[test]
+    fn a_narrow_terminal_sees_the_place() {
+        let mut sources = Sources::new();
+        let text = format!("first\n{}YYY{}\nlast\n", "日本 ".repeat(30), " x".repeat(50));
+        let at = text.find("YYY").unwrap();
+        let id = sources.add("f", None, text);
+        let span = Span { source: id, start: at as u32, end: at as u32 + 3 };
+        let found = Diagnostic::at(&CODE, span, "this is it")
+            .primary(span, "what is said of this place is longer than the terminal is wide, so that it is broken");
+        for width in [40, 60, 80] {
+            let out = render(&found, &sources, Style { width, cut: Some(width), ..Style::plain() });
+            assert!(out.lines().all(|l| l.width() <= width), "{width}:\n{out}");
+            assert!(out.contains("YYY") && out.contains("[f:2:91]"), "{out}");
+        }
     }
 
     #[test]

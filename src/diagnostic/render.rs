@@ -4,6 +4,8 @@ use std::fmt;
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 
+use unicode_width::UnicodeWidthStr as _;
+
 use super::excerpt::{Excerpt, Lines, shown};
 use super::{Diagnostic, Label, Severity, without_secrets};
 use crate::source::Sources;
@@ -17,12 +19,20 @@ pub struct Style {
     pub unicode: bool,
     /// Columns to wrap at.
     pub width: usize,
+    /// The columns that a file's lines must fit into, with what stands beside them: a terminal's.
+    pub cut: Option<usize>,
 }
 
 impl Style {
+    /// The columns for a file's lines, where that matters: line numbers stand before them.
+    fn room(self) -> Option<usize> {
+        const NUMBERS: usize = 8;
+        self.cut.map(|columns| columns.saturating_sub(NUMBERS))
+    }
+
     /// Neither colour nor Unicode, 100 columns: for files and snapshots.
     pub fn plain() -> Self {
-        Style { color: false, unicode: false, width: 100 }
+        Style { color: false, unicode: false, width: 100, cut: None }
     }
 }
 
@@ -41,13 +51,13 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> Strin
     let diagnostic = &*without_secrets(diagnostic, sources);
     // Writing to a String can't fail, but a span outside its file makes miette return an error: then the
     // message alone is better than nothing.
-    if handler.render_report(&mut out, &Report::new(diagnostic, sources)).is_err() {
+    if handler.render_report(&mut out, &Report::new(diagnostic, sources, style)).is_err() {
         out = format!("{}: {}\n", diagnostic.id(), diagnostic.message);
     }
     // miette draws one file a report, and would head a related one with a severity that it hasn't.
     for label in elsewhere(diagnostic) {
         let mut further = String::new();
-        if handler.render_report(&mut further, &Report::further(label, sources)).is_ok() {
+        if handler.render_report(&mut further, &Report::further(label, sources, style)).is_ok() {
             out.push('\n');
             out.push_str(further.trim_start_matches('\n'));
         }
@@ -78,7 +88,7 @@ struct Report {
 }
 
 impl Report {
-    fn new(d: &Diagnostic, sources: &Sources) -> Self {
+    fn new(d: &Diagnostic, sources: &Sources, style: Style) -> Self {
         let severity = match d.severity {
             Severity::Advice => miette::Severity::Advice,
             Severity::Warning => miette::Severity::Warning,
@@ -87,10 +97,10 @@ impl Report {
         let home = d.primary.as_ref().map(|l| l.span.source);
         let here: Vec<&Label> =
             d.primary.iter().chain(d.secondary.iter().filter(|l| Some(l.span.source) == home)).collect();
-        let excerpt = d.primary.as_ref().map(|_| Excerpt::new(sources, &here));
+        let excerpt = d.primary.as_ref().map(|_| Excerpt::new(sources, &here, style.room()));
         let labels = excerpt
             .iter()
-            .flat_map(|excerpt| here.iter().enumerate().map(|(at, label)| labelled(excerpt, label, at == 0)))
+            .flat_map(|excerpt| here.iter().enumerate().map(|(at, label)| labelled(excerpt, label, at == 0, style)))
             .collect();
         let mut help: Vec<&str> = d.notes.iter().map(String::as_str).collect();
         help.extend(d.help.as_deref());
@@ -105,8 +115,8 @@ impl Report {
     }
 
     /// A place in another file.
-    fn further(label: &Label, sources: &Sources) -> Self {
-        let excerpt = Excerpt::new(sources, &[label]);
+    fn further(label: &Label, sources: &Sources, style: Style) -> Self {
+        let excerpt = Excerpt::new(sources, &[label], style.room());
         let (start, len) = excerpt.place(label);
         Report {
             code: None,
@@ -119,10 +129,39 @@ impl Report {
     }
 }
 
-fn labelled(excerpt: &Excerpt, label: &Label, primary: bool) -> LabeledSpan {
-    let text = (!label.text.is_empty()).then(|| shown(&label.text));
+fn labelled(excerpt: &Excerpt, label: &Label, primary: bool, style: Style) -> LabeledSpan {
     let (start, len) = excerpt.place(label);
+    let text = (!label.text.is_empty()).then(|| {
+        let text = shown(&label.text);
+        match style.room() {
+            // The words hang below the middle of what they are about, behind a hook.
+            Some(room) => wrapped(&text, room.saturating_sub(excerpt.column(start) + len / 2 + HOOK)),
+            None => text,
+        }
+    });
     if primary { LabeledSpan::new_primary_with_span(text, (start, len)) } else { LabeledSpan::new(text, start, len) }
+}
+
+/// What stands before a label's words: `╰── `.
+const HOOK: usize = 4;
+
+/// Words on lines of at most so many columns, where they fit; never narrower than a few words.
+fn wrapped(text: &str, columns: usize) -> String {
+    let columns = columns.max(12);
+    let (mut out, mut at) = (String::with_capacity(text.len()), 0);
+    for word in text.split(' ') {
+        let width = word.width();
+        if at > 0 && at + 1 + width > columns {
+            out.push('\n');
+            at = 0;
+        } else if at > 0 {
+            out.push(' ');
+            at += 1;
+        }
+        out.push_str(word);
+        at += width;
+    }
+    out
 }
 
 impl fmt::Display for Report {

@@ -13,11 +13,15 @@ use crate::plan::codes;
 use crate::sema::program::{Machine, Origin};
 use crate::syntax::ast::OutputKind;
 use crate::vsphere::client::{CloneRequest, Deadline, HardwareChange, Placement, Progress};
+use crate::vsphere::codes::NAME_TAKEN;
 use crate::vsphere::wire::Moref;
 
 /// Under what the build's id and the machine's label stand in a machine's extraConfig.
 pub(super) const BUILD_MARK: &str = "vmwbuild.build";
 pub(super) const MACHINE_MARK: &str = "vmwbuild.machine";
+
+/// How often a clone is asked for whose replies are lost and that isn't there.
+const MOST_LOST: u32 = 4;
 
 /// How long a clone that is no longer wanted may take to end.
 const UNWANTED: Duration = Duration::from_secs(120);
@@ -162,18 +166,50 @@ pub(super) async fn clone(
         })
         .await
         .map_err(|e| Stop::journal(&e))?;
-    // Not interruptible: a request that is under way may make a machine, and its reply says which.
-    let task = match shared.client.start_clone(source, &request).await {
-        Ok(task) => task,
-        Err(error) => {
-            if !error.lost_reply() {
-                shared.ledger.set(entry, State::Gone);
+    let mut lost = 0;
+    loop {
+        // Not interruptible: a request that is under way may make a machine, and its reply says which.
+        let error = match shared.client.start_clone(source, &request).await {
+            Ok(task) => {
+                shared.ledger.set(entry, State::Cloning(Some(task.clone())));
+                match finished(shared, &task, &request.name, machine, entry).await {
+                    // The one whose reply was lost has come late, and has the name.
+                    Err(Stop::Failed(failed)) if lost > 0 && failed.diagnostic.code.number == NAME_TAKEN.number => {
+                        let found = settled(shared, source, &request, machine).await?;
+                        let vm = found.ok_or(Stop::Failed(failed))?;
+                        shared.ledger.set(entry, State::Made(vm.clone()));
+                        return Ok((vm, entry));
+                    }
+                    ended => return ended.map(|vm| (vm, entry)),
+                }
             }
+            Err(error) => error,
+        };
+        if !error.lost_reply() {
+            shared.ledger.set(entry, State::Gone);
             return Err(Stop::vsphere(&error, machine.span, "cloning"));
         }
-    };
-    shared.ledger.set(entry, State::Cloning(Some(task.clone())));
-    finished(shared, &task, &request.name, machine, entry).await.map(|vm| (vm, entry))
+        if let Some(vm) = settled(shared, source, &request, machine).await? {
+            shared.ledger.set(entry, State::Made(vm.clone()));
+            return Ok((vm, entry));
+        }
+        lost += 1;
+        if lost == MOST_LOST {
+            return Err(Stop::vsphere(&error, machine.span, "cloning"));
+        }
+    }
+}
+
+/// The machine of a clone whose reply was lost, once it is certain whether there is one.
+async fn settled(
+    shared: &Shared,
+    source: &Moref,
+    request: &CloneRequest,
+    machine: &Machine,
+) -> Result<Option<Moref>, Stop> {
+    let deadline = Deadline::after(shared.options.deadlines.task);
+    let found = shared.interruptible(shared.client.lost_clone(source, request, deadline)).await?;
+    found.map_err(|e| Stop::vsphere(&e, machine.span, "looking for the clone"))
 }
 
 /// Follows a clone's task to its end.

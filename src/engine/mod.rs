@@ -33,6 +33,6 @@ pub use options::{
     Built, BuiltOutput, ClonesAtOnce, Control, Deadlines, Failure, FailureClass, GuestLogin, LoginDefaults, OnError,
     Options,
 };
-pub use run::build;
+pub use run::{build, interrupted};
 pub use sessions::missing_logins;
 pub use shared::class_of;

@@ -257,7 +257,8 @@ fn failures(shared: &Shared, stops: Vec<Stop>) -> Failure {
     Failure { class: class.unwrap_or(FailureClass::Interrupted), diagnostics }
 }
 
-fn interrupted() -> Diagnostic {
+/// The build was stopped from outside.
+pub fn interrupted() -> Diagnostic {
     Diagnostic::new(&codes::INTERRUPTED, "the build was interrupted")
         .help("`vmwbuild builds` tells whether it has left anything")
 }

@@ -107,3 +107,98 @@ impl Call<'_> {
         }
     }
 }
+
+/// A package manager of a programming language.
+pub(super) struct Language {
+    names: &'static [&'static str],
+    verbs: &'static [&'static str],
+    /// What stands between a package and its version.
+    version: &'static str,
+    /// The option that keeps nothing of what is downloaded; empty where there is none.
+    pub no_cache: &'static str,
+    /// What removes what was kept; empty where it stays small.
+    pub clean: &'static str,
+}
+
+const LANGUAGES: &[Language] = &[
+    Language {
+        names: &["pip", "pip3"],
+        verbs: &["install"],
+        version: "==",
+        no_cache: "--no-cache-dir",
+        clean: "pip cache purge",
+    },
+    Language { names: &["gem"], verbs: &["install"], version: ":", no_cache: "", clean: "" },
+    Language {
+        names: &["npm"],
+        verbs: &["install", "i"],
+        version: "@",
+        no_cache: "",
+        clean: "npm cache clean --force",
+    },
+    Language {
+        names: &["yarn"],
+        verbs: &["add", "install", "global"],
+        version: "@",
+        no_cache: "",
+        clean: "yarn cache clean",
+    },
+    Language { names: &["go"], verbs: &["install"], version: "@", no_cache: "", clean: "" },
+];
+
+/// Options of theirs whose argument is a word of its own.
+const LANGUAGE_ARGUMENT: &[&str] = &[
+    "-r",
+    "--requirement",
+    "-c",
+    "--constraint",
+    "-i",
+    "--index-url",
+    "--extra-index-url",
+    "-t",
+    "--target",
+    "--prefix",
+];
+
+/// The package manager of a language that a command is, and what it installs, with their indices among the arguments.
+pub(super) fn language<'a>(ran: &'a Ran<'_>) -> Option<(&'static Language, Vec<(usize, &'a str)>)> {
+    let language = LANGUAGES.iter().find(|l| ran.is(l.names))?;
+    let mut words = Vec::new();
+    let mut skip = false;
+    for (index, arg) in ran.args.iter().enumerate() {
+        if !std::mem::take(&mut skip) {
+            skip = LANGUAGE_ARGUMENT.contains(&arg.as_str());
+            if !arg.starts_with('-') {
+                words.push((index, arg.as_str()));
+            }
+        }
+    }
+    let (_, verb) = words.first()?;
+    if !language.verbs.contains(verb) {
+        return None;
+    }
+    let packages = words.into_iter().skip(1).filter(|(_, w)| *w != "add").collect();
+    Some((language, packages))
+}
+
+impl Language {
+    /// Whether a command removes what it has kept.
+    pub fn cleans(&self, ran: &Ran<'_>) -> bool {
+        ran.is(self.names) && ran.operands().next().is_some_and(|(_, verb)| verb == "cache")
+            || ran.name == "rm" && ran.args.iter().any(|a| a.contains(".cache") || a.contains(".npm"))
+    }
+
+    /// Whether a version stands with the package, or it is none by name: a file, a directory, an address.
+    pub fn pins(&self, ran: &Ran<'_>, package: &str) -> bool {
+        if self.version == "@" && package.ends_with("@latest") {
+            return false;
+        }
+        // `@scope/name` has its `@` first.
+        let named = package.get(1..).unwrap_or_default();
+        let elsewhere = package.starts_with(['.', '/', '~']) || package.contains("://") || package.ends_with(".whl");
+        named.contains(self.version)
+            || self.version == "==" && named.contains(['<', '>', '~', '='])
+            || self.version == ":" && ran.has(&["-v", "--version"])
+            || elsewhere
+    }
+}

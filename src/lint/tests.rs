@@ -101,7 +101,7 @@ fn mends_hold() {
             );
         }
     }
-    assert!(mended >= 14, "only {mended} examples have a mend");
+    assert!(mended >= 15, "only {mended} examples have a mend");
 }
 
 #[test]
@@ -225,6 +225,37 @@ fn no_example_of_any_code_makes_a_rule_stumble() {
     }
 }
 
+/// Package managers of programming languages, in a stage that leaves a template.
+#[test]
+fn packages_of_languages() {
+    let mut config = Config::default();
+    config.set("unpinned-package", Level::Warn).expect("a lint of ours");
+    let cases: &[(&str, &[&str])] = &[
+        ("RUN pip install --no-cache-dir flask", &["unpinned-package"]),
+        ("RUN pip3 install --no-cache-dir flask==3.0 'django>=5' ./mine -r requirements.txt", &[]),
+        ("RUN pip install flask==3.0", &["caches-in-template"]),
+        ("RUN pip install flask==3.0\nRUN pip cache purge", &[]),
+        ("RUN pip install flask==3.0\nRUN rm -rf /root/.cache", &[]),
+        ("ENV PIP_NO_CACHE_DIR=1\nRUN pip install flask==3.0", &[]),
+        ("RUN gem install rails", &["unpinned-package"]),
+        ("RUN gem install rails:7.1 && gem install rake -v 13.0", &[]),
+        ("RUN npm install -g @angular/cli left-pad@1.3 && npm cache clean --force", &["unpinned-package"]),
+        ("RUN yarn global add serve@14", &["caches-in-template"]),
+        ("RUN go install example.com/tool@latest", &["unpinned-package"]),
+        ("RUN go install example.com/tool@v1.2.3", &[]),
+        ("RUN pip list", &[]),
+    ];
+    let mut failures = String::new();
+    for (line, wanted) in cases {
+        let text = format!("FROM Debian AS web\nOUTPUT TEMPLATE web-image\n{line}\n");
+        let (found, sources) = linted(&text, &config);
+        if found.iter().map(|d| d.code.name).collect::<Vec<_>>() != *wanted {
+            failures.push_str(&format!("--- {line}\n{}", said(&found, &sources)));
+        }
+    }
+    assert_eq!(failures, "");
+}
+
 /// Files that must raise nothing, and others that must raise exactly something, beyond the examples.
 #[test]
 fn near_misses() {
@@ -260,6 +291,9 @@ fn near_misses() {
         ("RUN apt-mark hold open-vm-tools && DEBIAN_FRONTEND=noninteractive apt-get upgrade -y", &[]),
         ("WORKDIR /srv\nWORKDIR app", &[]),
         ("SHELL python3\nRUN reboot", &[]),
+        ("COPY <<EOF app.conf\na\nEOF", &["relative-destination"]),
+        ("WORKDIR /srv\nCOPY <<EOF app.conf\na\nEOF", &[]),
+        ("COPY <<EOF C:\\app.conf\na\nEOF", &[]),
     ];
     let mut failures = String::new();
     for (line, wanted) in cases {

@@ -193,3 +193,53 @@ fn links_lead_somewhere() {
     }
     assert!(tried > 50, "only {tried} links");
 }
+
+/// The rows of a table below a heading: their cells.
+fn rows<'t>(text: &'t str, heading: &str) -> Vec<(&'t str, &'t str)> {
+    let (_, section) = text.split_once(&format!("## {heading}\n")).unwrap_or_else(|| panic!("no `{heading}`"));
+    let section = section.split("\n## ").next().unwrap();
+    let cells = section.lines().filter_map(|l| l.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "));
+    // The first is the head.
+    cells.skip(1).collect()
+}
+
+/// The codes that a cell names, each with its name.
+fn named(cell: &str) -> Vec<(&str, &str)> {
+    let after = cell.match_indices("VMW").map(|(at, _)| &cell[at..]);
+    after
+        .map(|rest| rest.split_once(" `").and_then(|(code, name)| Some((code, name.split('`').next()?))).unwrap())
+        .collect()
+}
+
+#[test]
+fn the_comparison_of_lints_names_codes_that_exist_and_leaves_none_out() {
+    let text = std::fs::read_to_string(root().join("docs/lints-compared.md")).unwrap();
+    let registry = vmwbuild::cli::registry();
+    let (buildkit, hadolint, own) = (
+        rows(&text, "BuildKit's checks"),
+        rows(&text, "hadolint's rules"),
+        rows(&text, "What only a build of machines has"),
+    );
+    assert_eq!(buildkit.len(), 22);
+    assert!(hadolint.len() > 60 && own.len() > 20, "{} {}", hadolint.len(), own.len());
+    let mut seen = std::collections::BTreeSet::new();
+    for (theirs, ours) in buildkit.iter().chain(&hadolint).chain(&own) {
+        let codes = named(ours);
+        assert!(!codes.is_empty() || ours.starts_with("nothing"), "{theirs} has no answer: {ours}");
+        for (code, name) in codes {
+            let known =
+                registry.iter().find(|c| c.to_string() == code).unwrap_or_else(|| panic!("{theirs}: no {code}"));
+            assert_eq!(known.name, name, "{theirs}: {code}");
+            seen.insert(known.number);
+        }
+    }
+    let mut theirs: Vec<&str> =
+        buildkit.iter().chain(&hadolint).map(|(rule, _)| rule.split(' ').next().unwrap()).collect();
+    let all = theirs.len();
+    theirs.sort_unstable();
+    theirs.dedup();
+    assert_eq!(theirs.len(), all, "a rule stands twice");
+    let missing: Vec<&str> =
+        vmwbuild::lint::codes::ALL.iter().filter(|c| !seen.contains(&c.number)).map(|c| c.name).collect();
+    assert!(missing.is_empty(), "the page lacks {missing:?}");
+}

@@ -22,6 +22,12 @@ use crate::sema::program::{Action, KeySource, Machine, Ref, Step, Template};
 use crate::sema::types::holds_secret;
 use crate::vsphere::client::Deadline;
 
+/// How long a guest may take to say which boot it is in, before it is taken for one that restarts.
+const ANSWER: Duration = Duration::from_secs(20);
+
+/// How often a restart is asked for whose replies are lost.
+const MOST_LOST: u32 = 4;
+
 /// Runs one step with its flags.
 pub(super) async fn run(worker: &mut Worker, machine: &Machine, step: &Step) -> Result<(), Stop> {
     let shared = Arc::clone(&worker.shared);
@@ -140,7 +146,22 @@ pub(in crate::engine) async fn reboot(worker: &mut Worker, step: &Step) -> Resul
         let record = Record::Restart { machine: step.id.machine.0, step: step.id.index, boot };
         shared.journal.intend(&record).await.map_err(|e| Stop::journal(&e))?;
     }
-    let rebooted = shared.interruptible(shared.client.reboot_guest(&vm)).await?;
+    let mut times = 0;
+    let rebooted = loop {
+        let asked = shared.interruptible(shared.client.reboot_guest(&vm, times > 0)).await?;
+        times += 1;
+        match &asked {
+            Err(error) if error.lost_reply() && times < MOST_LOST => {}
+            _ => break asked,
+        }
+        // One that doesn't answer, or has another boot, has heard of it though the reply was lost.
+        if let Some(guest) = worker.sessions.any() {
+            let now = shared.interruptible(tokio::time::timeout(ANSWER, guest.current_boot_id())).await?;
+            if !matches!(now, Ok(Ok(now)) if now == guest.boot_id()) {
+                break Ok(());
+            }
+        }
+    };
     rebooted.map_err(|e| failed(&e))?;
     worker.sessions.reopen();
     let Some(guest) = worker.sessions.any() else {

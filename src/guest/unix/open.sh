@@ -20,7 +20,11 @@ out=x
 err=y
 dec=none
 # 60 bytes are longer than a line that is broken.
-case $(echo 0123456789abcdef0123456789abcdef0123456789abcdef0123456789a | base64 2>/dev/null) in
+case $(
+	base64 2>/dev/null <<X
+0123456789abcdef0123456789abcdef0123456789abcdef0123456789a
+X
+) in
 MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWEK) enc='base64|tr / _|fold -w 76' ;;
 MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4*OWEK) enc='base64|tr / _' ;;
 *) has openssl && [ "$(echo hi | openssl base64 2>/dev/null)" = aGkK ] && enc='openssl base64|tr / _' ;;
@@ -33,7 +37,11 @@ od*) ;;
 	err=e
 	;;
 esac
-if [ "$(echo aGkK | base64 -d 2>/dev/null)" = hi ]; then
+if [ "$(
+	base64 -d 2>/dev/null <<X
+aGkK
+X
+)" = hi ]; then
 	dec=base64
 elif has openssl && [ "$(echo aGkK | openssl base64 -d -A 2>/dev/null)" = hi ]; then
 	dec=openssl

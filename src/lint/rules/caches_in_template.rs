@@ -34,6 +34,7 @@ fn check(cx: &Cx<'_>, out: &mut Problems) {
                 last = Some((ran, call.kind));
             }
         }
+        languages(cx, index, out);
         let Some((ran, kind)) = last else { continue };
         let command = match kind {
             packages::Kind::Apt => "apt-get clean",
@@ -45,6 +46,29 @@ fn check(cx: &Cx<'_>, out: &mut Problems) {
         };
         let found = Diagnostic::at(&CODE, ran.span(), "what was downloaded stays in the template");
         out.push(found.help(format!("add `RUN {command}` as a last step")));
+    }
+}
+
+/// What package managers of programming languages keep, the last of each.
+fn languages(cx: &Cx<'_>, stage: usize, out: &mut Problems) {
+    let mut kept: Vec<(&Ran<'_>, &packages::Language)> = Vec::new();
+    for ran in cx.ran_in(stage) {
+        kept.retain(|(_, language)| !language.cleans(ran));
+        let Some((language, _)) = packages::language(ran).filter(|(l, _)| !l.clean.is_empty()) else { continue };
+        let none =
+            !language.no_cache.is_empty() && (ran.has(&[language.no_cache]) || ran.shell.has_env("PIP_NO_CACHE_DIR"));
+        if !none {
+            kept.retain(|(_, other)| other.clean != language.clean);
+            kept.push((ran, language));
+        }
+    }
+    for (ran, language) in kept {
+        let option = match language.no_cache {
+            "" => String::new(),
+            option => format!(", or give it `{option}`"),
+        };
+        let found = Diagnostic::at(&CODE, ran.span(), "what was downloaded stays in the template");
+        out.push(found.help(format!("add `RUN {}` as a last step{option}", language.clean)));
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) mod plain_secret;
 mod progress_bars;
 mod raw_from_elsewhere;
 mod reboot_in_run;
+mod relative_destination;
 mod relative_workdir;
 mod secret_arg;
 mod secret_argument;
@@ -88,6 +89,7 @@ pub(super) static ALL: &[&Rule] = &[
     &relative_workdir::RULE,
     &fixed_placement::RULE,
     &unpinned_package::RULE,
+    &relative_destination::RULE,
 ];
 
 /// The codes of this room, by number.
@@ -136,4 +138,5 @@ pub static CODES: &[&Code] = &[
     &unpinned_package::CODE,
     &super::codes::UNUSED_PRAGMA,
     &super::codes::UNKNOWN_LINT,
+    &relative_destination::CODE,
 ];

@@ -25,16 +25,20 @@ fn check(cx: &Cx<'_>, out: &mut Problems) {
             _ => None,
         });
         let Some((path, text)) = first.and_then(|p| Some((p, p.literal()?))) else { continue };
-        let absolute = text.starts_with(['/', '\\', '~']) || text.get(1..2) == Some(":");
-        if !absolute {
+        if !is_absolute(&text) {
             let message = format!("`{text}` is relative to the home directory of whoever runs the steps");
             out.push(Diagnostic::at(&CODE, path.span, message).help("write an absolute path"));
         }
     }
 }
 
+/// Whether a path says by itself where it is, on any system.
+pub(super) fn is_absolute(path: &str) -> bool {
+    path.starts_with(['/', '\\', '~']) || path.get(1..2) == Some(":")
+}
+
 /// Whether a stage that this one is FROM has a WORKDIR.
-fn inherits(cx: &Cx<'_>, stage: usize) -> bool {
+pub(super) fn inherits(cx: &Cx<'_>, stage: usize) -> bool {
     let mut at = cx.stages.get(stage).and_then(|s| s.parent);
     for _ in 0..cx.stages.len() {
         let Some(parent) = at.and_then(|i| cx.stages.get(i)) else { return false };

@@ -22,6 +22,15 @@ pub(super) static RULE: Rule = Rule::opt_in(&CODE, check);
 
 fn check(cx: &Cx<'_>, out: &mut Problems) {
     for ran in cx.ran {
+        if let Some((language, list)) = packages::language(ran) {
+            for (index, package) in list {
+                let literal = ran.words.get(index + 1).and_then(|w| w.text()).is_some();
+                if literal && !language.pins(ran, package) {
+                    out.push(unpinned(ran, index, package));
+                }
+            }
+            continue;
+        }
         let Some(call) = packages::call(ran).filter(packages::Call::installs) else { continue };
         for (index, package) in &call.packages {
             let literal = ran.words.get(index + 1).and_then(|w| w.text()).is_some();
@@ -36,9 +45,13 @@ fn check(cx: &Cx<'_>, out: &mut Problems) {
                 || package.ends_with(".deb")
                 || package.starts_with('@');
             if literal && !pinned && !file {
-                let message = format!("`{package}` is installed in whichever version there is");
-                out.push(Diagnostic::at(&CODE, ran.arg_span(*index), message).help("name the version"));
+                out.push(unpinned(ran, *index, package));
             }
         }
     }
+}
+
+fn unpinned(ran: &Ran<'_>, index: usize, package: &str) -> Diagnostic {
+    let message = format!("`{package}` is installed in whichever version there is");
+    Diagnostic::at(&CODE, ran.arg_span(index), message).help("name the version")
 }

@@ -1,6 +1,6 @@
 //! The session: connecting, calling methods, staying logged in, logging out.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -71,8 +71,6 @@ pub(super) struct Inner {
     pub background: TaskTracker,
     pub guests: Locks,
     pub hosts: Hosts,
-    /// Tasks whose references have arrived: they are nobody's lost ones.
-    pub own_tasks: Mutex<HashSet<Moref>>,
 }
 
 /// A server that answers, and nobody is logged in yet.
@@ -142,7 +140,6 @@ impl Client {
             background: TaskTracker::new(),
             guests: Locks::default(),
             hosts: Hosts::default(),
-            own_tasks: Mutex::default(),
         };
         let offered = inner.offered_versions().await?;
         inner.version = versions::agree(&offered).unwrap_or_else(|| versions::OLDEST.to_owned());
