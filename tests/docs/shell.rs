@@ -19,7 +19,7 @@ const NEEDS: &[&str] = &[
     "example.com",
     "YOUR-",
     "web01",
-    "'web-*'",
+    "--login root",
     "cargo install",
     "cargo run",
     "npm ci",
