@@ -145,6 +145,8 @@ async fn operations_of_a_machine_are_done_once() {
     rows.extend(each(&methods[..2], &["fault=TaskInProgress:count=2", "fault=InvalidState"], 0));
     rows.extend(each(&["PowerOnVM_Task"], &["task-fault=TaskInProgress:count=2", "slow=1500"], 0));
     rows.extend(each(&["MarkAsTemplate"], &["fault=TaskInProgress:count=2"], 0));
+    // Lost more than once: looked for each time, and done once.
+    rows.extend(each(&methods, &["drop-before:count=2", "drop-after:count=2", "503:count=3"], 0));
     // What can't be asked is powered off.
     rows.extend(each(&["ShutdownGuest"], &["fault=ToolsUnavailable"], 0));
     assert_eq!(play(rows).await, "");

@@ -262,6 +262,101 @@ fn what_a_build_says_when_it_is_stopped_twice_is_so() {
 }
 
 #[test]
+fn a_saved_connection_knows_its_password_when_a_build_is_gone_on_with() {
+    let site = sandbox();
+    let dir = context(&[("VMWfile", "FROM linux AS vm\nOUTPUT VM saved\nRUN echo once >> /root/count\n")]);
+    let (url, user, password, print) = site.server();
+    let bare = |args: &[&str]| {
+        let mut command = site.with_state(dir.path(), args);
+        for name in ["VMWBUILD_VCENTER", "VMWBUILD_USERNAME", "VMWBUILD_PASSWORD", "VMWBUILD_THUMBPRINT"] {
+            command.env_remove(name);
+        }
+        command
+    };
+    let save = ["vcenter", "add", "lab", url, "--username", user, "--password-env", "LAB", "--thumbprint", print];
+    succeeded(run(&mut bare(&save), DEADLINE));
+    let build = |place: &str| {
+        let mut command = bare(&["build", "--progress", "plain", "--vcenter", place, "--username", user]);
+        command.args(["--thumbprint", print]).env("LAB", password).env("VMWBUILD_TEST_DIE_AT", "8");
+        run(&mut command, DEADLINE)
+    };
+    // By its name, while a variable has another server's password; and by its address.
+    for (place, other) in [("lab", Some("of another server")), (url, None)] {
+        assert_eq!(build(place).code, None, "{place}");
+        let mut resume = bare(&["resume", "--progress", "plain"]);
+        resume.env("LAB", password);
+        if let Some(other) = other {
+            resume.env("VMWBUILD_PASSWORD", other);
+        }
+        succeeded(run(&mut resume, DEADLINE));
+        remove_named(&site, "saved");
+    }
+}
+
+fn remove_named(site: &Site, name: &str) {
+    site.with_client(async |client| {
+        let inventory = client.inventory().await.unwrap();
+        let vm = inventory.vm(name, None).unwrap();
+        client.destroy_vm(&vm.moref, Deadline::after(DEADLINE)).await.unwrap();
+    });
+}
+
+#[test]
+fn a_restart_of_the_guest_and_a_copy_between_machines_are_gone_on_with() {
+    let site = sandbox();
+    let text = "FROM linux AS one\nOUTPUT VM g-one\nRUN echo 1 >> /root/count\nREBOOT\nRUN echo 2 >> /root/count\n\
+                COPY big /opt/big\nRUN echo begun; while [ ! -e /root/go ]; do sleep 0.1; done; echo 3 >> /root/count\n\
+                FROM linux AS two\nOUTPUT VM g-two\nRUN echo 1 >> /root/count\nCOPY --from=one /opt/big /root/count /opt/\n\
+                RUN cmp /opt/count - <<EOF\n1\n2\n3\nEOF\n";
+    let big = "x".repeat(3_000_000);
+    let dir = context(&[("VMWfile", text), ("big", &big)]);
+    let running = common::Running::start(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]));
+    running.wait_for("begun", DEADLINE);
+    running.signal("KILL");
+    running.finish(DEADLINE);
+    succeeded(vmwbuild(&site, dir.path(), &["exec", "g-one", "--", "touch", "/root/go"]));
+    // Killed again at each line from there on, the export and the copy among them.
+    for line in 1..40 {
+        let mut resume = site.with_state(dir.path(), &["resume", "--progress", "plain"]);
+        let resumed = run(
+            resume.env("VMWBUILD_TEST_DIE_AT", format!("{}{}", if line % 2 == 0 { "before:" } else { "" }, line + 2)),
+            DEADLINE,
+        );
+        match resumed.code {
+            None => {}
+            Some(0) => break,
+            Some(_) => panic!("{resumed}"),
+        }
+        assert!(line < 39, "no end: {}", journal(dir.path()));
+    }
+    assert_eq!(read(&site, dir.path(), "g-one", "/root/count"), "1\n2\n3\n");
+    assert_eq!(read(&site, dir.path(), "g-two", "/root/count"), "1\n");
+    let size = vmwbuild(&site, dir.path(), &["exec", "g-two", "--", "wc", "-c", "/opt/big"]);
+    assert!(succeeded(size).stdout().starts_with("3000000"));
+}
+
+#[test]
+fn a_build_that_lost_its_vcenter_is_gone_on_with() {
+    let dir = context(&[(
+        "VMWfile",
+        "FROM linux AS vm\nOUTPUT VM far\nRUN echo once >> /root/count; echo begun; \
+                while [ ! -e /root/go ]; do sleep 0.1; done\nRUN echo twice >> /root/count\n",
+    )]);
+    let site = Site::Sandbox(Sandbox::here());
+    let running = common::Running::start(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]));
+    running.wait_for("begun", DEADLINE);
+    // As when the network is away: every connection breaks, for good.
+    site.meddle(|s| s.inject(::vmwbuild::sandbox::Rule::parse("*:drop-before:count=1000000").unwrap()));
+    let lost = running.finish(DEADLINE);
+    assert_eq!(lost.code, Some(3), "{lost}");
+    assert!(lost.stderr().contains("vmwbuild resume"), "{lost}");
+    site.meddle(::vmwbuild::sandbox::Sandbox::forgive);
+    succeeded(vmwbuild(&site, dir.path(), &["exec", "far", "--", "touch", "/root/go"]));
+    succeeded(vmwbuild(&site, dir.path(), &["resume", "--progress", "plain"]));
+    assert_eq!(read(&site, dir.path(), "far", "/root/count"), "once\ntwice\n");
+}
+
+#[test]
 fn a_secret_key_is_captured_again_where_it_is_needed() {
     let site = sandbox();
     let text = "FROM linux AS one\nOUTPUT VM k-one\nKEY t: secret FROM RUN echo t >> /root/count; cat /etc/hostname | md5sum\n\

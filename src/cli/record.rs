@@ -139,6 +139,7 @@ pub(super) fn header(
             let book = Book::read(world.env).ok();
             let found = book.and_then(|b| settings::connection(&flags.connection, world.env, world.defaults, &b).ok());
             Connection {
+                saved: found.as_ref().and_then(|c| c.saved.clone()),
                 url: found.as_ref().map(|c| settings::without_userinfo(&c.url.value)).unwrap_or_default(),
                 username: endpoint.username.clone(),
                 password_file: flags.connection.password_file.as_deref().map(absolute),
@@ -223,9 +224,16 @@ pub(super) fn placement(settings: &Settings) -> PlacementDefaults {
 /// Flags that reach the vCenter of a build: those given now, and the build's own where they are missing.
 pub(super) fn connection(given: &args::Connection, then: &Connection) -> args::Connection {
     let other = given.vcenter.is_some();
+    // One that was saved under that name, and still leads there, knows its password.
+    let book = then.saved.as_ref().and_then(|_| Book::read(&|name| std::env::var(name).ok()).ok());
+    let same = |name: &&String| {
+        let saved = book.as_ref().and_then(|b| b.get(name));
+        saved.is_some_and(|s| settings::without_userinfo(&s.url) == then.url)
+    };
+    let place = then.saved.as_ref().filter(same).unwrap_or(&then.url);
     let own = |value: &Option<PathBuf>| value.clone().filter(|_| !other);
     args::Connection {
-        vcenter: given.vcenter.clone().or_else(|| Some(then.url.clone())),
+        vcenter: given.vcenter.clone().or_else(|| Some(place.clone())),
         username: given.username.clone().or_else(|| (!other).then(|| then.username.clone())),
         password_file: given.password_file.clone().or_else(|| own(&then.password_file)),
         insecure: given.insecure || then.insecure && !other,

@@ -117,6 +117,11 @@ impl Book {
         Ok(Book { path: Some(path), used: content.used, list })
     }
 
+    /// All of them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Saved> {
+        self.list.iter()
+    }
+
     /// The connection of that name.
     pub(crate) fn get(&self, name: &str) -> Option<&Saved> {
         self.list.iter().find(|s| s.name == name)

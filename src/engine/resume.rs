@@ -25,6 +25,7 @@ use crate::sema::value::Value;
 use crate::sema::value_parse::parse_key;
 use crate::syntax::ast::OutputKind;
 use crate::vsphere::client::{Client, Deadline, Error, Inventory};
+use crate::vsphere::codes::CANCELLED;
 use crate::vsphere::wire::Moref;
 
 /// The inventory as the build's first process has found it: without what the build has made itself, and with the
@@ -277,7 +278,11 @@ pub(super) async fn adopt(
                 None => None,
             };
             if let Some(task) = known {
-                return finished(shared, task, &entry.name, machine, id).await.map(Some);
+                return match finished(shared, task, &entry.name, machine, id).await {
+                    // By the process that had asked for it, when it was stopped: it is wanted again.
+                    Err(Stop::Failed(failed)) if failed.diagnostic.code.number == CANCELLED.number => Ok(None),
+                    ended => ended.map(Some),
+                };
             }
             // The request may have been on its way when its sender went.
             let settled = shared.interruptible(shared.client.clones_settled(source, limit)).await?;

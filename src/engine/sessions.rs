@@ -78,6 +78,8 @@ impl Sessions {
             family: worker.sessions.family.clone(),
             boot_window,
             patience: shared.options.deadlines.boot,
+            // A build that is gone on with, or cleaned up, removes what a killed process has left.
+            scratch: Some(shared.scratch.path().join("archives")),
             ..guest::Options::default()
         };
         Ok((vm, options))

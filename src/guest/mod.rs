@@ -105,6 +105,8 @@ pub struct Options {
     pub patience: Duration,
     /// How long processes have between SIGTERM and SIGKILL.
     pub grace: Duration,
+    /// Where archives on their way are kept; None: with the system's temporary files. A process that is killed leaves them.
+    pub scratch: Option<std::path::PathBuf>,
     /// The largest file, in bytes, that is sent or fetched through vCenter where transfers fail or are ruled out.
     pub vcenter_limit: u64,
 }
@@ -118,6 +120,7 @@ impl Default for Options {
             boot_window: Duration::ZERO,
             patience: Duration::from_secs(600),
             grace: Duration::from_secs(5),
+            scratch: None,
             vcenter_limit: 32 << 20,
         }
     }

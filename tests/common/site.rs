@@ -157,6 +157,14 @@ impl Site {
         }
     }
 
+    /// Does something to the sandbox in this process.
+    pub fn meddle<T>(&self, with: impl FnOnce(&vmwbuild::sandbox::Sandbox) -> T) -> T {
+        match self {
+            Site::Vcsim(_) => panic!("no sandbox"),
+            Site::Sandbox(sandbox) => sandbox.meddle(with),
+        }
+    }
+
     /// Ends all sessions.
     pub fn expire(&self) {
         match self {

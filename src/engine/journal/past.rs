@@ -106,7 +106,8 @@ impl Past {
                 name,
                 folder: moref_of(&folder),
                 folder_path,
-                marking: false,
+                // Further outputs of a machine are cloned as templates.
+                marking: part > 0,
                 state: State::Cloning(None),
             }),
             Record::Task { entry, task } => self.state(entry, State::Cloning(Some(moref_of(&task)))),

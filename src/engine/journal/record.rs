@@ -55,6 +55,9 @@ pub struct Text {
 /// How vCenter is reached, but for the password.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connection {
+    /// The name of the saved connection, where it was reached by one.
+    #[serde(default)]
+    pub saved: Option<String>,
     /// Its URL, without user information.
     pub url: String,
     /// The account.
