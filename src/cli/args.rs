@@ -69,6 +69,11 @@ pub(crate) enum Command {
                             vmwbuild clean --all --yes"
     )]
     Clean(Box<Clean>),
+    /// List what builds have left to go on from, and remove it
+    #[command(after_help = "A build takes a template or machine as it is where it was made from the same: see \
+                            docs/cache.md. CHECKPOINTs are kept on machines of their own.\n\nExamples:\n  \
+                            vmwbuild cache ls\n  vmwbuild cache prune --older-than 168h --dry-run")]
+    Cache(Cache),
     /// Run one command in the guest of a machine that exists; its exit code is ours
     #[command(after_help = "Examples:\n  vmwbuild exec web01 --login root -- systemctl is-active nginx\n  \
                             vmwbuild exec web01 --login root --user app -- sh -c 'ls \"$HOME\"'\n  \
@@ -340,6 +345,10 @@ pub(crate) struct Build {
     #[arg(long, value_name = "FILE.json", help_heading = "Output")]
     pub(crate) result: Option<PathBuf>,
 
+    /// Make everything, also what is there already as it would be made; nothing goes on from a checkpoint
+    #[arg(long, env = "VMWBUILD_NO_CACHE", value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
+    pub(crate) no_cache: bool,
+
     /// What becomes of half-made machines when the build fails
     #[arg(long = "on-error", value_name = "WHAT", default_value = "clean", env = "VMWBUILD_ON_ERROR")]
     pub(crate) on_error: OnError,
@@ -439,6 +448,64 @@ pub(crate) struct Clean {
     /// Don't ask
     #[arg(short = 'y', long)]
     pub(crate) yes: bool,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Cache {
+    #[command(subcommand)]
+    pub(crate) command: CacheCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum CacheCommand {
+    /// List checkpoints, and the templates and machines that later builds would know again
+    Ls(CacheLs),
+    /// Remove checkpoints: without a flag those that no build can go on from any more
+    #[command(
+        after_help = "Only machines are removed that vmwbuild has made to hold a checkpoint, and that were neither \
+                            renamed nor made templates since. Templates and machines that builds have left are yours, \
+                            and stay.\n\nExamples:\n  vmwbuild cache prune --dry-run\n  \
+                            vmwbuild cache prune --older-than 168h --yes"
+    )]
+    Prune(CachePrune),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CacheLs {
+    /// As JSON: an array of objects
+    #[arg(long, help_heading = "Output")]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) profile: Profile,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CachePrune {
+    /// All checkpoints
+    #[arg(long, conflicts_with = "older_than")]
+    pub(crate) all: bool,
+
+    /// Those that were made longer ago than this too
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) older_than: Option<Duration>,
+
+    /// Say what would be removed, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Don't ask
+    #[arg(short = 'y', long)]
+    pub(crate) yes: bool,
+
+    #[command(flatten)]
+    pub(crate) profile: Profile,
 
     #[command(flatten)]
     pub(crate) connection: Connection,

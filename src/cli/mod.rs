@@ -4,6 +4,7 @@ mod args;
 mod arguments;
 mod build;
 mod builds;
+mod cache;
 mod clean;
 pub mod codes;
 mod complete;
@@ -63,6 +64,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         args::Command::Resume(options) => resume::run(options, cli.color, cli.verbose),
         args::Command::Builds(options) => builds::run(options),
         args::Command::Clean(options) => clean::run(options, cli.color, cli.verbose),
+        args::Command::Cache(options) => cache::run(options, cli.color, cli.verbose),
         args::Command::Exec(options) => exec::run(options, cli.color, cli.verbose),
         args::Command::Cp(options) => cp::run(options, cli.color, cli.verbose),
         args::Command::Plan(options) => plan::run(options, cli.color, cli.verbose),

@@ -5,6 +5,7 @@
 
 mod board;
 mod boot;
+pub mod cache;
 mod cleanup;
 mod clone;
 pub mod codes;
