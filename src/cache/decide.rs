@@ -180,6 +180,9 @@ impl Place<'_> {
         }
         let Origin::Machine(parent) = machine.origin else { return None };
         let (label, above) = (self.label(parent), self.found(parent));
+        if machine.linked && is_made(verdicts, parent) {
+            return Some(format!("it shares the disks of `{label}`, which is made anew"));
+        }
         let anew = is_made(verdicts, parent) && above.is_some_and(|f| f.fresh);
         if anew || above.is_some_and(|f| f.fresh) && !agrees(above, found, label) {
             return Some(format!("it was made from an earlier `{label}`"));
@@ -190,7 +193,12 @@ impl Place<'_> {
     /// Whether others that are there were made with the values of another build of a machine that leaves nothing.
     fn disagrees(&self, of: MachineId, found: &Found, label: &str) -> bool {
         self.found(of).is_none()
-            && self.found.values().flatten().filter_map(|f| f.needs.get(label)).any(|b| Some(b) != found.needs.get(label))
+            && self
+                .found
+                .values()
+                .flatten()
+                .filter_map(|f| f.needs.get(label))
+                .any(|b| Some(b) != found.needs.get(label))
     }
 }
 

@@ -202,12 +202,8 @@ impl Line {
                 Ok(sink.end())
             }
             Action::Run(_) | Action::Key { .. } | Action::Copy(_) | Action::Reboot | Action::Wait { .. } => {
-                let mut w = Writer {
-                    sink: Sink::new("step"),
-                    maker,
-                    secrets: &mut self.secrets,
-                    values: &mut self.values,
-                };
+                let mut w =
+                    Writer { sink: Sink::new("step"), maker, secrets: &mut self.secrets, values: &mut self.values };
                 w.sink.digest(&before);
                 w.step(step);
                 Ok(w.sink.end())

@@ -192,10 +192,7 @@ fn confirm(removable: &[Held]) -> Result<(), Refused> {
     }
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         let text = "checkpoints aren't removed without a word of yours";
-        return Err((
-            2,
-            Diagnostic::new(&codes::BAD_ARGUMENT, text).help("give `--yes`, or `--dry-run` to look only"),
-        ));
+        return Err((2, Diagnostic::new(&codes::BAD_ARGUMENT, text).help("give `--yes`, or `--dry-run` to look only")));
     }
     let answer = terminal::ask("Remove them? [y/N]").unwrap_or_default();
     let yes = matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");

@@ -68,12 +68,8 @@ impl Assessment {
 
     /// Why a machine is made though something bears its name; None where nothing is to be said.
     pub fn why(&self, id: MachineId) -> Option<String> {
-        let known = self.machines.get(id.0 as usize)?;
-        match (&known.verdict, &known.note, &known.there) {
-            (Verdict::Made(_), Some(note), _) => Some(format!("vmwbuild has made it, and can't take it as it is: {note}")),
-            (Verdict::Made(why), None, Some(_)) => Some(format!("vmwbuild has made it, and must make it anew: {why}")),
-            _ => None,
-        }
+        let why = self.machines.get(id.0 as usize)?.reason()?;
+        Some(format!("vmwbuild has made it, and can't take it as it is: {why}"))
     }
 
     /// Their digests, for the journal.
@@ -233,7 +229,8 @@ impl Assessor<'_> {
         let checkpoints = self.checkpoints();
         let before = &self.question.past.digests;
         let machines = program.machines.iter().zip(recipes).zip(&verdicts).map(|((machine, recipe), verdict)| {
-            let start = if verdict.is_made() { self.start(machine, &recipe, &checkpoints, &verdicts, &found) } else { None };
+            let start =
+                if verdict.is_made() { self.start(machine, &recipe, &checkpoints, &verdicts, &found) } else { None };
             let now = recipe.whole.digest.as_ref().map_or_else(|_| String::new(), ToString::to_string);
             let then = before.as_ref().map(|list| list.get(machine.id.0 as usize) == Some(&now));
             Known {
@@ -352,9 +349,12 @@ impl Assessor<'_> {
         found: &BTreeMap<MachineId, Result<Found, String>>,
     ) -> Option<Start> {
         if self.begun(machine.id) {
-            return self.question.past.starts.get(&machine.id).and_then(|(vm, record)| {
-                Start::of(vm.clone(), String::new(), record.clone())
-            });
+            return self
+                .question
+                .past
+                .starts
+                .get(&machine.id)
+                .and_then(|(vm, record)| Start::of(vm.clone(), String::new(), record.clone()));
         }
         let candidates = recipe.steps.iter().enumerate().rev();
         candidates.map(|(at, mark)| (mark, at as u32 + 1)).find_map(|(mark, steps)| {
@@ -422,12 +422,7 @@ fn as_left(output: &Output, properties: &Properties) -> Result<(), &'static str>
     }
 }
 
-fn attrs(
-    vm: &Moref,
-    properties: &Properties,
-    record: &Record,
-    ip: Option<std::net::IpAddr>,
-) -> BTreeMap<Attr, Value> {
+fn attrs(vm: &Moref, properties: &Properties, record: &Record, ip: Option<std::net::IpAddr>) -> BTreeMap<Attr, Value> {
     let kept = record.attrs.iter().filter_map(|(name, text)| Some((attr_named(name)?, Value::Str(text.clone()))));
     let mut all: BTreeMap<Attr, Value> = kept.filter(|(attr, _)| *attr == Attr::Hostname).collect();
     all.insert(Attr::Moref, Value::Str(vm.value.clone()));
@@ -453,7 +448,10 @@ fn difference(machine: &Machine, recipe: &Recipe, record: &Record) -> String {
     let now: Vec<Option<Digest>> = marks.map(|m| m.digest.as_ref().ok().copied()).collect();
     match record.common(&now) {
         None => "it was made from another recipe".to_owned(),
-        Some(0) => "its source, its place, its hardware or its network has changed".to_owned(),
+        Some(0) => match machine.origin {
+            Origin::Machine(_) => "what it is made from, its place, its hardware or its network is another".to_owned(),
+            Origin::Inventory { .. } => "its source, its place, its hardware or its network is another".to_owned(),
+        },
         Some(same) => match machine.steps.get(same - 1) {
             Some(step) => format!("from step {same} on it is another: {}", step.text),
             None if record.steps.len() > now.len() => "steps were taken out at its end".to_owned(),

@@ -22,7 +22,9 @@ pub(in crate::engine) async fn remember(shared: &Shared, machine: &Machine, vm: 
     let change = HardwareChange { extra: vec![(MARK.to_owned(), text)], ..HardwareChange::default() };
     let deadline = Deadline::after(shared.options.deadlines.task);
     if let Err(error) = shared.client.reconfigure(vm, &change, deadline).await {
-        shared.events.note(Some(machine.id), &format!("the next build makes it again: what made it can't be noted: {error}"));
+        shared
+            .events
+            .note(Some(machine.id), &format!("the next build makes it again: what made it can't be noted: {error}"));
     }
 }
 
@@ -87,7 +89,8 @@ fn sure(shared: &Shared, machine: &Machine) -> bool {
     let cache = &shared.cache;
     let ignored = Ignored::of(&shared.options.context);
     let mut copies = machine.steps.iter().filter_map(|s| Some((s.id, files::copies(s)?)));
-    let same = copies.all(|(id, copy)| files::digest(&shared.options.context, &ignored, copy) == cache.files.get(&id).copied());
+    let same = copies
+        .all(|(id, copy)| files::digest(&shared.options.context, &ignored, copy) == cache.files.get(&id).copied());
     let parent = match machine.origin {
         Origin::Machine(parent) => Some(parent),
         Origin::Inventory { .. } => None,

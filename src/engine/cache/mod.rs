@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::event::{Event, MachineId, MachineResult, Outcome, StepId};
+use super::event::{Event, MachineId, MachineResult, StepId};
 use super::journal;
 use super::options::BuiltOutput;
 use super::shared::Shared;
@@ -24,8 +24,8 @@ use crate::sema::value_parse::parse_key;
 use crate::vsphere::wire::Moref;
 
 pub use assess::{Assessment, Question, assess};
-pub use list::{Held, list, remove};
 pub(super) use keep::{checkpoint_record, remember, text_for_clone};
+pub use list::{Held, list, remove};
 
 /// The parts of a machine's entries in the ledger from here on are its checkpoints, by the step.
 pub(super) const CHECKPOINT_PART: u32 = 1 << 16;
@@ -95,6 +95,11 @@ impl Start {
         }
     }
 
+    /// The inventory path of the machine that holds it; empty where an earlier process has found it.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     pub(super) fn of(vm: Moref, path: String, record: Record) -> Option<Start> {
         let snapshot = Moref::new("VirtualMachineSnapshot", &record.checkpoint.as_ref()?.snapshot);
         Some(Start { vm, path, snapshot, record })
@@ -115,6 +120,17 @@ pub struct Known {
     /// Whether what is made is what the recipe says: not so where files were others when an earlier process of the build
     /// copied them.
     pub(super) sure: bool,
+}
+
+impl Known {
+    /// Why a machine is made although vmwbuild has made one like it before.
+    pub fn reason(&self) -> Option<&str> {
+        match (&self.verdict, &self.note, &self.there) {
+            (Verdict::Made(_), Some(note), _) => Some(note),
+            (Verdict::Made(why), None, Some(_)) => Some(why),
+            (Verdict::Made(_) | Verdict::Cached | Verdict::Unneeded, ..) => None,
+        }
+    }
 }
 
 /// The cache of a running build.
@@ -193,8 +209,8 @@ pub(super) fn restore(shared: &Shared) {
         shared.dag.of(machine.id).for_each(|node| shared.board.finish(node));
     }
     for (at, known) in (0u32..).zip(&shared.cache.machines) {
-        if let (Verdict::Made(_), Some(note)) = (&known.verdict, &known.note) {
-            shared.events.note(Some(MachineId(at)), &format!("not taken from the cache: {note}"));
+        if let Some(why) = known.reason() {
+            shared.events.note(Some(MachineId(at)), &format!("not taken from the cache: {why}"));
         }
     }
 }
@@ -225,11 +241,6 @@ pub(super) fn begun(shared: &Shared, machine: &Machine, start: &Start) {
         shared.board.set(Ref::Key(machine.id, name), value);
     }
     for step in machine.steps.iter().take(steps as usize) {
-        shared.events.send(Event::StepFinished {
-            step: step.id,
-            outcome: Outcome::Cached,
-            elapsed: Duration::ZERO,
-        });
         shared.finish(Node::Step(step.id));
     }
 }
@@ -254,7 +265,12 @@ fn attr_named(name: &str) -> Option<Attr> {
 }
 
 /// The names and digests of the secrets of a mark.
-fn secrets(program: &Program, used: &BTreeSet<crate::sema::program::SecretId>, given: &[String], with: &Use) -> BTreeMap<String, String> {
+fn secrets(
+    program: &Program,
+    used: &BTreeSet<crate::sema::program::SecretId>,
+    given: &[String],
+    with: &Use,
+) -> BTreeMap<String, String> {
     let of = |id: &crate::sema::program::SecretId| {
         let name = &program.secrets.get(id.0 as usize)?.name;
         Some((name.clone(), with.of_secret(name, given.get(id.0 as usize)?)?))

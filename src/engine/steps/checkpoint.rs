@@ -23,7 +23,12 @@ use crate::vsphere::wire::{Moref, PowerState};
 const SNAPSHOT: &str = "vmwbuild";
 
 /// Keeps the checkpoint.
-pub(super) async fn run(worker: &mut Worker, machine: &Machine, step: &Step, name: Option<&String>) -> Result<(), Stop> {
+pub(super) async fn run(
+    worker: &mut Worker,
+    machine: &Machine,
+    step: &Step,
+    name: Option<&String>,
+) -> Result<(), Stop> {
     let shared = Arc::clone(&worker.shared);
     let (vm, _) = worker.vm()?;
     let looked = shared.client.vm_state(&vm).await;
@@ -41,13 +46,7 @@ pub(super) async fn run(worker: &mut Worker, machine: &Machine, step: &Step, nam
     kept
 }
 
-async fn keep(
-    shared: &Shared,
-    machine: &Machine,
-    step: &Step,
-    name: Option<&String>,
-    vm: &Moref,
-) -> Result<(), Stop> {
+async fn keep(shared: &Shared, machine: &Machine, step: &Step, name: Option<&String>, vm: &Moref) -> Result<(), Stop> {
     let record = cache::checkpoint_record(shared, machine, step.id.index + 1, name);
     let part = CHECKPOINT_PART + step.id.index;
     let Some((record, digest)) = record.and_then(|r| Digest::parse(&r.digest).map(|d| (r, d))) else {
