@@ -97,7 +97,13 @@ pub(crate) enum Command {
                             Exit code 0 when a build could start, else the one that the build would end with.")]
     Plan(Box<Plan>),
     /// Test the connection to a vCenter step by step, and explain what is wrong
-    #[command(after_help = "It changes nothing. The exit code is 0 when a build could connect, else as for `build`.")]
+    #[command(
+        after_help = "Without --selftest it changes nothing. The exit code is 0 when a build could connect (and the \
+                            self-test's did end well), else as for `build`.\n\nExamples:\n  vmwbuild doctor\n  vmwbuild \
+                            doctor --selftest debian-12 --login root -o transcript.jsonl\n\nThe transcript holds no names, \
+                            addresses, accounts or passwords: other words stand for them. Read it before you attach it to \
+                            a report all the same."
+    )]
     Doctor(Box<Doctor>),
     /// Save connections by name, for `--vcenter NAME`
     Vcenter(Vcenter),
@@ -233,6 +239,24 @@ pub(crate) struct Plan {
 
 #[derive(Args, Debug)]
 pub(crate) struct Doctor {
+    /// Then clone this template, run a few commands in it, remove it again, and write down all that was said
+    #[arg(long, value_name = "TEMPLATE", help_heading = "Self-test")]
+    pub(crate) selftest: Option<String>,
+
+    /// Where the self-test's transcript goes [default: vmwbuild-selftest.jsonl]
+    #[arg(short = 'o', long, value_name = "FILE", requires = "selftest", help_heading = "Self-test")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// How the self-test's data travels, see `build --help`
+    #[arg(
+        long,
+        value_name = "WAY",
+        default_value = "auto",
+        env = "VMWBUILD_GUEST_CHANNEL",
+        help_heading = "Self-test"
+    )]
+    pub(crate) guest_channel: GuestChannel,
+
     /// Write it as JSON, see docs/schemas/doctor.json
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
@@ -242,6 +266,12 @@ pub(crate) struct Doctor {
 
     #[command(flatten)]
     pub(crate) connection: Connection,
+
+    #[command(flatten)]
+    pub(crate) placement: Placement,
+
+    #[command(flatten)]
+    pub(crate) guest: GuestLogin,
 }
 
 #[derive(Args, Debug)]
@@ -626,7 +656,7 @@ pub(crate) struct GuestLogin {
 #[derive(Args, Debug)]
 pub(crate) struct Exec {
     /// The machine, by name or inventory path
-    #[arg(value_name = "VM", required_unless_present = "all")]
+    #[arg(value_name = "VM", required_unless_present = "all", add = ArgValueCompleter::new(complete::machines))]
     pub(crate) vm: Option<String>,
 
     /// The program, found on the guest's PATH, and its arguments; no shell reads them
@@ -692,11 +722,11 @@ pub(crate) struct Exec {
 #[derive(Args, Debug)]
 pub(crate) struct Cp {
     /// `VM:/path` in a guest, a path here, or `-` for standard input
-    #[arg(value_name = "SRC")]
+    #[arg(value_name = "SRC", add = ArgValueCompleter::new(complete::sides))]
     pub(crate) source: String,
 
     /// A path here (`-`: standard output), or `VM:/path` in a guest
-    #[arg(value_name = "DEST")]
+    #[arg(value_name = "DEST", add = ArgValueCompleter::new(complete::sides))]
     pub(crate) dest: String,
 
     /// Who owns what is put into the guest: `user` or `user:group`; else the login

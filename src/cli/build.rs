@@ -21,7 +21,7 @@ use crate::guest::Channel;
 use crate::plan::PlacementDefaults;
 use crate::sema::program::Program;
 use crate::source::Sources;
-use crate::vsphere::client::{Class, Client, Deadline, Endpoint, Thumbprint};
+use crate::vsphere::client::{Class, Client, Deadline, Endpoint, Recorder, Thumbprint};
 
 /// Unoptimised futures are large; a build nests them deeply.
 const STACK: usize = 8 << 20;
@@ -31,7 +31,15 @@ pub(super) const CONNECT: Duration = Duration::from_secs(60);
 
 /// Runs it; the exit code.
 pub(crate) fn run(options: &args::Build, color: args::When, verbose: u8) -> u8 {
-    go(options, load::Build::new(), None, color, verbose)
+    go(options, load::Build::new(), Beside::default(), color, verbose)
+}
+
+/// What a build has beside its flags.
+#[derive(Default)]
+pub(super) struct Beside {
+    pub(super) earlier: Option<Earlier>,
+    /// Who hears all that is said to the server.
+    pub(super) recorder: Option<Recorder>,
 }
 
 /// What an earlier process has left to go on with.
@@ -43,17 +51,11 @@ pub(super) struct Earlier {
 }
 
 /// Builds, or goes on with a build.
-pub(super) fn go(
-    options: &args::Build,
-    build: load::Build,
-    earlier: Option<Earlier>,
-    color: args::When,
-    verbose: u8,
-) -> u8 {
+pub(super) fn go(options: &args::Build, build: load::Build, beside: Beside, color: args::When, verbose: u8) -> u8 {
     let mut sources = Sources::new();
     match Telling::new(options, color) {
         Ok(mut telling) => {
-            let code = attempt(options, build, earlier, verbose, &mut sources, &mut telling);
+            let code = attempt(options, build, beside, verbose, &mut sources, &mut telling);
             telling.end(code)
         }
         Err(problem) => {
@@ -66,7 +68,7 @@ pub(super) fn go(
 fn attempt(
     options: &args::Build,
     build: load::Build,
-    earlier: Option<Earlier>,
+    beside: Beside,
     verbose: u8,
     sources: &mut Sources,
     telling: &mut Telling,
@@ -78,6 +80,7 @@ fn attempt(
     let Some(load::Linted { program, context, values, defaults }) = loaded else { return load::failed(&found) };
     let env = |name: &str| std::env::var(name).ok();
     let date = build.date.clone();
+    let Beside { earlier, recorder } = beside;
     let taken_up = earlier.is_some();
     let world = World { env: &env, defaults: &defaults, verbose };
     let prepared = secret_values(options, &program, taken_up).and_then(|secrets| {
@@ -90,7 +93,12 @@ fn attempt(
         Ok((endpoint, engine))
     });
     match prepared {
-        Ok((endpoint, engine)) => run_on(endpoint, engine, program, options, sources, telling),
+        Ok((mut endpoint, engine)) => {
+            if let Some(endpoint) = &mut endpoint {
+                endpoint.recorder = recorder;
+            }
+            run_on(endpoint, engine, program, options, sources, telling)
+        }
         Err((code, list)) => {
             telling.show(&list, sources);
             code
@@ -226,26 +234,32 @@ pub(super) fn endpoint_of(settings: settings::Connection, insecure: bool) -> Res
         let text = format!("vCenter's {what} isn't given, and there is no terminal to ask on");
         (3, vec![Diagnostic::new(&codes::CREDENTIALS_MISSING, text).help(how.to_owned())])
     };
-    if let Some(user) = settings.username {
-        endpoint.username = user.value;
+    if let Some(user) = &settings.username {
+        endpoint.username.clone_from(&user.value);
     }
     if endpoint.username.is_empty() {
         endpoint.username = terminal::ask(&format!("User of {}", endpoint.address()))
             .ok_or_else(|| credentials("user name", "give `--username` or set VMWBUILD_USERNAME"))?;
     }
-    if let Some(password) = settings.password {
-        endpoint.password = password.value;
+    if let Some(password) = &settings.password {
+        endpoint.password.clone_from(&password.value);
     }
     if endpoint.password.is_empty() {
         endpoint.password = terminal::ask_secret(&format!("Password of {}", endpoint.username))
             .ok_or_else(|| credentials("password", "give `--password-file FILE` or set VMWBUILD_PASSWORD"))?;
     }
-    // A variable that other tools need is no wish against a thumbprint.
-    let pinned = settings.thumbprint.is_some() && !insecure;
-    endpoint.trust.insecure = settings.insecure.is_some_and(|i| i.value) && !pinned;
+    trust(&mut endpoint, settings, insecure)?;
     if endpoint.trust.insecure {
         terminal::say("warning: the server's certificate is not verified (--insecure); --thumbprint is safer");
     }
+    Ok(endpoint)
+}
+
+/// Which certificates are good enough; what the settings say else is taken already.
+pub(super) fn trust(endpoint: &mut Endpoint, settings: settings::Connection, insecure: bool) -> Result<(), Refused> {
+    // A variable that other tools need is no wish against a thumbprint.
+    let pinned = settings.thumbprint.is_some() && !insecure;
+    endpoint.trust.insecure = settings.insecure.is_some_and(|i| i.value) && !pinned;
     if let Some(ca) = settings.ca {
         endpoint.trust.ca_pem = crate::source::read_file(&ca.value).map_err(|e| {
             let text = format!("can't read the certificate authorities in `{}`: {e}", ca.value.display());
@@ -256,7 +270,7 @@ pub(super) fn endpoint_of(settings: settings::Connection, insecure: bool) -> Res
         let parsed = Thumbprint::parse(&print.value).map_err(|e| (2, vec![e.diagnostic()]))?;
         endpoint.trust.thumbprints.push(parsed);
     }
-    Ok(endpoint)
+    Ok(())
 }
 
 /// What the asynchronous parts run on.

@@ -49,6 +49,9 @@ codes! {
         "A file that the command line asks to be written can't be.";
     CREDENTIALS_MISSING 689 "credentials-missing"
         "vCenter's user name or password is given by no flag and no variable, and there is no terminal to ask on.";
+    SELFTEST 699 "selftest-failed"
+        "The small build of `vmwbuild doctor --selftest` didn't end well. What went wrong stands above; the transcript \
+         has all that was said, with other words in place of names, addresses and accounts.";
     BAD_CONFIG 696 "bad-config"
         "A `vmwbuild.toml`, or a flag that sets the level of a lint, can't be understood. The file has the tables \
          `[lint]` (with the lists `allow`, `warn` and `deny` of lints' names, and the table `per-file-ignores` from \

@@ -21,6 +21,7 @@ mod lint;
 mod load;
 mod lsp;
 mod machine;
+mod names;
 mod plan;
 mod project;
 mod record;
@@ -28,6 +29,7 @@ mod report;
 mod resume;
 mod sandbox;
 mod secrets;
+mod selftest;
 mod settings;
 mod shellcheck;
 mod show;
@@ -36,7 +38,6 @@ mod telling;
 mod terminal;
 mod vcenter;
 
-use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -47,7 +48,7 @@ pub use explain::registry;
 ///
 /// Exit codes: 0 done; 1 the VMWfile has errors; 2 usage; 3 can't connect, log in or verify TLS; 4 a guest command
 /// failed; 5 a vSphere operation failed; 6 a deadline passed; 130 interrupted.
-pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
+pub fn run(args: std::env::ArgsOs) -> ExitCode {
     if complete::answered() {
         return ExitCode::SUCCESS;
     }

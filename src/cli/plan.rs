@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::build::{self, CONNECT, Of, Refused, World};
 use super::report::json::finding;
-use super::{args, load, secrets, terminal};
+use super::{args, load, names, secrets, terminal};
 use crate::cache::Verdict;
 use crate::diagnostic::{Diagnostic, Problems, Severity};
 use crate::engine::{Options, cache, class_of};
@@ -136,6 +136,7 @@ async fn planned(
     check: Option<&Trust>,
 ) -> client::Result<Plan> {
     let inventory = client.inventory().await?;
+    names::remember(client, &inventory);
     let wishes = Wishes { placement: &engine.placement, sandbox: engine.sandbox };
     let mut found = plan::resolve(program, wishes, &inventory);
     let question = cache::Question {

@@ -10,7 +10,10 @@ use crate::source::Sources;
 /// Runs it; the exit code.
 pub(crate) fn run(options: &args::Resume, color: args::When, verbose: u8) -> u8 {
     match prepare(options) {
-        Ok((flags, id, earlier)) => build::go(&flags, id, Some(earlier), color, verbose),
+        Ok((flags, id, earlier)) => {
+            let beside = build::Beside { earlier: Some(earlier), ..build::Beside::default() };
+            build::go(&flags, id, beside, color, verbose)
+        }
         Err((code, list)) => {
             terminal::show(&list, &Sources::new(), color);
             code

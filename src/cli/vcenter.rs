@@ -122,6 +122,17 @@ impl Book {
         self.list.iter().find(|s| s.name == name)
     }
 
+    /// The same, and whoever needs a command's password has none.
+    pub(crate) fn without_commands(mut self) -> Book {
+        for saved in &mut self.list {
+            if saved.password_command.take().is_some() {
+                saved.password_env = None;
+                saved.password = None;
+            }
+        }
+        self
+    }
+
     /// The name of the one that is used where nothing names any.
     pub(crate) fn used(&self) -> Option<String> {
         self.used.clone().filter(|name| self.get(name).is_some())

@@ -1,6 +1,7 @@
 //! Tasks: work that goes on after a call has been answered.
 
 use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -62,6 +63,9 @@ impl Kind {
     }
 }
 
+/// What a task does, given its own reference.
+type Work = Box<dyn FnOnce(Moref) -> Pin<Box<dyn Future<Output = Outcome> + Send>> + Send>;
+
 /// What a task ends in.
 pub(super) type Outcome = Answer<Option<Any>>;
 
@@ -76,8 +80,20 @@ impl Server {
         work: impl FnOnce(Moref) -> W + Send + 'static,
     ) -> Answer<Moref>
     where
-        W: Future<Output = Outcome> + Send,
+        W: Future<Output = Outcome> + Send + 'static,
     {
+        self.begin_boxed(method, fail, object, kind, Box::new(|task| Box::pin(work(task))))
+    }
+
+    /// The same with the work's type taken off, compiled once.
+    fn begin_boxed(
+        self: &Arc<Self>,
+        method: &str,
+        fail: Option<Fault>,
+        object: &Moref,
+        kind: Kind,
+        work: Work,
+    ) -> Answer<Moref> {
         let cancel = CancellationToken::new();
         let mut state = self.lock();
         let name = state.inventory.node(object)?.name.clone();

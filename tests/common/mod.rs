@@ -9,6 +9,7 @@
 
 pub mod embedded;
 pub mod events;
+pub mod replay;
 pub mod schema;
 pub mod site;
 
@@ -285,6 +286,7 @@ pub fn without_settings(command: &mut Command) -> &mut Command {
 pub fn vmwbuild(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vmwbuild"));
     without_settings(&mut command).current_dir(dir).env("VMWBUILD_STATE_DIR", state_dir());
+    command.env("VMWBUILD_CACHE_DIR", state_dir().join("cache"));
     // Connections that whoever runs the tests has saved.
     command.env("VMWBUILD_CONFIG_DIR", dir.join(".vmwbuild-config"));
     command
