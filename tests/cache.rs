@@ -766,3 +766,43 @@ fn a_checkpoint_that_vanishes_is_no_failure() {
     assert_eq!(built.result_of("image"), "built");
     assert_eq!(project.read("cache-vm", "/root/log"), "first\nsecond a word\nvm a word\n");
 }
+
+#[test]
+fn a_file_that_changes_while_it_is_copied_is_not_remembered() {
+    let file = "FROM linux AS image\nOUTPUT TEMPLATE --exists=replace cache-image\nRUN sleep 2\nCOPY conf /root/conf\nRUN true\n";
+    let project = Project::on_sandbox(&[("VMWfile", file), ("conf/a", "a\n")]);
+    std::thread::scope(|scope| {
+        let build = scope.spawn(|| project.build(&[]));
+        // The machine is there: what is compared has been read, and the COPY is still to come.
+        while !project.machines().contains_key("cache-image") {
+            std::thread::yield_now();
+        }
+        project.write("conf/a", "b\n");
+        assert_eq!(build.join().unwrap().result_of("image"), "built");
+    });
+    assert_eq!(project.record("cache-image"), None);
+    assert_eq!(project.build(&[]).result_of("image"), "built");
+    assert_eq!(project.build(&[]).count(WORK), 0);
+}
+
+#[test]
+fn a_checkpoint_is_kept_on_vcsim() {
+    // Whose guests are containers: a clone there begins with the template's files, so that only the way is tested.
+    let Some(site) = Site::vcsim() else { return };
+    let file = "ARG template\nFROM ${{ template }} AS image\nOUTPUT TEMPLATE cache-image\nRUN echo one\nCHECKPOINT\n\
+        RUN echo two\n";
+    let project = Project::new(site, &[("VMWfile", file)]);
+    project.build(&[]);
+    let holder = project.checkpoints().remove(0);
+    let vm = project.moref(&holder);
+    let snapshots = project.client(async |client| client.snapshots(&vm).await.unwrap());
+    assert_eq!(snapshots.len(), 1);
+    let list = project.cache_ls();
+    assert!(list.len() == 2 && list.iter().all(|h| h["useless"].is_null()), "{list:?}");
+    project
+        .write("VMWfile", &file.replace("two", "three").replace("TEMPLATE cache", "TEMPLATE --exists=replace cache"));
+    let built = project.build(&[]);
+    assert_eq!(built.how("image").1, ["cached", "cached", "done"].map(str::to_owned));
+    let pruned = project.done(&["cache", "prune", "--all", "--yes"]);
+    assert!(pruned.stdout().contains(&holder), "{pruned}");
+}

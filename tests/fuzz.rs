@@ -24,6 +24,10 @@ use vmwbuild::{
     syntax,
 };
 
+#[path = "common/random.rs"]
+mod random;
+use random::Random;
+
 /// Longer than any mutated file may take, on the slowest machine.
 const HANGS: Duration = Duration::from_secs(60);
 
@@ -129,27 +133,6 @@ fn converted(text: &str) {
     }
 }
 
-/// Small, fast, and the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
-    }
-
-    fn pick<'a, T: ?Sized>(&mut self, all: &[&'a T]) -> &'a T {
-        all[self.below(all.len())]
-    }
-}
-
 /// What a language of this kind stumbles over.
 const BITS: &[&str] = &[
     "${{",
@@ -221,8 +204,8 @@ fn mutated(random: &mut Random, corpus: &[String]) -> String {
         let a = boundary(&text, random.below(text.len() + 1));
         let b = boundary(&text, (a + random.below(24)).min(text.len()));
         match random.below(6) {
-            0 => text.insert_str(a, random.pick(BITS)),
-            1 => text.replace_range(a.min(b)..b.max(a), random.pick(BITS)),
+            0 => text.insert_str(a, random.one(BITS)),
+            1 => text.replace_range(a.min(b)..b.max(a), random.one(BITS)),
             2 => text.replace_range(a.min(b)..b.max(a), ""),
             3 => {
                 let part = text[a.min(b)..b.max(a)].to_owned();

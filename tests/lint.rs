@@ -8,8 +8,11 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[path = "common/files.rs"]
+mod files;
 #[path = "common/schema.rs"]
 mod schema;
+use files::project;
 use schema::Schema;
 
 fn vmwbuild(directory: &Path, args: &[&str]) -> Command {
@@ -37,17 +40,6 @@ fn with_input(directory: &Path, args: &[&str], input: &str) -> (i32, String, Str
         .expect("it runs");
     child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("it reads");
     seen(&child.wait_with_output().expect("it ends"))
-}
-
-/// A directory with these files.
-fn project(files: &[(&str, &str)]) -> TempDir {
-    let directory = TempDir::new().expect("a directory");
-    for (name, text) in files {
-        let path = directory.path().join(name);
-        fs::create_dir_all(path.parent().expect("it has one")).expect("made");
-        fs::write(path, text).expect("written");
-    }
-    directory
 }
 
 fn repository() -> PathBuf {

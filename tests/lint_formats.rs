@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use tempfile::TempDir;
+
+#[path = "common/files.rs"]
+mod files;
+use files::project;
 
 fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests by tests/run"))
@@ -20,16 +23,6 @@ fn lint(directory: &Path, args: &[&str]) -> Output {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
-}
-
-fn project(files: &[(&str, &str)]) -> TempDir {
-    let directory = TempDir::new().expect("a directory");
-    for (name, text) in files {
-        let path = directory.path().join(name);
-        fs::create_dir_all(path.parent().expect("it has one")).expect("made");
-        fs::write(path, text).expect("written");
-    }
-    directory
 }
 
 /// What a validator says of a report. It validates the schema too.
@@ -198,7 +191,7 @@ fn of_too_many_errors_some_are_told_and_the_rest_counted() {
         ("lints.vmwfile", &wrong("RUN reboot\n")),
     ]);
     for (file, said) in [
-        ("syntax.vmwfile", "4700 more problems in this file are not shown"),
+        ("syntax.vmwfile", "4700 more errors in this file are not shown"),
         ("names.vmwfile", "4650 more errors are not shown"),
         ("lints.vmwfile", "4600 more are not shown"),
     ] {

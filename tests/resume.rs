@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::site::{Sandbox, Site};
 use common::{DEADLINE, Run, context, run};
-use vmwbuild::vsphere::client::{Client, Deadline, Endpoint, EntityKind, Thumbprint};
+use vmwbuild::vsphere::client::{Deadline, EntityKind};
 
 /// Two machines: a template, replaced on request, and a machine made of it. Each command leaves a line where it ran.
 const CHAIN: &str = "ARG p\nFROM linux AS image\nOUTPUT TEMPLATE --exists=replace ${{ p }}-image\n\
@@ -29,32 +29,6 @@ const COUNT: &str = "one\ntwo\nthree\nfour a value\nfive\nsix a value\n";
 
 fn sandbox() -> Site {
     Site::Sandbox(Sandbox::start(&["--boot-delay", "20ms"]))
-}
-
-/// Does something by a client of its own.
-fn with_client<T>(site: &Site, work: impl AsyncFnOnce(&Client) -> T) -> T {
-    let Site::Sandbox(sandbox) = site else { panic!("a sandbox") };
-    let mut endpoint = Endpoint::parse(&sandbox.url).unwrap();
-    endpoint.username.clone_from(&sandbox.username);
-    endpoint.password.clone_from(&sandbox.password);
-    endpoint.trust.thumbprints.push(Thumbprint::parse(&sandbox.thumbprint).unwrap());
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let client = Client::connect(endpoint, Deadline::after(DEADLINE)).await.unwrap();
-        let done = work(&client).await;
-        let _ = client.logout().await;
-        done
-    })
-}
-
-/// The names of all machines and templates.
-fn machines(site: &Site) -> Vec<String> {
-    with_client(site, async |client| {
-        let inventory = client.inventory().await.unwrap();
-        let mut names: Vec<String> = inventory.all(EntityKind::Vm).map(|e| e.name.clone()).collect();
-        names.sort();
-        names
-    })
 }
 
 fn build(site: &Site, dir: &Path, prefix: &str, die: &str) -> Run {
@@ -90,7 +64,7 @@ fn journal(dir: &Path) -> String {
 /// The names of those that belong to a test.
 fn of(site: &Site, prefix: &str) -> Vec<String> {
     let prefix = format!("{prefix}-");
-    machines(site).into_iter().filter(|n| n.starts_with(&prefix)).collect()
+    site.vms().into_iter().filter(|n| n.starts_with(&prefix)).collect()
 }
 
 /// What must be so after a build, however often it was killed.
@@ -116,7 +90,7 @@ fn complete(site: &Site, dir: &Path, prefix: &str, how: &str) {
 
 /// Removes what a test has built.
 fn remove(site: &Site, prefix: &str) {
-    with_client(site, async |client| {
+    site.with_client(async |client| {
         let inventory = client.inventory().await.unwrap();
         let prefix = format!("{prefix}-");
         for vm in inventory.all(EntityKind::Vm).filter(|e| e.name.starts_with(&prefix)) {
@@ -127,7 +101,7 @@ fn remove(site: &Site, prefix: &str) {
 
 /// A machine under the name of the image to be: the one that is replaced.
 fn old_image(site: &Site, prefix: &str) {
-    with_client(site, async |client| {
+    site.with_client(async |client| {
         common::embedded::clone_of(client, "linux", &format!("{prefix}-image")).await;
     });
 }
@@ -158,7 +132,7 @@ fn places(site: &Site) -> Vec<String> {
 
 /// Does something at every place, several at once on one sandbox; nothing is left in the end.
 fn everywhere(site: &Site, places: &[String], work: impl Fn(&str, usize) + Sync) {
-    let before = machines(site);
+    let before = site.vms();
     let next = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -171,7 +145,7 @@ fn everywhere(site: &Site, places: &[String], work: impl Fn(&str, usize) + Sync)
             });
         }
     });
-    assert_eq!(machines(site), before);
+    assert_eq!(site.vms(), before);
 }
 
 #[test]
@@ -229,7 +203,7 @@ fn what_a_killed_build_has_left_is_cleaned() {
 #[test]
 fn a_build_that_is_killed_again_and_again_ends() {
     let site = sandbox();
-    let before = machines(&site);
+    let before = site.vms();
     let dir = context(&[("VMWfile", CHAIN)]);
     old_image(&site, "again");
     assert_eq!(build(&site, dir.path(), "again", "3").code, None);
@@ -245,7 +219,7 @@ fn a_build_that_is_killed_again_and_again_ends() {
     }
     complete(&site, dir.path(), "again", "again and again");
     remove(&site, "again");
-    assert_eq!(machines(&site), before);
+    assert_eq!(site.vms(), before);
 }
 
 #[test]
@@ -267,7 +241,7 @@ fn a_command_goes_on_while_nobody_looks() {
 #[test]
 fn what_a_build_says_when_it_is_stopped_twice_is_so() {
     let site = sandbox();
-    let before = machines(&site);
+    let before = site.vms();
     let text = "FROM linux AS vm\nOUTPUT VM left\nRUN echo begun; echo once >> /root/count; sleep 3\n\
                 RUN echo twice >> /root/count\n";
     let dir = context(&[("VMWfile", text)]);
@@ -283,7 +257,7 @@ fn what_a_build_says_when_it_is_stopped_twice_is_so() {
     } else {
         // It had begun to remove the machine when the second signal came.
         succeeded(vmwbuild(&site, dir.path(), &["clean", "--yes"]));
-        assert_eq!(machines(&site), before, "{stopped}");
+        assert_eq!(site.vms(), before, "{stopped}");
     }
 }
 
@@ -334,7 +308,7 @@ fn a_changed_vmwfile_is_told() {
     let id = journal_id(dir.path());
     insta::assert_snapshot!(resumed.stderr().replace(&id, "BUILD"));
     succeeded(vmwbuild(&site, dir.path(), &["clean", "--all", "--yes"]));
-    assert!(machines(&site).iter().all(|n| !n.contains("x-")), "{:?}", machines(&site));
+    assert!(site.vms().iter().all(|n| !n.contains("x-")), "{:?}", site.vms());
 }
 
 fn journal_id(dir: &Path) -> String {
@@ -349,7 +323,7 @@ fn builds_are_listed() {
     assert_eq!(build(&site, dir.path(), "l", "12").code, None);
     let listed = |args: &[&str]| succeeded(vmwbuild(&site, dir.path(), &[&["builds"], args].concat())).stdout();
     let all: serde_json::Value = serde_json::from_str(&listed(&["--json"])).unwrap();
-    assert_eq!(all[0]["state"], "interrupted", "{all}");
+    assert_eq!((&all[0]["state"], &all[0]["resumable"]), (&"interrupted".into(), &true.into()), "{all}");
     assert_eq!(all[0]["left"].as_array().unwrap().len(), 1, "{all}");
     assert!(listed(&[]).contains("interrupted"));
     succeeded(vmwbuild(&site, dir.path(), &["resume"]));
@@ -359,12 +333,42 @@ fn builds_are_listed() {
 }
 
 #[test]
+fn a_build_that_was_stopped_is_listed_as_interrupted_and_old_ones_are_forgotten() {
+    let site = sandbox();
+    let dir = context(&[("VMWfile", "FROM linux AS vm\nOUTPUT VM stopped\nRUN echo begun; sleep 600\n")]);
+    let running = common::Running::start(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]));
+    running.wait_for("begun", DEADLINE);
+    running.signal("TERM");
+    assert_eq!(running.finish(DEADLINE).code, Some(130));
+    let listed = || {
+        let all = succeeded(vmwbuild(&site, dir.path(), &["builds", "--json"])).stdout();
+        serde_json::from_str::<serde_json::Value>(&all).unwrap()
+    };
+    let all = listed();
+    assert_eq!((&all[0]["state"], &all[0]["resumable"]), (&"interrupted".into(), &false.into()), "{all}");
+    // There is nothing to go on with, and the codes of what isn't there are the same everywhere.
+    for args in [["resume"].as_slice(), &["resume", "nosuch"], &["clean", "nosuch"]] {
+        let refused = vmwbuild(&site, dir.path(), args);
+        assert!(refused.code == Some(2) && refused.stderr().contains("no-build"), "{args:?}: {refused}");
+    }
+    succeeded(vmwbuild(&site, dir.path(), &["clean", "--older-than", "1h"]));
+    assert_eq!(listed().as_array().unwrap().len(), 1);
+    let dry = succeeded(vmwbuild(&site, dir.path(), &["clean", "--older-than", "0s", "--dry-run"]));
+    assert!(dry.stdout().contains("would forget"), "{dry}");
+    assert_eq!(listed().as_array().unwrap().len(), 1);
+    succeeded(vmwbuild(&site, dir.path(), &["clean", "--older-than", "0s"]));
+    assert_eq!(listed().as_array().unwrap().len(), 0);
+    assert_eq!(std::fs::read_dir(dir.path().join(".state/builds")).unwrap().count(), 0);
+}
+
+#[test]
 fn a_build_that_was_refused_is_over() {
     let site = sandbox();
     let dir = context(&[("VMWfile", "FROM nosuch AS vm\nOUTPUT VM x\n")]);
     let refused = vmwbuild(&site, dir.path(), &["build", "--progress", "plain"]);
     assert_eq!(refused.code, Some(5), "{refused}");
     let all = succeeded(vmwbuild(&site, dir.path(), &["builds", "--json"])).stdout();
+    common::schema::Schema::new("builds.json").check(&serde_json::from_str(&all).unwrap()).unwrap();
     let all: serde_json::Value = serde_json::from_str(&all).unwrap();
     assert_eq!((&all[0]["state"], all[0]["left"].as_array().unwrap().len()), (&"failed".into(), 0), "{all}");
 }
@@ -372,18 +376,18 @@ fn a_build_that_was_refused_is_over() {
 #[test]
 fn a_whole_build_has_a_deadline() {
     let site = sandbox();
-    let before = machines(&site);
+    let before = site.vms();
     let dir = context(&[("VMWfile", "FROM linux AS vm\nOUTPUT VM late\nRUN sleep 600\n")]);
     let late = vmwbuild(&site, dir.path(), &["build", "--progress", "plain", "--timeout", "4s"]);
     assert_eq!(late.code, Some(6), "{late}");
     assert!(late.stderr().contains("the build was stopped after 4s"), "{late}");
-    assert_eq!(machines(&site), before);
+    assert_eq!(site.vms(), before);
 }
 
 #[test]
 fn machines_that_dont_depend_on_a_failed_one_are_built() {
     let site = sandbox();
-    let before = machines(&site);
+    let before = site.vms();
     let text = "FROM linux AS bad\nOUTPUT TEMPLATE n-bad\nRUN echo printed; exit 3\n\
                 FROM bad AS hangs\nOUTPUT VM n-hangs\n\
                 FROM linux AS good\nOUTPUT VM n-good\nRUN sleep 1; echo built > /root/count\n";
@@ -393,7 +397,7 @@ fn machines_that_dont_depend_on_a_failed_one_are_built() {
     let mut expected = before;
     expected.push("n-good".to_owned());
     expected.sort();
-    assert_eq!(machines(&site), expected, "{run}");
+    assert_eq!(site.vms(), expected, "{run}");
     assert_eq!(read(&site, dir.path(), "n-good", "/root/count"), "built\n");
     // The message names the log of the step that failed.
     let shown: String = run.stderr().split_whitespace().collect();
@@ -429,14 +433,14 @@ fn a_machine_that_was_renamed_is_not_removed() {
     rename(&site, "mine", "yours");
     let cleaned = succeeded(vmwbuild(&site, dir.path(), &["clean", "--yes"]));
     assert!(cleaned.stderr().contains("it has been renamed to `yours`"), "{cleaned}");
-    assert!(machines(&site).contains(&"yours".to_owned()));
+    assert!(site.vms().contains(&"yours".to_owned()));
     rename(&site, "yours", "mine");
     succeeded(vmwbuild(&site, dir.path(), &["clean", "--yes"]));
-    assert!(!machines(&site).contains(&"mine".to_owned()));
+    assert!(!site.vms().contains(&"mine".to_owned()));
 }
 
 fn rename(site: &Site, from: &str, to: &str) {
-    with_client(site, async |client| {
+    site.with_client(async |client| {
         let inventory = client.inventory().await.unwrap();
         let vm = inventory.vm(from, None).unwrap();
         client.rename(&vm.moref, to, Deadline::after(Duration::from_secs(30))).await.unwrap();

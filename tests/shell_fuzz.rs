@@ -16,6 +16,10 @@ use std::time::{Duration, Instant};
 
 use vmwbuild::shell::{Context, Dialect, Hole, HoleKind, assignment, read, weave};
 
+#[path = "common/random.rs"]
+mod random;
+use random::Random;
+
 const HOSTILE: &[&str] = &[
     "'; touch pwned; '",
     "\"; touch pwned; \"",
@@ -111,31 +115,6 @@ fn shells() -> Vec<Shell> {
         }
     }
     found
-}
-
-/// splitmix64
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        usize::try_from(self.next() % n as u64).expect("less than n")
-    }
-
-    fn one<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len())]
-    }
-
-    fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
 }
 
 /// Writes a script with `${{ x }}` for text and `${{ n }}` for ints.

@@ -53,7 +53,7 @@ fn read(path: &Path) -> Result<Vec<(String, String)>, Diagnostic> {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
     let json = match extension {
         "json" => serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?,
-        "toml" => toml::from_str::<serde_json::Value>(&text).map_err(|e| bad(e.to_string()))?,
+        "toml" => super::toml_file::read::<serde_json::Value>(&text).map_err(bad)?,
         _ => return lines(&text).map_err(bad),
     };
     let serde_json::Value::Object(fields) = json else {

@@ -12,13 +12,14 @@ use super::secrets::Missing;
 use super::settings::{self, Env};
 use super::telling::Telling;
 use super::vcenter::Book;
-use super::{args, codes, load, record, secrets, terminal};
+use super::{args, ask, codes, load, record, secrets, terminal};
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::engine::event::Event;
 use crate::engine::journal::{Journal, Past};
 use crate::engine::{self, Control, Deadlines, FailureClass, GuestLogin, Options};
 use crate::guest::Channel;
 use crate::plan::PlacementDefaults;
+use crate::progress::Hush;
 use crate::sema::program::Program;
 use crate::source::Sources;
 use crate::vsphere::client::{Class, Client, Deadline, Endpoint, Recorder, Thumbprint};
@@ -78,6 +79,10 @@ fn attempt(
     let found = problems.sorted();
     telling.show(&found, sources);
     let Some(load::Linted { program, context, values, defaults }) = loaded else { return load::failed(&found) };
+    if options.on_error == args::OnError::Ask && !terminal::can_ask() {
+        telling.show([&ask::nobody()], sources);
+        return 2;
+    }
     let env = |name: &str| std::env::var(name).ok();
     let date = build.date.clone();
     let Beside { earlier, recorder } = beside;
@@ -179,10 +184,15 @@ pub(super) fn prepare(
         build: build.id,
         context,
         parallel: usize::from(options.parallel),
+        clones: engine::ClonesAtOnce {
+            in_all: usize::from(options.clones.in_all),
+            per_host: usize::from(options.clones.per_host),
+        },
         on_error: match options.on_error {
             args::OnError::Clean => engine::OnError::Clean,
             args::OnError::Keep => engine::OnError::Keep,
             args::OnError::Continue => engine::OnError::Continue,
+            args::OnError::Ask => engine::OnError::Ask,
         },
         placement,
         login,
@@ -355,10 +365,19 @@ async fn build(
 ) -> u8 {
     let (events, receiver) = mpsc::unbounded_channel();
     let _ = reins.voice.0.set(events.downgrade());
-    let view = tokio::spawn(telling.watch(receiver));
+    let (hush, hushed) = Hush::new();
+    let view = tokio::spawn(telling.watch(receiver, hushed));
+    let (sender, questions) = mpsc::unbounded_channel();
+    let mut control = reins.control;
+    control.ask = Some(sender);
+    let (interrupts, keeps) = (reins.interrupts, !flags.sandbox);
+    let asker = ask::Asker { questions, hush, interrupts, sources, color: telling.color(), keeps };
     let program = Arc::new(program);
     let dag = crate::graph::lower(&program);
-    let result = engine::build(program, dag, client.clone(), options, reins.control, events).await;
+    let result = tokio::select! {
+        result = engine::build(program, dag, client.clone(), options, control, events) => result,
+        never = asker.attend() => match never {},
+    };
     // The view ends with the stream; what it still has to write is written before anything else is.
     if let Ok(views) = view.await {
         telling.watched(views);
@@ -408,21 +427,32 @@ pub(super) fn connect_code(class: Class) -> u8 {
 struct Reins {
     control: Control,
     voice: Voice,
+    interrupts: ask::Interrupts,
 }
 
 /// First Ctrl-C or SIGTERM: stop and clean up. Second: leave.
 async fn signals(mut signals: Signals, reins: Reins) {
-    signals.next().await;
+    // Who looks inside a guest ends commands there by Ctrl-C.
+    while signals.next().await == Signalled::Interrupt && reins.interrupts.told() {}
     reins.voice.say("stopping; once more leaves at once, without cleaning up");
     reins.control.stop.cancel();
     signals.next().await;
     reins.control.leave.cancel();
 }
 
+/// What came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signalled {
+    /// Ctrl-C.
+    Interrupt,
+    /// Another signal that asks to stop.
+    Terminate,
+}
+
 /// The signals that ask to stop. Registered once: one that comes while nobody waits is kept.
 #[cfg(unix)]
 pub(crate) struct Signals {
-    kinds: Vec<tokio::signal::unix::Signal>,
+    kinds: Vec<(Signalled, tokio::signal::unix::Signal)>,
 }
 
 #[cfg(unix)]
@@ -430,17 +460,21 @@ impl Signals {
     /// Takes them over from the system, which would end the process.
     pub(crate) fn new() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-        Signals { kinds: kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect() }
+        let kinds = [
+            (Signalled::Interrupt, SignalKind::interrupt()),
+            (Signalled::Terminate, SignalKind::terminate()),
+            (Signalled::Terminate, SignalKind::hangup()),
+        ];
+        Signals { kinds: kinds.into_iter().filter_map(|(what, kind)| Some((what, signal(kind).ok()?))).collect() }
     }
 
     /// Returns when one comes.
-    pub(crate) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) -> Signalled {
         std::future::poll_fn(|cx| {
-            let mut came = self.kinds.iter_mut().map(|kind| kind.poll_recv(cx));
-            if came.any(|c| c.is_ready()) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+            let came = self.kinds.iter_mut().find_map(|(what, kind)| kind.poll_recv(cx).is_ready().then_some(*what));
+            came.map_or(std::task::Poll::Pending, std::task::Poll::Ready)
         })
-        .await;
+        .await
     }
 }
 
@@ -456,7 +490,8 @@ impl Signals {
     }
 
     /// Returns when one comes.
-    pub(crate) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) -> Signalled {
         let _ = tokio::signal::ctrl_c().await;
+        Signalled::Interrupt
     }
 }

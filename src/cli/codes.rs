@@ -14,6 +14,9 @@ codes! {
          done in their guests.";
     NOTHING_SEEN 674 "nothing-seen"
         "The account can log in, but has no role on any datacenter, so nothing can be found or made.";
+    NOBODY_TO_ASK 675 "nobody-to-ask"
+        "`build --on-error ask` asks on the terminal what becomes of a failure, so standard input and standard error must be \
+         one. In scripts and CI, say beforehand: `--on-error clean`, `keep` or `continue`.";
     NOT_RUNNING 676 "not-running"
         "A command can run only in a guest that is up: its machine powered on, VMware Tools (open-vm-tools) running.";
     BAD_CONNECTIONS 677 "bad-connections"
@@ -46,7 +49,7 @@ codes! {
     NO_VCENTER 687 "no-vcenter"
         "No vCenter is named by a flag or a variable, so there is nothing to build on. `--sandbox` builds without one.";
     OUTPUT_UNWRITABLE 688 "output-unwritable"
-        "A file that the command line asks to be written can't be.";
+        "A file that the command line asks to be written, or standard output, can't be.";
     CREDENTIALS_MISSING 689 "credentials-missing"
         "vCenter's user name or password is given by no flag and no variable, and there is no terminal to ask on.";
     SELFTEST 699 "selftest-failed"

@@ -127,7 +127,7 @@ pub(crate) fn run(options: &args::Doctor, color: args::When) -> u8 {
                     let mut signals = build::Signals::new();
                     tokio::select! {
                         code = walk(endpoint, &mut report) => code,
-                        () = signals.next() => 130,
+                        _ = signals.next() => 130,
                     }
                 });
                 runtime.shutdown_background();

@@ -273,6 +273,6 @@ fn show(event: &Event) {
         Event::Output { stream: Stream::Err, bytes, .. } => terminal::write(Stream::Err, bytes),
         Event::Omitted { bytes, .. } => terminal::say(&format!("({bytes} bytes of output are not shown)")),
         Event::Note(text) => terminal::say(&format!("note: {text}")),
-        Event::Started { .. } | Event::Retrying { .. } | Event::Finished { .. } => {}
+        Event::Placed(_) | Event::Started { .. } | Event::Retrying { .. } | Event::Finished { .. } => {}
     }
 }

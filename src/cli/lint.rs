@@ -56,7 +56,9 @@ pub(crate) fn run(options: &args::Lint, color: args::When) -> u8 {
     checked.extend(written);
     report::once(&mut checked);
 
-    let number = |s: Severity| checked.iter().flat_map(|c| &c.list).filter(|d| d.severity == s).count();
+    let number = |s: Severity| -> usize {
+        checked.iter().flat_map(|c| &c.list).filter(|d| d.severity == s).map(|d| d.count).sum()
+    };
     let (errors, warnings) = (number(Severity::Error), number(Severity::Warning));
     if let Err(problem) = show(&checked, options, color) {
         terminal::show(&[problem], &Sources::new(), color);

@@ -9,7 +9,7 @@ use crate::diagnostic::{Diagnostic, Problems, Severity, did_you_mean};
 use crate::lint;
 use crate::sema::program::Program;
 use crate::sema::{Files, Inputs, Purpose};
-use crate::source::{Source, SourceId, Sources};
+use crate::source::{SourceId, Sources};
 use crate::syntax::ast;
 
 /// The file system, for the check.
@@ -271,7 +271,7 @@ pub(crate) fn load(
     };
     let mut values = values.map_err(|list| problems.extend(list)).unwrap_or_default();
     let main = parse_as(&place.file, buffers, sources, problems)?;
-    for (name, value) in defaults(&arg_names(&main.1)) {
+    for (name, value) in defaults(&main.1.arg_names().collect::<Vec<_>>()) {
         values.entry(name).or_insert(value);
     }
     let project = std::fs::canonicalize(&place.context)
@@ -292,40 +292,8 @@ pub(crate) fn load(
     let included: Vec<SourceId> = sources.iter().map(|(id, _)| id).filter(|id| *id != main.0).collect();
     included.into_iter().for_each(|id| hide(sources, id));
     let program = program.filter(|_| !problems.has_errors());
-    let files = with_included(main, sources);
+    let files = lint::with_included(main, sources);
     Some(Loaded { files, program, context: place.context, values })
-}
-
-/// The names of the ARGs that stand in a file itself.
-fn arg_names(file: &ast::File) -> Vec<&str> {
-    let instructions = file.items.iter().filter_map(|item| match item {
-        ast::Item::Instruction(instruction) => Some(instruction),
-        ast::Item::Blank(_) | ast::Item::Comment(_) | ast::Item::Directive { .. } => None,
-    });
-    instructions
-        .filter_map(|i| match &i.body {
-            ast::Body::Arg { name, .. } => Some(name.node.as_str()),
-            _ => None,
-        })
-        .collect()
-}
-
-/// A file with all that it includes. The check has read them and told what is wrong with them.
-fn with_included(main: (SourceId, ast::File), sources: &Sources) -> Vec<(SourceId, ast::File)> {
-    let mut files = vec![main];
-    let mut at = 0;
-    while let Some((id, file)) = files.get(at) {
-        let paths = lint::includes(*id, file, sources);
-        at += 1;
-        for path in paths {
-            let is_it = |s: &Source| s.path.as_deref().is_some_and(|p| lint::normal(p) == path);
-            let found = sources.iter().find(|(_, s)| is_it(s)).map(|(id, _)| id);
-            if let Some(id) = found.filter(|id| !files.iter().any(|(f, _)| f == id)) {
-                files.push((id, crate::syntax::parse(sources, id, &mut Problems::new())));
-            }
-        }
-    }
-    files
 }
 
 /// Reads, parses and checks what `input` names. `None` when there are errors.

@@ -2,6 +2,7 @@
 
 mod args;
 mod arguments;
+mod ask;
 mod build;
 mod builds;
 mod cache;
@@ -36,6 +37,7 @@ mod show;
 mod stdin;
 mod telling;
 mod terminal;
+mod toml_file;
 mod vcenter;
 
 use std::process::ExitCode;
@@ -47,7 +49,8 @@ pub use explain::registry;
 /// Runs the command line; what `main` returns.
 ///
 /// Exit codes: 0 done; 1 the VMWfile has errors; 2 usage; 3 can't connect, log in or verify TLS; 4 a guest command
-/// failed; 5 a vSphere operation failed; 6 a deadline passed; 130 interrupted.
+/// failed; 5 a vSphere operation failed; 6 a deadline passed; 130 interrupted; 141 whoever read standard output has
+/// gone.
 pub fn run(args: std::env::ArgsOs) -> ExitCode {
     if complete::answered() {
         return ExitCode::SUCCESS;
@@ -55,9 +58,12 @@ pub fn run(args: std::env::ArgsOs) -> ExitCode {
     let cli = match args::Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(e) => {
-            // clap knows which of the two streams; a closed one is no error of ours.
-            let _ = e.print();
-            return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
+            // clap knows which of the two streams.
+            match (e.print(), e.use_stderr()) {
+                (Err(lost), false) => terminal::lose(lost),
+                (Err(_) | Ok(()), _) => {}
+            }
+            return ExitCode::from(terminal::settle(if e.use_stderr() { 2 } else { 0 }, args::When::Auto));
         }
     };
     let code = match &cli.command {
@@ -83,7 +89,7 @@ pub fn run(args: std::env::ArgsOs) -> ExitCode {
         args::Command::Completions(options) => complete::run(options),
         args::Command::Man(options) => complete::manual(options),
     };
-    ExitCode::from(code)
+    ExitCode::from(terminal::settle(code, cli.color))
 }
 
 #[cfg(test)]

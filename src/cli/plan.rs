@@ -119,7 +119,7 @@ async fn on_server(
     };
     let result = tokio::select! {
         result = work => result,
-        () = signals.next() => Err((130, Vec::new())),
+        _ = signals.next() => Err((130, Vec::new())),
     };
     if let Some(server) = sandbox {
         server.stop().await;

@@ -214,7 +214,7 @@ fn parse(text: &str, path: &Path) -> Result<File, Diagnostic> {
         };
         Diagnostic::new(&codes::BAD_CONFIG, text).help(help)
     };
-    let raw: toml::Table = toml::from_str(text).map_err(|e| bad(&e.to_string()))?;
+    let raw: toml::Table = super::toml_file::read(text).map_err(|e| bad(&e))?;
     let placements: Vec<&str> = PLACEMENT.iter().map(|(key, _)| *key).collect();
     let placed = |name: &str, table: &toml::Table| {
         let keys = table.get("placement").and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::keys);
@@ -233,7 +233,7 @@ fn parse(text: &str, path: &Path) -> Result<File, Diagnostic> {
         }
         placed(&format!("{table}."), profile)?;
     }
-    toml::from_str(text).map_err(|e| bad(&e.to_string()))
+    super::toml_file::read(text).map_err(|e| bad(&e))
 }
 
 /// A value as `--arg` would give it.

@@ -132,6 +132,12 @@ pub(super) fn problem(build: &str, store: &Store, broken: Broken) -> Diagnostic 
     }
 }
 
+/// [`problem`] with its exit code: a build that isn't there is a wrong argument.
+pub(super) fn refused(build: &str, store: &Store, broken: Broken) -> Refused {
+    let code = if matches!(broken, Broken::Missing) { 2 } else { 5 };
+    (code, vec![problem(build, store, broken)])
+}
+
 /// What a build is given.
 pub(super) struct Given<'a> {
     pub(super) date: &'a str,
@@ -182,6 +188,7 @@ pub(super) fn header(
         connection,
         settings: Settings {
             parallel: engine.parallel,
+            clones: Some((engine.clones.in_all, engine.clones.per_host)),
             on_error: name_of(flags.on_error),
             channel: name_of(flags.guest_channel),
             no_cache: flags.no_cache,

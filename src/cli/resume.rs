@@ -27,7 +27,7 @@ fn prepare(options: &args::Resume) -> Result<(args::Build, load::Build, Earlier)
         Some(name) => name.clone(),
         None => newest(&store)?,
     };
-    let (journal, header, past) = store.open(&name).map_err(|e| (5, vec![record::problem(&name, &store, e)]))?;
+    let (journal, header, past) = store.open(&name).map_err(|e| record::refused(&name, &store, e))?;
     if let Some(why) = refusal(&header, &past) {
         let text = format!("the build `{name}` can't be gone on with: {why}");
         let help = match past.left().is_empty() || header.sandbox {
@@ -55,7 +55,7 @@ fn newest(store: &Store) -> Result<String, Refused> {
     };
     store.all().into_iter().filter_map(interrupted).next_back().ok_or_else(|| {
         let text = format!("no build in `{}` waits for being gone on with", store.root().display());
-        (1, vec![Diagnostic::new(&codes::NO_BUILD, text).help("`vmwbuild builds` lists what there is")])
+        (2, vec![Diagnostic::new(&codes::NO_BUILD, text).help("`vmwbuild builds` lists what there is")])
     })
 }
 
@@ -104,6 +104,10 @@ fn flags(options: &args::Resume, header: &Header) -> Result<args::Build, Refused
         secrets: options.secrets.clone(),
         secret_outs: Vec::new(),
         parallel: options.parallel.unwrap_or_else(|| u16::try_from(then.parallel).unwrap_or(u16::MAX).max(1)),
+        clones: then.clones.map_or_else(args::Clones::default, |(in_all, per_host)| {
+            let number = |n: usize| u16::try_from(n).unwrap_or(u16::MAX).max(1);
+            args::Clones { in_all: number(in_all), per_host: number(per_host) }
+        }),
         progress: options.progress,
         events: options.events.clone(),
         report: options.report.clone(),

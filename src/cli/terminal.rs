@@ -1,8 +1,10 @@
 //! What the terminal can do, and asking on it.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 
 use super::args::When;
+use super::codes;
 use crate::diagnostic::{Diagnostic, Severity, Style, render};
 use crate::guest::Stream;
 use crate::source::Sources;
@@ -58,8 +60,8 @@ const MOST: usize = 400;
 pub(crate) fn show<'a>(list: impl IntoIterator<Item = &'a Diagnostic>, sources: &Sources, color: When) {
     let style = style(color);
     let mut list: Vec<&Diagnostic> = list.into_iter().collect();
-    let all = list.len();
-    if all > MOST {
+    let all: usize = list.iter().map(|d| d.count).sum();
+    if list.len() > MOST {
         let errors = list.iter().filter(|d| d.severity == Severity::Error).count();
         let mut others = MOST.saturating_sub(errors);
         list.retain(|d| {
@@ -71,8 +73,9 @@ pub(crate) fn show<'a>(list: impl IntoIterator<Item = &'a Diagnostic>, sources: 
     }
     // Each is a block of its own.
     let mut text: String = list.iter().map(|d| render(d, sources, style) + "\n").collect();
-    if all > list.len() {
-        text.push_str(&format!("{} more are not shown\n", all - list.len()));
+    let more = all - list.iter().map(|d| d.count).sum::<usize>();
+    if more > 0 {
+        text.push_str(&format!("{more} more are not shown\n"));
     }
     // Nothing is left to tell it to when standard error is closed.
     let _ = io::stderr().lock().write_all(text.as_bytes());
@@ -88,18 +91,73 @@ pub(crate) fn say(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// Text on standard output; a closed pipe is no error.
+/// What went wrong first with standard output.
+static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Standard output. What can't be written is remembered for [`settle`], and nothing is written after it: what is
+/// under way (a build) isn't stopped by who reads of it.
+pub(crate) struct Output;
+
+impl Output {
+    fn attempt<T>(&self, done: T, write: impl FnOnce(&mut io::StdoutLock<'_>) -> io::Result<T>) -> io::Result<T> {
+        let mut lost = LOST.lock().unwrap_or_else(PoisonError::into_inner);
+        if lost.is_some() {
+            return Ok(done);
+        }
+        match write(&mut io::stdout().lock()) {
+            Err(e) if e.kind() != io::ErrorKind::Interrupted => {
+                *lost = Some(e);
+                Ok(done)
+            }
+            other => other,
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.attempt(bytes.len(), |out| out.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.attempt((), |out| out.flush())
+    }
+}
+
+/// Notes that standard output has failed.
+pub(crate) fn lose(error: io::Error) {
+    LOST.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+}
+
+/// The exit code after all: a result that could not be written was not delivered. One whose reader has gone is as
+/// with other programs, which a signal ends then.
+pub(crate) fn settle(code: u8, color: When) -> u8 {
+    let lost = LOST.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(error) = lost else { return code };
+    let failed = if error.kind() == io::ErrorKind::BrokenPipe {
+        READER_GONE
+    } else {
+        let problem = Diagnostic::new(&codes::OUTPUT_UNWRITABLE, format!("can't write to standard output: {error}"))
+            .help("what was printed before isn't the whole; free some space, or write it elsewhere");
+        show(&[problem], &Sources::new(), color);
+        2
+    };
+    if code == 0 { failed } else { code }
+}
+
+/// What a shell tells of a program that SIGPIPE has ended.
+const READER_GONE: u8 = 141;
+
+/// Text on standard output.
 pub(crate) fn print(text: &str) {
-    let _ = io::stdout().lock().write_all(text.as_bytes());
+    // A failure is remembered.
+    let _ = Output.write_all(text.as_bytes()).and_then(|()| Output.flush());
 }
 
 /// What a guest's command printed, byte for byte.
 pub(crate) fn write(stream: Stream, bytes: &[u8]) {
     let _ = match stream {
-        Stream::Out => {
-            let mut out = io::stdout().lock();
-            out.write_all(bytes).and_then(|()| out.flush())
-        }
+        Stream::Out => Output.write_all(bytes).and_then(|()| Output.flush()),
         Stream::Err => io::stderr().lock().write_all(bytes),
     };
 }

@@ -12,6 +12,9 @@ pub(crate) use codes_macro::codes;
 pub use render::{Style, render, render_all};
 pub use secret::{blanked, without_secrets};
 
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
+
 use crate::source::Span;
 
 /// How bad it is.
@@ -109,6 +112,8 @@ pub struct Diagnostic {
     pub notes: Vec<String>,
     /// The mend, where one is known.
     pub fix: Option<Fix>,
+    /// How many findings it is: more than one where it stands for those that aren't shown.
+    pub count: usize,
 }
 
 impl Diagnostic {
@@ -124,6 +129,7 @@ impl Diagnostic {
             help: None,
             notes: Vec::new(),
             fix: None,
+            count: 1,
         }
     }
 
@@ -172,6 +178,17 @@ impl Diagnostic {
         self.fix(title, safe, vec![Edit { span, text: text.into() }])
     }
 
+    /// Asks whether something near was meant; writing it needs a word of its author.
+    pub fn meant(self, span: Span, near: &str) -> Self {
+        self.help(format!("did you mean `{near}`?")).replace(format!("write `{near}`"), false, span, near)
+    }
+
+    /// Makes it stand for findings that aren't shown.
+    pub fn standing_for(mut self, count: usize) -> Self {
+        self.count = count;
+        self
+    }
+
     /// Overrides the code's severity.
     pub fn severity(mut self, severity: Severity) -> Self {
         self.severity = severity;
@@ -183,10 +200,21 @@ impl Diagnostic {
 #[derive(Clone, Debug, Default)]
 pub struct Problems {
     list: Vec<Diagnostic>,
+    /// The errors that were met, so that each counts once.
+    met: HashSet<ErrorKey>,
     /// How many of the list are errors.
     errors: usize,
-    /// Errors that were only counted.
-    unkept: usize,
+    /// Errors that were only counted: what they are about.
+    unkept: Vec<ErrorKey>,
+}
+
+/// What makes an error another one: its code, its place, and what it says.
+type ErrorKey = (u16, Option<Span>, u64);
+
+fn error_key(d: &Diagnostic) -> ErrorKey {
+    let mut said = std::hash::DefaultHasher::new();
+    (&d.message, &d.foreign).hash(&mut said);
+    (d.code.number, d.primary.as_ref().map(|l| l.span), said.finish())
 }
 
 /// The most errors that are kept: nobody reads more. (Lints may be turned off or mended by the thousand.)
@@ -201,8 +229,12 @@ impl Problems {
     /// Adds one. Of errors only the first few hundred are kept, the others counted.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         if diagnostic.code.severity == Severity::Error {
+            let key = error_key(&diagnostic);
+            if !self.met.insert(key) {
+                return;
+            }
             if self.errors >= MOST_ERRORS {
-                self.unkept += 1;
+                self.unkept.push(key);
                 return;
             }
             self.errors += 1;
@@ -215,9 +247,32 @@ impl Problems {
         self.list.push(diagnostic);
     }
 
-    /// Adds all of another collection.
+    /// Adds all of a list, however many there are.
     pub fn extend(&mut self, other: impl IntoIterator<Item = Diagnostic>) {
         self.list.extend(other);
+    }
+
+    /// Takes over what another collection has found, and what it has only counted, as far as it is wanted: by code
+    /// and place.
+    pub fn absorb(&mut self, other: Problems, mut wanted: impl FnMut(u16, Option<Span>) -> bool) {
+        for diagnostic in other.list {
+            if wanted(diagnostic.code.number, diagnostic.primary.as_ref().map(|l| l.span)) {
+                self.push(diagnostic);
+            }
+        }
+        for key in other.unkept {
+            if wanted(key.0, key.1) && self.met.insert(key) {
+                self.unkept.push(key);
+            }
+        }
+    }
+
+    /// Takes some of those that are kept out.
+    pub fn split(mut self, out: impl Fn(&Diagnostic) -> bool) -> (Vec<Diagnostic>, Self) {
+        let (taken, list) = std::mem::take(&mut self.list).into_iter().partition(out);
+        self.list = list;
+        self.errors = self.list.iter().filter(|d| d.code.severity == Severity::Error).count();
+        (taken, self)
     }
 
     /// Whether one of them is an error.
@@ -232,17 +287,12 @@ impl Problems {
 
     /// How many there are, those included that are only counted.
     pub fn len(&self) -> usize {
-        self.list.len() + self.unkept
-    }
-
-    /// Counts errors that another collection has only counted.
-    pub fn miss(&mut self, errors: usize) {
-        self.unkept += errors;
+        self.list.len() + self.unkept.len()
     }
 
     /// How many errors are only counted.
     pub fn unkept(&self) -> usize {
-        self.unkept
+        self.unkept.len()
     }
 
     /// In the order they were found.

@@ -16,7 +16,14 @@ pub fn blanked(sources: &Sources, id: SourceId, range: Range<usize>) -> Cow<'_, 
     if spans.is_empty() {
         return Cow::Borrowed(text);
     }
-    let inside = |at: usize| spans.iter().any(|s| (s.start as usize..s.end as usize).contains(&at));
+    // By their starts, and none that ends in a character.
+    let (mut next, mut until) = (spans.iter().peekable(), 0);
+    let mut inside = |at: usize| {
+        while let Some(span) = next.next_if(|s| s.start as usize <= at) {
+            until = until.max(span.end as usize);
+        }
+        at < until
+    };
     let mut out = String::with_capacity(text.len());
     for (at, c) in text.char_indices() {
         if matches!(c, '\n' | '\r') || !inside(range.start + at) {

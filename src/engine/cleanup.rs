@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// Removes what isn't the user's, or names it. What is still there at the end comes back as a diagnostic.
 pub(super) async fn run(shared: &Shared, ok: bool) -> Option<Diagnostic> {
     let open = shared.ledger.open();
-    if !ok && shared.options.on_error == OnError::Keep {
+    if !ok && shared.on_error() == OnError::Keep {
         return kept(shared, &open).await;
     }
     let removing = join_all(open.iter().map(|(id, entry)| remove(shared, *id, entry)));

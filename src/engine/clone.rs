@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::event::{Event, Phase};
 use super::journal::{Record, text_of};
 use super::ledger::{Entry, EntryId, State};
+use super::limits;
 use super::machine::Worker;
 use super::options::FailureClass;
 use super::shared::{Shared, Stop};
@@ -195,6 +196,7 @@ pub(super) async fn clone(
     {
         return Ok((vm, entry));
     }
+    let _place = limits::place(shared, machine.id, source, request.placement.host.as_ref(), machine.span).await?;
     let entry = shared
         .ledger
         .begin(Entry {

@@ -3,6 +3,7 @@
 //! Each machine is a task of its own (`machine`); they meet on the `board`, where finished nodes of the graph and
 //! the values they gave are noted. Whatever is made in vCenter stands in the `ledger` before it is asked for.
 
+mod ask;
 mod board;
 mod boot;
 pub mod cache;
@@ -14,6 +15,7 @@ mod export;
 mod finish;
 pub mod journal;
 mod ledger;
+mod limits;
 mod logs;
 mod machine;
 mod mask;
@@ -27,8 +29,10 @@ mod shared;
 mod steps;
 pub mod sweep;
 
+pub use ask::{Answer, Look, Looked, Question};
 pub use options::{
-    Built, BuiltOutput, Control, Deadlines, Failure, FailureClass, GuestLogin, LoginDefaults, OnError, Options,
+    Built, BuiltOutput, ClonesAtOnce, Control, Deadlines, Failure, FailureClass, GuestLogin, LoginDefaults, OnError,
+    Options,
 };
 pub use run::build;
 pub use sessions::missing_logins;

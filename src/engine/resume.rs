@@ -340,7 +340,9 @@ pub(super) async fn open_again(worker: &mut Worker) -> Result<(), Stop> {
         let login =
             contexts.filter_map(|c| sessions::login(&shared, machine, c).ok().flatten()).find(|l| l.user == *user);
         if let Some(login) = login {
-            Sessions::of(worker, login, machine.span).await?;
+            let guest = Sessions::of(worker, login, machine.span).await?;
+            let looked = shared.interruptible(guest.look()).await?;
+            looked.map_err(|e| Stop::guest(&e, machine.span, "logging in to the guest"))?;
         }
     }
     Ok(())

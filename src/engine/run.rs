@@ -8,6 +8,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::ask::Chosen;
 use super::board::Board;
 use super::cache;
 use super::cleanup;
@@ -15,6 +16,7 @@ use super::codes;
 use super::event::{EdgeInfo, Event, MachineId, MachineInfo, StepInfo};
 use super::journal::{self, Ending, Record};
 use super::ledger::Ledger;
+use super::limits::Limits;
 use super::logs::Logs;
 use super::machine;
 use super::mask::Masker;
@@ -93,6 +95,7 @@ pub async fn build(
     let shared = Arc::new(Shared {
         board: Board::new(&options.secrets),
         slots: Arc::new(Semaphore::new(options.parallel.max(1))),
+        limits: Limits::new(options.clones),
         stop: control.stop.child_token(),
         resolved: found.machines,
         ledger: Ledger::new(past.entries.clone(), journal.clone()),
@@ -100,6 +103,7 @@ pub async fn build(
         past,
         swaps: Swaps::default(),
         cache: cache::State::new(assessment),
+        chosen: Chosen::default(),
         program,
         dag,
         client,
@@ -119,7 +123,7 @@ pub async fn build(
         }
     };
     // With `--on-error continue` what is complete is the user's, whatever else has failed.
-    let publishes = shared.options.on_error == OnError::Continue && !shared.stop.is_cancelled();
+    let publishes = shared.on_error() == OnError::Continue && !shared.stop.is_cancelled();
     if (result.is_ok() || publishes)
         && let Err(stop) = publish::run(&shared).await
     {
@@ -234,7 +238,7 @@ async fn machines(shared: &Arc<Shared>) -> Result<Vec<BuiltOutput>, Failure> {
                 outputs.insert(id, built);
             }
             Some(Ok((_, Err(stop)))) => {
-                if shared.options.on_error != OnError::Continue {
+                if shared.on_error() != OnError::Continue {
                     shared.stop.cancel();
                 }
                 stops.push(stop);
@@ -284,7 +288,7 @@ fn interrupted() -> Diagnostic {
 }
 
 /// A diagnostic may quote a server's or a guest's words: no secret leaves through them.
-fn masked(shared: &Shared, mut diagnostic: Diagnostic) -> Diagnostic {
+pub(super) fn masked(shared: &Shared, mut diagnostic: Diagnostic) -> Diagnostic {
     let mask = |text: &mut String| *text = shared.events.masker.text(text);
     mask(&mut diagnostic.message);
     diagnostic.notes.iter_mut().for_each(mask);

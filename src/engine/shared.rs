@@ -40,6 +40,7 @@ pub(super) struct Shared {
     pub(super) board: Board,
     pub(super) resolved: HashMap<MachineId, Resolved>,
     pub(super) slots: Arc<Semaphore>,
+    pub(super) limits: super::limits::Limits,
     pub(super) ledger: Ledger,
     pub(super) journal: Journal,
     /// What earlier processes of this build have done.
@@ -47,6 +48,8 @@ pub(super) struct Shared {
     pub(super) swaps: super::publish::Swaps,
     /// What is there already.
     pub(super) cache: super::cache::State,
+    /// What was answered to the question what becomes of half-made machines.
+    pub(super) chosen: super::ask::Chosen,
     /// Files on their way from one guest to another.
     pub(super) scratch: Scratch,
 }
@@ -60,8 +63,8 @@ pub(super) enum Scratch {
 impl Scratch {
     /// Makes it.
     pub(super) fn new(journal: &Journal) -> std::io::Result<Self> {
-        match journal.directory() {
-            Some(directory) => Ok(Scratch::Kept(directory.join("files"))),
+        match journal.files() {
+            Some(files) => Ok(Scratch::Kept(files)),
             None => tempfile::tempdir().map(Scratch::Passing),
         }
     }

@@ -66,7 +66,7 @@ fn the_examples() {
 }
 
 proptest::proptest! {
-    #![proptest_config(crate::syntax::tests::generate::config())]
+    #![proptest_config(crate::syntax::tests::generate::cases(64))]
 
     #[test]
     fn generated_programs(text in crate::syntax::tests::generate::program()) {

@@ -41,14 +41,15 @@ impl Guest {
             Ok((file, sha256))
         })
         .await?;
+        let settled = self.settled().await?;
         let number = self.next_number();
-        let remote = format!("{}/c{number}", self.os.facts().work);
+        let remote = format!("{}/c{number}", settled.facts.work);
         let carried = self.carry(&remote, &Source::File(archive.path().to_owned())).await?;
         let mut script = match carried {
             Carried::Whole => String::new(),
-            Carried::Parts(count) => self.os.join_parts(&remote, count) + "umask 022\n",
+            Carried::Parts(count) => settled.join_parts(&remote, count) + "umask 022\n",
         };
-        script.push_str(&self.os.unpack(&remote, &sha256, owner.map(|owner| (owner, paths.as_slice()))));
+        script.push_str(&settled.unpack(&remote, &sha256, owner.map(|owner| (owner, paths.as_slice()))));
         let mut job = Job::sh(0, script);
         job.run_as = run_as.cloned();
         let end = self.run(job).await?;
@@ -84,9 +85,10 @@ impl Guest {
         run_as: Option<&RunAs>,
     ) -> Result<Vec<PathBuf>> {
         let wanted = paths.iter().map(|path| Wanted::of(path)).collect::<Result<Vec<_>>>()?;
+        let settled = self.settled().await?;
         let number = self.next_number();
-        let remote = format!("{}/f{number}", self.os.facts().work);
-        let mut job = Job::sh(0, self.os.pack(&remote, paths, INLINE));
+        let remote = format!("{}/f{number}", settled.facts.work);
+        let mut job = Job::sh(0, settled.pack(&remote, paths, INLINE));
         job.run_as = run_as.cloned();
         job.capture = true;
         job.secret = true;

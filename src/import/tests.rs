@@ -98,6 +98,23 @@ fn commands_keep_their_text() {
     insta::assert_snapshot!("commands", out);
 }
 
+/// A download without a key is fetched and removed: the same path is a VMWfile's word, and a shell's.
+#[test]
+fn a_path_is_quoted_for_who_reads_it() {
+    let lines = |path: &str| {
+        let path = serde_json::Value::from(path);
+        let (made, _) =
+            converted(&plan(&format!(r#"{{"type": "download", "filePath": {path}, "delAfterDownload": true}}"#)));
+        assert_eq!(errors_of(&made), "", "{made}");
+        made.split_once("OUTPUT VM web\n").map(|(_, steps)| steps.to_owned()).unwrap_or_default()
+    };
+    assert_eq!(lines("/tmp/x"), "FETCH /tmp/x ./\nRUN rm -f -- /tmp/x\n");
+    assert_eq!(lines("${{"), "FETCH '${{' ./\nRUN rm -f -- '$${{'\n");
+    assert_eq!(lines("$HOME/it's"), "FETCH \"${{ \"$\" }}HOME/it's\" ./\nRUN rm -f -- '$HOME/it'\\''s'\n");
+    assert_eq!(lines("a\nb"), "FETCH \"a\\nb\" ./\nRUN <<EOS\nrm -f -- 'a\nb'\nEOS\n");
+    assert_eq!(lines("a\\b"), "FETCH 'a\\b' ./\nRUN rm -f -- 'a\\b'\n");
+}
+
 #[test]
 fn users_are_said_once() {
     let step = |user: &str| format!(r#"{{"type": "execute", "cmd": "id", "sudoUser": "{user}"}}"#);
@@ -284,8 +301,6 @@ fn any_plan() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn any_text_is_answered(text in "([ -~]|\n|\\PC|\\{\\{|\\}\\}|\"|\\\\|/\\*|\\*/|\\{\"deployment\": \\[|var `x`){0,60}") {
         let (made, said) = converted(&text);

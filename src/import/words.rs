@@ -74,6 +74,15 @@ fn quoted(text: &str, out: &mut String) {
     }
 }
 
+/// One word of a command: what the guest's shell could read as syntax is in `'…'`, values are outside of it.
+pub(super) fn shell_word(pieces: &[Piece]) -> Vec<Piece> {
+    let held = |p: &Piece| match p {
+        Piece::Text(text) if !is_bare(text) => Piece::Text(format!("'{}'", text.replace('\'', "'\\''"))),
+        piece => piece.clone(),
+    };
+    pieces.iter().map(held).collect()
+}
+
 /// A string of an expression.
 pub(super) fn string(text: &str) -> String {
     let mut out = String::from("\"");

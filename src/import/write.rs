@@ -198,11 +198,11 @@ impl Writer<'_> {
                 self.line(&line);
             }
             Action::Fetch { path, delete } => {
-                let path = self.word(path);
-                self.line(&format!("FETCH {path} ./"));
+                let line = format!("FETCH {} ./", self.word(path));
+                self.line(&line);
                 if *delete {
-                    self.runs += 1;
-                    self.line(&format!("RUN rm -f -- {path}"));
+                    let command = [&[Piece::Text("rm -f -- ".to_owned())], &*words::shell_word(path)].concat();
+                    self.run(&command, "");
                 }
             }
             Action::LeftOut(_) => {}

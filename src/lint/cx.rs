@@ -1,10 +1,10 @@
 //! What rules look at: the stages as written, the guest's commands, the program.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use super::commands::{Ran, Shell};
-use crate::diagnostic::Edit;
+use crate::diagnostic::{Edit, Problems};
 use crate::sema::program::{Action, Invocation, KeySource, Machine, Program, Script, Step, WaitWhat};
 use crate::source::{SourceId, Sources, Span};
 use crate::syntax::ast::{self, Body, Instruction, Item, OutputKind};
@@ -166,16 +166,35 @@ fn included(sources: &Sources, from: SourceId, name: &str) -> Option<PathBuf> {
 
 /// The paths that a file's INCLUDEs name, as [`normal`] has them.
 pub fn includes(id: SourceId, file: &ast::File, sources: &Sources) -> Vec<PathBuf> {
-    let instructions = file.items.iter().filter_map(|item| match item {
-        Item::Instruction(instruction) => Some(instruction),
-        Item::Blank(_) | Item::Comment(_) | Item::Directive { .. } => None,
-    });
-    instructions
+    file.instructions()
         .filter_map(|i| match &i.body {
             Body::Include { path } => included(sources, id, &path.literal()?),
             _ => None,
         })
         .collect()
+}
+
+/// A file with all that it includes. The check has read them, and told what is wrong with them.
+pub fn with_included(main: (SourceId, ast::File), sources: &Sources) -> Vec<(SourceId, ast::File)> {
+    let mut by_path: HashMap<PathBuf, SourceId> = HashMap::new();
+    for (id, source) in sources.iter() {
+        if let Some(path) = source.path.as_deref() {
+            by_path.entry(normal(path)).or_insert(id);
+        }
+    }
+    let mut taken = HashSet::from([main.0]);
+    let mut files = vec![main];
+    let mut at = 0;
+    while let Some((id, file)) = files.get(at) {
+        let paths = includes(*id, file, sources);
+        at += 1;
+        for id in paths.iter().filter_map(|path| by_path.get(path)) {
+            if taken.insert(*id) {
+                files.push((*id, crate::syntax::parse(sources, *id, &mut Problems::new())));
+            }
+        }
+    }
+    files
 }
 
 /// A path without `.` and with `..` taken back.

@@ -9,8 +9,8 @@ use crate::diagnostic::{Diagnostic, Problems};
 use crate::lint;
 use crate::sema::program::Program;
 use crate::sema::{Inputs, Purpose};
-use crate::source::{Source, SourceId, Sources};
-use crate::syntax::ast::{self, Body, Instruction, Item};
+use crate::source::{SourceId, Sources};
+use crate::syntax::ast;
 
 /// A VMWfile with what it includes.
 pub(super) struct Analysis {
@@ -45,12 +45,7 @@ pub(super) fn analyse(path: &Path, documents: &Documents, host: &dyn Host) -> Op
     let main = crate::syntax::parse(&sources, id, &mut problems);
     let context = path.parent().unwrap_or(Path::new(".")).to_path_buf();
     let project = context.file_name().map_or_else(|| "vmwbuild".to_owned(), |n| n.to_string_lossy().into_owned());
-    let names: Vec<&str> = instructions(&main)
-        .filter_map(|i| match &i.body {
-            Body::Arg { name, .. } => Some(name.node.as_str()),
-            _ => None,
-        })
-        .collect();
+    let names: Vec<&str> = main.arg_names().collect();
     let inputs = Inputs {
         purpose: Purpose::Lint,
         args: host.args(path, &names),
@@ -62,37 +57,11 @@ pub(super) fn analyse(path: &Path, documents: &Documents, host: &dyn Host) -> Op
     };
     let program = crate::sema::check(&mut sources, &main, &inputs, documents, &mut problems);
     let program = program.filter(|_| !problems.has_errors());
-    let files = with_included((id, main), &sources);
+    let files = lint::with_included((id, main), &sources);
     let borrowed: Vec<(SourceId, &ast::File)> = files.iter().map(|(id, file)| (*id, file)).collect();
     let config = host.levels(path);
     problems.extend(lint::lint(&borrowed, program.as_ref(), &sources, &config));
     let found = lint::settle(problems, &borrowed, &sources, &config, program.is_some()).sorted();
     let index = Index::new(&files, &sources, program.as_ref());
     Some(Analysis { sources, files, program, found, index })
-}
-
-/// A file with all that it includes, which the check has read.
-fn with_included(main: (SourceId, ast::File), sources: &Sources) -> Vec<(SourceId, ast::File)> {
-    let mut files = vec![main];
-    let mut at = 0;
-    while let Some((id, file)) = files.get(at) {
-        let paths = lint::includes(*id, file, sources);
-        at += 1;
-        for path in paths {
-            let is_it = |s: &Source| s.path.as_deref().is_some_and(|p| lint::normal(p) == path);
-            let found = sources.iter().find(|(_, s)| is_it(s)).map(|(id, _)| id);
-            if let Some(id) = found.filter(|id| !files.iter().any(|(f, _)| f == id)) {
-                files.push((id, crate::syntax::parse(sources, id, &mut Problems::new())));
-            }
-        }
-    }
-    files
-}
-
-/// The instructions of a file, in order.
-pub(super) fn instructions(file: &ast::File) -> impl Iterator<Item = &Instruction> {
-    file.items.iter().filter_map(|item| match item {
-        Item::Instruction(instruction) => Some(instruction.as_ref()),
-        Item::Blank(_) | Item::Comment(_) | Item::Directive { .. } => None,
-    })
 }

@@ -8,7 +8,6 @@ use gen_lsp_types::{
     MarkupContent, MarkupKind, Range, TextDocumentPositionParams, TextEdit,
 };
 
-use super::analysis::instructions;
 use super::hover::{describe, reference};
 use super::index::Kind;
 use super::server::Asked;
@@ -88,7 +87,7 @@ impl Writer<'_> {
     fn in_heredoc(&self) -> bool {
         let file = self.asked.analysis.files.iter().find(|(id, _)| *id == self.asked.id);
         let offset = self.offset as u32;
-        file.into_iter().flat_map(|(_, f)| instructions(f)).flat_map(|i| &i.heredocs).any(|h| {
+        file.into_iter().flat_map(|(_, f)| f.instructions()).flat_map(|i| &i.heredocs).any(|h| {
             let first = self.asked.source().line_at(h.marker.start);
             let begins = self.asked.source().line_start(first + 1);
             begins <= offset && offset < h.end.start

@@ -2,7 +2,6 @@
 
 use gen_lsp_types::{Contents, Hover, MarkupContent, MarkupKind, TextDocumentPositionParams};
 
-use super::analysis::instructions;
 use super::index::{Definition, Kind};
 use super::server::Asked;
 use crate::lint::walk;
@@ -16,7 +15,7 @@ pub(super) fn hover(asked: &Asked<'_>, at: &TextDocumentPositionParams) -> Optio
     let offset = asked.offset(at.position);
     let (span, text) = named(asked, offset).or_else(|| {
         let (_, file) = asked.analysis.files.iter().find(|(id, _)| *id == asked.id)?;
-        let all = instructions(file).filter(|i| extent(i).start <= offset && offset <= extent(i).end);
+        let all = file.instructions().filter(|i| extent(i).start <= offset && offset <= extent(i).end);
         all.into_iter().find_map(|i| written(asked, i, offset))
     })?;
     let contents = Contents::MarkupContent(MarkupContent { kind: MarkupKind::Markdown, value: text });

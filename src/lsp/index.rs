@@ -9,8 +9,6 @@ use crate::sema::types::type_name;
 use crate::source::{SourceId, Sources, Span};
 use crate::syntax::ast::{self, Body, Expr, ExprKind, Instruction, KeyFrom, Text};
 
-use super::analysis::instructions;
-
 /// What a name names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
@@ -200,7 +198,7 @@ fn follow<'a>(
 ) {
     let Some((id, file)) = files.get(at) else { return };
     let mut included = includes(*id, file, sources).into_iter();
-    for instruction in instructions(file) {
+    for instruction in file.instructions() {
         if let Body::Include { path } = &instruction.body {
             out.push(instruction);
             let Some(path) = path.literal().and_then(|_| included.next()) else { continue };

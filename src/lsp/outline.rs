@@ -7,7 +7,6 @@ use gen_lsp_types::{
     SelectionRange, SymbolKind,
 };
 
-use super::analysis::instructions;
 use super::hover::extent;
 use super::server::Asked;
 use crate::lint::{normal, walk};
@@ -33,7 +32,7 @@ impl Part<'_> {
 /// The instructions before the first FROM, and the stages.
 fn parts(file: &File) -> (Vec<&Instruction>, Vec<Part<'_>>) {
     let (mut globals, mut stages): (Vec<&Instruction>, Vec<Part<'_>>) = (Vec::new(), Vec::new());
-    for instruction in instructions(file) {
+    for instruction in file.instructions() {
         match (&instruction.body, stages.last_mut()) {
             (Body::From { .. } | Body::On { .. }, _) => stages.push(Part { first: instruction, lines: Vec::new() }),
             (_, Some(stage)) => stage.lines.push(instruction),
@@ -117,7 +116,7 @@ pub(super) fn folds(asked: &Asked<'_>) -> Option<Vec<FoldingRange>> {
     for stage in parts(file).1 {
         fold(line(stage.span().start), line(last_byte(stage.span())), Some(FoldingRangeKind::Region));
     }
-    for instruction in instructions(file) {
+    for instruction in file.instructions() {
         let own = instruction.span;
         fold(line(own.start), line(last_byte(own)), None);
         for heredoc in &instruction.heredocs {
@@ -157,7 +156,7 @@ fn selection(asked: &Asked<'_>, file: &File, position: Position) -> SelectionRan
     let covers = |s: &Span| s.source == asked.id && s.start <= offset && offset <= s.end;
     let mut spans = vec![Span::new(asked.id, 0, asked.text().len())];
     spans.extend(parts(file).1.iter().map(Part::span));
-    for instruction in instructions(file).filter(|i| covers(&extent(i))) {
+    for instruction in file.instructions().filter(|i| covers(&extent(i))) {
         spans.extend([extent(instruction), instruction.span, instruction.keyword.span]);
         spans.extend(instruction.flags.iter().map(|f| f.span));
         walk::texts(instruction, &mut |text| spans.push(text.span));
@@ -193,7 +192,7 @@ pub(super) fn links(asked: &Asked<'_>) -> Option<Vec<DocumentLink>> {
             out.push(DocumentLink { range: asked.range(text.span), target, ..Default::default() });
         }
     };
-    for instruction in instructions(file(asked)?) {
+    for instruction in file(asked)?.instructions() {
         match &instruction.body {
             Body::Include { path } => link(path, &own),
             Body::From { replicas: Some(replicas), .. } => {

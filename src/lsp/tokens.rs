@@ -2,7 +2,6 @@
 
 use gen_lsp_types::{SemanticToken, SemanticTokens, SemanticTokensLegend};
 
-use super::analysis::instructions;
 use super::index::Kind;
 use super::server::Asked;
 use crate::lint::walk;
@@ -37,7 +36,7 @@ pub(super) fn tokens(asked: &Asked<'_>) -> Option<SemanticTokens> {
             found.push((comment.span, COMMENT, 0));
         }
     }
-    for instruction in instructions(file) {
+    for instruction in file.instructions() {
         self::instruction(instruction, &mut found);
     }
     let index = &asked.analysis.index;

@@ -75,7 +75,8 @@ pub fn check(
         let text = format!("{more} more errors are not shown");
         problems.conclude(
             Diagnostic::new(&crate::syntax::codes::TOO_MANY, text)
-                .help("mend the first ones; others may follow from them"),
+                .help("mend the first ones; others may follow from them")
+                .standing_for(more),
         );
     }
     let program = cut(checked);
@@ -525,12 +526,13 @@ fn fill_wanted(program: &mut Program, built: usize) {
 
 /// Takes over what is new: each replica of a stage meets the same mistake.
 pub(super) fn take_new(seen: &mut HashSet<(u16, Option<Span>)>, found: Problems, problems: &mut Problems) {
-    let key = |d: &Diagnostic| (d.code.number, d.primary.as_ref().map(|l| l.span));
-    let unkept = found.unkept();
-    let new: Vec<Diagnostic> = found.into_iter().filter(|d| !seen.contains(&key(d))).collect();
-    if !new.is_empty() {
-        problems.miss(unkept);
-    }
-    seen.extend(new.iter().map(key));
-    problems.extend(new);
+    let mut new = Vec::new();
+    problems.absorb(found, |code, place| {
+        let is_new = !seen.contains(&(code, place));
+        if is_new {
+            new.push((code, place));
+        }
+        is_new
+    });
+    seen.extend(new);
 }

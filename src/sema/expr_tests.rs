@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use crate::diagnostic::Problems;
 use crate::source::{SourceId, Span, Spanned};
 use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Type, UnaryOp};
+use crate::syntax::tests::generate::cases;
 
 use super::eval::eval;
 use super::expr::{check_expr, check_expr_as};
@@ -616,7 +617,7 @@ fn any_type() -> impl Strategy<Value = Expr> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(cases(2000))]
 
     /// The check never panics, says something when it refuses, gives what evaluates to the type it promises; and a
     /// constant is what the same expression gives when all names in it are known only to the running build.

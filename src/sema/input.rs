@@ -8,9 +8,10 @@ use crate::syntax::ast::{Body, Expr, Instruction, Text, Type};
 use super::check::{Checker, GlobalArg, SecretInfo};
 use super::expr::{Scope, check_expr, check_expr_as};
 use super::include::{self, Layout};
+use super::instruction::Number;
 use super::names_scope::Place;
 use super::program::{Rt, RtKind, SecretId};
-use super::text::{Known, Secrets, Usage, check_static};
+use super::text::{Secrets, Usage};
 use super::types::{holds_secret, type_name};
 use super::value::Value;
 use super::{Purpose, codes, codes_values, value_parse};
@@ -111,21 +112,15 @@ impl Checker<'_> {
 
     fn generate_length(&self, text: &Text, place: Place, problems: &mut Problems) -> Option<u32> {
         let usage = Usage { what: "the length of a secret", secrets: Secrets::Refused("it is a number") };
-        match check_static(text, &Type::Int, usage, &self.view(place), problems)? {
-            Known::Value(Value::Int(n)) if (1..=MAX_GENERATED).contains(&n) => u32::try_from(n).ok(),
-            Known::Value(value) => {
-                problems.push(
-                    Diagnostic::at(
-                        &codes::BAD_ARGUMENT,
-                        text.span,
-                        format!("a secret can't have {} characters", value.to_text()),
-                    )
-                    .help(format!("from 1 to {MAX_GENERATED} are possible; 32 are plenty")),
-                );
-                None
-            }
-            Known::Unset => None,
-        }
+        let refuse = |value: &Value| {
+            Diagnostic::at(
+                &codes::BAD_ARGUMENT,
+                text.span,
+                format!("a secret can't have {} characters", value.to_text()),
+            )
+            .help(format!("from 1 to {MAX_GENERATED} are possible; 32 are plenty"))
+        };
+        self.number_in(Number { text, usage, bounds: 1..=MAX_GENERATED }, refuse, place, problems)
     }
 
     /// The value of an ARG: given, else its default. None after an error.

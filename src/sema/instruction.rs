@@ -1,9 +1,9 @@
 //! Instructions of a stage, one by one, and their flags.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, Problems, did_you_mean};
-use crate::source::Span;
 use crate::syntax::ast::{Body, Instruction, Text, Type};
 use crate::syntax::table::{FlagValue, Place as Standing};
 
@@ -21,6 +21,13 @@ const FLAG_SECRET: Secrets<'static> = Secrets::Refused("flags are shown with the
 /// The usage of a flag's value.
 pub(super) fn flag_usage(what: &str) -> Usage<'_> {
     Usage { what, secrets: FLAG_SECRET }
+}
+
+/// A number that is written, and what it may be.
+pub(super) struct Number<'a> {
+    pub text: &'a Text,
+    pub usage: Usage<'a>,
+    pub bounds: RangeInclusive<i64>,
 }
 
 /// Flags that stand more than once and mean something once.
@@ -108,32 +115,10 @@ impl Checker<'_> {
         let mut diagnostic = Diagnostic::at(&codes::BAD_ARGUMENT, text.span, format!("`--{flag}` can't be `{value}`"))
             .note(format!("it is one of {}", super::names::text_list_or(words.iter().copied())));
         if let Some(near) = did_you_mean(&value, words.iter().copied()) {
-            diagnostic = diagnostic.help(format!("did you mean `{near}`?")).replace(
-                format!("write `{near}`"),
-                false,
-                text.span,
-                near,
-            );
+            diagnostic = diagnostic.meant(text.span, near);
         }
         problems.push(diagnostic);
         None
-    }
-
-    /// A flag's value of a type.
-    fn flag_value(
-        &self,
-        instruction: &Instruction,
-        flag: &str,
-        ty: &Type,
-        place: Place,
-        problems: &mut Problems,
-    ) -> Option<(Value, Span)> {
-        let text = instruction.flag(flag)?.value.as_ref()?;
-        let what = format!("the value of `--{flag}`");
-        match check_static(text, ty, flag_usage(&what), &self.view(place), problems)? {
-            Known::Value(value) => Some((value, text.span)),
-            Known::Unset => None,
-        }
     }
 
     /// A flag that is a time span.
@@ -144,15 +129,15 @@ impl Checker<'_> {
         place: Place,
         problems: &mut Problems,
     ) -> Option<Duration> {
-        match self.flag_value(instruction, flag, &Type::Duration, place, problems)? {
-            (Value::Duration(duration), span) => {
-                if duration.is_zero() && flag != "delay" {
-                    problems.push(bad_argument(span, format!("`--{flag}` can't be zero")));
-                    return None;
-                }
-                Some(duration)
+        let text = instruction.flag(flag)?.value.as_ref()?;
+        let what = format!("the value of `--{flag}`");
+        match check_static(text, &Type::Duration, flag_usage(&what), &self.view(place), problems)? {
+            Known::Value(Value::Duration(duration)) if duration.is_zero() && flag != "delay" => {
+                problems.push(bad_argument(text.span, format!("`--{flag}` can't be zero")));
+                None
             }
-            _ => None,
+            Known::Value(Value::Duration(duration)) => Some(duration),
+            Known::Value(_) | Known::Unset => None,
         }
     }
 
@@ -165,12 +150,28 @@ impl Checker<'_> {
         problems: &mut Problems,
     ) -> Option<u32> {
         const MOST: i64 = 1000;
-        match self.flag_value(instruction, flag, &Type::Int, place, problems)? {
-            (Value::Int(n), _) if (0..=MOST).contains(&n) => u32::try_from(n).ok(),
-            (value, span) => {
-                problems.push(bad_argument(span, format!("`--{flag}` is from 0 to {MOST}, not {}", value.to_text())));
+        let text = instruction.flag(flag)?.value.as_ref()?;
+        let what = format!("the value of `--{flag}`");
+        let refuse =
+            |value: &Value| bad_argument(text.span, format!("`--{flag}` is from 0 to {MOST}, not {}", value.to_text()));
+        self.number_in(Number { text, usage: flag_usage(&what), bounds: 0..=MOST }, refuse, place, problems)
+    }
+
+    /// A number that has bounds; `refuse` tells of one that is outside of them.
+    pub(super) fn number_in(
+        &self,
+        number: Number<'_>,
+        refuse: impl FnOnce(&Value) -> Diagnostic,
+        place: Place,
+        problems: &mut Problems,
+    ) -> Option<u32> {
+        match check_static(number.text, &Type::Int, number.usage, &self.view(place), problems)? {
+            Known::Value(Value::Int(n)) if number.bounds.contains(&n) => u32::try_from(n).ok(),
+            Known::Value(value) => {
+                problems.push(refuse(&value));
                 None
             }
+            Known::Unset => None,
         }
     }
 

@@ -160,12 +160,7 @@ impl Checker<'_> {
                 .note(format!("the context is {}", self.inputs.context.display()));
         if let Some(near) = near_file(self.files, &target) {
             let near = slashes(&relative.with_file_name(near));
-            diagnostic = diagnostic.help(format!("did you mean `{near}`?")).replace(
-                format!("write `{near}`"),
-                false,
-                text.span,
-                near,
-            );
+            diagnostic = diagnostic.meant(text.span, &near);
         }
         problems.push(diagnostic);
         None

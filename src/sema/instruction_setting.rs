@@ -9,7 +9,7 @@ use crate::syntax::ast::{Body, Instruction, Pair, Text, Type};
 
 use super::check::Checker;
 use super::expr::Scope;
-use super::instruction::via;
+use super::instruction::{Number, via};
 use super::machine::{Making, bad_argument};
 use super::names_scope::{Moment, Place};
 use super::program::{Address, EnvVar, Hostname, Login, NetworkMethod, RunAs, Setting, Template, TemplatePiece};
@@ -194,14 +194,9 @@ impl Checker<'_> {
     fn number(&self, text: &Text, what: &str, place: Place, problems: &mut Problems) -> Option<u32> {
         const MOST: i64 = 768; // of a virtual machine of the newest hardware version
         let usage = Usage { what, secrets: STORED };
-        match check_static(text, &Type::Int, usage, &self.view(place), problems)? {
-            Known::Value(Value::Int(n)) if (1..=MOST).contains(&n) => u32::try_from(n).ok(),
-            Known::Value(value) => {
-                problems.push(bad_argument(text.span, format!("{what} is from 1 to {MOST}, not {}", value.to_text())));
-                None
-            }
-            Known::Unset => None,
-        }
+        let refuse =
+            |value: &Value| bad_argument(text.span, format!("{what} is from 1 to {MOST}, not {}", value.to_text()));
+        self.number_in(Number { text, usage, bounds: 1..=MOST }, refuse, place, problems)
     }
 
     fn memory(&self, making: &mut Making, text: &Text, problems: &mut Problems) -> Option<()> {

@@ -37,7 +37,7 @@ impl Checker<'_> {
             // What `default` is for may be the very thing that leaves the step out.
             let mut found = Problems::new();
             self.checked_step(making, instruction, index, &mut found);
-            problems.extend(found.into_iter().filter(|d| *d.code != codes_values::DEFAULT_UNUSED));
+            problems.absorb(found, |code, _| code != codes_values::DEFAULT_UNUSED.number);
         } else {
             self.checked_step(making, instruction, index, problems);
         }

@@ -166,15 +166,10 @@ impl Checker<'_> {
     /// Takes out what is true of a stage only if it is of all its machines.
     fn set_needless_apart(&mut self, id: MachineId, found: Problems) -> Problems {
         let stage = self.machine(id).map_or(0, |m| m.stage);
-        let mut others = Problems::new();
-        others.miss(found.unkept());
-        for diagnostic in found {
-            if *diagnostic.code == codes_values::DEFAULT_UNUSED {
-                let place = diagnostic.primary.as_ref().map(|l| l.span);
-                self.needless.entry((stage, place)).or_insert((0, diagnostic)).0 += 1;
-            } else {
-                others.push(diagnostic);
-            }
+        let (needless, others) = found.split(|d| *d.code == codes_values::DEFAULT_UNUSED);
+        for diagnostic in needless {
+            let place = diagnostic.primary.as_ref().map(|l| l.span);
+            self.needless.entry((stage, place)).or_insert((0, diagnostic)).0 += 1;
         }
         others
     }

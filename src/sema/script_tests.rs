@@ -9,6 +9,7 @@ use crate::diagnostic::Problems;
 use crate::shell::Dialect;
 use crate::source::Span;
 use crate::syntax::ast::{Body, Command, Heredoc, Item, Text};
+use crate::syntax::tests::generate::cases;
 
 use super::expr_world::World;
 use super::program::{Invocation, Os, Script};
@@ -282,7 +283,7 @@ fn hostile() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(cases(48))]
 
     /// A value arrives byte for byte wherever it may stand, and nothing in it is executed.
     #[test]

@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use crate::syntax::tests::generate::cases;
+
 use super::program::{Need, Origin, Program, Ref};
 use super::tests::{Context, checked, inputs};
 use super::{Inputs, Purpose, order, order_refs};
@@ -184,7 +186,7 @@ fn given(purpose: Purpose, target: bool) -> Inputs {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(cases(256))]
 
     #[test]
     fn files_of_lines(

@@ -21,6 +21,24 @@ pub struct File {
     pub items: Vec<Item>,
 }
 
+impl File {
+    /// The instructions, in order.
+    pub fn instructions(&self) -> impl Iterator<Item = &Instruction> {
+        self.items.iter().filter_map(|item| match item {
+            Item::Instruction(instruction) => Some(instruction.as_ref()),
+            Item::Blank(_) | Item::Comment(_) | Item::Directive { .. } => None,
+        })
+    }
+
+    /// The names of the ARGs that stand in the file itself.
+    pub fn arg_names(&self) -> impl Iterator<Item = &str> {
+        self.instructions().filter_map(|i| match &i.body {
+            Body::Arg { name, .. } => Some(name.node.as_str()),
+            _ => None,
+        })
+    }
+}
+
 /// One thing at the top level of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {

@@ -5,7 +5,7 @@ use pest::error::{Error, InputLocation};
 use pest::iterators::{Pair, Pairs};
 
 use super::grammar::{Grammar, Rule};
-use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::diagnostic::{Diagnostic, Severity, did_you_mean};
 use crate::source::{SourceId, Span};
 
 /// A pair of pest's, of any level.
@@ -27,7 +27,9 @@ pub(super) struct Cx<'a> {
     pub escape: char,
     /// What was found.
     pub problems: Vec<Diagnostic>,
-    /// How much more was found than is kept.
+    /// How many of them are no errors.
+    pub warnings: usize,
+    /// Errors that were only counted.
     pub unkept: usize,
     /// Where the text of the present level 2 call begins in the file. May be negative where a heredoc's stripped
     /// body is read.
@@ -62,18 +64,27 @@ impl<'a> Cx<'a> {
         self.work.get(start..end).unwrap_or_default()
     }
 
-    /// Adds a finding, unless there are too many already: those are only counted.
+    /// What reads a text.
+    pub fn new(id: SourceId, text: &'a str) -> Self {
+        Cx { id, text, work: text, escape: '\\', problems: Vec::new(), warnings: 0, unkept: 0, base: 0 }
+    }
+
+    /// Adds a finding. Of errors only the first are kept, the others counted; warnings may be turned off or mended
+    /// by the thousand.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if self.full() {
+        if diagnostic.severity != Severity::Error {
+            self.warnings += 1;
+            self.problems.push(diagnostic);
+        } else if self.full() {
             self.unkept += 1;
         } else {
             self.problems.push(diagnostic);
         }
     }
 
-    /// Whether nobody would read one more, so that finding out what was meant is a waste.
+    /// Whether nobody would read one error more, so that finding out what was meant is a waste.
     pub fn full(&self) -> bool {
-        self.problems.len() >= MAX_KEPT
+        self.problems.len().saturating_sub(self.warnings) >= MAX_KEPT
     }
 
     /// Reads `start..end` of the file by a rule of level 2. The error is where it went wrong and what rules were

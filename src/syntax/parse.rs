@@ -13,14 +13,14 @@ use super::{Keyword, codes, directive, expr, heredoc, instruction};
 use crate::diagnostic::{Diagnostic, Problems, Severity};
 use crate::source::{SourceId, Sources, Spanned};
 
-/// The most findings that are reported of one file.
-const MAX_PROBLEMS: usize = 300;
+/// The most errors that are reported of one file.
+const MAX_ERRORS: usize = 300;
 
 /// Reads a file. What is wrong is added to `problems`, and left out of the result or replaced by the nearest right
 /// thing. INCLUDE is an instruction like others here: nothing is read but the one file.
 pub fn parse(sources: &Sources, id: SourceId, problems: &mut Problems) -> File {
     let text: &str = &sources.get(id).text;
-    let mut cx = Cx { id, text, work: text, escape: '\\', problems: Vec::new(), unkept: 0, base: 0 };
+    let mut cx = Cx::new(id, text);
     let mut items = Vec::new();
     let start = if text.starts_with('\u{feff}') { 3 } else { 0 };
     if text.len() > MAX_FILE {
@@ -51,7 +51,7 @@ pub fn parse(sources: &Sources, id: SourceId, problems: &mut Problems) -> File {
     }
     let (start, escape) = directive::read(&mut cx, start, &mut items);
     let work = work_text(text, escape);
-    let mut cx = Cx { id, text, work: &work, escape, problems: cx.problems, unkept: cx.unkept, base: 0 };
+    let mut cx = Cx { work: &work, escape, ..cx };
     let lines = lines::read(&mut cx, start);
     let mut before = Before::default();
     let mut lost = false;
@@ -120,21 +120,25 @@ fn yaml(text: &str) -> Option<usize> {
     None
 }
 
-/// The first few hundred, by place, and a count of the others. Errors come before warnings where not all fit.
+/// Of errors the first few hundred, by place, and a count of the others.
 fn limited(cx: Cx<'_>) -> Vec<Diagnostic> {
     let Cx { id, problems: mut found, unkept, .. } = cx;
-    if found.len() <= MAX_PROBLEMS {
+    let errors = found.iter().filter(|d| d.severity == Severity::Error).count();
+    if errors <= MAX_ERRORS {
         return found;
     }
     found.sort_by_key(|d| (d.severity != Severity::Error, d.primary.as_ref().map(|l| l.span)));
-    let more = found.len() - MAX_PROBLEMS + unkept;
-    found.truncate(MAX_PROBLEMS);
+    let rest = found.split_off(errors);
+    let more = errors - MAX_ERRORS + unkept;
+    found.truncate(MAX_ERRORS);
     let last = found.iter().filter_map(|d| d.primary.as_ref()).map(|l| l.span).max();
     let place = last.unwrap_or(crate::source::Span::new(id, 0, 0)).after();
     found.push(
-        Diagnostic::at(&codes::TOO_MANY, place, format!("{more} more problems in this file are not shown"))
-            .help("mend the first ones; others may follow from them"),
+        Diagnostic::at(&codes::TOO_MANY, place, format!("{more} more errors in this file are not shown"))
+            .help("mend the first ones; others may follow from them")
+            .standing_for(more),
     );
+    found.extend(rest);
     found
 }
 
@@ -202,7 +206,7 @@ fn item(cx: &mut Cx<'_>, line: &Line, before: &mut Before, items: &mut Vec<Item>
 /// Reads a whole source as one expression, as after `=` in an ARG.
 pub fn parse_expr(sources: &Sources, id: SourceId, problems: &mut Problems) -> Expr {
     let text: &str = &sources.get(id).text;
-    let mut cx = Cx { id, text, work: text, escape: '\\', problems: Vec::new(), unkept: 0, base: 0 };
+    let mut cx = Cx::new(id, text);
     let expr = match cx.read(Rule::lone_expr, 0, text.len()) {
         Ok(node) => expr::alone(&mut cx, node),
         // The rule takes any text.
@@ -216,7 +220,7 @@ pub fn parse_expr(sources: &Sources, id: SourceId, problems: &mut Problems) -> E
 /// copies. The text keeps its line ends.
 pub fn parse_body(sources: &Sources, id: SourceId, problems: &mut Problems) -> Text {
     let text: &str = &sources.get(id).text;
-    let mut cx = Cx { id, text, work: text, escape: '\\', problems: Vec::new(), unkept: 0, base: 0 };
+    let mut cx = Cx::new(id, text);
     let body = heredoc::whole(&mut cx);
     problems.extend(limited(cx));
     body
@@ -225,7 +229,7 @@ pub fn parse_body(sources: &Sources, id: SourceId, problems: &mut Problems) -> T
 /// Reads a whole source as words, as an instruction's arguments: quotes, escapes and interpolations, no flags.
 pub fn parse_words(sources: &Sources, id: SourceId, problems: &mut Problems) -> Vec<Text> {
     let text: &str = &sources.get(id).text;
-    let mut cx = Cx { id, text, work: text, escape: '\\', problems: Vec::new(), unkept: 0, base: 0 };
+    let mut cx = Cx::new(id, text);
     let mut out = Vec::new();
     match cx.read(Rule::lone_words, 0, text.len()) {
         Ok(node) => {

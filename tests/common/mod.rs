@@ -394,6 +394,13 @@ impl Running {
         assert!(status.success(), "kill -s {name} {pid}");
     }
 
+    /// The same to a process that may have ended already.
+    pub fn try_signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        // It isn't waited for yet, so the number is still its own.
+        let _ = Command::new("kill").args(["-s", name, &pid]).status().expect("kill");
+    }
+
     pub fn finish(mut self, deadline: Duration) -> Run {
         let status = wait(&mut self.child, self.started + deadline);
         if status.is_none() {

@@ -9,7 +9,7 @@ use crate::source::{Sources, Span};
 /// Writes all findings.
 pub(crate) fn write(checked: &[Checked]) -> String {
     let list: Vec<Value> = all(checked).map(|(d, sources)| finding(&d, sources)).collect();
-    let number = |s: Severity| all(checked).filter(|(d, _)| d.severity == s).count();
+    let number = |s: Severity| -> usize { all(checked).filter(|(d, _)| d.severity == s).map(|(d, _)| d.count).sum() };
     let report = json!({
         "version": 1,
         "tool": { "name": "vmwbuild", "version": env!("CARGO_PKG_VERSION") },

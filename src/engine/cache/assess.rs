@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
+use super::files::Files;
 use super::{Known, Start, There, Use, attr_named, files, secrets, values};
 use crate::cache::{
     CHECKPOINT_PREFIX, Digest, Found, MARK, Mark, Recipe, Record, Unknown, Verdict, World, decide, recipes,
@@ -57,7 +58,7 @@ pub struct Assessment {
     pub machines: Vec<Known>,
     /// The checkpoints that are there.
     pub(super) checkpoints: HashSet<Digest>,
-    pub(super) files: BTreeMap<StepId, Digest>,
+    pub(super) files: BTreeMap<StepId, Files>,
 }
 
 impl Assessment {
@@ -100,11 +101,11 @@ pub async fn assess(client: &Client, question: &Question<'_>) -> Result<Assessme
     wanted.sort();
     wanted.dedup();
     let read: HashMap<Moref, Properties> = client.properties_of(&wanted, READ).await?.into_iter().collect();
-    let files = digests(question);
+    let files = read_files(question);
     let world = World {
         sources: sources(question, &read),
         places: question.found.machines.iter().map(|(id, r)| (*id, place(r))).collect(),
-        files: files.clone(),
+        files: files.iter().map(|(id, files)| (*id, files.digest)).collect(),
         users: [&question.login.command_line, &question.login.environment].map(|l| l.as_ref().map(|l| l.user.clone())),
     };
     let recipes = recipes(program, &world);
@@ -115,16 +116,16 @@ fn has_checkpoint(machine: &Machine) -> bool {
     machine.steps.iter().any(|s| matches!(s.action, crate::sema::program::Action::Checkpoint(_)))
 }
 
-/// The digests of what is copied. Replicas copy alike: each set of files is read once.
-fn digests(question: &Question<'_>) -> BTreeMap<StepId, Digest> {
+/// What is copied. Replicas copy alike: each set of files is read once.
+fn read_files(question: &Question<'_>) -> BTreeMap<StepId, Files> {
     let ignored = Ignored::of(question.context);
-    let mut read: HashMap<String, Option<Digest>> = HashMap::new();
+    let mut read: HashMap<String, Option<Files>> = HashMap::new();
     let steps = question.program.machines.iter().flat_map(|m| &m.steps);
     let of = |step: &crate::sema::program::Step| {
         let copy = files::copies(step)?;
         let what = format!("{:?} {:?}", copy.sources, copy.chmod);
-        let digest = *read.entry(what).or_insert_with(|| files::digest(question.context, &ignored, copy));
-        Some((step.id, digest?))
+        let files = *read.entry(what).or_insert_with(|| files::read(question.context, &ignored, copy));
+        Some((step.id, files?))
     };
     steps.filter_map(of).collect()
 }
@@ -205,7 +206,7 @@ fn differs(why: impl Into<String>) -> Absent {
 }
 
 impl Assessor<'_> {
-    fn answer(&self, recipes: Vec<Recipe>, files: BTreeMap<StepId, Digest>) -> Assessment {
+    fn answer(&self, recipes: Vec<Recipe>, files: BTreeMap<StepId, Files>) -> Assessment {
         let program = self.question.program;
         let (mut found, mut notes, mut there) = (BTreeMap::new(), HashMap::new(), HashMap::new());
         for (machine, recipe) in program.machines.iter().zip(&recipes) {

@@ -23,10 +23,30 @@ pub(super) fn copies(step: &Step) -> Option<&Copy> {
     }
 }
 
-/// The digest of what a COPY would send now. None: it isn't known before the build, or can't be read; then its turn
-/// tells what is wrong.
-pub(super) fn digest(context: &Path, ignored: &Ignored, copy: &Copy) -> Option<Digest> {
-    let mut tree = Tree { context, ignored, own_modes: copy.chmod.is_none(), sink: Sink::new("files") };
+/// What a COPY would send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Files {
+    /// Its digest.
+    pub(super) digest: Digest,
+    /// A digest of the files' sizes and times instead of their contents: the same as long as nobody writes to them.
+    pub(super) state: Digest,
+}
+
+/// What a COPY would send now. None: it isn't known before the build, or can't be read; then its turn tells what is
+/// wrong.
+pub(super) fn read(context: &Path, ignored: &Ignored, copy: &Copy) -> Option<Files> {
+    // In this order: what is written while it is read shows afterwards.
+    let state = state(context, ignored, copy)?;
+    Some(Files { state, digest: walk(context, ignored, copy, true)? })
+}
+
+/// See [`Files::state`].
+pub(super) fn state(context: &Path, ignored: &Ignored, copy: &Copy) -> Option<Digest> {
+    walk(context, ignored, copy, false)
+}
+
+fn walk(context: &Path, ignored: &Ignored, copy: &Copy, contents: bool) -> Option<Digest> {
+    let mut tree = Tree { context, ignored, own_modes: copy.chmod.is_none(), contents, sink: Sink::new("files") };
     for source in &copy.sources {
         let CopyFrom::Path(path) = source else { continue };
         let path = path.as_literal()?;
@@ -40,6 +60,8 @@ struct Tree<'a> {
     ignored: &'a Ignored,
     /// Whether the files' modes count: with --chmod they don't.
     own_modes: bool,
+    /// Whether contents are read, or only what is known of files.
+    contents: bool,
     sink: Sink,
 }
 
@@ -82,6 +104,14 @@ impl Tree<'_> {
         crate::source::regular(full)?;
         self.sink.text("file");
         self.mode(meta);
+        if !self.contents {
+            self.sink.number(meta.len());
+            let written = meta.modified()?.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
+            self.sink.number(u64::try_from(written.as_nanos()).unwrap_or_default());
+            #[cfg(unix)]
+            self.sink.number(std::os::unix::fs::MetadataExt::ino(meta));
+            return Ok(());
+        }
         let (mut file, mut hash, mut piece) = (File::open(full)?, Sha256::new(), vec![0; PIECE]);
         loop {
             match file.read(&mut piece)? {

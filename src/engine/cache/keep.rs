@@ -89,8 +89,10 @@ fn sure(shared: &Shared, machine: &Machine) -> bool {
     let cache = &shared.cache;
     let ignored = Ignored::of(&shared.options.context);
     let mut copies = machine.steps.iter().filter_map(|s| Some((s.id, files::copies(s)?)));
-    let same = copies
-        .all(|(id, copy)| files::digest(&shared.options.context, &ignored, copy) == cache.files.get(&id).copied());
+    let same = copies.all(|(id, copy)| {
+        let then = cache.files.get(&id).map(|files| files.state);
+        files::state(&shared.options.context, &ignored, copy) == then
+    });
     let parent = match machine.origin {
         Origin::Machine(parent) => Some(parent),
         Origin::Inventory { .. } => None,

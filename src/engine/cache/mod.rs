@@ -137,7 +137,7 @@ impl Known {
 #[derive(Default)]
 pub(super) struct State {
     machines: Vec<Known>,
-    files: BTreeMap<StepId, Digest>,
+    files: BTreeMap<StepId, files::Files>,
     inner: Mutex<Inner>,
 }
 
@@ -184,6 +184,11 @@ impl State {
     /// Whether the checkpoint of that digest is still to be made; then it is the caller's to make.
     pub(super) fn claim(&self, digest: Digest) -> bool {
         self.inner().checkpoints.insert(digest)
+    }
+
+    /// What was claimed couldn't be made.
+    pub(super) fn release(&self, digest: Digest) {
+        self.inner().checkpoints.remove(&digest);
     }
 }
 

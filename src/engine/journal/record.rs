@@ -74,6 +74,9 @@ pub struct Connection {
 pub struct Settings {
     /// `--parallel`.
     pub parallel: usize,
+    /// `--clones` and `--clones-per-host`; none in journals of versions that had no such flags.
+    #[serde(default)]
+    pub clones: Option<(usize, usize)>,
     /// `--on-error`.
     pub on_error: String,
     /// `--guest-channel`.

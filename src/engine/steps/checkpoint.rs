@@ -58,6 +58,22 @@ async fn keep(shared: &Shared, machine: &Machine, step: &Step, name: Option<&Str
         shared.events.note(Some(machine.id), "the checkpoint is there already");
         return Ok(());
     }
+    let made = make(shared, machine, step, vm, record, digest).await;
+    if made.is_err() {
+        shared.cache.release(digest);
+    }
+    made
+}
+
+async fn make(
+    shared: &Shared,
+    machine: &Machine,
+    step: &Step,
+    vm: &Moref,
+    record: Record,
+    digest: Digest,
+) -> Result<(), Stop> {
+    let part = CHECKPOINT_PART + step.id.index;
     let resolved = shared.resolved.get(&machine.id).ok_or(Stop::Cancelled)?;
     let about = format!("A checkpoint of `{}` for later builds. `vmwbuild cache prune` removes it.", machine.label);
     let mut extra = marks(shared, machine);

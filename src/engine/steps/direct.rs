@@ -129,8 +129,11 @@ pub(in crate::engine) async fn reboot(worker: &mut Worker, step: &Step) -> Resul
             Sessions::of(worker, login, step.span).await?;
         }
     }
+    let mut before = String::new();
     if let Some(guest) = worker.sessions.any() {
-        let boot = guest.boot_id().to_owned();
+        let boot = shared.interruptible(guest.boot_id()).await?;
+        let boot = boot.map_err(|e| Stop::guest(&e, step.span, "logging in to the guest"))?;
+        before.clone_from(&boot);
         if shared.past.restarts.get(&step.id).is_some_and(|before| *before != boot) {
             // An earlier process has asked for it, and it has come to pass.
             return Ok(());
@@ -140,20 +143,22 @@ pub(in crate::engine) async fn reboot(worker: &mut Worker, step: &Step) -> Resul
     }
     let rebooted = shared.interruptible(shared.client.reboot_guest(&vm)).await?;
     rebooted.map_err(|e| failed(&e))?;
+    worker.sessions.reopen();
     let Some(guest) = worker.sessions.any() else {
         let ready = guest_ready(&shared.client, &vm, Deadline::after(limit));
         return shared.interruptible(ready).await?.map_err(|e| failed(&e)).map(drop);
     };
-    let before = guest.boot_id().to_owned();
     let back = async {
         let mut pause = Duration::from_millis(50);
+        let mut patience = Duration::from_secs(5);
         loop {
-            // While it restarts, the guest answers with faults or not at all.
-            if let Ok(now) = guest.current_boot_id().await
-                && now != before
-            {
-                return;
+            // While it restarts, the guest answers with faults or not at all, and what was asked just before is lost.
+            match tokio::time::timeout(patience, guest.boot_id()).await {
+                Ok(Ok(now)) if now != before => return,
+                Ok(_) => {}
+                Err(_) => patience *= 2,
             }
+            guest.reopen();
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(2));
         }
@@ -167,9 +172,7 @@ pub(in crate::engine) async fn reboot(worker: &mut Worker, step: &Step) -> Resul
         return Err(Stop::failed(FailureClass::Deadline, "did not come back", diagnostic));
     }
     let ready = guest_ready(&shared.client, &vm, Deadline::after(limit));
-    shared.interruptible(ready).await?.map_err(|e| failed(&e))?;
-    let reopened = shared.interruptible(worker.sessions.reopen()).await?;
-    reopened.map_err(|e| Stop::guest(&e, step.span, "REBOOT"))
+    shared.interruptible(ready).await?.map_err(|e| failed(&e)).map(drop)
 }
 
 async fn fetch(

@@ -4,10 +4,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// Enough cases for every run, and more by `PROPTEST_CASES`.
-pub(crate) fn config() -> ProptestConfig {
+/// Enough cases for every run, and as many as `PROPTEST_CASES` says where it is set.
+pub(crate) fn cases(usual: u32) -> ProptestConfig {
     let default = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
-    if std::env::var_os("PROPTEST_CASES").is_some() { default } else { ProptestConfig { cases: 64, ..default } }
+    if std::env::var_os("PROPTEST_CASES").is_some() { default } else { ProptestConfig { cases: usual, ..default } }
 }
 
 /// A whole file without anything wrong in its syntax. Escape characters are backslashes, and no backtick occurs.

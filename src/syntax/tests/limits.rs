@@ -139,7 +139,7 @@ fn expressions_have_limits() {
 fn errors_are_counted_where_they_are_too_many() {
     let (_, _, problems) = parse(&"nonsense\n".repeat(1000));
     assert_eq!(problems.len(), 301);
-    assert_eq!(problems.last().map(|d| d.message.as_str()), Some("700 more problems in this file are not shown"));
+    assert_eq!(problems.last().map(|d| d.message.as_str()), Some("700 more errors in this file are not shown"));
     let (_, _, problems) = parse(&"RUN <<A\n".repeat(200));
     assert!(problems.iter().any(|d| d.code == &codes::TOO_LARGE), "restarts have a limit");
     assert!(problems.iter().all(|d| d.severity == Severity::Error));

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::generate::{config, program};
+use super::generate::{cases, program};
 use super::parse;
 use crate::diagnostic::{Diagnostic, Style, render_all};
 use crate::source::Sources;
@@ -73,7 +73,7 @@ fn clean(text: &str) -> (Sources, File) {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(cases(64))]
 
     #[test]
     fn right_programs_are_read(text in program()) {

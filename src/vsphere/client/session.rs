@@ -19,6 +19,7 @@ use super::http::{Answer, Http, excerpt};
 use super::record::{Exchange, Heard};
 use super::transfer::Hosts;
 use super::versions;
+use super::watch::Idle;
 use crate::vsphere::wire::{
     AboutInfo, CurrentTime, Element, Limits, Login, Logout, Method, Moref, Reply, RetrieveServiceContent,
     ServiceContent, XmlError, parse_reply, request_document,
@@ -62,6 +63,8 @@ pub(super) struct Inner {
     /// Names this run in the server's logs.
     run: String,
     ended: AtomicBool,
+    /// Property collectors between two watchers.
+    pub collectors: Mutex<Vec<Idle>>,
     /// Asks background tasks to clean up.
     pub closing: CancellationToken,
     /// Background tasks that clean up on the server.
@@ -134,6 +137,7 @@ impl Client {
             operations: AtomicU64::new(0),
             run: run_id(),
             ended: AtomicBool::new(false),
+            collectors: Mutex::default(),
             closing: CancellationToken::new(),
             background: TaskTracker::new(),
             guests: Locks::default(),

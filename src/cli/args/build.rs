@@ -1,0 +1,231 @@
+//! What `build` and its kin take.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, ValueEnum};
+use clap_complete::ArgValueCompleter;
+
+use super::sandbox::SandboxOptions;
+use super::shared::{Connection, GuestChannel, GuestLogin, Input, Placement};
+use crate::cli::complete;
+
+#[derive(Args, Debug)]
+pub(crate) struct Plan {
+    /// Connect to port 443 of the hosts that would run the machines, as file transfers do
+    #[arg(long)]
+    pub(crate) check_transfers: bool,
+
+    /// Write it as JSON, see docs/schemas/plan.json
+    #[arg(long, help_heading = "Output")]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) build: Build,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Build {
+    #[command(flatten)]
+    pub(crate) input: Input,
+
+    /// A SECRET's value: from a variable, a file, or the first line that a command prints; may be repeated
+    #[arg(
+        long = "secret",
+        value_name = "id=NAME,env=VAR|src=FILE|cmd=COMMAND",
+        add = ArgValueCompleter::new(complete::secrets)
+    )]
+    pub(crate) secrets: Vec<String>,
+
+    /// Write a generated SECRET to a file (mode 0600); may be repeated
+    #[arg(long = "secret-out", value_name = "id=NAME,dst=FILE")]
+    pub(crate) secret_outs: Vec<String>,
+
+    /// How many machines are worked on at once
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..),
+        env = "VMWBUILD_PARALLEL")]
+    pub(crate) parallel: u16,
+
+    #[command(flatten)]
+    pub(crate) clones: Clones,
+
+    /// How the build is shown
+    #[arg(long, value_name = "VIEW", default_value = "auto", env = "VMWBUILD_PROGRESS", help_heading = "Output")]
+    pub(crate) progress: Progress,
+
+    /// Write what happens to a file as JSON lines too, whatever the view; see docs/events.md
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) events: Option<PathBuf>,
+
+    /// Write a page for browsers when the build has ended: graph, timeline, every step's output, what failed
+    #[arg(long, value_name = "FILE.html", help_heading = "Output")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// Write what came of the build as JSON when it has ended, also when it failed; see docs/schemas/result.json
+    #[arg(long, value_name = "FILE.json", help_heading = "Output")]
+    pub(crate) result: Option<PathBuf>,
+
+    /// Make everything, also what is there already as it would be made; nothing goes on from a checkpoint
+    #[arg(long, env = "VMWBUILD_NO_CACHE", value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
+    pub(crate) no_cache: bool,
+
+    /// What becomes of half-made machines when the build fails
+    #[arg(long = "on-error", value_name = "WHAT", default_value = "clean", env = "VMWBUILD_ON_ERROR")]
+    pub(crate) on_error: OnError,
+
+    /// Stop the build after this time, and do with its machines what --on-error says
+    #[arg(long, value_name = "DURATION", value_parser = duration, env = "VMWBUILD_TIMEOUT")]
+    pub(crate) timeout: Option<Duration>,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+
+    #[command(flatten)]
+    pub(crate) placement: Placement,
+
+    #[command(flatten)]
+    pub(crate) guest: GuestLogin,
+
+    /// How data travels to guests: small through vCenter and large by transfers with the ESXi host (auto), all
+    /// through vCenter, or files always by transfers
+    #[arg(long, value_name = "WAY", default_value = "auto", env = "VMWBUILD_GUEST_CHANNEL")]
+    pub(crate) guest_channel: GuestChannel,
+
+    /// Build on an embedded vCenter with guests that truly run; nothing is contacted, nothing stays
+    #[arg(long, help_heading = "Sandbox", conflicts_with_all = ["vcenter", "thumbprint", "ca"])]
+    pub(crate) sandbox: bool,
+
+    #[command(flatten)]
+    pub(crate) sandbox_options: SandboxOptions,
+}
+
+/// How many clones run at once; the others wait for their turn.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Clones {
+    /// How many clones run at once on the vCenter
+    #[arg(id = "clones", long = "clones", value_name = "N", default_value_t = 32,
+        value_parser = clap::value_parser!(u16).range(1..), env = "VMWBUILD_CLONES")]
+    pub(crate) in_all: u16,
+
+    /// How many of them with one host, where the source is or the clone is asked to be; vCenter itself lets 8 go on
+    #[arg(id = "clones-per-host", long = "clones-per-host", value_name = "N", default_value_t = 8,
+        value_parser = clap::value_parser!(u16).range(1..), env = "VMWBUILD_CLONES_PER_HOST")]
+    pub(crate) per_host: u16,
+}
+
+impl Default for Clones {
+    fn default() -> Self {
+        Clones { in_all: 32, per_host: 8 }
+    }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Resume {
+    /// Which build, as `vmwbuild builds` lists it; else the newest that didn't end
+    #[arg(value_name = "BUILD")]
+    pub(crate) build: Option<String>,
+
+    /// A SECRET's value, as for `build`; may be repeated
+    #[arg(long = "secret", value_name = "id=NAME,env=VAR|src=FILE|cmd=COMMAND")]
+    pub(crate) secrets: Vec<String>,
+
+    /// How the build is shown; `auto` is tty on a terminal, else plain
+    #[arg(long, value_name = "VIEW", default_value = "auto", env = "VMWBUILD_PROGRESS", help_heading = "Output")]
+    pub(crate) progress: Progress,
+
+    /// Write what happens to a file as JSON lines too, whatever the view; see docs/events.md
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) events: Option<PathBuf>,
+
+    /// Write a page for browsers when the build has ended: graph, timeline, every step's output, what failed
+    #[arg(long, value_name = "FILE.html", help_heading = "Output")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// Write what came of the build as JSON when it has ended, also when it failed; see docs/schemas/result.json
+    #[arg(long, value_name = "FILE.json", help_heading = "Output")]
+    pub(crate) result: Option<PathBuf>,
+
+    /// What becomes of half-made machines when the build fails; else as the build was begun
+    #[arg(long = "on-error", value_name = "WHAT")]
+    pub(crate) on_error: Option<OnError>,
+
+    /// How many machines are worked on at once; else as the build was begun
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) parallel: Option<u16>,
+
+    /// Stop the build after this time, and clean up
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+
+    #[command(flatten)]
+    pub(crate) guest: GuestLogin,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Builds {
+    /// As JSON: an array of objects
+    #[arg(long, help_heading = "Output")]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Clean {
+    /// Which build, as `vmwbuild builds` lists it; else the newest that left something
+    #[arg(value_name = "BUILD", conflicts_with = "all")]
+    pub(crate) build: Option<String>,
+
+    /// All builds that left something and don't run
+    #[arg(long)]
+    pub(crate) all: bool,
+
+    /// Instead forget builds that began longer ago than this, ended and left nothing: their journals and logs
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with_all = ["build", "all"])]
+    pub(crate) older_than: Option<Duration>,
+
+    /// Say what would be removed, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Don't ask
+    #[arg(short = 'y', long)]
+    pub(crate) yes: bool,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// A time span of a flag.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    crate::syntax::literal::duration(text).ok_or_else(|| "write it like `90s`, `10m` or `1h30m`".to_owned())
+}
+
+/// `--progress`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// `tty` on a terminal, else `plain`
+    Auto,
+    /// Machines side by side, redrawn as they go on
+    Tty,
+    /// A line an event; groups that fold under GitHub Actions and GitLab
+    Plain,
+    /// A JSON object a line on standard output; see docs/events.md
+    Json,
+    /// Nothing but what was built, and errors
+    Quiet,
+}
+
+/// `--on-error`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnError {
+    /// Remove them
+    Clean,
+    /// Leave them, and say where they are
+    Keep,
+    /// Build everything that doesn't depend on them first, then remove them
+    Continue,
+    /// Ask on the terminal: look inside, try again, keep or clean; other machines go on meanwhile
+    Ask,
+}
