@@ -186,6 +186,11 @@ impl State {
         self.inner().checkpoints.insert(digest)
     }
 
+    /// A machine isn't what its recipe says: it isn't remembered, nor what is made from it.
+    pub(super) fn spoil(&self, id: MachineId) {
+        self.inner().unsure.insert(id);
+    }
+
     /// What was claimed couldn't be made.
     pub(super) fn release(&self, digest: Digest) {
         self.inner().checkpoints.remove(&digest);
