@@ -94,7 +94,7 @@ async fn played(row: Row) -> String {
     let own = regex::Regex::new(r"\.vmwbuild-[0-9a-f-]+").unwrap();
     let said = own.replace_all(&said, ".vmwbuild-OWN");
     // Files on their way have random names.
-    let files = regex::Regex::new(r"(vmwbuild-OWN/[cf])\d+").unwrap();
+    let files = regex::Regex::new(r"(vmwbuild-OWN/[bcf])\d+").unwrap();
     format!("{name} -> {}\n{}\n", row.code, files.replace_all(&said, "${1}N").trim_end())
 }
 
@@ -145,6 +145,8 @@ async fn operations_of_a_machine_are_done_once() {
     rows.extend(each(&methods[..2], &["fault=TaskInProgress:count=2", "fault=InvalidState"], 0));
     rows.extend(each(&["PowerOnVM_Task"], &["task-fault=TaskInProgress:count=2", "slow=1500"], 0));
     rows.extend(each(&["MarkAsTemplate"], &["fault=TaskInProgress:count=2"], 0));
+    // Lost more than once: looked for each time, and done once.
+    rows.extend(each(&methods, &["drop-before:count=2", "drop-after:count=2", "503:count=3"], 0));
     // What can't be asked is powered off.
     rows.extend(each(&["ShutdownGuest"], &["fault=ToolsUnavailable"], 0));
     assert_eq!(play(rows).await, "");

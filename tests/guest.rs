@@ -209,9 +209,14 @@ async fn transfers_that_fail_are_done_without() {
 async fn faults_are_survived_or_told() {
     let Some(bench) = Bench::start(&["-guest-password", "guest-password"]).await else { return };
     let wrong = Login { user: "root".to_owned(), password: "wrong".to_owned() };
-    let error = Guest::open(&bench.client, &bench.vm, &wrong, Options::default()).await.err().expect("refused");
+    let refused =
+        Guest::open(&bench.client, &bench.vm, &wrong, Options::default()).await.expect("nothing is asked yet");
+    let error = refused.run(Job::sh(1, "true")).await.err().expect("refused");
     assert!(matches!(error, Error::Login { .. }), "{error}");
     assert_eq!(error.to_string(), "the guest refuses user `root` and the password given");
+    bench.requests();
+    refused.cleanup().await.expect("nothing to do");
+    assert_eq!(bench.requests(), 0, "nothing was begun");
     let guest = bench.open(Channel::Auto).await;
     // Neither Tools that don't answer for a while nor a lost reply run a command twice, or not at all.
     bench.vcsim.control("POST", "/fault?method=StartProgramInGuest&type=GuestOperationsUnavailable&count=2");

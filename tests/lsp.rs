@@ -390,7 +390,10 @@ fn renaming_reaches_stages_heredocs_and_included_files() {
         assert!(editor.ask("textDocument/prepareRename", params.clone())["placeholder"].is_string());
         params["newName"] = new.into();
         let edit = editor.ask("textDocument/rename", params);
-        for (uri, edits) in edit["changes"].as_object().unwrap_or_else(|| panic!("{word}: {edit}")) {
+        let changes = edit["changes"].as_object().unwrap_or_else(|| panic!("{word}: {edit}"));
+        // The protocol has no order of files.
+        let changes: BTreeMap<_, _> = changes.iter().collect();
+        for (uri, edits) in changes {
             let name = uri.rsplit('/').next().unwrap();
             let text = edited(if name == "VMWfile" { PLATFORM } else { COMMON }, edits);
             let diff = similar::TextDiff::from_lines(if name == "VMWfile" { PLATFORM } else { COMMON }, &text)
@@ -539,6 +542,99 @@ fn mends_and_pragmas_are_offered() {
     editor.end();
 }
 
+/// Titles of what is offered for a selection, with what the file becomes.
+fn offered(editor: &mut Editor, text: &str, selected: &str, nth: usize, empty: bool) -> String {
+    let (line, character) = place(text, selected, nth);
+    let end = if empty { character } else { character + selected.len() as u32 };
+    let mut params = json!({ "textDocument": { "uri": editor.uri("VMWfile") } });
+    params["context"] = json!({ "diagnostics": [], "only": ["refactor"] });
+    params["range"] =
+        json!({ "start": { "line": line, "character": character }, "end": { "line": line, "character": end } });
+    let actions = editor.ask("textDocument/codeAction", params);
+    let uri = editor.uri("VMWfile");
+    let mut out = format!("==== {selected}{}\n", if empty { ", the cursor at it" } else { "" });
+    for action in actions.as_array().unwrap().iter().filter(|a| a["kind"] == "refactor.extract") {
+        let changed = edited(text, &action["edit"]["changes"][&uri]);
+        let diff = similar::TextDiff::from_lines(text, &changed).unified_diff().context_radius(0).to_string();
+        out.push_str(&format!("{}\n{diff}\n", action["title"].as_str().unwrap()));
+        // What is made is right, and says what it said: the same file as anyone would read it.
+        editor.change("VMWfile", None, &changed);
+        let errors = editor.diagnostics("VMWfile").into_iter().filter(|d| d["severity"] == 1).count();
+        assert_eq!(errors, 0, "{changed}");
+        editor.change("VMWfile", None, text);
+        editor.diagnostics("VMWfile");
+    }
+    out
+}
+
+#[test]
+fn literals_become_args_and_secrets() {
+    let text = "# Web servers.\n\nARG site = \"lab\"\nARG key = \"hunter2\"\n\nFROM debian-12 AS web\nOUTPUT VM web\n\
+                MEMORY 8GB\nCPU 4\nLABEL owner=\"web team\" cost=8080\nLOGIN root PASSWORD hunter2\n\
+                RUN --timeout=10m curl -f http://localhost:8080/ || echo 'port 8080'\n\
+                COPY <<EOF /etc/web.conf\nlisten 8080\nEOF\nKEY port: int = 8080 + 1\n\
+                COPY <<'EOF' /etc/raw.conf\nlisten 8081\nEOF\n";
+    let mut editor = Editor::new(&[]);
+    editor.open("VMWfile", text);
+    assert!(editor.diagnostics("VMWfile").iter().all(|d| d["severity"] != 1));
+    let mut out = String::new();
+    for (selected, nth, empty) in [
+        ("8GB", 0, true),
+        ("4", 0, true),
+        ("\"web team\"", 0, false),
+        ("hunter2", 0, true),
+        ("hunter2", 1, true),
+        ("10m", 0, true),
+        ("8080", 0, true),
+        ("8080", 1, false),
+        ("8080", 3, true),
+        ("8080 + 1", 0, true),
+        ("localhost", 0, false),
+        ("curl", 0, true),
+        ("8081", 0, true),
+        ("debian-12", 0, true),
+    ] {
+        out.push_str(&offered(&mut editor, text, selected, nth, empty));
+    }
+    insta::assert_snapshot!("extracted", out);
+    // A client that wants mends only isn't told of them.
+    let mut params = json!({ "textDocument": { "uri": editor.uri("VMWfile") } });
+    params["context"] = json!({ "diagnostics": [], "only": ["quickfix"] });
+    let at = json!({ "line": 8, "character": 4 });
+    params["range"] = json!({ "start": at, "end": at });
+    let actions = editor.ask("textDocument/codeAction", params);
+    assert!(actions.as_array().unwrap().iter().all(|a| a["kind"] == "quickfix"), "{actions}");
+    editor.end();
+}
+
+/// Edits in an order, with the versions that they are of, for clients that take them.
+#[test]
+fn edits_are_ordered_and_versioned() {
+    let capabilities = json!({
+        "general": { "positionEncodings": ["utf-8"] },
+        "workspace": { "workspaceEdit": { "documentChanges": true } },
+    });
+    let mut editor = Editor::with(&[("b.vmwfile", "ARG site = \"lab\"\n")], capabilities);
+    let text = "INCLUDE b.vmwfile\nFROM debian AS a\nOUTPUT VM a-${{ site }}\nRUN echo ${{ site }}\n";
+    editor.open("VMWfile", text);
+    let mut params = editor.at("VMWfile", place(text, "site", 0));
+    params["newName"] = "place".into();
+    let edit = editor.ask("textDocument/rename", params);
+    assert!(edit["changes"].is_null(), "{edit}");
+    let changes = edit["documentChanges"].as_array().unwrap();
+    let ids: Vec<&Value> = changes.iter().map(|change| &change["textDocument"]).collect();
+    assert_eq!(
+        ids,
+        [
+            &json!({ "uri": editor.uri("VMWfile"), "version": 1 }),
+            // Not open: as it is on the disk.
+            &json!({ "uri": editor.uri("b.vmwfile"), "version": null }),
+        ]
+    );
+    assert_eq!(edited(text, &changes[0]["edits"]), text.replace("site", "place"));
+    editor.end();
+}
+
 #[test]
 fn files_and_ranges_are_formatted() {
     let text = "from  debian as a\nrun   one\n\n\n\nrun two\n";
@@ -671,6 +767,33 @@ fn odd_clients_are_answered() {
     }
     assert!(editor.told["untitled:Untitled-1"].1.iter().any(|d| d["severity"] == 1));
     editor.end();
+}
+
+/// What is no protocol ends the server with a message; it takes no memory that a header only speaks of.
+#[test]
+fn what_is_no_message_ends_it() {
+    for (sent, said) in [
+        ("Content-Length: 99999999999999999\r\n\r\n{}", "a message can't have 99999999999999999 bytes"),
+        ("Content-Length: 200000000000\r\n\r\n{}", "a message can't have 200000000000 bytes"),
+        ("Content-Length: -1\r\n\r\n{}", "a message can't have -1 bytes"),
+        ("Content-Length: 200000000\r\n\r\n{}", "the last message is not complete"),
+        ("Content-Type: x\r\n\r\n{}", "a message without Content-Length"),
+        ("GET / HTTP/1.1\r\n\r\n", "`GET / HTTP/1.1` is no header"),
+        ("Content-Length: 2\r\n\r\n[]", "a message is no JSON-RPC"),
+    ] {
+        let mut server = Command::new(env!("CARGO_BIN_EXE_vmwbuild"))
+            .arg("lsp")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        server.stdin.take().unwrap().write_all(sent.as_bytes()).unwrap();
+        let done = server.wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(1), "{sent}: {stderr}");
+        assert!(stderr.contains(said), "{sent}: {stderr}");
+    }
 }
 
 /// The time from a keystroke in a file of a thousand lines to its diagnostics; in a release build less than 30 ms.

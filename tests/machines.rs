@@ -12,6 +12,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use common::replay::Replay;
 use common::schema::Schema;
 use common::site::Site;
 use common::{DEADLINE, Run, Running, context, run, vmwbuild};
@@ -34,9 +35,11 @@ on_both! {
     a_plan_tells_what_would_be_made_and_changes_nothing
     a_plan_tells_all_that_is_wrong_at_once
     a_doctor_explains_each_step
+    a_selftest_leaves_a_transcript_that_can_be_played_again
     a_command_gets_input_and_gives_its_exit_code
     commands_are_as_govc_runs_them
     a_command_runs_on_many_machines
+    machines_names_are_completed
     a_command_is_left_running
     ctrl_c_ends_the_guests_process
     machines_that_cannot_run_a_command_are_explained
@@ -387,6 +390,106 @@ fn a_command_runs_on_many_machines(site: &Site) {
     assert!(done.code == Some(5) && done.stderr().contains("VMW672"), "{done}");
     let done = all(&["--all", "*", "web-1", "--", "true"]);
     assert_eq!(done.code, Some(2), "{done}");
+}
+
+fn a_selftest_leaves_a_transcript_that_can_be_played_again(site: &Site) {
+    let dir = context::<&str, &str>(&[("again/VMWfile", include_str!("../src/cli/selftest/VMWfile"))]);
+    fs::write(dir.path().join("again/large"), vec![b'x'; 200 << 10]).unwrap();
+    let selftest = |template: &str| {
+        let args = ["doctor", "--color", "never", "--json", "--selftest", template, "-o", "transcript"];
+        let done = run(&mut site.tool(dir.path(), &args), DEADLINE);
+        let told = follows("doctor.json", &done.stdout());
+        let step = told["steps"].as_array().unwrap().last().unwrap().clone();
+        assert_eq!(step["step"], "self-test", "{done}");
+        assert_eq!(step["verdict"], if done.code == Some(0) { "ok" } else { "failed" }, "{done}");
+        (done.code.unwrap(), fs::read_to_string(dir.path().join("transcript")).unwrap())
+    };
+    let again = |transcript: &str| {
+        let replay = Replay::start(transcript);
+        let mut command = vmwbuild(dir.path());
+        command.args(["build", "again", "--progress", "plain", "--arg", &format!("template={}", replay.template)]);
+        command.env("VMWBUILD_VCENTER", &replay.url).env("VMWBUILD_USERNAME", "anybody");
+        command.env("VMWBUILD_PASSWORD", "any").env("VMWBUILD_LOGIN", "root:any");
+        let done = run(&mut command, DEADLINE);
+        assert_eq!(done.code, Some(replay.exit_code), "{done}\nleft: {:?}", replay.left());
+        done
+    };
+
+    let (code, transcript) = selftest(site.template());
+    assert_eq!(code, 0, "{transcript}");
+    let machines = site.govc(&["find", "/", "-type", "m", "-name", "vmwbuild-*"]);
+    assert_eq!(machines, "", "nothing stays");
+    let (url, user, password, thumbprint) = site.server();
+    let address = url.trim_start_matches("https://").split('/').next().unwrap();
+    for secret in [user, password, thumbprint, address, "guest-password", "DC0", "LocalDS", "VM Network", ">root<"] {
+        assert!(!transcript.contains(secret), "{secret} is in the transcript");
+    }
+    if site.template().contains('-') {
+        assert!(!transcript.contains(site.template()));
+    }
+    let done = again(&transcript);
+    assert!(
+        done.stdout().contains("RUN --allow-failure exit 3") || done.stderr().contains("RUN --allow-failure exit 3")
+    );
+
+    // What fails is written down, too.
+    let (code, transcript) = selftest("nothing-of-that-name");
+    assert_eq!(code, 5, "{transcript}");
+    assert!(!transcript.contains("nothing-of-that-name"));
+    again(&transcript);
+    // A place where nothing can be written is told before anything is cloned.
+    let args = ["doctor", "--color", "never", "--selftest", site.template(), "-o", "no/such/place"];
+    let done = run(&mut site.tool(dir.path(), &args), DEADLINE);
+    assert!(done.code == Some(2) && done.stderr().contains("VMW688"), "{done}");
+}
+
+fn machines_names_are_completed(site: &Site) {
+    let dir = context::<&str, &str>(&[("web.conf", "x\n")]);
+    machine(site, dir.path(), &["web-1", "web-2"]);
+    // What bash sends for the line so far; the last word is the one that the cursor is at.
+    let offered = |line: &[&str], change: &dyn Fn(&mut Command)| {
+        let mut command = site.tool(dir.path(), &["--", "vmwbuild"]);
+        command.args(line).env("VMWBUILD_COMPLETE", "bash").env("VMWBUILD_CACHE_DIR", dir.path().join("cache"));
+        command.env("_CLAP_COMPLETE_INDEX", line.len().to_string()).env("_CLAP_COMPLETE_COMP_TYPE", "9");
+        command.env("_CLAP_COMPLETE_SPACE", "true").env("_CLAP_IFS", "\n");
+        change(&mut command);
+        let done = ok(&mut command);
+        assert_eq!(done.stderr(), "");
+        done.stdout().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let as_it_is = |_: &mut Command| {};
+    let both = ["web-1", "web-2"];
+    assert_eq!(offered(&["exec", "we"], &as_it_is), both);
+    assert!(!offered(&["exec", ""], &as_it_is).iter().any(|name| name == site.template()), "templates don't run");
+    assert_eq!(offered(&["cp", "we"], &as_it_is), ["web.conf", "web-1:/", "web-2:/"]);
+
+    // Kept, for this user only, and not under a name that tells of the server.
+    let kept: Vec<_> = fs::read_dir(dir.path().join("cache/names")).unwrap().map(|e| e.unwrap().path()).collect();
+    let [kept] = kept.as_slice() else { panic!("{kept:?}") };
+    assert_eq!(fs::metadata(kept).unwrap().permissions().mode() & 0o777, 0o600);
+    // While it is fresh nobody is asked; a wrong password shows that.
+    let wrong = |command: &mut Command| _ = command.env("VMWBUILD_PASSWORD", "wrong");
+    site.govc(&["vm.destroy", "web-2"]);
+    assert_eq!(offered(&["exec", "we"], &wrong), both);
+    let age = |seconds| {
+        let time = std::time::SystemTime::now() - Duration::from_secs(seconds);
+        fs::File::options().write(true).open(kept).unwrap().set_modified(time).unwrap();
+    };
+    age(120);
+    assert_eq!(offered(&["exec", "we"], &wrong), both, "an old list is better than none");
+    age(2 * 24 * 3600);
+    assert_eq!(offered(&["exec", "we"], &wrong), Vec::<String>::new());
+    age(120);
+    assert_eq!(offered(&["exec", "we"], &as_it_is), ["web-1"]);
+
+    // Another account has a list of its own; what needs a question or a command is not asked.
+    let nobody = |command: &mut Command| _ = command.env_remove("VMWBUILD_PASSWORD");
+    assert_eq!(offered(&["exec", "--username", "other", "we"], &nobody), Vec::<String>::new());
+    // Commands that look at the inventory leave the list fresh.
+    age(120);
+    let mut exec = site.exec(dir.path(), &["web-1", "--", "true"]);
+    ok(exec.env("VMWBUILD_CACHE_DIR", dir.path().join("cache")));
+    assert_eq!(offered(&["exec", "we"], &wrong), ["web-1"]);
 }
 
 fn a_command_is_left_running(site: &Site) {

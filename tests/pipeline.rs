@@ -615,3 +615,41 @@ mod trouble {
         assert!(run.stderr().contains("127.0.0.1:9"), "{run}");
     }
 }
+
+/// How little is asked for.
+mod thrift {
+    use super::*;
+
+    on_both! {
+        here
+        a_command_costs_one_start
+        keys_in_a_row_go_over_together
+    }
+
+    /// The requests of a build, by method.
+    fn of(site: &Site, text: &str) -> impl Fn(&str) -> u64 + use<> {
+        let dir = context(&[("VMWfile", format!("ARG template\nFROM ${{{{ template }}}} AS m\nOUTPUT NONE\n{text}"))]);
+        let before = site.requests();
+        site.built(dir.path(), &[]);
+        let after = site.requests();
+        move |method| after.get(method).copied().unwrap_or_default() - before.get(method).copied().unwrap_or_default()
+    }
+
+    fn a_command_costs_one_start(site: &Site) {
+        let count = of(site, "RUN echo one\nRUN echo two\nCOPY <<EOF /srv/file\ntext\nEOF\nRUN test -s /srv/file\n");
+        assert_eq!((count("StartProgramInGuest"), count("DeleteDirectoryInGuest")), (1, 1));
+        // One collector follows what comes one after another: the clone, the power-on, the guest.
+        assert_eq!((count("CreatePropertyCollector"), count("DestroyPropertyCollector")), (1, 0));
+        assert!(count("CreateFilter") >= 3);
+    }
+
+    fn keys_in_a_row_go_over_together(site: &Site) {
+        let keys = "KEY a FROM RUN echo 1\nKEY b: int FROM RUN echo 2\nKEY c: secret FROM RUN echo three\n";
+        let count = of(site, &format!("{keys}RUN test ${{{{ a }}}}${{{{ b }}}}${{{{ c }}}} = 12three\n"));
+        assert_eq!(count("StartProgramInGuest"), 2);
+        // Not those that others wait for.
+        let count =
+            of(site, &format!("{keys}FROM ${{{{ template }}}} AS n\nOUTPUT NONE\nRUN test ${{{{ m.a }}}} = 1\n"));
+        assert_eq!(count("StartProgramInGuest"), 3);
+    }
+}

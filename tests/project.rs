@@ -92,6 +92,21 @@ fn shells_complete_what_the_vmwfile_holds() {
         let script = format!("vmwbuild completions fish | source; complete -C 'vmwbuild build {cluster} --target m'");
         assert_eq!(offered("fish", &script, root()), ["manager"]);
     }
+    if there("zsh") {
+        // What zsh's own `_describe` is handed.
+        let zsh = |words: &str, at: usize| {
+            let script = format!(
+                "function compdef() {{ }}; source <(vmwbuild completions zsh); \
+                 function _describe() {{ print -l -- ${{(P)${{@[-1]}}}} }}; \
+                 words=({words}); CURRENT={at}; _clap_dynamic_completer_vmwbuild"
+            );
+            let lines = offered("zsh", &script, root()).into_iter();
+            lines.map(|line| line.split(':').next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(zsh(&format!("vmwbuild build {cluster} --target ''"), 5), ["base", "manager", "worker"]);
+        assert_eq!(zsh(&format!("vmwbuild build {cluster} --arg w"), 5), ["workers="]);
+        assert_eq!(zsh("vmwbuild explain unused-k", 3), ["unused-key"]);
+    }
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = vmwbuild(root(), &["completions", shell]);
         assert!(script.code == Some(0) && script.stdout().contains("VMWBUILD_COMPLETE"), "{script}");
@@ -215,4 +230,68 @@ fn pre_commit_runs_the_hooks() {
     let fmt = hook("vmwbuild-fmt-system");
     assert!(fmt.stdout().contains("files were modified by this hook"), "{fmt}");
     assert_eq!(std::fs::read_to_string(dir.path().join("bad/VMWfile")).unwrap(), "FROM linux AS one\nRUN true\n");
+}
+
+/// The workflows in `.github`, and the one that `init` writes, as GitHub would read them; what they use is pinned.
+#[test]
+fn workflows_are_sound() {
+    let folder = root().join(".github/workflows");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert_eq!(files.len(), 2, "{files:?}");
+    for file in &files {
+        let text = std::fs::read_to_string(file).unwrap();
+        for used in text.lines().filter_map(|line| line.trim_start_matches([' ', '-']).strip_prefix("uses: ")) {
+            let (_, version) = used.split_once('@').unwrap_or_else(|| panic!("{used}"));
+            let (commit, comment) = version.split_once(" # v").unwrap_or_else(|| panic!("{used} says no version"));
+            assert!(commit.len() == 40 && commit.chars().all(|c| c.is_ascii_hexdigit()), "{used} is not pinned");
+            assert!(!comment.is_empty());
+        }
+    }
+    if common::left_out() {
+        return;
+    }
+    files.push(root().join("src/cli/init/github.yml"));
+    let done =
+        run(command(common::setting("VMWBUILD_TEST_ACTIONLINT"), root()).arg("-no-color").args(&files), DEADLINE);
+    assert_eq!((done.code, done.stdout()), (Some(0), String::new()), "{done}");
+}
+
+/// The schema of `vmwbuild.toml` says of a file what the program says of it.
+#[test]
+fn the_schema_of_vmwbuild_toml_is_the_programs() {
+    let schema = common::schema::Schema::new("vmwbuild.json");
+    let mut texts = vec![std::fs::read_to_string(root().join("src/cli/init/vmwbuild.toml")).unwrap()];
+    for page in ["settings.md", "lints.md", "recipes.md"] {
+        let page = std::fs::read_to_string(root().join("docs").join(page)).unwrap();
+        texts.extend(page.split("```toml\n").skip(1).filter_map(|part| Some(part.split_once("```")?.0.to_owned())));
+    }
+    assert!(texts.len() > 2, "{texts:?}");
+    let all = "vcenter = \"lab\"\n[args]\na = 1\nb = [\"x\"]\n[placement]\ndatastore = \"x\"\n[lint]\n\
+               deny = [\"unused-key\"]\n[lint.per-file-ignores]\n\"a/*\" = [\"unused-key\"]\n\
+               [profile.prod]\nvcenter = \"x\"\n[profile.prod.args]\na = 2\n";
+    let wrong = [
+        "args = 1\n",
+        "vcentre = \"x\"\n",
+        "vcenter = 1\n",
+        "[placement]\nplace = \"x\"\n",
+        "[placement]\nhost = 1\n",
+        "[lint]\ndeny = \"unused-key\"\n",
+        "[lint]\nforbid = []\n",
+        "[lint.per-file-ignores]\na = \"x\"\n",
+        "[profile]\nprod = 1\n",
+        "[profile.prod]\nlint = {}\n",
+        "[profile.prod.placement]\nplace = \"x\"\n",
+    ];
+    let cases = texts.iter().map(|text| (text.as_str(), true)).chain([(all, true), ("", true)]);
+    for (text, right) in cases.chain(wrong.map(|text| (text, false))) {
+        let value: toml::Table = toml::from_str(text).unwrap();
+        let said = schema.check(&serde_json::to_value(value).unwrap());
+        assert_eq!(said.is_ok(), right, "{text}: {said:?}");
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("VMWfile"), "FROM linux AS web\nRUN true\n").unwrap();
+        std::fs::write(dir.path().join("vmwbuild.toml"), text).unwrap();
+        let lint = vmwbuild(dir.path(), &["lint"]);
+        assert_eq!(lint.code == Some(0), right, "{text}: {lint}");
+    }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::site::{Sandbox, Site};
 use common::{DEADLINE, Run, context, run};
-use vmwbuild::vsphere::client::{Client, Deadline, Endpoint, EntityKind, Thumbprint};
+use vmwbuild::vsphere::client::{Deadline, EntityKind};
 
 /// Two machines: a template, replaced on request, and a machine made of it. Each command leaves a line where it ran.
 const CHAIN: &str = "ARG p\nFROM linux AS image\nOUTPUT TEMPLATE --exists=replace ${{ p }}-image\n\
@@ -29,32 +29,6 @@ const COUNT: &str = "one\ntwo\nthree\nfour a value\nfive\nsix a value\n";
 
 fn sandbox() -> Site {
     Site::Sandbox(Sandbox::start(&["--boot-delay", "20ms"]))
-}
-
-/// Does something by a client of its own.
-fn with_client<T>(site: &Site, work: impl AsyncFnOnce(&Client) -> T) -> T {
-    let Site::Sandbox(sandbox) = site else { panic!("a sandbox") };
-    let mut endpoint = Endpoint::parse(&sandbox.url).unwrap();
-    endpoint.username.clone_from(&sandbox.username);
-    endpoint.password.clone_from(&sandbox.password);
-    endpoint.trust.thumbprints.push(Thumbprint::parse(&sandbox.thumbprint).unwrap());
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let client = Client::connect(endpoint, Deadline::after(DEADLINE)).await.unwrap();
-        let done = work(&client).await;
-        let _ = client.logout().await;
-        done
-    })
-}
-
-/// The names of all machines and templates.
-fn machines(site: &Site) -> Vec<String> {
-    with_client(site, async |client| {
-        let inventory = client.inventory().await.unwrap();
-        let mut names: Vec<String> = inventory.all(EntityKind::Vm).map(|e| e.name.clone()).collect();
-        names.sort();
-        names
-    })
 }
 
 fn build(site: &Site, dir: &Path, prefix: &str, die: &str) -> Run {
@@ -90,7 +64,7 @@ fn journal(dir: &Path) -> String {
 /// The names of those that belong to a test.
 fn of(site: &Site, prefix: &str) -> Vec<String> {
     let prefix = format!("{prefix}-");
-    machines(site).into_iter().filter(|n| n.starts_with(&prefix)).collect()
+    site.vms().into_iter().filter(|n| n.starts_with(&prefix)).collect()
 }
 
 /// What must be so after a build, however often it was killed.
@@ -116,7 +90,7 @@ fn complete(site: &Site, dir: &Path, prefix: &str, how: &str) {
 
 /// Removes what a test has built.
 fn remove(site: &Site, prefix: &str) {
-    with_client(site, async |client| {
+    site.with_client(async |client| {
         let inventory = client.inventory().await.unwrap();
         let prefix = format!("{prefix}-");
         for vm in inventory.all(EntityKind::Vm).filter(|e| e.name.starts_with(&prefix)) {
@@ -127,7 +101,7 @@ fn remove(site: &Site, prefix: &str) {
 
 /// A machine under the name of the image to be: the one that is replaced.
 fn old_image(site: &Site, prefix: &str) {
-    with_client(site, async |client| {
+    site.with_client(async |client| {
         common::embedded::clone_of(client, "linux", &format!("{prefix}-image")).await;
     });
 }
@@ -158,7 +132,7 @@ fn places(site: &Site) -> Vec<String> {
 
 /// Does something at every place, several at once on one sandbox; nothing is left in the end.
 fn everywhere(site: &Site, places: &[String], work: impl Fn(&str, usize) + Sync) {
-    let before = machines(site);
+    let before = site.vms();
     let next = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -171,7 +145,7 @@ fn everywhere(site: &Site, places: &[String], work: impl Fn(&str, usize) + Sync)
             });
         }
     });
-    assert_eq!(machines(site), before);
+    assert_eq!(site.vms(), before);
 }
 
 #[test]
@@ -229,7 +203,7 @@ fn what_a_killed_build_has_left_is_cleaned() {
 #[test]
 fn a_build_that_is_killed_again_and_again_ends() {
     let site = sandbox();
-    let before = machines(&site);
+    let before = site.vms();
     let dir = context(&[("VMWfile", CHAIN)]);
     old_image(&site, "again");
     assert_eq!(build(&site, dir.path(), "again", "3").code, None);
@@ -245,7 +219,7 @@ fn a_build_that_is_killed_again_and_again_ends() {
     }
     complete(&site, dir.path(), "again", "again and again");
     remove(&site, "again");
-    assert_eq!(machines(&site), before);
+    assert_eq!(site.vms(), before);
 }
 
 #[test]
@@ -267,7 +241,7 @@ fn a_command_goes_on_while_nobody_looks() {
 #[test]
 fn what_a_build_says_when_it_is_stopped_twice_is_so() {
     let site = sandbox();
-    let before = machines(&site);
+    let before = site.vms();
     let text = "FROM linux AS vm\nOUTPUT VM left\nRUN echo begun; echo once >> /root/count; sleep 3\n\
                 RUN echo twice >> /root/count\n";
     let dir = context(&[("VMWfile", text)]);
@@ -283,8 +257,103 @@ fn what_a_build_says_when_it_is_stopped_twice_is_so() {
     } else {
         // It had begun to remove the machine when the second signal came.
         succeeded(vmwbuild(&site, dir.path(), &["clean", "--yes"]));
-        assert_eq!(machines(&site), before, "{stopped}");
+        assert_eq!(site.vms(), before, "{stopped}");
     }
+}
+
+#[test]
+fn a_saved_connection_knows_its_password_when_a_build_is_gone_on_with() {
+    let site = sandbox();
+    let dir = context(&[("VMWfile", "FROM linux AS vm\nOUTPUT VM saved\nRUN echo once >> /root/count\n")]);
+    let (url, user, password, print) = site.server();
+    let bare = |args: &[&str]| {
+        let mut command = site.with_state(dir.path(), args);
+        for name in ["VMWBUILD_VCENTER", "VMWBUILD_USERNAME", "VMWBUILD_PASSWORD", "VMWBUILD_THUMBPRINT"] {
+            command.env_remove(name);
+        }
+        command
+    };
+    let save = ["vcenter", "add", "lab", url, "--username", user, "--password-env", "LAB", "--thumbprint", print];
+    succeeded(run(&mut bare(&save), DEADLINE));
+    let build = |place: &str| {
+        let mut command = bare(&["build", "--progress", "plain", "--vcenter", place, "--username", user]);
+        command.args(["--thumbprint", print]).env("LAB", password).env("VMWBUILD_TEST_DIE_AT", "8");
+        run(&mut command, DEADLINE)
+    };
+    // By its name, while a variable has another server's password; and by its address.
+    for (place, other) in [("lab", Some("of another server")), (url, None)] {
+        assert_eq!(build(place).code, None, "{place}");
+        let mut resume = bare(&["resume", "--progress", "plain"]);
+        resume.env("LAB", password);
+        if let Some(other) = other {
+            resume.env("VMWBUILD_PASSWORD", other);
+        }
+        succeeded(run(&mut resume, DEADLINE));
+        remove_named(&site, "saved");
+    }
+}
+
+fn remove_named(site: &Site, name: &str) {
+    site.with_client(async |client| {
+        let inventory = client.inventory().await.unwrap();
+        let vm = inventory.vm(name, None).unwrap();
+        client.destroy_vm(&vm.moref, Deadline::after(DEADLINE)).await.unwrap();
+    });
+}
+
+#[test]
+fn a_restart_of_the_guest_and_a_copy_between_machines_are_gone_on_with() {
+    let site = sandbox();
+    let text = "FROM linux AS one\nOUTPUT VM g-one\nRUN echo 1 >> /root/count\nREBOOT\nRUN echo 2 >> /root/count\n\
+                COPY big /opt/big\nRUN echo begun; while [ ! -e /root/go ]; do sleep 0.1; done; echo 3 >> /root/count\n\
+                FROM linux AS two\nOUTPUT VM g-two\nRUN echo 1 >> /root/count\nCOPY --from=one /opt/big /root/count /opt/\n\
+                RUN cmp /opt/count - <<EOF\n1\n2\n3\nEOF\n";
+    let big = "x".repeat(3_000_000);
+    let dir = context(&[("VMWfile", text), ("big", &big)]);
+    let running = common::Running::start(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]));
+    running.wait_for("begun", DEADLINE);
+    running.signal("KILL");
+    running.finish(DEADLINE);
+    succeeded(vmwbuild(&site, dir.path(), &["exec", "g-one", "--", "touch", "/root/go"]));
+    // Killed again at each line from there on, the export and the copy among them.
+    for line in 1..40 {
+        let mut resume = site.with_state(dir.path(), &["resume", "--progress", "plain"]);
+        let resumed = run(
+            resume.env("VMWBUILD_TEST_DIE_AT", format!("{}{}", if line % 2 == 0 { "before:" } else { "" }, line + 2)),
+            DEADLINE,
+        );
+        match resumed.code {
+            None => {}
+            Some(0) => break,
+            Some(_) => panic!("{resumed}"),
+        }
+        assert!(line < 39, "no end: {}", journal(dir.path()));
+    }
+    assert_eq!(read(&site, dir.path(), "g-one", "/root/count"), "1\n2\n3\n");
+    assert_eq!(read(&site, dir.path(), "g-two", "/root/count"), "1\n");
+    let size = vmwbuild(&site, dir.path(), &["exec", "g-two", "--", "wc", "-c", "/opt/big"]);
+    assert!(succeeded(size).stdout().starts_with("3000000"));
+}
+
+#[test]
+fn a_build_that_lost_its_vcenter_is_gone_on_with() {
+    let dir = context(&[(
+        "VMWfile",
+        "FROM linux AS vm\nOUTPUT VM far\nRUN echo once >> /root/count; echo begun; \
+                while [ ! -e /root/go ]; do sleep 0.1; done\nRUN echo twice >> /root/count\n",
+    )]);
+    let site = Site::Sandbox(Sandbox::here());
+    let running = common::Running::start(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]));
+    running.wait_for("begun", DEADLINE);
+    // As when the network is away: every connection breaks, for good.
+    site.meddle(|s| s.inject(::vmwbuild::sandbox::Rule::parse("*:drop-before:count=1000000").unwrap()));
+    let lost = running.finish(DEADLINE);
+    assert_eq!(lost.code, Some(3), "{lost}");
+    assert!(lost.stderr().contains("vmwbuild resume"), "{lost}");
+    site.meddle(::vmwbuild::sandbox::Sandbox::forgive);
+    succeeded(vmwbuild(&site, dir.path(), &["exec", "far", "--", "touch", "/root/go"]));
+    succeeded(vmwbuild(&site, dir.path(), &["resume", "--progress", "plain"]));
+    assert_eq!(read(&site, dir.path(), "far", "/root/count"), "once\ntwice\n");
 }
 
 #[test]
@@ -334,7 +403,7 @@ fn a_changed_vmwfile_is_told() {
     let id = journal_id(dir.path());
     insta::assert_snapshot!(resumed.stderr().replace(&id, "BUILD"));
     succeeded(vmwbuild(&site, dir.path(), &["clean", "--all", "--yes"]));
-    assert!(machines(&site).iter().all(|n| !n.contains("x-")), "{:?}", machines(&site));
+    assert!(site.vms().iter().all(|n| !n.contains("x-")), "{:?}", site.vms());
 }
 
 fn journal_id(dir: &Path) -> String {
@@ -349,7 +418,7 @@ fn builds_are_listed() {
     assert_eq!(build(&site, dir.path(), "l", "12").code, None);
     let listed = |args: &[&str]| succeeded(vmwbuild(&site, dir.path(), &[&["builds"], args].concat())).stdout();
     let all: serde_json::Value = serde_json::from_str(&listed(&["--json"])).unwrap();
-    assert_eq!(all[0]["state"], "interrupted", "{all}");
+    assert_eq!((&all[0]["state"], &all[0]["resumable"]), (&"interrupted".into(), &true.into()), "{all}");
     assert_eq!(all[0]["left"].as_array().unwrap().len(), 1, "{all}");
     assert!(listed(&[]).contains("interrupted"));
     succeeded(vmwbuild(&site, dir.path(), &["resume"]));
@@ -359,12 +428,42 @@ fn builds_are_listed() {
 }
 
 #[test]
+fn a_build_that_was_stopped_is_listed_as_interrupted_and_old_ones_are_forgotten() {
+    let site = sandbox();
+    let dir = context(&[("VMWfile", "FROM linux AS vm\nOUTPUT VM stopped\nRUN echo begun; sleep 600\n")]);
+    let running = common::Running::start(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]));
+    running.wait_for("begun", DEADLINE);
+    running.signal("TERM");
+    assert_eq!(running.finish(DEADLINE).code, Some(130));
+    let listed = || {
+        let all = succeeded(vmwbuild(&site, dir.path(), &["builds", "--json"])).stdout();
+        serde_json::from_str::<serde_json::Value>(&all).unwrap()
+    };
+    let all = listed();
+    assert_eq!((&all[0]["state"], &all[0]["resumable"]), (&"interrupted".into(), &false.into()), "{all}");
+    // There is nothing to go on with, and the codes of what isn't there are the same everywhere.
+    for args in [["resume"].as_slice(), &["resume", "nosuch"], &["clean", "nosuch"]] {
+        let refused = vmwbuild(&site, dir.path(), args);
+        assert!(refused.code == Some(2) && refused.stderr().contains("no-build"), "{args:?}: {refused}");
+    }
+    succeeded(vmwbuild(&site, dir.path(), &["clean", "--older-than", "1h"]));
+    assert_eq!(listed().as_array().unwrap().len(), 1);
+    let dry = succeeded(vmwbuild(&site, dir.path(), &["clean", "--older-than", "0s", "--dry-run"]));
+    assert!(dry.stdout().contains("would forget"), "{dry}");
+    assert_eq!(listed().as_array().unwrap().len(), 1);
+    succeeded(vmwbuild(&site, dir.path(), &["clean", "--older-than", "0s"]));
+    assert_eq!(listed().as_array().unwrap().len(), 0);
+    assert_eq!(std::fs::read_dir(dir.path().join(".state/builds")).unwrap().count(), 0);
+}
+
+#[test]
 fn a_build_that_was_refused_is_over() {
     let site = sandbox();
     let dir = context(&[("VMWfile", "FROM nosuch AS vm\nOUTPUT VM x\n")]);
     let refused = vmwbuild(&site, dir.path(), &["build", "--progress", "plain"]);
     assert_eq!(refused.code, Some(5), "{refused}");
     let all = succeeded(vmwbuild(&site, dir.path(), &["builds", "--json"])).stdout();
+    common::schema::Schema::new("builds.json").check(&serde_json::from_str(&all).unwrap()).unwrap();
     let all: serde_json::Value = serde_json::from_str(&all).unwrap();
     assert_eq!((&all[0]["state"], all[0]["left"].as_array().unwrap().len()), (&"failed".into(), 0), "{all}");
 }
@@ -372,18 +471,18 @@ fn a_build_that_was_refused_is_over() {
 #[test]
 fn a_whole_build_has_a_deadline() {
     let site = sandbox();
-    let before = machines(&site);
+    let before = site.vms();
     let dir = context(&[("VMWfile", "FROM linux AS vm\nOUTPUT VM late\nRUN sleep 600\n")]);
     let late = vmwbuild(&site, dir.path(), &["build", "--progress", "plain", "--timeout", "4s"]);
     assert_eq!(late.code, Some(6), "{late}");
     assert!(late.stderr().contains("the build was stopped after 4s"), "{late}");
-    assert_eq!(machines(&site), before);
+    assert_eq!(site.vms(), before);
 }
 
 #[test]
 fn machines_that_dont_depend_on_a_failed_one_are_built() {
     let site = sandbox();
-    let before = machines(&site);
+    let before = site.vms();
     let text = "FROM linux AS bad\nOUTPUT TEMPLATE n-bad\nRUN echo printed; exit 3\n\
                 FROM bad AS hangs\nOUTPUT VM n-hangs\n\
                 FROM linux AS good\nOUTPUT VM n-good\nRUN sleep 1; echo built > /root/count\n";
@@ -393,7 +492,7 @@ fn machines_that_dont_depend_on_a_failed_one_are_built() {
     let mut expected = before;
     expected.push("n-good".to_owned());
     expected.sort();
-    assert_eq!(machines(&site), expected, "{run}");
+    assert_eq!(site.vms(), expected, "{run}");
     assert_eq!(read(&site, dir.path(), "n-good", "/root/count"), "built\n");
     // The message names the log of the step that failed.
     let shown: String = run.stderr().split_whitespace().collect();
@@ -429,14 +528,14 @@ fn a_machine_that_was_renamed_is_not_removed() {
     rename(&site, "mine", "yours");
     let cleaned = succeeded(vmwbuild(&site, dir.path(), &["clean", "--yes"]));
     assert!(cleaned.stderr().contains("it has been renamed to `yours`"), "{cleaned}");
-    assert!(machines(&site).contains(&"yours".to_owned()));
+    assert!(site.vms().contains(&"yours".to_owned()));
     rename(&site, "yours", "mine");
     succeeded(vmwbuild(&site, dir.path(), &["clean", "--yes"]));
-    assert!(!machines(&site).contains(&"mine".to_owned()));
+    assert!(!site.vms().contains(&"mine".to_owned()));
 }
 
 fn rename(site: &Site, from: &str, to: &str) {
-    with_client(site, async |client| {
+    site.with_client(async |client| {
         let inventory = client.inventory().await.unwrap();
         let vm = inventory.vm(from, None).unwrap();
         client.rename(&vm.moref, to, Deadline::after(Duration::from_secs(30))).await.unwrap();

@@ -107,6 +107,7 @@ async fn linked_clone(client: &Client, source: &str, name: &str, snapshot: &More
         placement,
         template: false,
         linked: Some(snapshot.clone()),
+        snapshot: None,
         hardware: HardwareChange::default(),
     };
     let task = client.start_clone(&source.moref, &request).await.unwrap();
@@ -154,6 +155,7 @@ async fn refuses_what_a_vcenter_refuses() {
         placement,
         template: false,
         linked: None,
+        snapshot: None,
         hardware: HardwareChange::default(),
     };
     let task = client.start_clone(&source.moref, &request).await.unwrap();
@@ -171,7 +173,7 @@ async fn refuses_what_a_vcenter_refuses() {
 
     let guest = client.guest(&vm, GuestAuth { username: "root".to_owned(), password: String::new() });
     assert_eq!(kind(guest.validate(soon()).await), "InvalidPowerState");
-    assert_eq!(kind(client.reboot_guest(&vm).await), "InvalidPowerState");
+    assert_eq!(kind(client.reboot_guest(&vm, false).await), "InvalidPowerState");
     let _ = boot(&client, &vm).await;
     assert_eq!(kind(client.mark_as_template(&vm).await), "InvalidPowerState");
     assert_eq!(kind(client.destroy(&vm, soon()).await), "InvalidPowerState");
@@ -355,7 +357,7 @@ async fn guests_restart_and_end_by_themselves() {
     let guest = boot(&client, &vm).await;
     run(&guest, "echo kept > /root/file").await;
     let pid = guest.start(&program("/bin/sleep", "1000"), soon()).await.unwrap();
-    client.reboot_guest(&vm).await.unwrap();
+    client.reboot_guest(&vm, false).await.unwrap();
     let now = Deadline::after(Duration::from_millis(1));
     let error = guest.validate(now).await.unwrap_err();
     assert!(matches!(&error, Error::Timeout { .. }) || error.to_string().contains("(3016, 0)"), "{error}");

@@ -48,6 +48,7 @@ fn clone_of(name: &str, inventory: &Inventory, source: &str) -> CloneRequest {
         placement,
         template: false,
         linked: None,
+        snapshot: None,
         hardware: HardwareChange::default(),
     }
 }
@@ -328,15 +329,23 @@ fn trouble_on_the_way_is_overcome_or_told() {
         // A clone whose reply was lost is found, and made only once.
         vcsim.requests(true);
         vcsim.control("POST", "/drop?method=CloneVM_Task&after=1");
-        let request = clone_of("lost", &inventory, "debian-template");
-        let vm = cloned(&client, &inventory, "debian-template", &request).await;
+        let mut request = clone_of("lost", &inventory, "debian-template");
+        request.hardware.extra.push(("vmwbuild.build".to_owned(), "b-1".to_owned()));
+        let lost = client.start_clone(&source.moref, &request).await.expect_err("lost");
+        assert!(lost.lost_reply(), "{lost:?}");
+        let vm = client.lost_clone(&source.moref, &request, soon()).await.expect("an answer").expect("it is there");
+        // One of that name that doesn't bear what was asked for is another's.
+        request.hardware.extra[0].1 = "b-2".to_owned();
+        assert_eq!(client.lost_clone(&source.moref, &request, soon()).await.expect("an answer"), None);
         assert_eq!(client.vm_state(&vm).await.expect("a state").name, "lost");
         assert_eq!(vcsim.requests(false).get("CloneVM_Task"), Some(&1));
-        // One that never arrived is begun anew, once.
-        vcsim.requests(true);
+        // One that never arrived has made nothing.
         vcsim.control("POST", "/drop?method=CloneVM_Task");
-        cloned(&client, &inventory, "debian-template", &clone_of("late", &inventory, "debian-template")).await;
-        assert_eq!(vcsim.requests(false).get("CloneVM_Task"), Some(&2));
+        let request = clone_of("late", &inventory, "debian-template");
+        let lost = client.start_clone(&source.moref, &request).await.expect_err("lost");
+        assert!(lost.lost_reply(), "{lost:?}");
+        assert_eq!(client.lost_clone(&source.moref, &request, soon()).await.expect("an answer"), None);
+        cloned(&client, &inventory, "debian-template", &request).await;
         vcsim.control("POST", "/drop?method=CloneVM_Task&count=0");
         let request = clone_of("never", &inventory, "debian-template");
         let error = client.start_clone(&source.moref, &request).await.expect_err("lost");

@@ -12,16 +12,17 @@ use super::secrets::Missing;
 use super::settings::{self, Env};
 use super::telling::Telling;
 use super::vcenter::Book;
-use super::{args, codes, load, record, secrets, terminal};
+use super::{args, ask, codes, load, record, secrets, terminal};
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::engine::event::Event;
 use crate::engine::journal::{Journal, Past};
 use crate::engine::{self, Control, Deadlines, FailureClass, GuestLogin, Options};
 use crate::guest::Channel;
 use crate::plan::PlacementDefaults;
+use crate::progress::Hush;
 use crate::sema::program::Program;
 use crate::source::Sources;
-use crate::vsphere::client::{Class, Client, Deadline, Endpoint, Thumbprint};
+use crate::vsphere::client::{Class, Client, Deadline, Endpoint, Recorder, Thumbprint};
 
 /// Unoptimised futures are large; a build nests them deeply.
 const STACK: usize = 8 << 20;
@@ -31,7 +32,15 @@ pub(super) const CONNECT: Duration = Duration::from_secs(60);
 
 /// Runs it; the exit code.
 pub(crate) fn run(options: &args::Build, color: args::When, verbose: u8) -> u8 {
-    go(options, load::Build::new(), None, color, verbose)
+    go(options, load::Build::new(), Beside::default(), color, verbose)
+}
+
+/// What a build has beside its flags.
+#[derive(Default)]
+pub(super) struct Beside {
+    pub(super) earlier: Option<Earlier>,
+    /// Who hears all that is said to the server.
+    pub(super) recorder: Option<Recorder>,
 }
 
 /// What an earlier process has left to go on with.
@@ -43,17 +52,11 @@ pub(super) struct Earlier {
 }
 
 /// Builds, or goes on with a build.
-pub(super) fn go(
-    options: &args::Build,
-    build: load::Build,
-    earlier: Option<Earlier>,
-    color: args::When,
-    verbose: u8,
-) -> u8 {
+pub(super) fn go(options: &args::Build, build: load::Build, beside: Beside, color: args::When, verbose: u8) -> u8 {
     let mut sources = Sources::new();
     match Telling::new(options, color) {
         Ok(mut telling) => {
-            let code = attempt(options, build, earlier, verbose, &mut sources, &mut telling);
+            let code = attempt(options, build, beside, verbose, &mut sources, &mut telling);
             telling.end(code)
         }
         Err(problem) => {
@@ -66,7 +69,7 @@ pub(super) fn go(
 fn attempt(
     options: &args::Build,
     build: load::Build,
-    earlier: Option<Earlier>,
+    beside: Beside,
     verbose: u8,
     sources: &mut Sources,
     telling: &mut Telling,
@@ -76,8 +79,13 @@ fn attempt(
     let found = problems.sorted();
     telling.show(&found, sources);
     let Some(load::Linted { program, context, values, defaults }) = loaded else { return load::failed(&found) };
+    if options.on_error == args::OnError::Ask && !terminal::can_ask() {
+        telling.show([&ask::nobody()], sources);
+        return 2;
+    }
     let env = |name: &str| std::env::var(name).ok();
     let date = build.date.clone();
+    let Beside { earlier, recorder } = beside;
     let taken_up = earlier.is_some();
     let world = World { env: &env, defaults: &defaults, verbose };
     let prepared = secret_values(options, &program, taken_up).and_then(|secrets| {
@@ -90,7 +98,12 @@ fn attempt(
         Ok((endpoint, engine))
     });
     match prepared {
-        Ok((endpoint, engine)) => run_on(endpoint, engine, program, options, sources, telling),
+        Ok((mut endpoint, engine)) => {
+            if let Some(endpoint) = &mut endpoint {
+                endpoint.recorder = recorder;
+            }
+            run_on(endpoint, engine, program, options, sources, telling)
+        }
         Err((code, list)) => {
             telling.show(&list, sources);
             code
@@ -171,10 +184,15 @@ pub(super) fn prepare(
         build: build.id,
         context,
         parallel: usize::from(options.parallel),
+        clones: engine::ClonesAtOnce {
+            in_all: usize::from(options.clones.in_all),
+            per_host: usize::from(options.clones.per_host),
+        },
         on_error: match options.on_error {
             args::OnError::Clean => engine::OnError::Clean,
             args::OnError::Keep => engine::OnError::Keep,
             args::OnError::Continue => engine::OnError::Continue,
+            args::OnError::Ask => engine::OnError::Ask,
         },
         placement,
         login,
@@ -188,6 +206,11 @@ pub(super) fn prepare(
         },
         journal: earlier.as_ref().map(|e| e.journal.clone()).unwrap_or_default(),
         past: earlier.map(|e| e.past).unwrap_or_default(),
+        cache: engine::cache::Use {
+            avoid: options.no_cache,
+            // What a sandbox of its own holds goes with the build.
+            key: if options.sandbox { None } else { record::cache_key() },
+        },
         sandbox: options.sandbox && !options.sandbox_options.strict,
     };
     Ok((endpoint, engine))
@@ -221,26 +244,32 @@ pub(super) fn endpoint_of(settings: settings::Connection, insecure: bool) -> Res
         let text = format!("vCenter's {what} isn't given, and there is no terminal to ask on");
         (3, vec![Diagnostic::new(&codes::CREDENTIALS_MISSING, text).help(how.to_owned())])
     };
-    if let Some(user) = settings.username {
-        endpoint.username = user.value;
+    if let Some(user) = &settings.username {
+        endpoint.username.clone_from(&user.value);
     }
     if endpoint.username.is_empty() {
         endpoint.username = terminal::ask(&format!("User of {}", endpoint.address()))
             .ok_or_else(|| credentials("user name", "give `--username` or set VMWBUILD_USERNAME"))?;
     }
-    if let Some(password) = settings.password {
-        endpoint.password = password.value;
+    if let Some(password) = &settings.password {
+        endpoint.password.clone_from(&password.value);
     }
     if endpoint.password.is_empty() {
         endpoint.password = terminal::ask_secret(&format!("Password of {}", endpoint.username))
             .ok_or_else(|| credentials("password", "give `--password-file FILE` or set VMWBUILD_PASSWORD"))?;
     }
-    // A variable that other tools need is no wish against a thumbprint.
-    let pinned = settings.thumbprint.is_some() && !insecure;
-    endpoint.trust.insecure = settings.insecure.is_some_and(|i| i.value) && !pinned;
+    trust(&mut endpoint, settings, insecure)?;
     if endpoint.trust.insecure {
         terminal::say("warning: the server's certificate is not verified (--insecure); --thumbprint is safer");
     }
+    Ok(endpoint)
+}
+
+/// Which certificates are good enough; what the settings say else is taken already.
+pub(super) fn trust(endpoint: &mut Endpoint, settings: settings::Connection, insecure: bool) -> Result<(), Refused> {
+    // A variable that other tools need is no wish against a thumbprint.
+    let pinned = settings.thumbprint.is_some() && !insecure;
+    endpoint.trust.insecure = settings.insecure.is_some_and(|i| i.value) && !pinned;
     if let Some(ca) = settings.ca {
         endpoint.trust.ca_pem = crate::source::read_file(&ca.value).map_err(|e| {
             let text = format!("can't read the certificate authorities in `{}`: {e}", ca.value.display());
@@ -251,7 +280,7 @@ pub(super) fn endpoint_of(settings: settings::Connection, insecure: bool) -> Res
         let parsed = Thumbprint::parse(&print.value).map_err(|e| (2, vec![e.diagnostic()]))?;
         endpoint.trust.thumbprints.push(parsed);
     }
-    Ok(endpoint)
+    Ok(())
 }
 
 /// What the asynchronous parts run on.
@@ -315,6 +344,7 @@ async fn drive(
         }
         None => {
             journal.refused(&past, true);
+            telling.show([&engine::interrupted()], sources);
             FailureClass::Interrupted.exit_code()
         }
     };
@@ -336,10 +366,19 @@ async fn build(
 ) -> u8 {
     let (events, receiver) = mpsc::unbounded_channel();
     let _ = reins.voice.0.set(events.downgrade());
-    let view = tokio::spawn(telling.watch(receiver));
+    let (hush, hushed) = Hush::new();
+    let view = tokio::spawn(telling.watch(receiver, hushed));
+    let (sender, questions) = mpsc::unbounded_channel();
+    let mut control = reins.control;
+    control.ask = Some(sender);
+    let (interrupts, keeps) = (reins.interrupts, !flags.sandbox);
+    let asker = ask::Asker { questions, hush, interrupts, sources, color: telling.color(), keeps };
     let program = Arc::new(program);
     let dag = crate::graph::lower(&program);
-    let result = engine::build(program, dag, client.clone(), options, reins.control, events).await;
+    let result = tokio::select! {
+        result = engine::build(program, dag, client.clone(), options, control, events) => result,
+        never = asker.attend() => match never {},
+    };
     // The view ends with the stream; what it still has to write is written before anything else is.
     if let Ok(views) = view.await {
         telling.watched(views);
@@ -389,21 +428,32 @@ pub(super) fn connect_code(class: Class) -> u8 {
 struct Reins {
     control: Control,
     voice: Voice,
+    interrupts: ask::Interrupts,
 }
 
 /// First Ctrl-C or SIGTERM: stop and clean up. Second: leave.
 async fn signals(mut signals: Signals, reins: Reins) {
-    signals.next().await;
+    // Who looks inside a guest ends commands there by Ctrl-C.
+    while signals.next().await == Signalled::Interrupt && reins.interrupts.told() {}
     reins.voice.say("stopping; once more leaves at once, without cleaning up");
     reins.control.stop.cancel();
     signals.next().await;
     reins.control.leave.cancel();
 }
 
+/// What came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signalled {
+    /// Ctrl-C.
+    Interrupt,
+    /// Another signal that asks to stop.
+    Terminate,
+}
+
 /// The signals that ask to stop. Registered once: one that comes while nobody waits is kept.
 #[cfg(unix)]
 pub(crate) struct Signals {
-    kinds: Vec<tokio::signal::unix::Signal>,
+    kinds: Vec<(Signalled, tokio::signal::unix::Signal)>,
 }
 
 #[cfg(unix)]
@@ -411,17 +461,21 @@ impl Signals {
     /// Takes them over from the system, which would end the process.
     pub(crate) fn new() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-        Signals { kinds: kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect() }
+        let kinds = [
+            (Signalled::Interrupt, SignalKind::interrupt()),
+            (Signalled::Terminate, SignalKind::terminate()),
+            (Signalled::Terminate, SignalKind::hangup()),
+        ];
+        Signals { kinds: kinds.into_iter().filter_map(|(what, kind)| Some((what, signal(kind).ok()?))).collect() }
     }
 
     /// Returns when one comes.
-    pub(crate) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) -> Signalled {
         std::future::poll_fn(|cx| {
-            let mut came = self.kinds.iter_mut().map(|kind| kind.poll_recv(cx));
-            if came.any(|c| c.is_ready()) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+            let came = self.kinds.iter_mut().find_map(|(what, kind)| kind.poll_recv(cx).is_ready().then_some(*what));
+            came.map_or(std::task::Poll::Pending, std::task::Poll::Ready)
         })
-        .await;
+        .await
     }
 }
 
@@ -437,7 +491,8 @@ impl Signals {
     }
 
     /// Returns when one comes.
-    pub(crate) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) -> Signalled {
         let _ = tokio::signal::ctrl_c().await;
+        Signalled::Interrupt
     }
 }

@@ -47,7 +47,7 @@ pub(crate) fn run(options: &args::Builds) -> u8 {
 pub(super) fn word(standing: Standing) -> &'static str {
     match standing {
         Standing::Running => "running",
-        Standing::Interrupted => "interrupted",
+        Standing::Interrupted | Standing::Stopped => "interrupted",
         Standing::Done => "done",
         Standing::Failed => "failed",
         Standing::Kept => "kept",
@@ -68,6 +68,9 @@ fn line(kept: &Kept) -> String {
         if !left.is_empty() {
             line += &format!("  left: {}", left.join(", "));
         }
+        if kept.standing == Standing::Interrupted {
+            line += "  (can be gone on with)";
+        }
     }
     line + "\n"
 }
@@ -81,6 +84,7 @@ fn of(kept: &Kept) -> serde_json::Value {
     json!({
         "build": header.build,
         "state": word(kept.standing),
+        "resumable": kept.standing == Standing::Interrupted && !header.sandbox,
         "date": header.date,
         "file": header.file,
         "vcenter": if header.sandbox { serde_json::Value::Null } else { header.connection.url.clone().into() },

@@ -23,6 +23,9 @@ pub(crate) fn run(options: &args::Clean, color: args::When, verbose: u8) -> u8 {
         Ok(store) => store,
         Err(error) => return refused(error),
     };
+    if let Some(age) = options.older_than {
+        return forget(&store, age, options.dry_run).map_or_else(refused, |()| 0);
+    }
     let builds = match builds(options, &store) {
         Ok(builds) => builds,
         Err(error) => return refused(error),
@@ -49,6 +52,31 @@ pub(crate) fn run(options: &args::Clean, color: args::When, verbose: u8) -> u8 {
     code
 }
 
+/// `--older-than`: what is remembered of builds that are over.
+fn forget(store: &Store, age: std::time::Duration, dry_run: bool) -> Result<(), Refused> {
+    let now = time::OffsetDateTime::now_utc();
+    let old = |kept: &Kept| {
+        let began = time::OffsetDateTime::parse(&kept.header.date, &time::format_description::well_known::Rfc3339);
+        began.is_ok_and(|began| now - began > age)
+    };
+    let (mut count, mut problems) = (0, Vec::new());
+    for kept in store.over().filter(old) {
+        let build = &kept.header.build;
+        if dry_run {
+            terminal::print(&format!("would forget {build} of {}\n", kept.header.date));
+            continue;
+        }
+        match store.forget(&kept) {
+            Ok(()) => count += 1,
+            Err(e) => problems.push(record::problem(build, store, e)),
+        }
+    }
+    if !dry_run {
+        terminal::say(&format!("{count} build{} forgotten", if count == 1 { "" } else { "s" }));
+    }
+    if problems.is_empty() { Ok(()) } else { Err((5, problems)) }
+}
+
 /// The builds that are meant.
 fn builds(options: &args::Clean, store: &Store) -> Result<Vec<String>, Refused> {
     if let Some(name) = &options.build {
@@ -73,7 +101,7 @@ fn one(
     runtime: &tokio::runtime::Runtime,
     verbose: u8,
 ) -> Result<(), Refused> {
-    let (journal, header, past) = store.open(name).map_err(|e| (5, vec![record::problem(name, store, e)]))?;
+    let (journal, header, past) = store.open(name).map_err(|e| record::refused(name, store, e))?;
     let left = past.left();
     if left.is_empty() || header.sandbox {
         terminal::say(&format!("the build {name} has left nothing"));
@@ -160,6 +188,8 @@ async fn sweep(
 
 /// The build is over, if it wasn't yet.
 fn end(journal: &Journal) {
+    // Nobody goes on with it: files that were on their way from one guest to another are of no use any more.
+    journal.remove_files();
     journal.note(&Record::Ended { how: Ending::Cleaned, when: now(), left: Vec::new() });
 }
 

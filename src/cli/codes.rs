@@ -14,6 +14,9 @@ codes! {
          done in their guests.";
     NOTHING_SEEN 674 "nothing-seen"
         "The account can log in, but has no role on any datacenter, so nothing can be found or made.";
+    NOBODY_TO_ASK 675 "nobody-to-ask"
+        "`build --on-error ask` asks on the terminal what becomes of a failure, so standard input and standard error must be \
+         one. In scripts and CI, say beforehand: `--on-error clean`, `keep` or `continue`.";
     NOT_RUNNING 676 "not-running"
         "A command can run only in a guest that is up: its machine powered on, VMware Tools (open-vm-tools) running.";
     BAD_CONNECTIONS 677 "bad-connections"
@@ -49,6 +52,9 @@ codes! {
         "A file that the command line asks to be written, or standard output, can't be.";
     CREDENTIALS_MISSING 689 "credentials-missing"
         "vCenter's user name or password is given by no flag and no variable, and there is no terminal to ask on.";
+    SELFTEST 699 "selftest-failed"
+        "The small build of `vmwbuild doctor --selftest` didn't end well. What went wrong stands above; the transcript \
+         has all that was said, with other words in place of names, addresses and accounts.";
     BAD_CONFIG 696 "bad-config"
         "A `vmwbuild.toml`, or a flag that sets the level of a lint, can't be understood. The file has the tables \
          `[lint]` (with the lists `allow`, `warn` and `deny` of lints' names, and the table `per-file-ignores` from \

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 use clap_complete::CompletionCandidate;
+use clap_complete::engine::{PathCompleter, ValueCompleter};
 use clap_complete::env::{CompleteEnv, Shells};
 
 use super::args::Cli;
-use super::{args, load, terminal};
+use super::{args, load, names, terminal};
 use crate::diagnostic::Problems;
 use crate::source::Sources;
 use crate::syntax::ast;
@@ -92,6 +93,50 @@ pub(super) fn codes(current: &OsStr) -> Vec<CompletionCandidate> {
     let all = super::registry();
     let numbers = all.iter().map(|code| (code.to_string(), Some(code.name)));
     candidates(current, all.iter().map(|code| (code.name.to_owned(), None)).chain(numbers))
+}
+
+/// The machines of the vCenter that the line or the settings name, for `exec`.
+pub(super) fn machines(current: &OsStr) -> Vec<CompletionCandidate> {
+    candidates(current, running().map(|name| (name, None)))
+}
+
+/// The same for one side of `cp`, or a file here.
+pub(super) fn sides(current: &OsStr) -> Vec<CompletionCandidate> {
+    let mut found = PathCompleter::any().complete(current);
+    // What is a path already, or lies in a guest, has no machine's name to come.
+    if !current.to_string_lossy().contains([':', '/']) {
+        found.extend(candidates(current, running().map(|name| (format!("{name}:/"), None))));
+    }
+    found
+}
+
+/// The names of all machines but templates, which don't run.
+fn running() -> impl Iterator<Item = String> {
+    names::recall(&connection()).into_iter().filter(|name| !name.template).map(|name| name.text)
+}
+
+/// What the line says of the connection.
+fn connection() -> args::Connection {
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        connection: args::Connection,
+    }
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let mut given: Vec<OsString> = vec![NAME.into()];
+    for (at, word) in words.iter().enumerate() {
+        let text = word.to_string_lossy();
+        let (flag, joined) = text.split_once('=').map_or((text.as_ref(), false), |(flag, _)| (flag, true));
+        match flag {
+            "--insecure" => given.push(word.clone()),
+            "--vcenter" | "--username" | "--password-file" | "--thumbprint" | "--ca" => {
+                given.push(word.clone());
+                given.extend(words.get(at + 1).filter(|_| !joined).cloned());
+            }
+            _ => {}
+        }
+    }
+    <Line as clap::Parser>::try_parse_from(given).map(|line| line.connection).unwrap_or_default()
 }
 
 fn candidates(current: &OsStr, all: impl Iterator<Item = (String, Option<&'static str>)>) -> Vec<CompletionCandidate> {

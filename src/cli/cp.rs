@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::exec::random;
 use super::machine::{self, Access, Refused, Way, failed, guest_failed};
-use super::{args, codes, stdin, terminal};
+use super::{args, codes, names, stdin, terminal};
 use crate::diagnostic::Diagnostic;
 use crate::engine::FailureClass;
 use crate::guest::{self, CopyContent, CopyEntry, Guest, Job, quote};
@@ -93,6 +93,7 @@ async fn opened(
     stop: &CancellationToken,
 ) -> Result<Option<Guest>, Refused> {
     let inventory = client.inventory().await.map_err(|e| failed(&e))?;
+    names::remember(client, &inventory);
     let entity = inventory.vm(vm, None).map_err(|e| failed(&e))?;
     machine::open(client, entity, login, settings, stop).await
 }

@@ -10,7 +10,7 @@ use time::format_description::well_known::Rfc3339;
 use super::build::{self, CONNECT, World};
 use super::report::json::finding;
 use super::vcenter::Book;
-use super::{args, codes, machine, plan, project, settings, terminal};
+use super::{args, codes, machine, names, plan, project, selftest, settings, terminal};
 use crate::diagnostic::Diagnostic;
 use crate::engine::class_of;
 use crate::plan::Host;
@@ -127,7 +127,7 @@ pub(crate) fn run(options: &args::Doctor, color: args::When) -> u8 {
                     let mut signals = build::Signals::new();
                     tokio::select! {
                         code = walk(endpoint, &mut report) => code,
-                        () = signals.next() => 130,
+                        _ = signals.next() => 130,
                     }
                 });
                 runtime.shutdown_background();
@@ -139,17 +139,44 @@ pub(crate) fn run(options: &args::Doctor, color: args::When) -> u8 {
             }
         },
     };
+    let code = match &options.selftest {
+        Some(template) if code == 0 => selftest(options, template, &mut report),
+        _ => code,
+    };
     if options.json {
         terminal::print(&format!("{:#}\n", report.json(code)));
     } else {
         let doubtful = report.steps.iter().any(|s| s.verdict == Verdict::Doubtful);
+        let failed = report.steps.last().is_some_and(|s| s.name == "self-test" && s.verdict == Verdict::Bad);
         terminal::print(match (code, doubtful) {
+            _ if failed => "\nBuilds can connect, but the self-test failed.\n",
             (0, false) => "\nBuilds can connect.\n",
             (0, true) => "\nBuilds can connect; what is marked with ! limits some of them.\n",
             _ => "\nBuilds can't connect; what comes after this step wasn't looked at.\n",
         });
     }
     code
+}
+
+/// A small build, told as a step.
+fn selftest(options: &args::Doctor, template: &str, report: &mut Report) -> u8 {
+    let done = match selftest::run(options, template, report.color) {
+        Ok(done) => done,
+        Err(problem) => {
+            report.bad("self-test", problem);
+            return 2;
+        }
+    };
+    let transcript = format!("{} exchanges are in {}", done.exchanges, done.transcript.display());
+    if done.code == 0 {
+        report.good("self-test", vec![format!("`{template}` was cloned, used and removed"), transcript]);
+        return 0;
+    }
+    let text = format!("the self-test's build ended with exit code {}", done.code);
+    let help = "if the message above doesn't help, look through the transcript and attach it to a report";
+    let problem = Diagnostic::new(&codes::SELFTEST, text.clone()).help(help);
+    report.step("self-test", Verdict::Bad, vec![text, transcript], Some(problem));
+    done.code
 }
 
 /// The settings and where they come from; nothing is contacted yet.
@@ -283,6 +310,7 @@ async fn inside(client: &Client, user: &str, trust: &Trust, report: &mut Report)
             return class_of(e.class()).exit_code();
         }
     };
+    names::remember(client, &inventory);
     let count = |kind| inventory.all(kind).count();
     let vms = inventory.all(EntityKind::Vm).filter(|e| !e.template).count();
     let kinds = [

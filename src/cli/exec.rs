@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::fleet::{self, Fleet};
 use super::machine::{self, Access, Refused, Way, failed, guest_failed};
 use super::stdin::{self, Ready};
-use super::{args, codes, terminal};
+use super::{args, codes, names, terminal};
 use crate::diagnostic::Diagnostic;
 use crate::engine::FailureClass;
 use crate::guest::{
@@ -74,6 +74,7 @@ fn ended(options: &args::Exec, color: args::When, verbose: u8) -> Result<Ended, 
     let done = machine::connected(endpoint, async |client, stop| {
         let Some((work, _input)) = with_input(work, options, stop).await? else { return Ok(Ended::INTERRUPTED) };
         let inventory = client.inventory().await.map_err(|e| failed(&e))?;
+        names::remember(client, &inventory);
         match &options.vm {
             Some(vm) => {
                 let entity = inventory.vm(vm, None).map_err(|e| failed(&e))?;
@@ -272,6 +273,6 @@ fn show(event: &Event) {
         Event::Output { stream: Stream::Err, bytes, .. } => terminal::write(Stream::Err, bytes),
         Event::Omitted { bytes, .. } => terminal::say(&format!("({bytes} bytes of output are not shown)")),
         Event::Note(text) => terminal::say(&format!("note: {text}")),
-        Event::Started { .. } | Event::Retrying { .. } | Event::Finished { .. } => {}
+        Event::Placed(_) | Event::Started { .. } | Event::Retrying { .. } | Event::Finished { .. } => {}
     }
 }

@@ -206,7 +206,7 @@ impl Lines {
             Event::Output { stream, bytes, .. } => self.push(*stream, bytes),
             Event::Omitted { bytes, .. } => self.say(&format!("({bytes} bytes of output are not shown)")),
             Event::Note(text) => self.say(&format!("note: {text}")),
-            Event::Started { .. } | Event::Retrying { .. } | Event::Finished { .. } => {}
+            Event::Placed(_) | Event::Started { .. } | Event::Retrying { .. } | Event::Finished { .. } => {}
         }
     }
 

@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use indexmap::IndexMap;
-use lsp_server::Connection;
 
 use super::{load, project::Project, terminal};
 use crate::lint::Config;
-use crate::lsp::{Host, serve};
+use crate::lsp::{Host, over, serve};
 
 /// The project's file decides as for `lint`.
 struct Disk;
@@ -35,11 +34,14 @@ impl Host for Disk {
 
 /// Runs it; the exit code.
 pub(crate) fn run() -> u8 {
-    let (connection, threads) = Connection::stdio();
+    let (connection, threads) = over(std::io::stdin(), std::io::stdout());
     let served = serve(&connection, &Disk);
     // The thread that writes ends with it.
     drop(connection);
-    if let Err(e) = &served {
+    // A client that is gone, or says what is no message: the reason is the reading thread's.
+    if let Err(e) = &served
+        && !e.channel_is_disconnected()
+    {
         terminal::say(&format!("the editor doesn't speak the Language Server Protocol: {e}"));
         return 1;
     }

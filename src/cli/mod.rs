@@ -2,8 +2,10 @@
 
 mod args;
 mod arguments;
+mod ask;
 mod build;
 mod builds;
+mod cache;
 mod clean;
 pub mod codes;
 mod complete;
@@ -20,6 +22,7 @@ mod lint;
 mod load;
 mod lsp;
 mod machine;
+mod names;
 mod plan;
 mod project;
 mod record;
@@ -27,6 +30,7 @@ mod report;
 mod resume;
 mod sandbox;
 mod secrets;
+mod selftest;
 mod settings;
 mod shellcheck;
 mod show;
@@ -36,7 +40,6 @@ mod terminal;
 mod toml_file;
 mod vcenter;
 
-use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -48,7 +51,7 @@ pub use explain::registry;
 /// Exit codes: 0 done; 1 the VMWfile has errors; 2 usage; 3 can't connect, log in or verify TLS; 4 a guest command
 /// failed; 5 a vSphere operation failed; 6 a deadline passed; 130 interrupted; 141 whoever read standard output has
 /// gone.
-pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
+pub fn run(args: std::env::ArgsOs) -> ExitCode {
     if complete::answered() {
         return ExitCode::SUCCESS;
     }
@@ -56,9 +59,8 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(e) => {
             // clap knows which of the two streams.
-            match (e.print(), e.use_stderr()) {
-                (Err(lost), false) => terminal::lose(lost),
-                (Err(_) | Ok(()), _) => {}
+            if let (Err(lost), false) = (e.print(), e.use_stderr()) {
+                terminal::lose(lost);
             }
             return ExitCode::from(terminal::settle(if e.use_stderr() { 2 } else { 0 }, args::When::Auto));
         }
@@ -68,6 +70,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         args::Command::Resume(options) => resume::run(options, cli.color, cli.verbose),
         args::Command::Builds(options) => builds::run(options),
         args::Command::Clean(options) => clean::run(options, cli.color, cli.verbose),
+        args::Command::Cache(options) => cache::run(options, cli.color, cli.verbose),
         args::Command::Exec(options) => exec::run(options, cli.color, cli.verbose),
         args::Command::Cp(options) => cp::run(options, cli.color, cli.verbose),
         args::Command::Plan(options) => plan::run(options, cli.color, cli.verbose),

@@ -47,6 +47,28 @@ fn state_directory(env: Env<'_>) -> Option<PathBuf> {
     })
 }
 
+/// What secrets are digested with for the cache, so that a changed one is noticed and nobody can guess one from what
+/// stands in vCenter. Made at first use, in the state directory. None: there is none, or it can't be written; then a
+/// changed secret isn't noticed.
+pub(super) fn cache_key() -> Option<[u8; 32]> {
+    let path = state_directory(&|name| std::env::var(name).ok())?.join("cache.key");
+    let read = |path: &Path| crate::source::read_file(path).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    read(&path).or_else(|| {
+        let directory = path.parent()?;
+        std::fs::create_dir_all(directory).ok()?;
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).ok()?;
+        // Readable by its owner alone, as temporary files are; whole or not there.
+        let mut file = tempfile::NamedTempFile::new_in(directory).ok()?;
+        std::io::Write::write_all(&mut file, &key).ok()?;
+        match file.persist_noclobber(&path) {
+            Ok(_) => Some(key),
+            // Another build was quicker.
+            Err(_) => read(&path),
+        }
+    })
+}
+
 /// For tests, and in their builds only: a process that ends itself at a line of its journal.
 fn mortal() -> Mortal {
     let wish = if cfg!(debug_assertions) { std::env::var("VMWBUILD_TEST_DIE_AT").ok() } else { None };
@@ -110,6 +132,12 @@ pub(super) fn problem(build: &str, store: &Store, broken: Broken) -> Diagnostic 
     }
 }
 
+/// [`problem`] with its exit code: a build that isn't there is a wrong argument.
+pub(super) fn refused(build: &str, store: &Store, broken: Broken) -> Refused {
+    let code = if matches!(broken, Broken::Missing) { 2 } else { 5 };
+    (code, vec![problem(build, store, broken)])
+}
+
 /// What a build is given.
 pub(super) struct Given<'a> {
     pub(super) date: &'a str,
@@ -133,6 +161,7 @@ pub(super) fn header(
             let book = Book::read(world.env).ok();
             let found = book.and_then(|b| settings::connection(&flags.connection, world.env, world.defaults, &b).ok());
             Connection {
+                saved: found.as_ref().and_then(|c| c.saved.clone()),
                 url: found.as_ref().map(|c| settings::without_userinfo(&c.url.value)).unwrap_or_default(),
                 username: endpoint.username.clone(),
                 password_file: flags.connection.password_file.as_deref().map(absolute),
@@ -160,8 +189,10 @@ pub(super) fn header(
         connection,
         settings: Settings {
             parallel: engine.parallel,
+            clones: Some((engine.clones.in_all, engine.clones.per_host)),
             on_error: name_of(flags.on_error),
             channel: name_of(flags.guest_channel),
+            no_cache: flags.no_cache,
             placement: named(&engine.placement.command_line),
             default_placement: named(&engine.placement.environment),
             login: flags.guest.login.clone(),
@@ -216,9 +247,16 @@ pub(super) fn placement(settings: &Settings) -> PlacementDefaults {
 /// Flags that reach the vCenter of a build: those given now, and the build's own where they are missing.
 pub(super) fn connection(given: &args::Connection, then: &Connection) -> args::Connection {
     let other = given.vcenter.is_some();
+    // One that was saved under that name, and still leads there, knows its password.
+    let book = then.saved.as_ref().and_then(|_| Book::read(&|name| std::env::var(name).ok()).ok());
+    let same = |name: &&String| {
+        let saved = book.as_ref().and_then(|b| b.get(name));
+        saved.is_some_and(|s| settings::without_userinfo(&s.url) == then.url)
+    };
+    let place = then.saved.as_ref().filter(same).unwrap_or(&then.url);
     let own = |value: &Option<PathBuf>| value.clone().filter(|_| !other);
     args::Connection {
-        vcenter: given.vcenter.clone().or_else(|| Some(then.url.clone())),
+        vcenter: given.vcenter.clone().or_else(|| Some(place.clone())),
         username: given.username.clone().or_else(|| (!other).then(|| then.username.clone())),
         password_file: given.password_file.clone().or_else(|| own(&then.password_file)),
         insecure: given.insecure || then.insecure && !other,

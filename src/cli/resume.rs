@@ -10,7 +10,10 @@ use crate::source::Sources;
 /// Runs it; the exit code.
 pub(crate) fn run(options: &args::Resume, color: args::When, verbose: u8) -> u8 {
     match prepare(options) {
-        Ok((flags, id, earlier)) => build::go(&flags, id, Some(earlier), color, verbose),
+        Ok((flags, id, earlier)) => {
+            let beside = build::Beside { earlier: Some(earlier), ..build::Beside::default() };
+            build::go(&flags, id, beside, color, verbose)
+        }
         Err((code, list)) => {
             terminal::show(&list, &Sources::new(), color);
             code
@@ -24,7 +27,7 @@ fn prepare(options: &args::Resume) -> Result<(args::Build, load::Build, Earlier)
         Some(name) => name.clone(),
         None => newest(&store)?,
     };
-    let (journal, header, past) = store.open(&name).map_err(|e| (5, vec![record::problem(&name, &store, e)]))?;
+    let (journal, header, past) = store.open(&name).map_err(|e| record::refused(&name, &store, e))?;
     if let Some(why) = refusal(&header, &past) {
         let text = format!("the build `{name}` can't be gone on with: {why}");
         let help = match past.left().is_empty() || header.sandbox {
@@ -52,7 +55,7 @@ fn newest(store: &Store) -> Result<String, Refused> {
     };
     store.all().into_iter().filter_map(interrupted).next_back().ok_or_else(|| {
         let text = format!("no build in `{}` waits for being gone on with", store.root().display());
-        (1, vec![Diagnostic::new(&codes::NO_BUILD, text).help("`vmwbuild builds` lists what there is")])
+        (2, vec![Diagnostic::new(&codes::NO_BUILD, text).help("`vmwbuild builds` lists what there is")])
     })
 }
 
@@ -101,10 +104,15 @@ fn flags(options: &args::Resume, header: &Header) -> Result<args::Build, Refused
         secrets: options.secrets.clone(),
         secret_outs: Vec::new(),
         parallel: options.parallel.unwrap_or_else(|| u16::try_from(then.parallel).unwrap_or(u16::MAX).max(1)),
+        clones: then.clones.map_or_else(args::Clones::default, |(in_all, per_host)| {
+            let number = |n: usize| u16::try_from(n).unwrap_or(u16::MAX).max(1);
+            args::Clones { in_all: number(in_all), per_host: number(per_host) }
+        }),
         progress: options.progress,
         events: options.events.clone(),
         report: options.report.clone(),
         result: options.result.clone(),
+        no_cache: then.no_cache,
         on_error,
         timeout: options.timeout,
         connection: record::connection(&options.connection, &header.connection),

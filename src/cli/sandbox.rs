@@ -79,7 +79,7 @@ pub(crate) fn run(options: &args::Sandbox, color: args::When) -> u8 {
                 let mut unkept = sandbox.unkept();
                 loop {
                     tokio::select! {
-                        () = signals.next() => break,
+                        _ = signals.next() => break,
                         changed = unkept.changed() => match changed {
                             Ok(()) => tell_unkept(&mut unkept, color),
                             Err(_) => break,
@@ -156,6 +156,7 @@ fn serving(options: &args::Sandbox) -> Result<Config, Diagnostic> {
         listen: options.listen,
         state: options.state.clone(),
         boot_delay: duration("--boot-delay", &options.boot_delay)?,
+        clone_delay: duration("--clone-delay", &options.clone_delay)?,
         exit_poll: duration("--tools-timer", &options.tools_timer)?,
         ..config(&options.options)?
     })

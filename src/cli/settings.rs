@@ -26,6 +26,8 @@ pub(crate) struct From<T> {
 
 /// How to reach vCenter.
 pub(crate) struct Connection {
+    /// The name of the saved connection that it is.
+    pub(crate) saved: Option<String>,
     pub(crate) url: From<String>,
     pub(crate) username: Option<From<String>>,
     pub(crate) password: Option<From<String>>,
@@ -163,7 +165,17 @@ pub(crate) fn connection(
             .or_else(|| environment(&["VMWBUILD_CA", "GOVC_TLS_CA_CERTS"]))
             .map(|v| From { value: PathBuf::from(v.value), origin: v.origin }),
     };
-    Ok(Connection { url, username, password, insecure, thumbprint, ca })
+    let password = match password {
+        // Named by its address, and nothing gives a password: a saved connection with that account may.
+        None if saved.is_none() => {
+            let of = |s: &&Saved| without_userinfo(&s.url) == without_userinfo(&url.value);
+            let account = |s: &&Saved| username.as_ref().is_none_or(|u| s.username.as_ref() == Some(&u.value));
+            book.all().find(|s| of(s) && account(s)).map(|s| s.password(env)).transpose()?.flatten()
+        }
+        given => given,
+    };
+    let saved = saved.map(|s| s.name.clone());
+    Ok(Connection { saved, url, username, password, insecure, thumbprint, ca })
 }
 
 /// govc lets these variables name a file instead of holding the value.

@@ -15,7 +15,7 @@ use super::{codes, terminal};
 use crate::diagnostic::{Diagnostic, Severity, Style, render, without_secrets};
 use crate::engine::BuiltOutput;
 use crate::engine::event::Event;
-use crate::progress::{self, Ci, Facts, Finding, Json, Place, Plain, Quiet, Recorder, Tty, Verdict, View};
+use crate::progress::{self, Ci, Facts, Finding, Hushed, Json, Place, Plain, Quiet, Recorder, Tty, Verdict, View};
 use crate::source::Sources;
 
 /// Tells one build.
@@ -90,6 +90,11 @@ impl Telling {
         })
     }
 
+    /// `--color`.
+    pub(super) fn color(&self) -> When {
+        self.color
+    }
+
     /// Shows diagnostics on standard error, and keeps them for the files.
     pub(super) fn show<'a>(&mut self, list: impl IntoIterator<Item = &'a Diagnostic>, sources: &Sources) {
         let style = terminal::style(self.color);
@@ -115,8 +120,9 @@ impl Telling {
     pub(super) fn watch(
         &mut self,
         events: UnboundedReceiver<Event>,
+        hushed: Hushed,
     ) -> impl Future<Output = Vec<Box<dyn View>>> + Send + use<> {
-        progress::show(events, std::mem::take(&mut self.views), self.began)
+        progress::show(events, std::mem::take(&mut self.views), self.began, hushed)
     }
 
     /// The views are back: they are told the end.
@@ -139,7 +145,8 @@ impl Telling {
                 )),
                 Progress::Auto | Progress::Tty | Progress::Plain => {
                     let ip = ip.map_or_else(String::new, |ip| format!("  {ip}"));
-                    terminal::print(&format!("{} {}{ip}\n", output.kind, output.name));
+                    let cached = if output.cached { "  (cached)" } else { "" };
+                    terminal::print(&format!("{} {}{ip}{cached}\n", output.kind, output.name));
                 }
             }
         }

@@ -117,9 +117,25 @@ impl Book {
         Ok(Book { path: Some(path), used: content.used, list })
     }
 
+    /// All of them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Saved> {
+        self.list.iter()
+    }
+
     /// The connection of that name.
     pub(crate) fn get(&self, name: &str) -> Option<&Saved> {
         self.list.iter().find(|s| s.name == name)
+    }
+
+    /// The same, and whoever needs a command's password has none.
+    pub(crate) fn without_commands(mut self) -> Book {
+        for saved in &mut self.list {
+            if saved.password_command.take().is_some() {
+                saved.password_env = None;
+                saved.password = None;
+            }
+        }
+        self
     }
 
     /// The name of the one that is used where nothing names any.

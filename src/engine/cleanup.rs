@@ -9,6 +9,7 @@ use super::event::Event;
 use super::journal::Record;
 use super::ledger::{Entry, EntryId, State};
 use super::options::OnError;
+use super::resume::is_ours;
 use super::shared::Shared;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::vsphere::client::Deadline;
@@ -20,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// Removes what isn't the user's, or names it. What is still there at the end comes back as a diagnostic.
 pub(super) async fn run(shared: &Shared, ok: bool) -> Option<Diagnostic> {
     let open = shared.ledger.open();
-    if !ok && shared.options.on_error == OnError::Keep {
+    if !ok && shared.on_error() == OnError::Keep {
         return kept(shared, &open).await;
     }
     let removing = join_all(open.iter().map(|(id, entry)| remove(shared, *id, entry)));
@@ -80,11 +81,16 @@ async fn find(shared: &Shared, entry: &Entry) -> Option<Moref> {
     match &entry.state {
         State::Made(vm) | State::Unpublished(vm) => Some(vm.clone()),
         State::Cloning(task) => {
-            if let Some(task) = task {
-                // Cancelled already, or about to be: it must not make a machine after we have looked.
-                let _ = shared.client.cancel_task(task, Deadline::after(LIMIT)).await;
-            }
-            shared.client.vm_in_folder(&entry.folder, &entry.name).await.ok().flatten()
+            // It must not make a machine after we have looked.
+            let _ = match task {
+                // Cancelled already, or about to be.
+                Some(task) => shared.client.cancel_task(task, Deadline::after(LIMIT)).await,
+                None => shared.client.clones_settled(&entry.source, Deadline::after(LIMIT)).await,
+            };
+            let vm = shared.client.vm_in_folder(&entry.folder, &entry.name).await.ok().flatten()?;
+            // Another's machine may have come to that name.
+            let ours = is_ours(&shared.client, &vm, &shared.options.build, &entry.label).await;
+            ours.unwrap_or(false).then_some(vm)
         }
         State::Published(_) | State::Gone => None,
     }

@@ -3,20 +3,27 @@
 use std::time::Duration;
 
 use super::event::{Event, Phase};
+use super::journal::{Record, text_of};
 use super::ledger::{Entry, EntryId, State};
+use super::limits;
 use super::machine::Worker;
 use super::options::FailureClass;
 use super::shared::{Shared, Stop};
+use crate::cache::MARK;
 use crate::diagnostic::Diagnostic;
 use crate::plan::codes;
 use crate::sema::program::{Machine, Origin};
 use crate::syntax::ast::OutputKind;
 use crate::vsphere::client::{CloneRequest, Deadline, HardwareChange, Placement, Progress};
+use crate::vsphere::codes::NAME_TAKEN;
 use crate::vsphere::wire::Moref;
 
 /// Under what the build's id and the machine's label stand in a machine's extraConfig.
 pub(super) const BUILD_MARK: &str = "vmwbuild.build";
 pub(super) const MACHINE_MARK: &str = "vmwbuild.machine";
+
+/// How often a clone is asked for whose replies are lost and that isn't there.
+const MOST_LOST: u32 = 4;
 
 /// How long a clone that is no longer wanted may take to end.
 const UNWANTED: Duration = Duration::from_secs(120);
@@ -24,23 +31,69 @@ const UNWANTED: Duration = Duration::from_secs(120);
 /// Runs the machine's clone.
 pub(super) async fn run(worker: &mut Worker) -> Result<(), Stop> {
     let shared = std::sync::Arc::clone(&worker.shared);
+    if checkpoint(worker).await? {
+        return Ok(());
+    }
     let machine = worker.machine();
     let (source, from) = source(&shared, machine)?;
     let resolved = shared.resolved.get(&worker.id).ok_or(Stop::Cancelled)?;
     worker.phase(Phase::Cloning { from });
     let linked = if machine.linked { Some(snapshot(&shared, machine, &source).await?) } else { None };
     let (name, placement) = target(&shared, machine, resolved);
-    let request = CloneRequest { name, placement, template: false, linked, hardware: hardware(&shared, machine)? };
-    let span = machine.span;
+    let hardware = hardware(&shared, machine)?;
+    let request = CloneRequest { name, placement, template: false, linked, snapshot: None, hardware };
     let (vm, entry) = clone(&shared, &source, request, machine, 0).await?;
     worker.vm = Some((vm.clone(), entry));
-    if let Some(network) = &resolved.network {
-        worker.phase(Phase::Configuring);
-        let change = HardwareChange { networks: vec![Some(network.clone())], ..HardwareChange::default() };
-        let done = shared.client.reconfigure(&vm, &change, Deadline::after(shared.options.deadlines.task)).await;
-        done.map_err(|e| Stop::vsphere(&e, span, "attaching the network"))?;
+    network(worker, resolved, &vm).await
+}
+
+/// Clones from the checkpoint that the cache has found. False: there is none, or none any more.
+async fn checkpoint(worker: &mut Worker) -> Result<bool, Stop> {
+    let shared = std::sync::Arc::clone(&worker.shared);
+    let machine = shared.program.machine(worker.id);
+    let Some(start) = shared.cache.start(worker.id) else {
+        if shared.past.starts.contains_key(&worker.id) {
+            shared.journal.note(&Record::Unstarted { machine: worker.id.0 });
+        }
+        return Ok(false);
+    };
+    let resolved = shared.resolved.get(&worker.id).ok_or(Stop::Cancelled)?;
+    worker.phase(Phase::Cloning { from: start.called() });
+    let record = Record::Start { machine: worker.id.0, from: text_of(&start.vm), record: start.record.clone() };
+    shared.journal.intend(&record).await.map_err(|e| Stop::journal(&e))?;
+    let (name, placement) = target(&shared, machine, resolved);
+    let (snapshot, hardware) = (Some(start.snapshot.clone()), hardware(&shared, machine)?);
+    let request = CloneRequest { name, placement, template: false, linked: None, snapshot, hardware };
+    match clone(&shared, &start.vm, request, machine, 0).await {
+        Ok((vm, entry)) => {
+            worker.vm = Some((vm.clone(), entry));
+            network(worker, resolved, &vm).await?;
+            super::cache::begun(&shared, machine, start);
+            Ok(true)
+        }
+        Err(Stop::Failed(failed)) => {
+            // Somebody may have removed it meanwhile. A clone that may have been made is no case for another one.
+            let there = shared.client.snapshots(&start.vm).await;
+            let there = there.is_ok_and(|trees| trees.iter().any(|tree| tree.snapshot == start.snapshot));
+            if there || shared.ledger.of(machine.id, 0).is_some() {
+                return Err(Stop::Failed(failed));
+            }
+            shared.events.note(Some(worker.id), &format!("{} is gone: made from its source", start.called()));
+            shared.journal.note(&Record::Unstarted { machine: worker.id.0 });
+            Ok(false)
+        }
+        Err(stop) => Err(stop),
     }
-    Ok(())
+}
+
+/// Attaches the network that the machine is to have.
+async fn network(worker: &Worker, resolved: &crate::plan::Resolved, vm: &Moref) -> Result<(), Stop> {
+    let Some(network) = &resolved.network else { return Ok(()) };
+    worker.phase(Phase::Configuring);
+    let (client, span) = (&worker.shared.client, worker.machine().span);
+    let change = HardwareChange { networks: vec![Some(network.clone())], ..HardwareChange::default() };
+    let done = client.reconfigure(vm, &change, Deadline::after(worker.shared.options.deadlines.task)).await;
+    done.map_err(|e| Stop::vsphere(&e, span, "attaching the network"))
 }
 
 /// What it is cloned from, and that thing's name.
@@ -87,6 +140,8 @@ pub(super) fn marks(shared: &Shared, machine: &Machine) -> Vec<(String, String)>
 fn hardware(shared: &Shared, machine: &Machine) -> Result<HardwareChange, Stop> {
     let asked = &machine.hardware;
     let mut extra = marks(shared, machine);
+    // What a clone inherits isn't true of it.
+    extra.push((MARK.to_owned(), String::new()));
     for (key, value) in &asked.config {
         extra.push((key.clone(), shared.text(value)?));
     }
@@ -145,6 +200,7 @@ pub(super) async fn clone(
     {
         return Ok((vm, entry));
     }
+    let _place = limits::place(shared, machine.id, source, request.placement.host.as_ref(), machine.span).await?;
     let entry = shared
         .ledger
         .begin(Entry {
@@ -160,18 +216,50 @@ pub(super) async fn clone(
         })
         .await
         .map_err(|e| Stop::journal(&e))?;
-    // Not interruptible: a request that is under way may make a machine, and its reply says which.
-    let task = match shared.client.start_clone(source, &request).await {
-        Ok(task) => task,
-        Err(error) => {
-            if !error.lost_reply() {
-                shared.ledger.set(entry, State::Gone);
+    let mut lost = 0;
+    loop {
+        // Not interruptible: a request that is under way may make a machine, and its reply says which.
+        let error = match shared.client.start_clone(source, &request).await {
+            Ok(task) => {
+                shared.ledger.set(entry, State::Cloning(Some(task.clone())));
+                match finished(shared, &task, &request.name, machine, entry).await {
+                    // The one whose reply was lost has come late, and has the name.
+                    Err(Stop::Failed(failed)) if lost > 0 && failed.diagnostic.code.number == NAME_TAKEN.number => {
+                        let found = settled(shared, source, &request, machine).await?;
+                        let vm = found.ok_or(Stop::Failed(failed))?;
+                        shared.ledger.set(entry, State::Made(vm.clone()));
+                        return Ok((vm, entry));
+                    }
+                    ended => return ended.map(|vm| (vm, entry)),
+                }
             }
+            Err(error) => error,
+        };
+        if !error.lost_reply() {
+            shared.ledger.set(entry, State::Gone);
             return Err(Stop::vsphere(&error, machine.span, "cloning"));
         }
-    };
-    shared.ledger.set(entry, State::Cloning(Some(task.clone())));
-    finished(shared, &task, &request.name, machine, entry).await.map(|vm| (vm, entry))
+        if let Some(vm) = settled(shared, source, &request, machine).await? {
+            shared.ledger.set(entry, State::Made(vm.clone()));
+            return Ok((vm, entry));
+        }
+        lost += 1;
+        if lost == MOST_LOST {
+            return Err(Stop::vsphere(&error, machine.span, "cloning"));
+        }
+    }
+}
+
+/// The machine of a clone whose reply was lost, once it is certain whether there is one.
+async fn settled(
+    shared: &Shared,
+    source: &Moref,
+    request: &CloneRequest,
+    machine: &Machine,
+) -> Result<Option<Moref>, Stop> {
+    let deadline = Deadline::after(shared.options.deadlines.task);
+    let found = shared.interruptible(shared.client.lost_clone(source, request, deadline)).await?;
+    found.map_err(|e| Stop::vsphere(&e, machine.span, "looking for the clone"))
 }
 
 /// Follows a clone's task to its end.

@@ -10,7 +10,7 @@ use super::ledger::EntryId;
 use super::options::BuiltOutput;
 use super::sessions::Sessions;
 use super::shared::{Shared, Slot, Stop};
-use super::{boot, clone, export, finish, network, resume, steps};
+use super::{ask, boot, cache, clone, export, finish, network, resume, steps};
 use crate::sema::order::Node;
 use crate::sema::program::{Attr, Machine};
 use crate::sema::value::Value;
@@ -33,6 +33,9 @@ pub(super) struct Worker {
 
 /// Runs a machine; says how it ended.
 pub(super) async fn run(shared: Arc<Shared>, id: MachineId) -> Result<Vec<BuiltOutput>, Stop> {
+    if let Some(outputs) = cache::taken(&shared, id) {
+        return Ok(outputs);
+    }
     let slot = Slot::new(Arc::clone(&shared.slots));
     let mut worker = Worker { shared, id, slot, vm: None, sessions: Sessions::default(), attached: false, began: None };
     let result = worker.way().await;
@@ -104,33 +107,46 @@ impl Worker {
             // A batch of steps waits for the needs of its first one here; those of the others bound it.
             self.enter(node).await?;
             self.began.get_or_insert_with(Instant::now);
-            at += 1;
-            match node {
-                Node::Clone(_) => {
-                    clone::run(self).await?;
-                    self.known_after_clone().await?;
-                }
-                Node::Boot(_) => boot::run(self).await?,
-                Node::Network(_) => network::run(self).await?,
-                Node::Step(step) => {
-                    self.phase(Phase::Running);
-                    // Marks each step of its batch as done by itself.
-                    // Boxed, as the others below are not: these futures are large, and nest.
-                    at += Box::pin(steps::run(self, step)).await? - 1;
-                    continue;
-                }
-                Node::Export(_) => {
-                    self.phase(Phase::Exporting);
-                    export::run(self).await?;
-                }
-                Node::Finish(_) => {
-                    self.phase(Phase::Finishing);
-                    outputs = finish::run(self).await?;
+            // Boxed: these futures are large, and nest.
+            match Box::pin(self.pass_through(node, &mut outputs)).await {
+                Ok(count) => at += count,
+                Err(stop) => {
+                    Box::pin(ask::ask(self, node, stop)).await?;
+                    // Of a batch, some steps may be done.
+                    while nodes.get(at).is_some_and(|node| shared.board.is_done(*node)) {
+                        at += 1;
+                    }
                 }
             }
-            shared.finish(node);
         }
         Ok(outputs)
+    }
+
+    /// Does what a node stands for. How many nodes that took care of.
+    async fn pass_through(&mut self, node: Node, outputs: &mut Vec<BuiltOutput>) -> Result<usize, Stop> {
+        match node {
+            Node::Clone(_) => {
+                clone::run(self).await?;
+                self.known_after_clone().await?;
+            }
+            Node::Boot(_) => boot::run(self).await?,
+            Node::Network(_) => network::run(self).await?,
+            Node::Step(step) => {
+                self.phase(Phase::Running);
+                // Marks each step of its batch as done by itself.
+                return steps::run(self, step).await;
+            }
+            Node::Export(_) => {
+                self.phase(Phase::Exporting);
+                export::run(self).await?;
+            }
+            Node::Finish(_) => {
+                self.phase(Phase::Finishing);
+                *outputs = finish::run(self).await?;
+            }
+        }
+        self.shared.finish(node);
+        Ok(1)
     }
 
     /// `uuid` and `moref`, where something asks for them.
@@ -151,7 +167,7 @@ impl Worker {
 }
 
 /// What is waited for, in the file's words.
-fn describe(shared: &Shared, node: Node) -> String {
+pub(super) fn describe(shared: &Shared, node: Node) -> String {
     let label = &shared.program.machine(node.machine()).label;
     match node {
         Node::Clone(_) => format!("the clone of {label}"),

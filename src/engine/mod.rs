@@ -3,8 +3,10 @@
 //! Each machine is a task of its own (`machine`); they meet on the `board`, where finished nodes of the graph and
 //! the values they gave are noted. Whatever is made in vCenter stands in the `ledger` before it is asked for.
 
+mod ask;
 mod board;
 mod boot;
+pub mod cache;
 mod cleanup;
 mod clone;
 pub mod codes;
@@ -13,6 +15,7 @@ mod export;
 mod finish;
 pub mod journal;
 mod ledger;
+mod limits;
 mod logs;
 mod machine;
 mod mask;
@@ -26,9 +29,11 @@ mod shared;
 mod steps;
 pub mod sweep;
 
+pub use ask::{Answer, Look, Looked, Question};
 pub use options::{
-    Built, BuiltOutput, Control, Deadlines, Failure, FailureClass, GuestLogin, LoginDefaults, OnError, Options,
+    Built, BuiltOutput, ClonesAtOnce, Control, Deadlines, Failure, FailureClass, GuestLogin, LoginDefaults, OnError,
+    Options,
 };
-pub use run::build;
+pub use run::{build, interrupted};
 pub use sessions::missing_logins;
 pub use shared::class_of;

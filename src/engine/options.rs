@@ -18,6 +18,8 @@ pub struct Options {
     pub context: PathBuf,
     /// How many machines may be worked on at once; waiting ones don't count.
     pub parallel: usize,
+    /// How many clones may run at once.
+    pub clones: ClonesAtOnce,
     /// What becomes of half-made machines when a build fails.
     pub on_error: OnError,
     /// Where machines are to live, where the VMWfile's stages don't say.
@@ -34,8 +36,19 @@ pub struct Options {
     pub journal: Journal,
     /// What the journal tells of earlier processes of this build.
     pub past: Past,
+    /// How the cache is used.
+    pub cache: super::cache::Use,
     /// Whether a FROM name that the inventory lacks becomes the sandbox's default template.
     pub sandbox: bool,
+}
+
+/// How many clones may run at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClonesAtOnce {
+    /// On the whole vCenter.
+    pub in_all: usize,
+    /// With one host as what they are read from, or written to where the host is asked for.
+    pub per_host: usize,
 }
 
 /// `--on-error`.
@@ -48,6 +61,8 @@ pub enum OnError {
     Keep,
     /// They are removed, once everything that doesn't depend on them is built.
     Continue,
+    /// Whoever holds the other end of [`Control::ask`] says so at the first failure; without one as `Clean`.
+    Ask,
 }
 
 /// The guest account from outside the VMWfile, in the same order as [`PlacementDefaults`].
@@ -132,12 +147,20 @@ pub struct BuiltOutput {
     pub moref: String,
     /// The address, if one was asked for or reported.
     pub ip: Option<String>,
+    /// Whether it was there already, as it would be made.
+    pub cached: bool,
 }
 
 impl BuiltOutput {
     /// What the views are told of it.
     pub(super) fn event(&self) -> Event {
-        let made = Made { kind: self.kind, name: self.name.clone(), moref: self.moref.clone(), ip: self.ip.clone() };
+        let made = Made {
+            kind: self.kind,
+            name: self.name.clone(),
+            moref: self.moref.clone(),
+            ip: self.ip.clone(),
+            cached: self.cached,
+        };
         Event::Made { machine: self.machine, made }
     }
 }
@@ -186,4 +209,6 @@ pub struct Control {
     pub stop: tokio_util::sync::CancellationToken,
     /// Second Ctrl-C: leave at once, and say what stays and how to remove it.
     pub leave: tokio_util::sync::CancellationToken,
+    /// Where questions go, for [`OnError::Ask`].
+    pub ask: Option<tokio::sync::mpsc::UnboundedSender<super::ask::Question>>,
 }

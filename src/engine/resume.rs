@@ -25,6 +25,7 @@ use crate::sema::value::Value;
 use crate::sema::value_parse::parse_key;
 use crate::syntax::ast::OutputKind;
 use crate::vsphere::client::{Client, Deadline, Error, Inventory};
+use crate::vsphere::codes::CANCELLED;
 use crate::vsphere::wire::Moref;
 
 /// The inventory as the build's first process has found it: without what the build has made itself, and with the
@@ -141,7 +142,7 @@ fn again(shared: &Shared) -> HashSet<StepId> {
     let past = &shared.past;
     let mut open: Vec<Ref> = Vec::new();
     for machine in &shared.program.machines {
-        if past.done.contains(&Node::Finish(machine.id)) {
+        if past.done.contains(&Node::Finish(machine.id)) || shared.cache.passes(machine.id) {
             continue;
         }
         let mut visit = |r: &Ref, _| open.push(r.clone());
@@ -218,7 +219,10 @@ pub(super) async fn pass(worker: &mut Worker, node: Node) -> Result<Vec<BuiltOut
         }
         Node::Step(id) => shared.events.send(Event::StepFinished {
             step: id,
-            outcome: Outcome::Skipped("done before".to_owned()),
+            outcome: match shared.cache.is_before(id) {
+                true => Outcome::Cached,
+                false => Outcome::Skipped("done before".to_owned()),
+            },
             elapsed: Duration::ZERO,
         }),
         Node::Finish(_) => {
@@ -277,7 +281,11 @@ pub(super) async fn adopt(
                 None => None,
             };
             if let Some(task) = known {
-                return finished(shared, task, &entry.name, machine, id).await.map(Some);
+                return match finished(shared, task, &entry.name, machine, id).await {
+                    // By the process that had asked for it, when it was stopped: it is wanted again.
+                    Err(Stop::Failed(failed)) if failed.diagnostic.code.number == CANCELLED.number => Ok(None),
+                    ended => ended.map(Some),
+                };
             }
             // The request may have been on its way when its sender went.
             let settled = shared.interruptible(shared.client.clones_settled(source, limit)).await?;
@@ -337,7 +345,9 @@ pub(super) async fn open_again(worker: &mut Worker) -> Result<(), Stop> {
         let login =
             contexts.filter_map(|c| sessions::login(&shared, machine, c).ok().flatten()).find(|l| l.user == *user);
         if let Some(login) = login {
-            Sessions::of(worker, login, machine.span).await?;
+            let guest = Sessions::of(worker, login, machine.span).await?;
+            let looked = shared.interruptible(guest.look()).await?;
+            looked.map_err(|e| Stop::guest(&e, machine.span, "logging in to the guest"))?;
         }
     }
     Ok(())

@@ -8,12 +8,15 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::ask::Chosen;
 use super::board::Board;
+use super::cache;
 use super::cleanup;
 use super::codes;
 use super::event::{EdgeInfo, Event, MachineId, MachineInfo, StepInfo};
 use super::journal::{self, Ending, Record};
 use super::ledger::Ledger;
+use super::limits::Limits;
 use super::logs::Logs;
 use super::machine;
 use super::mask::Masker;
@@ -64,7 +67,7 @@ pub async fn build(
         found = prepare(&program, &client, &options) => found,
         () = control.stop.cancelled() => Err((FailureClass::Interrupted, vec![interrupted()])),
     };
-    let found = match found {
+    let (found, assessment) = match found {
         Ok(found) => found,
         Err((class, diagnostics)) => {
             journal.refused(&past, class == FailureClass::Interrupted);
@@ -77,6 +80,9 @@ pub async fn build(
     }
     let server = about.instance_uuid.clone().unwrap_or_default();
     let connected = Record::Connected { server: client.address().to_owned(), instance: server };
+    if past.digests.is_none() && past.entries.is_empty() {
+        journal.note(&Record::Digests { list: assessment.digests() });
+    }
     let scratch = match journal.intend(&connected).await.and_then(|()| Scratch::new(&journal)) {
         Ok(scratch) => scratch,
         Err(e) => {
@@ -89,12 +95,15 @@ pub async fn build(
     let shared = Arc::new(Shared {
         board: Board::new(&options.secrets),
         slots: Arc::new(Semaphore::new(options.parallel.max(1))),
+        limits: Limits::new(options.clones),
         stop: control.stop.child_token(),
         resolved: found.machines,
         ledger: Ledger::new(past.entries.clone(), journal.clone()),
         journal,
         past,
         swaps: Swaps::default(),
+        cache: cache::State::new(assessment),
+        chosen: Chosen::default(),
         program,
         dag,
         client,
@@ -104,14 +113,17 @@ pub async fn build(
         scratch,
     });
     let mut result = match resume::restore(&shared) {
-        Ok(()) => machines(&shared).await,
+        Ok(()) => {
+            cache::restore(&shared);
+            machines(&shared).await
+        }
         Err(diagnostics) => {
             finished(&shared.events, &shared.client, Some(FailureClass::Vsphere));
             return Err(Failure { class: FailureClass::Vsphere, diagnostics });
         }
     };
     // With `--on-error continue` what is complete is the user's, whatever else has failed.
-    let publishes = shared.options.on_error == OnError::Continue && !shared.stop.is_cancelled();
+    let publishes = shared.on_error() == OnError::Continue && !shared.stop.is_cancelled();
     if (result.is_ok() || publishes)
         && let Err(stop) = publish::run(&shared).await
     {
@@ -171,13 +183,30 @@ async fn unfinished(shared: &Shared, failed: Option<FailureClass>) -> bool {
 type Refused = (FailureClass, Vec<Diagnostic>);
 
 /// Looks everything up in the inventory before anything is changed.
-async fn prepare(program: &Program, client: &Client, options: &Options) -> Result<plan::Found, Refused> {
+async fn prepare(
+    program: &Program,
+    client: &Client,
+    options: &Options,
+) -> Result<(plan::Found, cache::Assessment), Refused> {
     let inventory = client.inventory().await;
-    let inventory = inventory.map_err(|e| (class_of(e.class()), vec![e.diagnostic()]))?;
+    let failed = |e: crate::vsphere::client::Error| (class_of(e.class()), vec![e.diagnostic()]);
+    let inventory = resume::inventory(inventory.map_err(failed)?, &options.past);
     let wishes = plan::Wishes { placement: &options.placement, sandbox: options.sandbox };
-    let found = plan::resolve(program, wishes, &resume::inventory(inventory, &options.past));
+    let mut found = plan::resolve(program, wishes, &inventory);
+    let question = cache::Question {
+        program,
+        found: &found,
+        inventory: &inventory,
+        context: &options.context,
+        login: &options.login,
+        secrets: Some(&options.secrets),
+        with: &options.cache,
+        past: &options.past,
+    };
+    let assessment = cache::assess(client, &question).await.map_err(failed)?;
+    found.settle(|id| assessment.is_made(id), |id| assessment.why(id));
     match found.problems.first() {
-        None => Ok(found),
+        None => Ok((found, assessment)),
         Some(first) => Err((class_of(first.class), found.problems.iter().map(|p| p.diagnostic.clone()).collect())),
     }
 }
@@ -209,7 +238,7 @@ async fn machines(shared: &Arc<Shared>) -> Result<Vec<BuiltOutput>, Failure> {
                 outputs.insert(id, built);
             }
             Some(Ok((_, Err(stop)))) => {
-                if shared.options.on_error != OnError::Continue {
+                if shared.on_error() != OnError::Continue {
                     shared.stop.cancel();
                 }
                 stops.push(stop);
@@ -253,13 +282,14 @@ fn failures(shared: &Shared, stops: Vec<Stop>) -> Failure {
     Failure { class: class.unwrap_or(FailureClass::Interrupted), diagnostics }
 }
 
-fn interrupted() -> Diagnostic {
+/// The build was stopped from outside.
+pub fn interrupted() -> Diagnostic {
     Diagnostic::new(&codes::INTERRUPTED, "the build was interrupted")
         .help("`vmwbuild builds` tells whether it has left anything")
 }
 
 /// A diagnostic may quote a server's or a guest's words: no secret leaves through them.
-fn masked(shared: &Shared, mut diagnostic: Diagnostic) -> Diagnostic {
+pub(super) fn masked(shared: &Shared, mut diagnostic: Diagnostic) -> Diagnostic {
     let mask = |text: &mut String| *text = shared.events.masker.text(text);
     mask(&mut diagnostic.message);
     diagnostic.notes.iter_mut().for_each(mask);

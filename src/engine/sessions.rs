@@ -29,7 +29,7 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// The machine's guest for an account, logged in with at first use.
+    /// The machine's guest for an account. Nothing is sent to it yet: its first command logs in.
     pub(super) async fn of(worker: &mut Worker, login: Login, span: Span) -> Result<&mut Guest, Stop> {
         if let Some(at) = worker.sessions.open.iter().position(|(l, _)| *l == login) {
             return worker.sessions.open.get_mut(at).map(|(_, guest)| guest).ok_or(Stop::Cancelled);
@@ -78,6 +78,8 @@ impl Sessions {
             family: worker.sessions.family.clone(),
             boot_window,
             patience: shared.options.deadlines.boot,
+            // A build that is gone on with, or cleaned up, removes what a killed process has left.
+            scratch: Some(shared.scratch.path().join("archives")),
             ..guest::Options::default()
         };
         Ok((vm, options))
@@ -102,10 +104,17 @@ impl Sessions {
         self.open.first_mut().map(|(_, guest)| guest)
     }
 
-    /// After a restart of the guest: all accounts look at it anew.
-    pub(super) async fn reopen(&mut self) -> Result<(), guest::Error> {
+    /// The guest is restarted: all accounts look at it anew when they are used next.
+    pub(super) fn reopen(&mut self) {
         for (_, guest) in &mut self.open {
-            guest.reopen().await?;
+            guest.reopen();
+        }
+    }
+
+    /// Before something is run again that may still run: its batch is ended.
+    pub(super) async fn end_what_runs(&mut self) -> Result<(), guest::Error> {
+        for (_, guest) in &self.open {
+            guest.kill_all().await?;
         }
         Ok(())
     }
@@ -121,7 +130,7 @@ impl Sessions {
     /// The machine has failed. Where it is kept, what runs in it is ended and our directory removed, as far as the
     /// guest still answers; where it is removed, that does it.
     pub(super) async fn abandon(&mut self, shared: &Shared) {
-        let kept = shared.options.on_error == super::options::OnError::Keep;
+        let kept = shared.on_error() == super::options::OnError::Keep;
         for (_, guest) in std::mem::take(&mut self.open) {
             if kept {
                 let parting = async {

@@ -40,11 +40,16 @@ pub(super) struct Shared {
     pub(super) board: Board,
     pub(super) resolved: HashMap<MachineId, Resolved>,
     pub(super) slots: Arc<Semaphore>,
+    pub(super) limits: super::limits::Limits,
     pub(super) ledger: Ledger,
     pub(super) journal: Journal,
     /// What earlier processes of this build have done.
     pub(super) past: Past,
     pub(super) swaps: super::publish::Swaps,
+    /// What is there already.
+    pub(super) cache: super::cache::State,
+    /// What was answered to the question what becomes of half-made machines.
+    pub(super) chosen: super::ask::Chosen,
     /// Files on their way from one guest to another.
     pub(super) scratch: Scratch,
 }
@@ -58,8 +63,8 @@ pub(super) enum Scratch {
 impl Scratch {
     /// Makes it.
     pub(super) fn new(journal: &Journal) -> std::io::Result<Self> {
-        match journal.directory() {
-            Some(directory) => Ok(Scratch::Kept(directory.join("files"))),
+        match journal.files() {
+            Some(files) => Ok(Scratch::Kept(files)),
             None => tempfile::tempdir().map(Scratch::Passing),
         }
     }
@@ -94,6 +99,11 @@ impl Shared {
         let name = crate::sema::order::attr_name(attr).to_owned();
         self.journal.note(&Record::Attr { machine: machine.0, name, value: value.to_text() });
         self.board.set(Ref::Attr(machine, attr), value);
+    }
+
+    /// What is known of a reference now.
+    pub(super) fn board_value(&self, reference: &Ref) -> Option<Value> {
+        crate::sema::eval::Env::get(&self.board, reference)
     }
 
     /// A template's text, its secrets masked from now on.

@@ -3,6 +3,16 @@
 //! Keywords are upper case, flags come first, one blank separates words, one blank line at most separates lines.
 //! Where the author broke a line it stays broken; shell text, prose and heredoc bodies stay as they were written.
 //! Formatting twice changes nothing more, and the result [says the same](crate::syntax::same).
+//!
+//! ```
+//! use vmwbuild::{diagnostic::Problems, format::format, source::Sources, syntax};
+//!
+//! let (mut sources, mut problems) = (Sources::new(), Problems::new());
+//! let id = sources.add("VMWfile", None, "from  debian-12  as web\n\n\ncopy a /b --chmod=0644\n");
+//! let file = syntax::parse(&sources, id, &mut problems);
+//! assert!(!problems.has_errors());
+//! assert_eq!(format(&file, &sources), "FROM debian-12 AS web\n\nCOPY --chmod=0644 a /b\n");
+//! ```
 
 mod expr;
 mod units;

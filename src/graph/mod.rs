@@ -1,7 +1,7 @@
 //! A checked program lowered to a DAG of steps over machines.
 //!
 //! What waits for what is worked out in [`crate::sema::order`], since a cycle is an error of the file; here it
-//! becomes a graph that a plan and an engine can walk.
+//! becomes a graph that a plan and an engine can walk. The example of the [crate] leads here from a text.
 
 mod dot;
 mod json;

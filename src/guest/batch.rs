@@ -9,8 +9,8 @@ use super::error::{Error, Result};
 use super::follow::{Following, Look};
 use super::job::{BatchOutcome, Job};
 use super::log::{Cursor, Record};
-use super::os::BatchPlan;
-use super::ticket::{JobMark, Ticket};
+use super::ticket::{JobMark, Ticket, now};
+use super::unix::{BatchPlan, Claim, Decoder, Settled, Standing};
 use super::wire::Program;
 use super::{Channel, FIRST_LOOK, Guest, LONGEST_LOOK, OnEvent, SILENCE, random};
 use crate::vsphere::client::Source;
@@ -20,11 +20,15 @@ const MAX_PARTS: usize = 4;
 /// A batch that is ready to be started with [`Guest::run_prepared`].
 pub struct Batch {
     pub(super) ticket: Ticket,
+    pub(super) jobs: Vec<Job>,
     pub(super) text: String,
+    /// Whether the text is for guests without a decoder.
+    octal: bool,
 }
 
 impl Batch {
-    /// What another process needs to go on with it. To be kept before the batch is started.
+    /// What another process needs to go on with it. To be kept before the batch is started; a batch that is the first of
+    /// its guest has a better one later ([`super::Event::Placed`]).
     pub fn ticket(&self) -> &Ticket {
         &self.ticket
     }
@@ -44,33 +48,60 @@ impl Guest {
     /// want to be able to go on with it in another process.
     pub fn prepare(&self, jobs: &[Job]) -> Result<Batch> {
         let number = self.next_number();
-        let plan = BatchPlan { number, nonce: &random()?, meeting: &self.meeting, jobs, chunk: self.transfers() };
-        let text = self.os.batch(&plan)?;
-        let facts = self.os.facts();
+        let settled = self.state().settled.clone();
+        // Most guests have one; the first program says so where there is none.
+        let octal = settled.as_ref().is_some_and(|s| s.facts.decoder == Decoder::None);
+        let text = self.text(number, jobs, octal)?;
         let ticket = Ticket {
             user: self.login.user.clone(),
-            name: self.os.name().to_owned(),
-            work: facts.work.clone(),
-            boot: facts.boot.clone(),
-            meeting: self.meeting.clone(),
+            name: self.unix.name.clone(),
+            work: settled.as_ref().map(|s| s.facts.work.clone()),
+            boot: settled.as_ref().map(|s| s.facts.boot.clone()),
+            written: now(),
+            meeting: self.state().meeting.clone(),
             number,
             jobs: jobs.iter().map(JobMark::of).collect(),
         };
-        Ok(Batch { ticket, text })
+        Ok(Batch { ticket, jobs: jobs.to_vec(), text, octal })
+    }
+
+    fn text(&self, number: u64, jobs: &[Job], octal: bool) -> Result<String> {
+        self.unix.batch(&BatchPlan { number, nonce: &random()?, jobs, chunk: self.transfers(), octal })
     }
 
     /// The same as [`Guest::run_batch`]. A batch that is given twice is run once.
     pub async fn run_prepared(&self, batch: &Batch, on_event: OnEvent<'_>) -> Result<BatchOutcome> {
         let _turn = self.turn.lock().await;
-        self.state().running = Some((batch.ticket.number, 0));
-        self.send(batch.ticket.number, &batch.text).await?;
-        let outcome = self.followed(Following::new(self, &batch.ticket, on_event)).await;
-        self.state().met = false;
+        let number = batch.ticket.number;
+        self.state().running = Some((number, 0));
+        let settled = self.state().settled.clone();
+        let mut following = Following::new(self, &batch.ticket, on_event);
+        following.sweeps = settled.is_some();
+        match settled {
+            Some(settled) => self.send(&settled, batch).await?,
+            None => match self.first_program(None, Some((&batch.text, &batch.jobs)))? {
+                Some(first) => self.start_first(&first).await?,
+                None => {
+                    let settled = self.settled().await?;
+                    following.placed();
+                    following.sweeps = true;
+                    self.send(&settled, batch).await?;
+                }
+            },
+        }
+        let outcome = self.followed(&mut following).await;
+        if following.refused {
+            let settled = self.settled().await?;
+            self.state().running = Some((number, 0));
+            following.sweeps = true;
+            self.send(&settled, batch).await?;
+            return self.followed(&mut following).await;
+        }
         outcome
     }
 
     /// Follows a batch to its end; one that can't be followed any more is ended.
-    pub(super) async fn followed(&self, mut following: Following<'_, '_>) -> Result<BatchOutcome> {
+    pub(super) async fn followed(&self, following: &mut Following<'_, '_>) -> Result<BatchOutcome> {
         let outcome = following.follow().await;
         match &outcome {
             Err(Error::TooLarge { .. } | Error::NoTransfer { .. }) => self.kill_all().await?,
@@ -79,15 +110,25 @@ impl Guest {
         outcome
     }
 
-    /// Sends a batch's text and starts it.
-    async fn send(&self, number: u64, text: &str) -> Result<()> {
-        if let Some(program) = self.os.start(text) {
+    /// Sends a batch to a guest that is known and starts it.
+    async fn send(&self, settled: &Settled, batch: &Batch) -> Result<()> {
+        let number = batch.ticket.number;
+        let octal = settled.facts.decoder == Decoder::None;
+        let anew = if octal == batch.octal { None } else { Some(self.text(number, &batch.jobs, octal)?) };
+        let meeting = {
+            let mut state = self.state();
+            state.sent = true;
+            // The batch removes it.
+            state.met.then(|| state.meeting.clone())
+        };
+        let text = settled.whole(anew.as_ref().unwrap_or(&batch.text), meeting.as_deref());
+        if let Some(program) = settled.start(&text) {
             return self.wire.start(&program).await;
         }
-        let path = format!("{}/in.{number}", self.os.facts().work);
-        match self.carry(&path, &Source::Bytes(Bytes::copy_from_slice(text.as_bytes()))).await? {
-            Carried::Whole => self.wire.start(&self.os.start_uploaded(number)).await,
-            Carried::Parts(count) => self.wire.start(&self.os.start_parts(number, count)).await,
+        let path = format!("{}/in.{number}", settled.facts.work);
+        match self.carry(&path, &Source::Bytes(Bytes::from(text))).await? {
+            Carried::Whole => self.wire.start(&settled.start_uploaded(number)).await,
+            Carried::Parts(count) => self.wire.start(&settled.start_parts(number, count)).await,
         }
     }
 
@@ -115,7 +156,7 @@ impl Guest {
             Source::Bytes(bytes) => bytes.clone(),
             Source::File(file) => tokio::fs::read(file).await.map_err(|e| local(file, &e))?.into(),
         };
-        let parts: Vec<Program> = self.os.parts(path, &content);
+        let parts: Vec<Program> = self.settled().await?.parts(path, &content);
         for part in &parts {
             self.wire.start(part).await?;
         }
@@ -141,7 +182,7 @@ impl Guest {
 
     /// Reads a file of the guest through vCenter alone.
     pub(super) async fn read_published(&self, path: &str, size: u64) -> Result<Vec<u8>> {
-        let (program, directory) = self.os.publish(self.next_number(), path);
+        let (program, directory) = self.settled().await?.publish(self.next_number(), path);
         self.wire.start(&program).await?;
         let mut cursor = Cursor::default();
         let mut content = Vec::new();
@@ -177,8 +218,22 @@ impl Guest {
     /// Ends the batch that runs, with all processes that its current job has started. No error when none runs.
     pub async fn kill_all(&self) -> Result<()> {
         let Some((number, _)) = self.state().running else { return Ok(()) };
-        self.wire.start(&self.os.kill(number)).await?;
-        let directory = self.os.log_directory(number);
+        let settled = self.state().settled.clone();
+        let settled = match settled {
+            Some(settled) => settled,
+            None => {
+                let work = self.state().work.clone();
+                let claim = Claim { number, work: work.as_deref(), meeting: None };
+                let (settled, standing) = self.ask(Some(claim)).await?;
+                if let Some(Standing::Never { .. }) = standing {
+                    self.state().running = None;
+                    return Ok(());
+                }
+                settled
+            }
+        };
+        self.wire.start(&settled.kill(number)).await?;
+        let directory = settled.batch_directory(number);
         let mut cursor = Cursor::default();
         let began = Instant::now();
         let allowed = self.options.grace + Duration::from_secs(40);

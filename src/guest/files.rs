@@ -17,6 +17,15 @@ use crate::vsphere::client::Source;
 /// An archive of at most this comes with the output of the command that makes it.
 const INLINE: usize = 48 << 10;
 
+/// A file for an archive on its way.
+fn passing(scratch: Option<&Path>) -> Result<NamedTempFile> {
+    let Some(directory) = scratch else {
+        return NamedTempFile::new().map_err(|e| local(&std::env::temp_dir(), &e));
+    };
+    let made = fs::create_dir_all(directory).and_then(|()| NamedTempFile::new_in(directory));
+    made.map_err(|e| local(directory, &e))
+}
+
 impl Guest {
     /// Copies files, directories and links into the guest; parents are made. `owner` is `user` or `user:group`; without it
     /// the files are the login's (root's where `run_as` is root). `run_as` may be root alone, for logins that are not.
@@ -30,8 +39,9 @@ impl Guest {
         }
         let paths: Vec<String> = entries.iter().map(|entry| entry.path.clone()).collect();
         let list = entries.to_vec();
+        let scratch = self.options.scratch.clone();
         let (archive, sha256) = blocking(move || {
-            let mut file = NamedTempFile::new().map_err(|e| local(&std::env::temp_dir(), &e))?;
+            let mut file = passing(scratch.as_deref())?;
             write_archive(&list, file.as_file_mut())?;
             file.flush().map_err(|e| local(file.path(), &e))?;
             let mut digest = Sha256::new();
@@ -41,14 +51,15 @@ impl Guest {
             Ok((file, sha256))
         })
         .await?;
+        let settled = self.settled().await?;
         let number = self.next_number();
-        let remote = format!("{}/c{number}", self.os.facts().work);
+        let remote = format!("{}/c{number}", settled.facts.work);
         let carried = self.carry(&remote, &Source::File(archive.path().to_owned())).await?;
         let mut script = match carried {
             Carried::Whole => String::new(),
-            Carried::Parts(count) => self.os.join_parts(&remote, count) + "umask 022\n",
+            Carried::Parts(count) => settled.join_parts(&remote, count) + "umask 022\n",
         };
-        script.push_str(&self.os.unpack(&remote, &sha256, owner.map(|owner| (owner, paths.as_slice()))));
+        script.push_str(&settled.unpack(&remote, &sha256, owner.map(|owner| (owner, paths.as_slice()))));
         let mut job = Job::sh(0, script);
         job.run_as = run_as.cloned();
         let end = self.run(job).await?;
@@ -84,9 +95,10 @@ impl Guest {
         run_as: Option<&RunAs>,
     ) -> Result<Vec<PathBuf>> {
         let wanted = paths.iter().map(|path| Wanted::of(path)).collect::<Result<Vec<_>>>()?;
+        let settled = self.settled().await?;
         let number = self.next_number();
-        let remote = format!("{}/f{number}", self.os.facts().work);
-        let mut job = Job::sh(0, self.os.pack(&remote, paths, INLINE));
+        let remote = format!("{}/f{number}", settled.facts.work);
+        let mut job = Job::sh(0, settled.pack(&remote, paths, INLINE));
         job.run_as = run_as.cloned();
         job.capture = true;
         job.secret = true;
@@ -97,7 +109,7 @@ impl Guest {
         let split = said.iter().position(|byte| *byte == b'\n').ok_or_else(report)?;
         let (line, rest) = said.split_at(split);
         let size: u64 = String::from_utf8_lossy(line).trim().parse().map_err(|_| report())?;
-        let file = NamedTempFile::new().map_err(|e| local(&std::env::temp_dir(), &e))?;
+        let file = passing(self.options.scratch.as_deref())?;
         if size <= INLINE as u64 {
             tokio::fs::write(file.path(), rest.get(1..).unwrap_or_default())
                 .await

@@ -9,12 +9,15 @@ use super::error::{Error, Result};
 use super::job::{BatchOutcome, Event, Exit, JobEnd, MAX_CAPTURE, Stream};
 use super::log::{Cursor, End, Record, end};
 use super::ticket::{JobMark, Ticket};
+use super::unix::{Found, Report};
 use super::wire::Listing;
-use super::{FIRST_LOOK, Guest, LONGEST_LOOK, OnEvent, SILENCE};
+use super::{FIRST_LOOK, Guest, LONGEST_FIRST_LOOK, LONGEST_LOOK, OnEvent, SILENCE};
 
 /// How long the log may not grow before we look whether anybody writes it; rarer while somebody does.
 const FIRST_DOUBT: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 20 });
 const LONGEST_DOUBT: Duration = Duration::from_secs(120);
+/// Between looks at a log that grows.
+const STEADY_LOOK: Duration = Duration::from_millis(150);
 /// Largest piece of an event.
 const PIECE: usize = 64 << 10;
 /// What is kept of standard error.
@@ -35,10 +38,7 @@ pub(super) enum Look {
 impl Guest {
     /// Looks at a log once.
     pub(super) async fn look_at(&self, directory: &str, cursor: &mut Cursor) -> Result<Look> {
-        let began = Instant::now();
-        let listing = self.wire.list(&format!("{directory}/{}", cursor.segment())).await?;
-        self.state().listing = began.elapsed();
-        let names = match listing {
+        let names = match self.wire.list(&format!("{directory}/{}", cursor.segment())).await? {
             Listing::Names(names) => names,
             Listing::Missing => return Ok(Look::Missing),
         };
@@ -65,6 +65,12 @@ pub(super) struct Following<'a, 'e> {
     outcome: BatchOutcome,
     /// Whether a job that was told already has ended the batch.
     stopped: bool,
+    /// What the guest's first program tells.
+    report: Report,
+    /// Whether the place of an earlier report goes with this batch.
+    pub sweeps: bool,
+    /// Whether the guest has no decoder for what came with that program, and has begun nothing.
+    pub refused: bool,
     /// Of the current job.
     current: Current,
 }
@@ -81,8 +87,19 @@ struct Current {
 impl<'a, 'e> Following<'a, 'e> {
     /// A batch that has just been started.
     pub fn new(guest: &'a Guest, ticket: &'a Ticket, on_event: OnEvent<'e>) -> Self {
-        let (outcome, current) = (BatchOutcome::default(), Current::default());
-        Following { guest, ticket, from: 0, doubt: FIRST_DOUBT, on_event, outcome, stopped: false, current }
+        Following {
+            guest,
+            ticket,
+            from: 0,
+            doubt: FIRST_DOUBT,
+            on_event,
+            outcome: BatchOutcome::default(),
+            stopped: false,
+            report: Report::default(),
+            sweeps: false,
+            refused: false,
+            current: Current::default(),
+        }
     }
 
     /// One that somebody else has started, whose jobs before a place were told already. Nobody may be writing its log.
@@ -91,33 +108,73 @@ impl<'a, 'e> Following<'a, 'e> {
         Following { from, doubt: Duration::ZERO, current, ..Following::new(guest, ticket, on_event) }
     }
 
+    /// Where the log is; a guess while the guest hasn't told.
+    fn directory(&self) -> String {
+        let state = self.guest.state();
+        match (&state.settled, &state.work) {
+            (Some(settled), _) => settled.batch_directory(self.ticket.number),
+            (None, Some(work)) => format!("{work}/b{}", self.ticket.number),
+            (None, None) => format!("{}/b{}", self.guest.unix.guess(), self.ticket.number),
+        }
+    }
+
+    /// The guest has told what it has.
+    fn learn(&mut self, found: Found, met: bool) -> Result<()> {
+        self.refused = found.refused;
+        self.guest.learn(found, met)?;
+        self.placed();
+        Ok(())
+    }
+
+    /// Tells where the batch is.
+    pub fn placed(&mut self) {
+        let settled = self.guest.state().settled.clone();
+        if let Some(settled) = settled {
+            let (work, boot) = (Some(settled.facts.work.clone()), Some(settled.facts.boot.clone()));
+            (self.on_event)(Event::Placed(Ticket { work, boot, ..self.ticket.clone() }));
+        }
+    }
+
     /// Tells what happens until the batch is over.
     pub async fn follow(&mut self) -> Result<BatchOutcome> {
-        let directory = self.guest.os.log_directory(self.ticket.number);
+        self.refused = false;
+        let mut directory = self.directory();
         let mut cursor = Cursor::default();
+        let mut elsewhere = Cursor::default();
         let mut pause = self.guest.first_look();
         let mut quiet = Instant::now();
         let mut doubt = self.doubt;
         let mut seen = false;
+        let mut looks = 0u32;
         // A listing may tell of a death and yet miss a record that was made before it.
         let mut dead = false;
         loop {
             tokio::time::sleep(pause).await;
+            looks += 1;
             match self.guest.look_at(&directory, &mut cursor).await? {
                 Look::Records(records, more) => {
                     (seen, dead) = (true, false);
-                    // More often again, yet not at full speed: a command that prints all the time would be
-                    // asked all the time.
                     pause = match (records.is_empty(), more) {
                         (_, true) => Duration::ZERO,
                         (true, false) => (pause * 2).clamp(FIRST_LOOK, LONGEST_LOOK),
-                        (false, false) => (pause / 2).max(FIRST_LOOK * 10),
+                        // More often again, yet not at full speed: a command that prints all the time would be
+                        // asked all the time.
+                        (false, false) if pause > STEADY_LOOK => (pause / 2).max(STEADY_LOOK),
+                        (false, false) => (pause * 2).clamp(FIRST_LOOK, STEADY_LOOK),
                     };
+                    let nothing = records.iter().all(|record| record.job().is_none());
                     if !records.is_empty() {
+                        if self.sweeps {
+                            self.guest.state().met = false;
+                        }
                         quiet = Instant::now();
                         doubt = FIRST_DOUBT.min(self.doubt.max(FIRST_LOOK));
                     }
-                    if self.records(records).await? {
+                    let over = self.records(records).await?;
+                    if looks == 1 {
+                        self.timed(over, nothing);
+                    }
+                    if over {
                         return Ok(std::mem::take(&mut self.outcome));
                     }
                     if more {
@@ -134,7 +191,24 @@ impl<'a, 'e> Following<'a, 'e> {
                     return Ok(std::mem::take(&mut self.outcome));
                 }
                 Look::Missing => {
+                    if looks == 1 {
+                        self.timed(false, true);
+                    }
                     pause = (pause * 2).clamp(FIRST_LOOK, LONGEST_LOOK);
+                    // Most likely it was too early, once. Then it may have had to be made elsewhere.
+                    let unknown = self.guest.state().settled.is_none();
+                    if unknown
+                        && looks.is_multiple_of(2)
+                        && let Some(found) = self.guest.meet(&mut self.report, &mut elsewhere).await?
+                    {
+                        self.learn(found, true)?;
+                        if self.refused {
+                            return Ok(BatchOutcome::default());
+                        }
+                        directory = self.directory();
+                        pause = Duration::ZERO;
+                        continue;
+                    }
                     if quiet.elapsed() > SILENCE {
                         if !seen {
                             return Err(Error::Silent { waited: quiet.elapsed() });
@@ -144,13 +218,26 @@ impl<'a, 'e> Following<'a, 'e> {
                     }
                 }
             }
-            if quiet.elapsed() >= doubt {
+            let settled = self.guest.state().settled.clone();
+            if quiet.elapsed() >= doubt
+                && let Some(settled) = settled
+            {
                 doubt = quiet.elapsed() + (doubt * 2).clamp(FIRST_DOUBT, LONGEST_DOUBT);
                 self.doubt = FIRST_DOUBT;
                 let place = self.current.place;
-                self.guest.wire.start(&self.guest.os.attach(self.ticket.number, place)).await?;
+                self.guest.wire.start(&settled.attach(self.ticket.number, place)).await?;
                 pause = FIRST_LOOK;
             }
+        }
+    }
+
+    /// The next batch's first look comes earlier when this one found the end, later when it found nothing.
+    fn timed(&self, over: bool, nothing: bool) {
+        let mut state = self.guest.state();
+        if over {
+            state.first_look = (state.first_look * 3 / 4).max(FIRST_LOOK);
+        } else if nothing {
+            state.first_look = (state.first_look * 3 / 2).min(LONGEST_FIRST_LOOK);
         }
     }
 
@@ -191,6 +278,14 @@ impl<'a, 'e> Following<'a, 'e> {
                 self.output(job, stream, bytes)?;
             }
             match record {
+                Record::Fact { bytes } => self.report.take(&bytes),
+                Record::Known { state } => {
+                    // Of a batch that is followed again, it may be about another boot.
+                    if self.guest.state().settled.is_none() {
+                        let found = self.report.read(&state).map_err(Error::Report)?;
+                        self.learn(found, false)?;
+                    }
+                }
                 Record::Begun { job } => {
                     let id = self.job(job)?.id;
                     self.current = Current { place: job, attempts: 1, ..Current::default() };
@@ -200,6 +295,7 @@ impl<'a, 'e> Following<'a, 'e> {
                 Record::Output { job, stream, bytes } => gathered = Some((job, stream, bytes)),
                 Record::Chunk { job, stream, file, size } => self.chunk(job, stream, file, size).await?,
                 Record::Gap { job, stream, bytes } => self.gap(job, stream, bytes)?,
+                Record::Large { bytes, .. } => return Err(too_large(format!("{bytes} bytes and may still grow"))),
                 Record::Retry { job, attempt, exit } => {
                     let id = self.job(job)?.id;
                     self.current = Current { place: job, attempts: attempt.saturating_add(1), ..Current::default() };
@@ -209,10 +305,10 @@ impl<'a, 'e> Following<'a, 'e> {
                     let job = self.job(job)?;
                     let exit = match end {
                         End::Exit(exit) => exit,
-                        End::NoAccount => {
+                        End::NoWay(why) => {
                             let user = job.user.clone().unwrap_or_default();
                             let login = self.guest.login.user.clone();
-                            return Err(Error::RunAs { login, user, detail: "the guest has no such user".to_owned() });
+                            return Err(Error::RunAs { login, user, detail: no_way(why).to_owned() });
                         }
                     };
                     let elapsed = Duration::from_millis(hundredths.saturating_mul(10));
@@ -275,7 +371,7 @@ impl<'a, 'e> Following<'a, 'e> {
         if wanted && all > MAX_CAPTURE as u64 {
             return Err(too_large(format!("at least {all} bytes")));
         }
-        let path = format!("{}/c{file}", self.guest.os.log_directory(self.ticket.number));
+        let path = format!("{}/c{file}", self.directory());
         if self.guest.transfers() {
             let mut done = 0;
             let reason = match self.guest.wire.download(&path).await? {
@@ -338,7 +434,7 @@ impl<'a, 'e> Following<'a, 'e> {
         let mut parts = said.split('.');
         let exit = match parts.next().and_then(end) {
             Some(End::Exit(exit)) => exit,
-            Some(End::NoAccount) | None => Exit::Unknown,
+            Some(End::NoWay(_)) | None => Exit::Unknown,
         };
         let hundredths: u64 = parts.next().and_then(|n| n.parse().ok()).unwrap_or(0);
         if let Some(job) = self.ticket.jobs.get(self.current.place) {
@@ -356,6 +452,21 @@ impl<'a, 'e> Following<'a, 'e> {
         if let Some(job) = self.ticket.jobs.get(self.current.place).filter(|_| !stopped) {
             self.finished(job, exit, Duration::ZERO);
         }
+    }
+}
+
+/// Why there is no way to become a job's user, by its number in the supervisor's `way`.
+fn no_way(why: i32) -> &'static str {
+    match why {
+        0 => "the guest has no such user",
+        1 => "su and runuser work without a password only from root",
+        2 => "the guest has none of runuser, su, sudo and doas",
+        3 => "the guest has neither sudo nor doas",
+        4 => "the guest has no runuser",
+        5 => "the guest has no su",
+        6 => "the guest has no sudo",
+        7 => "the guest has no doas",
+        _ => "the guest knows no way",
     }
 }
 

@@ -216,6 +216,9 @@ pub enum Stream {
 /// What happens while a batch runs, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// The batch came with the first program of its guest, and is now known better: to be kept in place of the ticket
+    /// that there was before.
+    Placed(super::Ticket),
     /// A job begins.
     Started {
         /// Which.

@@ -12,6 +12,10 @@ const SEGMENT: u64 = 64;
 /// One record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Record {
+    /// A piece of what the guest's first program tells.
+    Fact { bytes: Vec<u8> },
+    /// All of that is told; its last word.
+    Known { state: String },
     /// The job at that place in the batch begins.
     Begun { job: usize },
     /// It wrote these bytes.
@@ -20,6 +24,8 @@ pub(super) enum Record {
     Chunk { job: usize, stream: Stream, file: u64, size: u64 },
     /// That many bytes are left out here.
     Gap { job: usize, stream: Stream, bytes: u64 },
+    /// It was to be captured, and is larger than that may be.
+    Large { job: usize, bytes: u64 },
     /// An attempt failed, another follows.
     Retry { job: usize, attempt: u32, exit: Exit },
     /// It is over.
@@ -38,9 +44,10 @@ impl Record {
             | Record::Output { job, .. }
             | Record::Chunk { job, .. }
             | Record::Gap { job, .. }
+            | Record::Large { job, .. }
             | Record::Retry { job, .. }
             | Record::Finished { job, .. } => Some(*job),
-            Record::Dead | Record::Closed => None,
+            Record::Fact { .. } | Record::Known { .. } | Record::Dead | Record::Closed => None,
         }
     }
 }
@@ -50,8 +57,8 @@ impl Record {
 pub(super) enum End {
     /// It was run, or not needed.
     Exit(Exit),
-    /// There is no such account.
-    NoAccount,
+    /// There is no way to become its user, for a reason with a number.
+    NoWay(i32),
 }
 
 /// How far a log has been read.
@@ -101,6 +108,15 @@ fn base64() -> GeneralPurpose {
 
 /// Reads one record; the number before it is gone.
 fn parse(record: &str) -> Option<Record> {
+    if let Some(fact) = record.strip_prefix('i') {
+        return Some(Record::Fact { bytes: (fact.replace('%', "/") + "\n").into_bytes() });
+    }
+    if let Some(fact) = record.strip_prefix('h') {
+        return Some(Record::Fact { bytes: hex(fact)? });
+    }
+    if let Some(state) = record.strip_prefix('k') {
+        return Some(Record::Known { state: state.to_owned() });
+    }
     let mut parts = record.split('.');
     let head = parts.next()?;
     let kind = head.get(..1)?;
@@ -125,6 +141,7 @@ fn parse(record: &str) -> Option<Record> {
             job: rest.get(1..)?.parse().ok()?,
             bytes: parts.next()?.parse().ok()?,
         },
+        "m" => Record::Large { job: job()?, bytes: parts.next()?.parse().ok()? },
         "r" => {
             let attempt = parts.next()?.parse().ok()?;
             let End::Exit(exit) = end(parts.next()?)? else { return None };
@@ -155,13 +172,13 @@ pub(super) fn end(text: &str) -> Option<End> {
         "t" => End::Exit(Exit::TimedOut),
         "n" => End::Exit(Exit::Skipped),
         "k" => End::Exit(Exit::Killed),
-        "a" => End::NoAccount,
+        "a" => End::NoWay(number()?),
         _ => return None,
     })
 }
 
 /// Hexadecimal text.
-pub(super) fn hex(text: &str) -> Option<Vec<u8>> {
+fn hex(text: &str) -> Option<Vec<u8>> {
     text.as_bytes()
         .chunks(2)
         .map(|pair| match pair {

@@ -1,9 +1,16 @@
 //! Commands and files in guests, through VMware Tools.
 //!
-//! [`Guest::open`] logs in and looks what the guest has; [`Guest::run_batch`] sends a list of [`Job`]s over in one go
+//! [`Guest::open`] sends nothing yet; [`Guest::run_batch`] sends a list of [`Job`]s over in one go
 //! and reports what becomes of them; [`Guest::prepare`], [`Guest::attach`] and [`Guest::follow`] do that across processes;
 //! [`Guest::copy_in`] and [`Guest::copy_out`] carry files. [`Guest::cleanup`] must be
 //! awaited in the end, cancelled or not.
+//!
+//! # The first program
+//! Nothing is known of a guest at first, not even where a private directory can be made. The first program finds out, makes
+//! the directory, writes what it found beside the supervisor, and goes on to run the batch that it came with. It tells us in
+//! the first records of that batch's log, which is looked for in the login's most likely home directory; where the directory
+//! had to be made elsewhere, in a place below /tmp whose name we have given. A batch that needs something first (a large
+//! file, a boot's identity) has that program sent without a batch.
 //!
 //! # How a batch travels
 //! One StartProgramInGuest carries the jobs' scripts in a variable (base64 or octal, below 64 KiB); what is longer goes
@@ -30,11 +37,11 @@ mod batch;
 pub mod codes;
 mod error;
 mod files;
+mod first;
 mod follow;
 mod job;
 mod log;
 mod network;
-mod os;
 #[cfg(test)]
 mod tests;
 mod ticket;
@@ -51,22 +58,19 @@ pub use job::{
 pub use network::{Address, NetworkMethod, hostname_script, network_script};
 pub use ticket::{Attached, JobMark, Standing, Ticket};
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
-use crate::vsphere::client::{Client, GuestAuth, GuestFault};
+use crate::vsphere::client::{Client, GuestAuth};
 use crate::vsphere::wire::Moref;
-use os::GuestOs;
-use unix::{Claim, Facts, Opening, Unix};
-use wire::{Listing, Wire};
+use unix::{Settled, Unix};
+use wire::Wire;
 
 /// How long a refused login is repeated after a restart.
 const REBOOT_WINDOW: Duration = Duration::from_secs(60);
-/// Between two attempts to log in to a guest that has just booted.
-const LOGIN_PAUSE: Duration = Duration::from_secs(2);
-/// From a start to the first look at what came of it; looks become rarer up to [`LONGEST_LOOK`].
+/// From a start to the first look at what came of it, before anything is known about the guest: a look too early costs a
+/// whole request. It adapts; looks become rarer up to [`LONGEST_LOOK`].
+const USUAL_FIRST_LOOK: Duration = Duration::from_millis(75);
 const FIRST_LOOK: Duration = Duration::from_millis(15);
 const LONGEST_FIRST_LOOK: Duration = Duration::from_millis(250);
 const LONGEST_LOOK: Duration = Duration::from_millis(900);
@@ -101,6 +105,8 @@ pub struct Options {
     pub patience: Duration,
     /// How long processes have between SIGTERM and SIGKILL.
     pub grace: Duration,
+    /// Where archives on their way are kept; None: with the system's temporary files. A process that is killed leaves them.
+    pub scratch: Option<std::path::PathBuf>,
     /// The largest file, in bytes, that is sent or fetched through vCenter where transfers fail or are ruled out.
     pub vcenter_limit: u64,
 }
@@ -114,6 +120,7 @@ impl Default for Options {
             boot_window: Duration::ZERO,
             patience: Duration::from_secs(600),
             grace: Duration::from_secs(5),
+            scratch: None,
             vcenter_limit: 32 << 20,
         }
     }
@@ -122,42 +129,50 @@ impl Default for Options {
 /// One virtual machine's guest, as one account. Its operations go one after another.
 pub struct Guest {
     wire: Wire,
-    os: Box<dyn GuestOs>,
+    unix: Unix,
     login: Login,
     options: Options,
-    /// The random part of the name of the place where the guest reported first.
-    meeting: String,
     state: Mutex<State>,
     /// One batch at a time.
     turn: tokio::sync::Mutex<()>,
 }
 
 /// What changes while a guest is used.
-#[derive(Default)]
 struct State {
+    /// The guest, once it has told what it has.
+    settled: Option<Arc<Settled>>,
+    /// The work directory, where it was before a restart.
+    work: Option<String>,
+    /// Names the place below /tmp where the guest reports when its work directory isn't where we look.
+    meeting: String,
+    /// Whether that place is there.
+    met: bool,
+    /// Whether a program may have been started.
+    sent: bool,
+    /// How long a refused login is repeated.
+    boot_window: Duration,
     /// The number of the batch, or its like, that was begun last. It starts at random: other handles may have worked in
     /// the same directory.
     begun: u64,
-    /// Whether the place of the first report is still there.
-    met: bool,
     /// The batch that runs, and the place of its current job in it.
     running: Option<(u64, usize)>,
     /// Why transfers don't work, once one has failed.
     transfers_fail: Option<String>,
     /// To be told with the next event.
     note: Option<String>,
-    /// How long the last listing took.
-    listing: Duration,
+    /// From a start to the first look.
+    first_look: Duration,
 }
 
 /// Where events of a batch go.
 pub type OnEvent<'a> = &'a mut (dyn FnMut(Event) + Send);
 
 impl Guest {
-    /// Logs in and looks what the guest has: one program started, one or two listings. Tools must be running.
+    /// A guest whose Tools run. Nothing is sent but the question for its family, unless the options tell that: the first
+    /// program that is started logs in and looks what the guest has.
     pub async fn open(client: &Client, vm: &Moref, login: &Login, options: Options) -> Result<Guest> {
         let wire = Guest::reach(client, vm, login, &options).await?;
-        Ok(Guest::look(wire, "/bin/sh", login, options, None).await?.0)
+        Guest::over(wire, "/bin/sh", login, options)
     }
 
     /// The way to a guest, of a family that can be handled.
@@ -173,14 +188,8 @@ impl Guest {
         Ok(Wire::Remote { guest: client.guest(vm, auth), patience: options.patience })
     }
 
-    /// The first look at a guest, with a shell of one's own; may ask for a batch of another process.
-    async fn look(
-        wire: Wire,
-        sh: &str,
-        login: &Login,
-        options: Options,
-        claim: Option<&Claim<'_>>,
-    ) -> Result<(Guest, Option<unix::Standing>)> {
+    /// The same over any way, and with a shell of one's own.
+    fn over(wire: Wire, sh: &str, login: &Login, options: Options) -> Result<Guest> {
         let name = match &options.name {
             Some(name) if !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') => {
                 name.clone()
@@ -193,25 +202,31 @@ impl Guest {
             }
             None => random()?,
         };
-        let meeting = random()?;
-        let first = Opening { sh, user: &login.user, name: &name, meeting: &meeting, claim };
-        let (os, standing) = look(&wire, &first, &options, options.boot_window).await?;
-        let state = Mutex::new(State { met: true, begun: ticket::first_number()?, ..State::default() });
-        let guest = Guest { wire, os, login: login.clone(), options, meeting, state, turn: Default::default() };
-        Ok((guest, standing))
+        let (user, sh, grace) = (login.user.clone(), sh.to_owned(), options.grace.as_secs().max(1));
+        let state = State {
+            settled: None,
+            work: None,
+            meeting: random()?,
+            met: false,
+            sent: false,
+            boot_window: options.boot_window,
+            begun: ticket::first_number()?,
+            running: None,
+            transfers_fail: None,
+            note: None,
+            first_look: USUAL_FIRST_LOOK,
+        };
+        let (unix, login) = (Unix { user, sh, name, grace }, login.clone());
+        Ok(Guest { wire, unix, login, options, state: Mutex::new(state), turn: tokio::sync::Mutex::default() })
     }
 
-    /// Looks anew at a guest that was restarted; the handle stays good. Repeats a refused login for up to 60 s.
-    pub async fn reopen(&mut self) -> Result<()> {
-        let meeting = random()?;
-        let (sh, user, name) = (self.os.sh(), self.login.user.as_str(), self.os.name());
-        let first = Opening { sh, user, name, meeting: &meeting, claim: None };
-        self.os = look(&self.wire, &first, &self.options, REBOOT_WINDOW).await?.0;
-        self.meeting = meeting;
+    /// Forgets what is known of a guest that is restarted; the handle stays good. The next program looks anew, and a login
+    /// that is refused then is repeated for up to 60 s.
+    pub fn reopen(&mut self) {
         let mut state = self.state();
-        state.met = true;
+        state.settled = None;
+        state.boot_window = REBOOT_WINDOW;
         state.running = None;
-        Ok(())
     }
 
     /// Runs one job without events.
@@ -255,27 +270,35 @@ impl Guest {
         Ok(content)
     }
 
-    /// What changes with each restart of the guest, as [`Guest::open`] found it.
-    pub fn boot_id(&self) -> &str {
-        &self.os.facts().boot
+    /// What changes with each restart of the guest, as it was when the guest was looked at last; looks, if it wasn't yet.
+    pub async fn boot_id(&self) -> Result<String> {
+        Ok(self.settled().await?.facts.boot.clone())
     }
 
-    /// Asks the guest now; differs from [`Guest::boot_id`] after a restart.
-    pub async fn current_boot_id(&self) -> Result<String> {
-        let mut job = Job::sh(0, self.os.boot_id_script());
-        job.capture = true;
-        let end = self.run(job).await?;
-        Ok(String::from_utf8_lossy(end.captured.as_deref().unwrap_or_default()).trim().to_owned())
-    }
-
-    /// Removes the work directory. To be awaited on every way out, after [`Guest::kill_all`] where a batch was running.
+    /// Removes the work directory, if there may be one. To be awaited on every way out, after [`Guest::kill_all`] where a
+    /// batch was running.
     pub async fn cleanup(&self) -> Result<()> {
-        let met = self.state().met;
-        if met {
-            self.wire.delete_directory(&unix::meeting_place(&self.meeting)).await?;
+        let (work, sent) = {
+            let state = self.state();
+            (state.work.clone(), state.sent)
+        };
+        let work = match work {
+            Some(work) => work,
+            None if !sent => return Ok(()),
+            None => self.settled().await?.facts.work.clone(),
+        };
+        let met = {
+            let state = self.state();
+            state.met.then(|| unix::meeting_place(&state.meeting))
+        };
+        if let Some(place) = met {
+            self.wire.delete_directory(&place).await?;
             self.state().met = false;
         }
-        self.wire.delete_directory(&self.os.facts().work).await
+        self.wire.delete_directory(&work).await?;
+        let mut state = self.state();
+        (state.settled, state.work, state.sent) = (None, None, false);
+        Ok(())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -289,9 +312,9 @@ impl Guest {
         state.begun
     }
 
-    /// From a start to the first look: where a listing takes its time, a look too early costs more than it tells.
+    /// From a start to the first look.
     fn first_look(&self) -> Duration {
-        (self.state().listing * 3 / 4).clamp(FIRST_LOOK, LONGEST_FIRST_LOOK)
+        self.state().first_look
     }
 
     /// Whether what is large is transferred.
@@ -314,68 +337,6 @@ fn done(end: JobEnd, path: &str) -> Result<()> {
 fn visible(said: &str) -> String {
     let escaped = |c: char| if c.is_control() && c != '\n' { c.escape_default().collect() } else { c.to_string() };
     said.chars().map(escaped).collect()
-}
-
-/// Starts the first program and waits for what it reports.
-async fn look(
-    wire: &Wire,
-    first: &Opening<'_>,
-    options: &Options,
-    boot_window: Duration,
-) -> Result<(Box<dyn GuestOs>, Option<unix::Standing>)> {
-    let login = first.user;
-    let program = unix::open_program(first);
-    let began = Instant::now();
-    loop {
-        let error = match wire.start(&program).await {
-            Ok(()) => break,
-            Err(error) => error,
-        };
-        let refused = matches!(&error, Error::Client(e) if e.guest_fault() == Some(GuestFault::Login));
-        if !refused {
-            return Err(error);
-        }
-        if began.elapsed() + LOGIN_PAUSE > boot_window {
-            let tried = if boot_window.is_zero() { Duration::ZERO } else { began.elapsed() };
-            return Err(Error::Login { user: login.to_owned(), tried, detail: error.to_string() });
-        }
-        tokio::time::sleep(LOGIN_PAUSE).await;
-    }
-    let place = unix::meeting_place(first.meeting);
-    let began = Instant::now();
-    let mut pause = FIRST_LOOK;
-    loop {
-        tokio::time::sleep(pause).await;
-        if let Listing::Names(names) = wire.list(&place).await? {
-            match Facts::parse(&names) {
-                Some(Ok((facts, _))) if facts.work.is_empty() => {
-                    let home = if facts.home.is_empty() {
-                        "a home directory, which isn't there,"
-                    } else {
-                        facts.home.as_str()
-                    };
-                    let detail = format!("neither below {home} nor in /var/lib or /var/tmp");
-                    return Err(Error::NoWorkDir { user: login.to_owned(), detail });
-                }
-                Some(Ok((facts, standing))) => {
-                    let os = Unix {
-                        facts,
-                        user: login.to_owned(),
-                        sh: first.sh.to_owned(),
-                        name: first.name.to_owned(),
-                        grace: options.grace.as_secs().max(1),
-                    };
-                    return Ok((Box::new(os), standing));
-                }
-                Some(Err(detail)) => return Err(Error::Report(detail)),
-                None => {}
-            }
-        }
-        if began.elapsed() > SILENCE {
-            return Err(Error::Silent { waited: began.elapsed() });
-        }
-        pause = (pause * 2).min(LONGEST_LOOK);
-    }
 }
 
 /// A random name: 16 lower-case hexadecimal digits.

@@ -17,10 +17,13 @@ pub struct Ticket {
     pub(super) user: String,
     /// The name of the work directory.
     pub(super) name: String,
-    /// The work directory.
-    pub(super) work: String,
-    /// The guest's boot.
-    pub(super) boot: String,
+    /// The work directory, where it is known.
+    pub(super) work: Option<String>,
+    /// The guest's boot, where it is known.
+    pub(super) boot: Option<String>,
+    /// When it was written, in milliseconds of the epoch.
+    #[serde(default)]
+    pub(super) written: u64,
     /// Where the guest reported first: it may still be there.
     pub(super) meeting: String,
     /// The batch's own number in the work directory.
@@ -128,12 +131,20 @@ impl Guest {
             return Err(Error::OtherLogin { user: login.user.clone(), before: ticket.user.clone() });
         }
         options.name = Some(ticket.name.clone());
-        let claim = Claim { number: ticket.number, work: &ticket.work, meeting: &ticket.meeting };
-        let (guest, found) = Guest::look(wire, sh, login, options, Some(&claim)).await?;
-        let boot = &guest.os.facts().boot;
+        let claim = Claim { number: ticket.number, work: ticket.work.as_deref(), meeting: Some(&ticket.meeting) };
+        let asked = now();
+        let guest = Guest::over(wire, sh, login, options)?;
+        let (settled, found) = guest.ask(Some(claim)).await?;
+        let boot = &settled.facts.boot;
+        // A batch that was to be the first has no boot to compare with, and its work directory may never have been made. It has
+        // left no trace: if the guest has run on ever since, it was never there.
+        let ran_on = || settled.facts.age.is_some_and(|age| age >= asked.saturating_sub(ticket.written) / 10);
         let standing = match found {
-            Some(Found::Never { fresh: false }) if ticket.boot == *boot => Standing::NeverStarted,
-            Some(Found::Never { .. }) => Standing::Lost,
+            Some(Found::Never { fresh }) => match &ticket.boot {
+                Some(then) if then == boot && !fresh => Standing::NeverStarted,
+                None if ran_on() => Standing::NeverStarted,
+                _ => Standing::Lost,
+            },
             Some(Found::Begun { boot: then }) if then == *boot => Standing::Begun,
             Some(Found::Begun { .. }) => Standing::Restarted,
             None => return Err(Error::Report("nothing about the batch that was asked for".to_owned())),
@@ -149,8 +160,14 @@ impl Guest {
     /// told nor their ends. May be asked again, until the next batch is begun.
     pub async fn follow(&self, ticket: &Ticket, from: usize, on_event: OnEvent<'_>) -> Result<BatchOutcome> {
         let _turn = self.turn.lock().await;
-        self.followed(Following::again(self, ticket, from, on_event)).await
+        self.followed(&mut Following::again(self, ticket, from, on_event)).await
     }
+}
+
+/// Milliseconds of the epoch.
+pub(super) fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |t| t.as_millis().try_into().unwrap_or(u64::MAX))
 }
 
 /// A number for the first batch of a handle, such that no other handle has used it in the same work directory.

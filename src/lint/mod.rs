@@ -3,6 +3,21 @@
 //! A rule looks at the AST, at the guest's commands as a shell would read them and, where the file is right, at the
 //! checked program. [`lint`] runs the rules; [`settle`] then applies levels and pragmas to everything that is no
 //! error, wherever it was found.
+//!
+//! ```
+//! use vmwbuild::{diagnostic::Problems, lint, source::Sources, syntax};
+//!
+//! let (mut sources, mut problems) = (Sources::new(), Problems::new());
+//! let text = "FROM debian-12 AS web\nRUN apt-get install nginx\n# vmw: allow(sudo-prompt)\nRUN true\n";
+//! let id = sources.add("VMWfile", None, text);
+//! let file = syntax::parse(&sources, id, &mut problems);
+//! let (files, config) = ([(id, &file)], lint::Config::default());
+//! problems.extend(lint::lint(&files, None, &sources, &config));
+//!
+//! // The install would hang, and the pragma silences nothing.
+//! let found = lint::settle(problems, &files, &sources, &config, false).sorted();
+//! assert!(found.iter().any(|d| sources.place(d.primary.as_ref().unwrap().span).starts_with("VMWfile:2:")));
+//! ```
 
 pub mod codes;
 mod commands;

@@ -1,15 +1,13 @@
 //! Mends, and "allow this here".
 
-use std::collections::HashMap;
-
-use gen_lsp_types::{CodeAction, CodeActionKind, CodeActionResponse, Range, TextEdit, Uri, WorkspaceEdit};
+use gen_lsp_types::{CodeAction, CodeActionKind, CodeActionResponse, Range, TextEdit, WorkspaceEdit};
 
 use super::hover::extent;
 use super::report;
 use super::server::Asked;
 use crate::diagnostic::{Diagnostic, Severity};
 
-pub(super) fn actions(asked: &Asked<'_>, range: Range) -> Option<Vec<CodeActionResponse>> {
+pub(super) fn actions(asked: &Asked<'_>, range: Range) -> Vec<CodeActionResponse> {
     let (start, end) = (asked.offset(range.start), asked.offset(range.end));
     let mut out = Vec::new();
     for found in &asked.analysis.found {
@@ -36,21 +34,17 @@ pub(super) fn actions(asked: &Asked<'_>, range: Range) -> Option<Vec<CodeActionR
             out.push(action(format!("Allow `{}` here", found.code.name), edit, false));
         }
     }
-    Some(out)
+    out
 }
 
 fn mend(asked: &Asked<'_>, found: &Diagnostic) -> Option<(String, WorkspaceEdit)> {
     let fix = found.fix.as_ref()?;
-    let mut changes: HashMap<Uri, Vec<TextEdit>> = HashMap::new();
-    for edit in &fix.edits {
-        let location = asked.location(edit.span)?;
-        changes.entry(location.uri).or_default().push(TextEdit { range: location.range, new_text: edit.text.clone() });
-    }
+    let edits = fix.edits.iter().map(|edit| asked.replace(edit.span, edit.text.clone())).collect::<Option<Vec<_>>>()?;
     let mut title = fix.title.clone();
     if let Some(first) = title.get(..1) {
         title.replace_range(..1, &first.to_uppercase());
     }
-    Some((title, WorkspaceEdit { changes: Some(changes), ..Default::default() }))
+    Some((title, asked.edit(edits)))
 }
 
 /// A pragma above the instruction; None for an error, which nothing allows.
@@ -66,6 +60,5 @@ fn allow(asked: &Asked<'_>, found: &Diagnostic, offset: u32) -> Option<Workspace
     let indent = asked.text().get(start as usize..instruction.span.start as usize).unwrap_or_default();
     let new_text = format!("{indent}# vmw: allow({})\n", found.code.name);
     let edit = TextEdit { range: Range { start: position, end: position }, new_text };
-    let changes = HashMap::from([(asked.documents.uri(asked.path), vec![edit])]);
-    Some(WorkspaceEdit { changes: Some(changes), ..Default::default() })
+    Some(asked.edit(vec![(asked.path.to_owned(), edit)]))
 }

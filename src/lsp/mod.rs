@@ -9,6 +9,7 @@ mod actions;
 mod analysis;
 mod complete;
 mod documents;
+mod extract;
 mod hints;
 mod hover;
 mod index;
@@ -19,5 +20,7 @@ mod reformat;
 mod report;
 mod server;
 mod tokens;
+mod transport;
 
 pub use server::{Host, serve};
+pub use transport::{Transport, over};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use gen_lsp_types::{
     Definition, DefinitionResponse, DocumentHighlight, DocumentHighlightKind, Location, PrepareRenamePlaceholder,
-    PrepareRenameResult, TextDocumentPositionParams, TextEdit, WorkspaceEdit,
+    PrepareRenameResult, TextDocumentPositionParams, WorkspaceEdit,
 };
 
 use super::analysis::{Analysis, analyse};
@@ -83,14 +83,8 @@ pub(super) fn rename(
             definition.name
         ));
     }
-    let mut changes: HashMap<gen_lsp_types::Uri, Vec<TextEdit>> = HashMap::new();
-    for span in places {
-        if let Some(location) = asked.location(span) {
-            let edit = TextEdit { range: location.range, new_text: new.to_owned() };
-            changes.entry(location.uri).or_default().push(edit);
-        }
-    }
-    Ok(Some(WorkspaceEdit { changes: Some(changes), ..Default::default() }))
+    let edits = places.into_iter().filter_map(|span| asked.replace(span, new.to_owned())).collect();
+    Ok(Some(asked.edit(edits)))
 }
 
 /// The texts of the files with another name in these places.

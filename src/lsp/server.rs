@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::analysis::{Analysis, analyse};
 use super::documents::{Document, Documents, path_of};
 use super::position::Encoding;
-use super::{actions, complete, hints, hover, navigate, outline, reformat, report, tokens};
+use super::{actions, complete, extract, hints, hover, navigate, outline, reformat, report, tokens};
 use crate::lint::Config;
 
 /// What the server is told of the world by whoever starts it.
@@ -39,6 +39,8 @@ pub fn serve(connection: &Connection, host: &dyn Host) -> Result<(), ProtocolErr
     let params: lsp::InitializeParams = serde_json::from_value(params).unwrap_or_default();
     let offered = params.capabilities.general.as_ref().and_then(|g| g.position_encodings.as_deref());
     let encoding = Encoding::negotiated(offered);
+    let edits = params.capabilities.workspace.as_ref().and_then(|w| w.workspace_edit.as_ref());
+    let ordered = edits.and_then(|e| e.document_changes).unwrap_or_default();
     let result = lsp::InitializeResult {
         capabilities: capabilities(encoding),
         server_info: Some(lsp::ServerInfo {
@@ -54,6 +56,7 @@ pub fn serve(connection: &Connection, host: &dyn Host) -> Result<(), ProtocolErr
         host,
         encoding,
         docs: docs.or_else(page),
+        ordered,
         documents: Documents::default(),
         analyses: HashMap::new(),
         hidden: BTreeSet::new(),
@@ -112,7 +115,7 @@ fn capabilities(encoding: Encoding) -> lsp::ServerCapabilities {
         document_highlight_provider: Some(lsp::DocumentHighlightProvider::Bool(true)),
         document_symbol_provider: Some(lsp::DocumentSymbolProvider::Bool(true)),
         code_action_provider: Some(lsp::CodeActionProvider::CodeActionOptions(lsp::CodeActionOptions {
-            code_action_kinds: Some(vec![lsp::CodeActionKind::QuickFix]),
+            code_action_kinds: Some(vec![lsp::CodeActionKind::QuickFix, lsp::CodeActionKind::RefactorExtract]),
             ..Default::default()
         })),
         document_link_provider: Some(lsp::DocumentLinkOptions::default()),
@@ -142,6 +145,7 @@ struct Server<'a> {
     host: &'a dyn Host,
     encoding: Encoding,
     docs: Option<String>,
+    ordered: bool,
     documents: Documents,
     /// By main file; those that a change concerns are taken out.
     analyses: HashMap<PathBuf, Analysis>,
@@ -160,6 +164,8 @@ pub(super) struct Asked<'a> {
     pub host: &'a dyn Host,
     pub encoding: Encoding,
     pub docs: Option<&'a str>,
+    /// Whether the client takes edits in order, with the versions that they are of.
+    pub ordered: bool,
     /// The file that is asked about.
     pub path: &'a Path,
     /// The main file of the analysis.
@@ -187,6 +193,31 @@ impl Asked<'_> {
     pub fn location(&self, span: crate::source::Span) -> Option<lsp::Location> {
         let uri = self.documents.uri(&self.analysis.path(span.source)?);
         Some(lsp::Location { uri, range: self.range(span) })
+    }
+
+    /// Edits as the client takes them: by file, the files in the order of their paths where there is an order.
+    pub fn edit(&self, edits: Vec<(PathBuf, lsp::TextEdit)>) -> lsp::WorkspaceEdit {
+        let mut files: BTreeMap<PathBuf, Vec<lsp::TextEdit>> = BTreeMap::new();
+        for (path, edit) in edits {
+            files.entry(path).or_default().push(edit);
+        }
+        if !self.ordered {
+            let changes = files.into_iter().map(|(path, edits)| (self.documents.uri(&path), edits)).collect();
+            return lsp::WorkspaceEdit { changes: Some(changes), ..Default::default() };
+        }
+        let of_file = |(path, edits): (PathBuf, Vec<lsp::TextEdit>)| {
+            let version = self.documents.get(&path).map(|document| document.version);
+            let id = lsp::TextDocumentIdentifier { uri: self.documents.uri(&path) };
+            let id = lsp::OptionalVersionedTextDocumentIdentifier { version, text_document_identifier: id };
+            lsp::TextDocumentEdit { text_document: id, edits: edits.into_iter().map(Into::into).collect() }.into()
+        };
+        let changes = files.into_iter().map(of_file).collect();
+        lsp::WorkspaceEdit { document_changes: Some(changes), ..Default::default() }
+    }
+
+    /// An edit of a place in any of the files.
+    pub fn replace(&self, span: crate::source::Span, new_text: String) -> Option<(PathBuf, lsp::TextEdit)> {
+        Some((self.analysis.path(span.source)?, lsp::TextEdit { range: self.range(span), new_text }))
     }
 }
 
@@ -355,6 +386,7 @@ impl Server<'_> {
             host: self.host,
             encoding: self.encoding,
             docs: self.docs.as_deref(),
+            ordered: self.ordered,
             path: &path,
             root: &root,
             id: file,
@@ -388,7 +420,13 @@ fn dispatch(asked: &Asked<'_>, request: &Request) -> Result<Option<serde_json::V
     call.on::<lsp::DocumentLinkRequest>(|a, _| Ok(outline::links(a)));
     call.on::<lsp::SemanticTokensRequest>(|a, _| Ok(tokens::tokens(a)));
     call.on::<lsp::InlayHintRequest>(|a, p| Ok(hints::hints(a, p.range)));
-    call.on::<lsp::CodeActionRequest>(|a, p| Ok(actions::actions(a, p.range)));
+    call.on::<lsp::CodeActionRequest>(|a, p| {
+        let mut all = actions::actions(a, p.range);
+        if extract::wanted(p.context.only.as_deref()) {
+            all.extend(extract::actions(a, a.offset(p.range.start), a.offset(p.range.end)));
+        }
+        Ok(Some(all))
+    });
     call.on::<lsp::DocumentFormattingRequest>(|a, _| Ok(reformat::format(a, None)));
     call.on::<lsp::DocumentRangeFormattingRequest>(|a, p| Ok(reformat::format(a, Some(p.range))));
     call.result

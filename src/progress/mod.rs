@@ -25,6 +25,7 @@ use std::io;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::event::Event;
 
@@ -41,6 +42,25 @@ pub trait View: Send {
     /// # Errors
     /// When the output can't be written.
     fn tick(&mut self, at: Duration) -> io::Result<()> {
+        let _ = at;
+        Ok(())
+    }
+
+    /// Somebody else is about to write where this view writes: nothing more is written there until
+    /// [`View::go_on`].
+    ///
+    /// # Errors
+    /// When the output can't be written.
+    fn hush(&mut self, at: Duration) -> io::Result<()> {
+        let _ = at;
+        Ok(())
+    }
+
+    /// See [`View::hush`].
+    ///
+    /// # Errors
+    /// When the output can't be written.
+    fn go_on(&mut self, at: Duration) -> io::Result<()> {
         let _ = at;
         Ok(())
     }
@@ -131,12 +151,49 @@ pub struct Place {
     pub column: usize,
 }
 
+/// Has the views be silent while somebody else uses the terminal.
+#[derive(Clone)]
+pub struct Hush(mpsc::UnboundedSender<Word>);
+
+/// What is said to the views.
+enum Word {
+    /// To be silent; answered when they are.
+    Hush(oneshot::Sender<()>),
+    /// To go on.
+    GoOn,
+}
+
+/// Where [`show`] hears of it.
+pub struct Hushed(UnboundedReceiver<Word>);
+
+impl Hush {
+    /// Both ends.
+    pub fn new() -> (Hush, Hushed) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Hush(sender), Hushed(receiver))
+    }
+
+    /// Returns when all events so far are shown and nothing more is written, or there are no views any more.
+    pub async fn hush(&self) {
+        let (done, silent) = oneshot::channel();
+        if self.0.send(Word::Hush(done)).is_ok() {
+            let _ = silent.await;
+        }
+    }
+
+    /// The terminal is the views' again.
+    pub fn go_on(&self) {
+        let _ = self.0.send(Word::GoOn);
+    }
+}
+
 /// Feeds events to views until the stream ends, and gives them back. When a view's output fails (a closed pipe), the
 /// build goes on unseen by it. Times count from `began`.
 pub async fn show(
     mut events: UnboundedReceiver<Event>,
     views: Vec<Box<dyn View>>,
     began: SystemTime,
+    mut hushed: Hushed,
 ) -> Vec<Box<dyn View>> {
     // What was before the first event counts too: the clock may be set meanwhile, so it is read once.
     let before = SystemTime::now().duration_since(began).unwrap_or_default();
@@ -151,6 +208,25 @@ pub async fn show(
                 let at = before + start.elapsed();
                 for (view, writable) in &mut views {
                     *writable = *writable && view.event(at, &event).is_ok();
+                }
+            }
+            Some(word) = hushed.0.recv() => {
+                let at = before + start.elapsed();
+                // What has happened before is shown before.
+                while let Ok(event) = events.try_recv() {
+                    for (view, writable) in &mut views {
+                        *writable = *writable && view.event(at, &event).is_ok();
+                    }
+                }
+                for (view, writable) in &mut views {
+                    let told = match &word {
+                        Word::Hush(_) => view.hush(at),
+                        Word::GoOn => view.go_on(at),
+                    };
+                    *writable = *writable && told.is_ok();
+                }
+                if let Word::Hush(done) = word {
+                    let _ = done.send(());
                 }
             }
             _ = ticker.tick() => {

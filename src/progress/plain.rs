@@ -12,7 +12,8 @@ use super::ci::Ci;
 use super::text::{Lines, limit as most, span};
 use crate::engine::event::{Event, MachineId, MachineInfo, MachineResult, Outcome, Phase, StepId, Stream};
 
-/// How much of a step's output is held back for its group; more makes a group by itself.
+/// How much of a step's output is held back for its group; more makes a group by itself. Also how much is held while
+/// somebody else writes.
 const HELD: usize = 256 * 1024;
 
 /// How often a step says that it still runs while its output is held back.
@@ -20,13 +21,49 @@ const SIGN: Duration = Duration::from_secs(60);
 
 /// The plain view.
 pub struct Plain<W> {
-    out: W,
+    out: Holding<W>,
     ci: Ci,
     began: SystemTime,
     machines: Vec<MachineInfo>,
     width: usize,
     open: HashMap<(StepId, Stream), Lines>,
     groups: HashMap<StepId, Group>,
+}
+
+/// Where lines go, or wait while somebody else writes there.
+struct Holding<W> {
+    out: W,
+    held: Option<Vec<u8>>,
+}
+
+impl<W: Write> Write for Holding<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.held {
+            // What is too much to be held goes out all the same: nothing is lost.
+            Some(held) if held.len() + bytes.len() <= HELD => {
+                held.extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            Some(_) => {
+                self.let_out()?;
+                self.held = Some(Vec::new());
+                self.out.write(bytes)
+            }
+            None => self.out.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl<W: Write> Holding<W> {
+    fn let_out(&mut self) -> io::Result<()> {
+        let held = self.held.take().unwrap_or_default();
+        self.out.write_all(&held)?;
+        self.out.flush()
+    }
 }
 
 /// A step's output where it is grouped.
@@ -47,6 +84,7 @@ impl<W: Write + Send> Plain<W> {
     /// Writes to `out`, for the log of `ci`; `began` is what times count from.
     pub fn new(out: W, ci: Ci, began: SystemTime) -> Self {
         let (open, groups) = (HashMap::new(), HashMap::new());
+        let out = Holding { out, held: None };
         Plain { out, ci, began, machines: Vec::new(), width: 0, open, groups }
     }
 
@@ -181,6 +219,7 @@ impl<W: Write + Send> Plain<W> {
         let text = match outcome {
             Outcome::Done => format!("[{number}] done in {}", span(elapsed)),
             Outcome::Skipped(why) => format!("[{number}] skipped: {why}"),
+            Outcome::Cached => format!("[{number}] CACHED"),
             Outcome::Allowed(why) => format!("[{number}] failed, as --allow-failure lets it: {why}"),
             Outcome::Failed(why) => format!("[{number}] FAILED: {why}"),
         };
@@ -249,6 +288,7 @@ impl<W: Write + Send> View for Plain<W> {
                 }
                 let text = match result {
                     MachineResult::Built(what) => format!("built {what} in {}", span(*elapsed)),
+                    MachineResult::Cached(what) => format!("CACHED {what}"),
                     MachineResult::Failed(why) => format!("FAILED: {why}"),
                     MachineResult::Cancelled => "cancelled".to_owned(),
                 };
@@ -287,5 +327,19 @@ impl<W: Write + Send> View for Plain<W> {
             self.line(at, Some(step.machine), &format!("[{number}] runs since {}{last}", span(running)))?;
         }
         self.out.flush()
+    }
+
+    fn hush(&mut self, _: Duration) -> io::Result<()> {
+        self.out.flush()?;
+        self.out.held = Some(Vec::new());
+        Ok(())
+    }
+
+    fn go_on(&mut self, _: Duration) -> io::Result<()> {
+        self.out.let_out()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.out.let_out()
     }
 }

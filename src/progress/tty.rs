@@ -43,6 +43,8 @@ pub struct Tty<W> {
     kept: Vec<Kept>,
     /// Whether the build has ended: nothing lives any more.
     ended: bool,
+    /// Whether the terminal is somebody else's.
+    hushed: bool,
 }
 
 /// One machine on the screen.
@@ -100,7 +102,7 @@ impl<W: Write + Send> Tty<W> {
     /// Writes to `out`; `size` gives columns and rows and is asked at each redraw, so that resizing works.
     pub fn new(out: W, look: Look, size: impl Fn() -> (usize, usize) + Send + 'static) -> Self {
         let screen = Screen::new(out, look, Box::new(size));
-        Tty { screen, look, machines: Vec::new(), labels: 0, kept: Vec::new(), ended: false }
+        Tty { screen, look, machines: Vec::new(), labels: 0, kept: Vec::new(), ended: false, hushed: false }
     }
 
     fn row(&mut self, id: MachineId) -> Option<&mut Row> {
@@ -389,6 +391,7 @@ impl<W: Write + Send> View for Tty<W> {
                 let (mark, text) = match outcome {
                     Outcome::Done => (GOOD, text),
                     Outcome::Skipped(why) => (SOFT, format!("{text} (skipped: {why})")),
+                    Outcome::Cached => (GOOD, format!("CACHED {text}")),
                     Outcome::Allowed(why) => (SOFT, format!("{text} (failed, allowed: {why})")),
                     Outcome::Failed(_) => (BAD, text),
                 };
@@ -407,6 +410,10 @@ impl<W: Write + Send> View for Tty<W> {
                     MachineResult::Built(what) => {
                         self.enter(*machine, at, State::Over(true));
                         self.keep(GOOD, Some(*machine), format!("built {what}"), span(*elapsed), true);
+                    }
+                    MachineResult::Cached(what) => {
+                        self.enter(*machine, at, State::Over(true));
+                        self.keep(GOOD, Some(*machine), format!("CACHED {what}"), String::new(), true);
                     }
                     // Stays in sight until the end, however much the others have to tell.
                     MachineResult::Failed(why) => self.enter(*machine, at, State::Failed(why.clone(), *elapsed)),
@@ -436,6 +443,18 @@ impl<W: Write + Send> View for Tty<W> {
     }
 
     fn tick(&mut self, at: Duration) -> io::Result<()> {
+        if self.hushed { Ok(()) } else { self.draw(at) }
+    }
+
+    fn hush(&mut self, _: Duration) -> io::Result<()> {
+        let (width, _) = self.screen.size();
+        let kept = self.kept_lines(width);
+        self.hushed = true;
+        self.screen.show(kept, Vec::new())
+    }
+
+    fn go_on(&mut self, at: Duration) -> io::Result<()> {
+        self.hushed = false;
         self.draw(at)
     }
 

@@ -28,6 +28,8 @@ pub struct Config {
     pub boot_delay: Duration,
     /// How long after that the guest's address is reported.
     pub address_delay: Duration,
+    /// How long a clone takes, in addition to what it really takes.
+    pub clone_delay: Duration,
     /// How long processes may take to end when a guest shuts down, before they are killed.
     pub shutdown_grace: Duration,
     /// How often the agent in guests looks for processes that have ended.
@@ -64,6 +66,7 @@ impl Default for Config {
             password: String::new(),
             boot_delay: Duration::from_millis(100),
             address_delay: Duration::from_millis(50),
+            clone_delay: Duration::ZERO,
             shutdown_grace: Duration::from_secs(5),
             exit_poll: Duration::from_millis(5),
             exit_memory: Duration::from_secs(300),

@@ -197,6 +197,13 @@ impl Sandbox {
         self.server.lock().sessions.all().count()
     }
 
+    /// How many tasks of a kind, such as `VirtualMachine.clone`, ran at once at most: in all, and by the host of the
+    /// machine that they were about.
+    #[must_use]
+    pub fn most_at_once(&self, operation: &str) -> (usize, BTreeMap<String, usize>) {
+        self.server.lock().tasks.most_at_once(operation)
+    }
+
     /// Ends everything: connections, guests, and what they have written.
     pub async fn stop(self) {
         self.server.closing.cancel();

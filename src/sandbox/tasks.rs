@@ -1,6 +1,7 @@
 //! Tasks: work that goes on after a call has been answered.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -26,11 +27,35 @@ pub(super) struct Task {
 pub(super) struct Tasks {
     all: HashMap<Moref, Task>,
     order: VecDeque<Moref>,
+    /// How many run of each kind on a host, and how many did at most; under no host, how many there were of a kind.
+    running: HashMap<(&'static str, Option<Moref>), (usize, usize)>,
 }
 
 impl Tasks {
     pub fn get(&self, object: &Moref) -> Option<&Task> {
         self.all.get(object)
+    }
+
+    /// Counts one that begins (or ends) on a host.
+    fn count(&mut self, operation: &'static str, host: Option<Moref>, begins: bool) {
+        for key in [None].into_iter().chain(host.map(Some)) {
+            let (now, most) = self.running.entry((operation, key)).or_default();
+            *now = if begins { *now + 1 } else { now.saturating_sub(1) };
+            *most = (*most).max(*now);
+        }
+    }
+
+    /// How many of a kind ran at once at most: in all, and by host of what they were about.
+    pub fn most_at_once(&self, operation: &str) -> (usize, BTreeMap<String, usize>) {
+        let of = self.running.iter().filter(|((kind, _), _)| *kind == operation);
+        let (mut all, mut hosts) = (0, BTreeMap::new());
+        for ((_, host), (_, most)) in of {
+            match host {
+                Some(host) => drop(hosts.insert(host.value.clone(), *most)),
+                None => all = *most,
+            }
+        }
+        (all, hosts)
     }
 
     /// The last ones, oldest first.
@@ -62,6 +87,9 @@ impl Kind {
     }
 }
 
+/// What a task does, given its own reference.
+type Work = Box<dyn FnOnce(Moref) -> Pin<Box<dyn Future<Output = Outcome> + Send>> + Send>;
+
 /// What a task ends in.
 pub(super) type Outcome = Answer<Option<Any>>;
 
@@ -76,8 +104,20 @@ impl Server {
         work: impl FnOnce(Moref) -> W + Send + 'static,
     ) -> Answer<Moref>
     where
-        W: Future<Output = Outcome> + Send,
+        W: Future<Output = Outcome> + Send + 'static,
     {
+        self.begin_boxed(method, fail, object, kind, Box::new(|task| Box::pin(work(task))))
+    }
+
+    /// The same with the work's type taken off, compiled once.
+    fn begin_boxed(
+        self: &Arc<Self>,
+        method: &str,
+        fail: Option<Fault>,
+        object: &Moref,
+        kind: Kind,
+        work: Work,
+    ) -> Answer<Moref> {
         let cancel = CancellationToken::new();
         let mut state = self.lock();
         let name = state.inventory.node(object)?.name.clone();
@@ -121,6 +161,8 @@ impl Server {
             vm.tasks.drain(..extra);
         }
         state.inventory.touch(&task);
+        let host = state.inventory.vm(object).ok().map(|vm| vm.host.clone());
+        state.tasks.count(kind.operation, host.clone(), true);
         drop(state);
         let (server, object, reference) = (self.clone(), object.clone(), task.clone());
         self.background.spawn(async move {
@@ -142,6 +184,7 @@ impl Server {
             {
                 vm.busy = None;
             }
+            server.lock().tasks.count(kind.operation, host, false);
             server.change_task(&reference, |info| {
                 info.complete_time = Some(super::now());
                 info.cancelable = false;

@@ -2,6 +2,20 @@
 //!
 //! [`parse`] reads a whole file in two levels: `lines` finds the logical lines with their heredocs, then each line
 //! is read by the rule of its keyword. It never fails: what could not be read is reported and left out.
+//!
+//! ```
+//! use vmwbuild::{diagnostic::Problems, source::Sources, syntax};
+//!
+//! let (mut sources, mut problems) = (Sources::new(), Problems::new());
+//! let id = sources.add("VMWfile", None, "FROM debian-12 AS web\nRUNN true\nRUN echo ${{ build.id }}\n");
+//! let file = syntax::parse(&sources, id, &mut problems);
+//!
+//! // A bad line costs itself only.
+//! assert_eq!(file.items.len(), 2);
+//! let found = problems.sorted();
+//! assert_eq!(found[0].message, "there is no instruction `RUNN`");
+//! assert_eq!(sources.place(found[0].primary.as_ref().unwrap().span), "VMWfile:2:1");
+//! ```
 
 pub mod ast;
 pub mod codes;
@@ -30,6 +44,7 @@ mod words;
 pub(crate) mod tests;
 
 pub use decode::decode;
+pub use expr::quote as quoted;
 pub use keyword::Keyword;
 pub use parse::{parse, parse_body, parse_expr, parse_words};
 #[cfg(test)]

@@ -9,6 +9,7 @@
 
 pub mod embedded;
 pub mod events;
+pub mod replay;
 pub mod schema;
 pub mod site;
 
@@ -285,6 +286,7 @@ pub fn without_settings(command: &mut Command) -> &mut Command {
 pub fn vmwbuild(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vmwbuild"));
     without_settings(&mut command).current_dir(dir).env("VMWBUILD_STATE_DIR", state_dir());
+    command.env("VMWBUILD_CACHE_DIR", state_dir().join("cache"));
     // Connections that whoever runs the tests has saved.
     command.env("VMWBUILD_CONFIG_DIR", dir.join(".vmwbuild-config"));
     command
@@ -390,6 +392,13 @@ impl Running {
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args(["-s", name, &pid]).status().expect("kill");
         assert!(status.success(), "kill -s {name} {pid}");
+    }
+
+    /// The same to a process that may have ended already.
+    pub fn try_signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        // It isn't waited for yet, so the number is still its own.
+        let _ = Command::new("kill").args(["-s", name, &pid]).status().expect("kill");
     }
 
     pub fn finish(mut self, deadline: Duration) -> Run {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::{DEADLINE, Run, Running, Vcsim, run, vmwbuild};
+use ::vmwbuild::vsphere::client::{Client, Deadline, Endpoint, EntityKind, Thumbprint};
 
 /// A vCenter with guests that run commands.
 pub enum Site {
@@ -153,6 +154,14 @@ impl Site {
                 sha256: s.thumbprint().to_owned(),
                 ca_pem: s.ca_pem().to_owned(),
             }),
+        }
+    }
+
+    /// Does something to the sandbox in this process.
+    pub fn meddle<T>(&self, with: impl FnOnce(&vmwbuild::sandbox::Sandbox) -> T) -> T {
+        match self {
+            Site::Vcsim(_) => panic!("no sandbox"),
+            Site::Sandbox(sandbox) => sandbox.meddle(with),
         }
     }
 
@@ -313,6 +322,32 @@ impl Site {
         let run = self.build(dir, args);
         assert_eq!(run.code, Some(0), "{run}\n{}", self.log());
         run
+    }
+
+    /// Does something by a client of our own.
+    pub fn with_client<T>(&self, work: impl AsyncFnOnce(&Client) -> T) -> T {
+        let (url, username, password, thumbprint) = self.server();
+        let mut endpoint = Endpoint::parse(url).expect("a URL");
+        username.clone_into(&mut endpoint.username);
+        password.clone_into(&mut endpoint.password);
+        endpoint.trust.thumbprints.push(Thumbprint::parse(thumbprint).expect("a thumbprint"));
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            let client = Client::connect(endpoint, Deadline::after(DEADLINE)).await.expect("a session");
+            let done = work(&client).await;
+            client.logout().await.expect("logged out");
+            done
+        })
+    }
+
+    /// The names of all machines and templates.
+    pub fn vms(&self) -> Vec<String> {
+        self.with_client(async |client| {
+            let inventory = client.inventory().await.expect("an inventory");
+            let mut names: Vec<String> = inventory.all(EntityKind::Vm).map(|e| e.name.clone()).collect();
+            names.sort();
+            names
+        })
     }
 
     /// What the server has logged.

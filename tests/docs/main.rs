@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used)] // a test may
 
+mod book;
 mod checking;
 mod codes;
 mod language;
 mod pages;
+mod shell;

@@ -9,12 +9,12 @@ use vmwbuild::{sema::Purpose, syntax::Keyword};
 
 use crate::{checking::check, codes, language};
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// README.md and `docs/*.md`.
-fn pages() -> Vec<(PathBuf, String)> {
+pub fn pages() -> Vec<(PathBuf, String)> {
     let docs = std::fs::read_dir(root().join("docs")).unwrap().map(|e| e.unwrap().path());
     let mut all: Vec<PathBuf> = docs.filter(|p| p.extension().is_some_and(|e| e == "md")).collect();
     all.push(root().join("README.md"));
@@ -24,7 +24,7 @@ fn pages() -> Vec<(PathBuf, String)> {
 }
 
 /// Compares a page with what it should be, or writes it.
-fn current(path: &Path, wanted: &str) {
+pub fn current(path: &Path, wanted: &str) {
     if std::env::var_os("VMWBUILD_UPDATE").is_some() {
         std::fs::write(path, wanted).unwrap();
         return;
@@ -69,7 +69,7 @@ fn the_made_parts_of_the_language_are_current() {
 }
 
 /// A fenced block: its line, what stands after the fence, and its text.
-fn blocks(text: &str) -> Vec<(usize, String, String)> {
+pub fn blocks(text: &str) -> Vec<(usize, String, String)> {
     let mut found = Vec::new();
     let mut open: Option<(usize, String, String, String)> = None;
     for (number, line) in text.lines().enumerate() {

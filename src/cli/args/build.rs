@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 use clap_complete::ArgValueCompleter;
 
 use super::sandbox::SandboxOptions;
@@ -42,8 +42,12 @@ pub(crate) struct Build {
     pub(crate) secret_outs: Vec<String>,
 
     /// How many machines are worked on at once
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..),
+        env = "VMWBUILD_PARALLEL")]
     pub(crate) parallel: u16,
+
+    #[command(flatten)]
+    pub(crate) clones: Clones,
 
     /// How the build is shown
     #[arg(long, value_name = "VIEW", default_value = "auto", env = "VMWBUILD_PROGRESS", help_heading = "Output")]
@@ -60,6 +64,10 @@ pub(crate) struct Build {
     /// Write what came of the build as JSON when it has ended, also when it failed; see docs/schemas/result.json
     #[arg(long, value_name = "FILE.json", help_heading = "Output")]
     pub(crate) result: Option<PathBuf>,
+
+    /// Make everything, also what is there already as it would be made; nothing goes on from a checkpoint
+    #[arg(long, env = "VMWBUILD_NO_CACHE", value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
+    pub(crate) no_cache: bool,
 
     /// What becomes of half-made machines when the build fails
     #[arg(long = "on-error", value_name = "WHAT", default_value = "clean", env = "VMWBUILD_ON_ERROR")]
@@ -89,6 +97,26 @@ pub(crate) struct Build {
 
     #[command(flatten)]
     pub(crate) sandbox_options: SandboxOptions,
+}
+
+/// How many clones run at once; the others wait for their turn.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Clones {
+    /// How many clones run at once on the vCenter
+    #[arg(id = "clones", long = "clones", value_name = "N", default_value_t = 32,
+        value_parser = clap::value_parser!(u16).range(1..), env = "VMWBUILD_CLONES")]
+    pub(crate) in_all: u16,
+
+    /// How many of them with one host, where the source is or the clone is asked to be; vCenter itself lets 8 go on
+    #[arg(id = "clones-per-host", long = "clones-per-host", value_name = "N", default_value_t = 8,
+        value_parser = clap::value_parser!(u16).range(1..), env = "VMWBUILD_CLONES_PER_HOST")]
+    pub(crate) per_host: u16,
+}
+
+impl Default for Clones {
+    fn default() -> Self {
+        Clones { in_all: 32, per_host: 8 }
+    }
 }
 
 #[derive(Args, Debug)]
@@ -153,6 +181,10 @@ pub(crate) struct Clean {
     #[arg(long)]
     pub(crate) all: bool,
 
+    /// Instead forget builds that began longer ago than this, ended and left nothing: their journals and logs
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with_all = ["build", "all"])]
+    pub(crate) older_than: Option<Duration>,
+
     /// Say what would be removed, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -166,7 +198,7 @@ pub(crate) struct Clean {
 }
 
 /// A time span of a flag.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     crate::syntax::literal::duration(text).ok_or_else(|| "write it like `90s`, `10m` or `1h30m`".to_owned())
 }
 
@@ -194,4 +226,6 @@ pub(crate) enum OnError {
     Keep,
     /// Build everything that doesn't depend on them first, then remove them
     Continue,
+    /// Ask on the terminal: look inside, try again, keep or clean; other machines go on meanwhile
+    Ask,
 }

@@ -1,13 +1,15 @@
 //! Commands on machines that exist.
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 
 use super::shared::{Connection, GuestChannel, GuestLogin, Profile};
+use crate::cli::complete;
 
 #[derive(Args, Debug)]
 pub(crate) struct Exec {
     /// The machine, by name or inventory path
-    #[arg(value_name = "VM", required_unless_present = "all")]
+    #[arg(value_name = "VM", required_unless_present = "all", add = ArgValueCompleter::new(complete::machines))]
     pub(crate) vm: Option<String>,
 
     /// The program, found on the guest's PATH, and its arguments; no shell reads them
@@ -73,11 +75,11 @@ pub(crate) struct Exec {
 #[derive(Args, Debug)]
 pub(crate) struct Cp {
     /// `VM:/path` in a guest, a path here, or `-` for standard input
-    #[arg(value_name = "SRC")]
+    #[arg(value_name = "SRC", add = ArgValueCompleter::new(complete::sides))]
     pub(crate) source: String,
 
     /// A path here (`-`: standard output), or `VM:/path` in a guest
-    #[arg(value_name = "DEST")]
+    #[arg(value_name = "DEST", add = ArgValueCompleter::new(complete::sides))]
     pub(crate) dest: String,
 
     /// Who owns what is put into the guest: `user` or `user:group`; else the login

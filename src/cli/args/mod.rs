@@ -1,6 +1,7 @@
 //! The command line's definition. Help texts here are where `--help` and the command reference come from.
 
 mod build;
+mod cache;
 mod file;
 mod machine;
 mod sandbox;
@@ -9,7 +10,8 @@ mod shared;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
-pub(crate) use build::{Build, Builds, Clean, OnError, Plan, Progress, Resume};
+pub(crate) use build::{Build, Builds, Clean, Clones, OnError, Plan, Progress, Resume};
+pub(crate) use cache::{Cache, CacheCommand, CacheLs, CachePrune};
 pub(crate) use file::{Convert, Explain, Fmt, Format, Graph, GraphFormat, Lint, Lsp, Show};
 pub(crate) use machine::{Cp, Exec};
 pub(crate) use sandbox::{Sandbox, SandboxOptions};
@@ -74,9 +76,15 @@ pub(crate) enum Command {
         after_help = "A machine is removed only if it stands in the build's journal, bears the build's mark in its \
                             extraConfig, and was neither renamed nor made a template since.\n\nExamples:\n  \
                             vmwbuild clean --dry-run              the newest that left something\n  \
-                            vmwbuild clean --all --yes"
+                            vmwbuild clean --all --yes\n  \
+                      vmwbuild clean --older-than 30d       journals and logs of builds that left nothing"
     )]
     Clean(Box<Clean>),
+    /// List what builds have left to go on from, and remove it
+    #[command(after_help = "A build takes a template or machine as it is where it was made from the same: see \
+                            docs/cache.md. CHECKPOINTs are kept on machines of their own.\n\nExamples:\n  \
+                            vmwbuild cache ls\n  vmwbuild cache prune --older-than 168h --dry-run")]
+    Cache(Cache),
     /// Run one command in the guest of a machine that exists; its exit code is ours
     #[command(after_help = "Examples:\n  vmwbuild exec web01 --login root -- systemctl is-active nginx\n  \
                             vmwbuild exec web01 --login root --user app -- sh -c 'ls \"$HOME\"'\n  \
@@ -100,7 +108,13 @@ pub(crate) enum Command {
                             Exit code 0 when a build could start, else the one that the build would end with.")]
     Plan(Box<Plan>),
     /// Test the connection to a vCenter step by step, and explain what is wrong
-    #[command(after_help = "It changes nothing. The exit code is 0 when a build could connect, else as for `build`.")]
+    #[command(
+        after_help = "Without --selftest it changes nothing. The exit code is 0 when a build could connect (and the \
+                      self-test's did end well), else as for `build`.\n\nExamples:\n  vmwbuild doctor\n  vmwbuild doctor \
+                      --selftest debian-12 --login root -o transcript.jsonl\n\nThe transcript holds no names, addresses, \
+                      accounts or passwords: other words stand for them. Read it before you attach it to a report all \
+                      the same."
+    )]
     Doctor(Box<Doctor>),
     /// Save connections by name, for `--vcenter NAME`
     Vcenter(Vcenter),

@@ -44,6 +44,9 @@ pub(crate) struct Sandbox {
     /// How long a guest takes to boot
     #[arg(long, value_name = "DURATION", default_value = "100ms")]
     pub(crate) boot_delay: String,
+    /// How long a clone takes, in addition to what it really takes
+    #[arg(long, value_name = "DURATION", default_value = "0ms")]
+    pub(crate) clone_delay: String,
     /// How often Tools look for programs that have ended; those of a real guest do every second
     #[arg(long, value_name = "DURATION", default_value = "5ms")]
     pub(crate) tools_timer: String,

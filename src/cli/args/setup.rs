@@ -4,10 +4,28 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::shared::{Connection, Profile};
+use super::shared::{Connection, GuestChannel, GuestLogin, Placement, Profile};
 
 #[derive(Args, Debug)]
 pub(crate) struct Doctor {
+    /// Then clone this template, run a few commands in it, remove it again, and write down all that was said
+    #[arg(long, value_name = "TEMPLATE", help_heading = "Self-test")]
+    pub(crate) selftest: Option<String>,
+
+    /// Where the self-test's transcript goes [default: vmwbuild-selftest.jsonl]
+    #[arg(short = 'o', long, value_name = "FILE", requires = "selftest", help_heading = "Self-test")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// How the self-test's data travels, see `build --help`
+    #[arg(
+        long,
+        value_name = "WAY",
+        default_value = "auto",
+        env = "VMWBUILD_GUEST_CHANNEL",
+        help_heading = "Self-test"
+    )]
+    pub(crate) guest_channel: GuestChannel,
+
     /// Write it as JSON, see docs/schemas/doctor.json
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
@@ -17,6 +35,12 @@ pub(crate) struct Doctor {
 
     #[command(flatten)]
     pub(crate) connection: Connection,
+
+    #[command(flatten)]
+    pub(crate) placement: Placement,
+
+    #[command(flatten)]
+    pub(crate) guest: GuestLogin,
 }
 
 #[derive(Args, Debug)]

@@ -75,6 +75,18 @@ impl Journal {
         self.inner.as_deref().map(|inner| inner.directory.as_path())
     }
 
+    /// Where files on their way from one guest to another are kept until the build ends.
+    pub(in crate::engine) fn files(&self) -> Option<PathBuf> {
+        self.directory().map(|directory| directory.join("files"))
+    }
+
+    /// Removes these files. What can't be removed goes with the build's record.
+    pub fn remove_files(&self) {
+        if let Some(files) = self.files() {
+            let _ = std::fs::remove_dir_all(files);
+        }
+    }
+
     /// Notes what has happened. It outlives this process at once, and a loss of power from the next intent on.
     pub fn note(&self, record: &Record) {
         if let Some(inner) = &self.inner {

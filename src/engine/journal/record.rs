@@ -55,6 +55,9 @@ pub struct Text {
 /// How vCenter is reached, but for the password.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connection {
+    /// The name of the saved connection, where it was reached by one.
+    #[serde(default)]
+    pub saved: Option<String>,
     /// Its URL, without user information.
     pub url: String,
     /// The account.
@@ -74,10 +77,16 @@ pub struct Connection {
 pub struct Settings {
     /// `--parallel`.
     pub parallel: usize,
+    /// `--clones` and `--clones-per-host`; none in journals of versions that had no such flags.
+    #[serde(default)]
+    pub clones: Option<(usize, usize)>,
     /// `--on-error`.
     pub on_error: String,
     /// `--guest-channel`.
     pub channel: String,
+    /// `--no-cache`.
+    #[serde(default)]
+    pub no_cache: bool,
     /// Placement from flags, by keyword.
     pub placement: BTreeMap<String, String>,
     /// Placement from variables, by keyword.
@@ -95,6 +104,12 @@ pub struct Settings {
 pub enum Record {
     /// Logged in to this server.
     Connected { server: String, instance: String },
+    /// The digests of the machines, by id; empty for one that has none.
+    Digests { list: Vec<String> },
+    /// A machine is about to be cloned from the checkpoint that this machine holds.
+    Start { machine: u32, from: String, record: crate::cache::Record },
+    /// The checkpoint was gone: the machine is cloned from its source.
+    Unstarted { machine: u32 },
     /// A process has taken the build up again.
     Resumed { when: String },
     /// A clone is about to be asked for.

@@ -36,6 +36,8 @@ pub enum Standing {
     Running,
     /// Its process is gone, and hasn't ended it.
     Interrupted,
+    /// It was stopped by Ctrl-C or a signal, has ended, and nothing is left of it.
+    Stopped,
     /// It has ended, and is complete.
     Done,
     /// It has ended without success, and nothing is left of it.
@@ -141,7 +143,8 @@ impl Store {
             (false, None) => Standing::Interrupted,
             (false, Some(_)) if !past.left().is_empty() && !header.sandbox => Standing::Kept,
             (false, Some(Ending::Done)) => Standing::Done,
-            (false, Some(Ending::Failed | Ending::Interrupted | Ending::Cleaned)) => Standing::Failed,
+            (false, Some(Ending::Interrupted)) => Standing::Stopped,
+            (false, Some(Ending::Failed | Ending::Cleaned)) => Standing::Failed,
         };
         Ok(Kept { header, past, standing, directory })
     }
@@ -163,16 +166,30 @@ impl Store {
         if std::fs::read_dir(&self.root).map_or(0, Iterator::count) <= keep {
             return;
         }
-        let over = |kept: &Kept| {
-            let ended = matches!(kept.standing, Standing::Done | Standing::Failed);
-            ended || kept.header.sandbox && kept.standing == Standing::Interrupted
-        };
-        let all: Vec<PathBuf> =
-            self.all().into_iter().filter_map(|(_, k)| k.ok()).filter(over).map(|k| k.directory).collect();
-        for directory in all.iter().take(all.len().saturating_sub(keep)) {
+        let all: Vec<Kept> = self.over().collect();
+        for kept in all.iter().take(all.len().saturating_sub(keep)) {
             // What can't be removed is tried again next time.
-            let _ = std::fs::remove_dir_all(directory);
+            let _ = std::fs::remove_dir_all(&kept.directory);
         }
+    }
+
+    /// Builds that have ended and left nothing, the newest last.
+    pub fn over(&self) -> impl Iterator<Item = Kept> {
+        let over = |kept: &Kept| match kept.standing {
+            Standing::Done | Standing::Failed | Standing::Stopped => true,
+            Standing::Interrupted => kept.header.sandbox,
+            Standing::Running | Standing::Kept => false,
+        };
+        self.all().into_iter().filter_map(|(_, k)| k.ok()).filter(over)
+    }
+
+    /// Forgets one: its journal and its logs.
+    ///
+    /// # Errors
+    /// A process works on it, or its files can't be removed.
+    pub fn forget(&self, kept: &Kept) -> Result<(), Broken> {
+        let _journal = self.open(&kept.header.build)?;
+        std::fs::remove_dir_all(&kept.directory).map_err(Broken::Io)
     }
 }
 
@@ -182,11 +199,22 @@ fn plain(build: &str) -> Result<&str, Broken> {
     if plain { Ok(build) } else { Err(Broken::Missing) }
 }
 
+/// Locks a journal for whoever works on its build. Those that only look hold a lock of their own for an instant, which
+/// is no reason to refuse.
 fn lock(file: &File) -> Result<(), Broken> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(Broken::Locked),
-        Err(TryLockError::Error(error)) => Err(Broken::Io(error)),
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(Broken::Io(error)),
+        }
+        match file.try_lock_shared() {
+            // Nobody works on it: who was in the way looks, or is gone again.
+            Ok(()) => file.unlock()?,
+            Err(TryLockError::WouldBlock) => return Err(Broken::Locked),
+            Err(TryLockError::Error(error)) => return Err(Broken::Io(error)),
+        }
+        std::thread::yield_now();
     }
 }
 
@@ -306,6 +334,55 @@ mod tests {
         journal.note(&Record::Ended { how: Ending::Failed, when: String::new(), left: vec![] });
         drop(journal);
         assert_eq!(store.look("b-1").unwrap().standing, Standing::Kept);
+    }
+
+    #[test]
+    fn who_looks_is_not_in_the_way_of_who_works() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path());
+        drop(store.create(&header("b-1")).unwrap());
+        // One that looks, and takes its time.
+        let looking = File::open(store.root().join("b-1").join(NAME)).unwrap();
+        looking.try_lock_shared().unwrap();
+        std::thread::scope(|scope| {
+            let opened = scope.spawn(|| store.open("b-1").map(drop).is_ok());
+            while !opened.is_finished() {
+                // It waits for this one, and for nobody else.
+                looking.unlock().unwrap();
+            }
+            assert!(opened.join().unwrap());
+        });
+        let journal = store.open("b-1").unwrap();
+        assert!(matches!(store.open("b-1"), Err(Broken::Locked)));
+        drop(journal);
+        // Many of both: nobody who works is refused for those who look.
+        std::thread::scope(|scope| {
+            let lookers: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(|| {
+                        for _ in 0..200 {
+                            assert!(store.look("b-1").is_ok());
+                        }
+                    })
+                })
+                .collect();
+            while !lookers.iter().all(|looker| looker.is_finished()) {
+                drop(store.open("b-1").unwrap_or_else(|e| panic!("refused: {e:?}")));
+            }
+        });
+    }
+
+    #[test]
+    fn a_build_that_was_stopped_is_no_failed_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path());
+        let journal = store.create(&header("b-1")).unwrap();
+        journal.note(&Record::Ended { how: Ending::Interrupted, when: String::new(), left: vec![] });
+        drop(journal);
+        let kept = store.look("b-1").unwrap();
+        assert_eq!(kept.standing, Standing::Stopped);
+        store.forget(&kept).unwrap();
+        assert!(store.all().is_empty());
     }
 
     #[test]

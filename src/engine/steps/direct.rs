@@ -15,12 +15,18 @@ use super::super::options::FailureClass;
 use super::super::sessions::{self, Sessions};
 use super::super::shared::{Shared, Stop};
 use super::outcome::{Ended, finished, told, verb};
-use super::{copy, job, wait};
+use super::{checkpoint, copy, job, wait};
 use crate::diagnostic::Diagnostic;
 use crate::sema::order::Node;
 use crate::sema::program::{Action, KeySource, Machine, Ref, Step, Template};
 use crate::sema::types::holds_secret;
 use crate::vsphere::client::Deadline;
+
+/// How long a guest may take to say which boot it is in, before it is taken for one that restarts.
+const ANSWER: Duration = Duration::from_secs(20);
+
+/// How often a restart is asked for whose replies are lost.
+const MOST_LOST: u32 = 4;
 
 /// Runs one step with its flags.
 pub(super) async fn run(worker: &mut Worker, machine: &Machine, step: &Step) -> Result<(), Stop> {
@@ -109,6 +115,7 @@ async fn act(worker: &mut Worker, machine: &Machine, step: &Step) -> Result<(), 
             shared.board.set(Ref::Key(machine.id, name.clone()), value);
             Ok(())
         }
+        Action::Checkpoint(name) => Box::pin(checkpoint::run(worker, machine, step, name.as_ref())).await,
         // These are jobs.
         Action::Run(_) | Action::Key { .. } => Ok(()),
     }
@@ -128,8 +135,11 @@ pub(in crate::engine) async fn reboot(worker: &mut Worker, step: &Step) -> Resul
             Sessions::of(worker, login, step.span).await?;
         }
     }
+    let mut before = String::new();
     if let Some(guest) = worker.sessions.any() {
-        let boot = guest.boot_id().to_owned();
+        let boot = shared.interruptible(guest.boot_id()).await?;
+        let boot = boot.map_err(|e| Stop::guest(&e, step.span, "logging in to the guest"))?;
+        before.clone_from(&boot);
         if shared.past.restarts.get(&step.id).is_some_and(|before| *before != boot) {
             // An earlier process has asked for it, and it has come to pass.
             return Ok(());
@@ -137,22 +147,40 @@ pub(in crate::engine) async fn reboot(worker: &mut Worker, step: &Step) -> Resul
         let record = Record::Restart { machine: step.id.machine.0, step: step.id.index, boot };
         shared.journal.intend(&record).await.map_err(|e| Stop::journal(&e))?;
     }
-    let rebooted = shared.interruptible(shared.client.reboot_guest(&vm)).await?;
+    let mut times = 0;
+    let rebooted = loop {
+        let asked = shared.interruptible(shared.client.reboot_guest(&vm, times > 0)).await?;
+        times += 1;
+        match &asked {
+            Err(error) if error.lost_reply() && times < MOST_LOST => {}
+            _ => break asked,
+        }
+        // One that doesn't answer, or has another boot, has heard of it though the reply was lost.
+        if let Some(guest) = worker.sessions.any() {
+            guest.reopen();
+            let now = shared.interruptible(tokio::time::timeout(ANSWER, guest.boot_id())).await?;
+            if !matches!(now, Ok(Ok(now)) if now == before) {
+                break Ok(());
+            }
+        }
+    };
     rebooted.map_err(|e| failed(&e))?;
+    worker.sessions.reopen();
     let Some(guest) = worker.sessions.any() else {
         let ready = guest_ready(&shared.client, &vm, Deadline::after(limit));
         return shared.interruptible(ready).await?.map_err(|e| failed(&e)).map(drop);
     };
-    let before = guest.boot_id().to_owned();
     let back = async {
         let mut pause = Duration::from_millis(50);
+        let mut patience = Duration::from_secs(5);
         loop {
-            // While it restarts, the guest answers with faults or not at all.
-            if let Ok(now) = guest.current_boot_id().await
-                && now != before
-            {
-                return;
+            // While it restarts, the guest answers with faults or not at all, and what was asked just before is lost.
+            match tokio::time::timeout(patience, guest.boot_id()).await {
+                Ok(Ok(now)) if now != before => return,
+                Ok(_) => {}
+                Err(_) => patience *= 2,
             }
+            guest.reopen();
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(2));
         }
@@ -166,9 +194,7 @@ pub(in crate::engine) async fn reboot(worker: &mut Worker, step: &Step) -> Resul
         return Err(Stop::failed(FailureClass::Deadline, "did not come back", diagnostic));
     }
     let ready = guest_ready(&shared.client, &vm, Deadline::after(limit));
-    shared.interruptible(ready).await?.map_err(|e| failed(&e))?;
-    let reopened = shared.interruptible(worker.sessions.reopen()).await?;
-    reopened.map_err(|e| Stop::guest(&e, step.span, "REBOOT"))
+    shared.interruptible(ready).await?.map_err(|e| failed(&e)).map(drop)
 }
 
 async fn fetch(

@@ -6,6 +6,7 @@ use super::super::sessions;
 use super::super::shared::{Shared, Stop, value_failed};
 use super::copy;
 use crate::guest::{Body, EnvPiece, EnvVar, Guest, Interpreter, Job};
+use crate::sema::order::Node;
 use crate::sema::order_refs::{Uses, uses};
 use crate::sema::program::{self, Action, GuestContext, Invocation, KeySource, Step, Template};
 use crate::sema::script::render_script;
@@ -18,13 +19,20 @@ pub(super) fn is_one(step: &Step) -> bool {
         Action::Key { from, .. } => matches!(from, KeySource::Run(_) | KeySource::File { .. }),
         // What it sends may turn out too large for a batch. It acts as the login, its --unless as the user.
         Action::Copy(copy) => copy.from.is_none() && step.options.unless.is_none(),
-        Action::Fetch { .. } | Action::Reboot | Action::Wait { .. } => false,
+        Action::Fetch { .. } | Action::Reboot | Action::Wait { .. } | Action::Checkpoint(_) => false,
     }
 }
 
-/// Whether nothing can follow it in the same batch: others may wait for a key, and a restart may follow.
-pub(super) fn ends_batch(step: &Step) -> bool {
-    matches!(step.action, Action::Key { .. }) || !step.options.reboot_on.is_empty()
+/// Whether nothing can follow it in the same batch: a restart may follow, or it captures a key. A key's value is known here
+/// when its batch is over: other machines must not wait longer for it than they need to, and a command must not run when
+/// what was captured before it is no value. A row of keys that only this machine needs goes over together.
+pub(super) fn ends_batch(shared: &Shared, step: &Step, next: Option<&Step>) -> bool {
+    let key = |step: &Step| matches!(step.action, Action::Key { .. });
+    let awaited = || {
+        let waiting = shared.dag.needed_by(Node::Step(step.id));
+        waiting.iter().any(|node| node.machine() != step.id.machine)
+    };
+    !step.options.reboot_on.is_empty() || (key(step) && (!next.is_some_and(key) || awaited()))
 }
 
 /// The job of a step, its number still to be given; None for what isn't one.
@@ -49,7 +57,9 @@ pub(super) fn of(shared: &Shared, step: &Step) -> Result<Option<Job>, Stop> {
                 None => return Ok(None),
             }
         }
-        Action::Fetch { .. } | Action::Reboot | Action::Wait { .. } => return Ok(None),
+        Action::Fetch { .. } | Action::Reboot | Action::Wait { .. } | Action::Checkpoint(_) => {
+            return Ok(None);
+        }
     };
     surroundings(shared, step, &mut job)?;
     Ok(Some(job))
@@ -124,6 +134,16 @@ fn env(shared: &Shared, vars: &[Arc<program::EnvVar>]) -> Result<Vec<EnvVar>, St
             Ok(EnvVar { name: var.name.clone(), value: value.collect::<Result<_, Stop>>()? })
         })
         .collect()
+}
+
+/// Shell text of somebody who looks inside, run as a step's commands are.
+pub(in crate::engine) fn shell(shared: &Shared, context: &GuestContext, text: String) -> Result<Job, Stop> {
+    let argv = texts(shared, &context.shell).unwrap_or_default();
+    let argv = if argv.is_empty() { vec!["sh".to_owned()] } else { argv };
+    let interpreter = Interpreter::Program { argv, errexit: false };
+    let mut job = Job::new(0, Body::Script { text, interpreter });
+    place(shared, context, Uses::All, &mut job)?;
+    Ok(job)
 }
 
 /// A job for `unless` alone, for steps that aren't jobs themselves.

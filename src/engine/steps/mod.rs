@@ -1,6 +1,7 @@
 //! Steps: commands go to the guest in batches, everything else one by one.
 
 mod attach;
+mod checkpoint;
 mod copy;
 mod direct;
 mod job;
@@ -22,6 +23,8 @@ use outcome::Ended;
 
 pub(super) use copy::{absolute, last_name};
 pub(super) use direct::reboot;
+pub(super) use job::shell as shell_job;
+pub(super) use outcome::inside;
 
 /// How many steps go over together at most: what one request may carry is bounded.
 const BATCH: usize = 64;
@@ -58,7 +61,7 @@ fn collect<'a>(
 ) -> Result<(Vec<&'a Step>, Vec<Job>), Stop> {
     let (mut steps, mut jobs): (Vec<&Step>, Vec<Job>) = (Vec::new(), Vec::new());
     let rest = machine.steps.get(first.id.index as usize..).unwrap_or_default();
-    for step in rest.iter().take(BATCH) {
+    for (step, at) in rest.iter().take(BATCH).zip(1..) {
         if !steps.is_empty() && !follows(shared, machine, &steps, step, login) {
             break;
         }
@@ -70,7 +73,7 @@ fn collect<'a>(
             Err(stop) => return Err(stop),
         }
         steps.push(step);
-        if job::ends_batch(step) {
+        if job::ends_batch(shared, step, rest.get(at)) {
             break;
         }
     }
@@ -110,17 +113,22 @@ async fn batch(
     let first = steps.first().ok_or(Stop::Cancelled)?;
     let guest = Sessions::of(worker, login, first.span).await?;
     let prepared = guest.prepare(jobs).map_err(|e| Stop::guest(&e, first.span, &outcome::verb(first)))?;
-    let anchor = serde_json::to_value(prepared.ticket()).map_err(|e| Stop::journal(&e.into()))?;
-    let count = steps.len() as u32;
-    let record = Record::Batch { machine: machine.id.0, first: first.id.index, steps: count, anchor };
+    let record = noted(machine, steps, prepared.ticket()).ok_or(Stop::Cancelled)?;
     shared.journal.intend(&record).await.map_err(|e| Stop::journal(&e))?;
     let mut watch = Watch { shared: &shared, machine, steps, current: None };
     let ran = shared.interruptible(guest.run_prepared(&prepared, &mut |event| watch.event(event))).await;
     let current = watch.current;
-    if ran.is_err() && shared.options.on_error == super::options::OnError::Keep {
+    if ran.is_err() && shared.on_error() == super::options::OnError::Keep {
         let _ = guest.kill_all().await;
     }
     conclude(worker, machine, steps, current, ran).await
+}
+
+/// What the journal keeps of a batch.
+fn noted(machine: &Machine, steps: &[&Step], ticket: &guest::Ticket) -> Option<Record> {
+    let first = steps.first()?.id.index;
+    let anchor = serde_json::to_value(ticket).ok()?;
+    Some(Record::Batch { machine: machine.id.0, first, steps: steps.len() as u32, anchor })
 }
 
 /// Takes in what became of a batch.
@@ -186,6 +194,10 @@ impl Watch<'_> {
     fn event(&mut self, event: guest::Event) {
         let events = &self.shared.events;
         match event {
+            guest::Event::Placed(ticket) => {
+                let record = noted(self.machine, self.steps, &ticket);
+                record.into_iter().for_each(|record| self.shared.journal.note(&record));
+            }
             guest::Event::Started { id } => {
                 self.current = usize::try_from(id).ok().and_then(|at| self.steps.get(at).copied());
                 if let Some(step) = self.step(id) {

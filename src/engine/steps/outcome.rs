@@ -115,25 +115,27 @@ pub(in crate::engine) fn failed(shared: &Shared, machine: &Machine, what: &str, 
         diagnostic = diagnostic.note(format!("tried {} times", end.attempts));
     }
     let kept = inside(shared, machine);
-    let help = match (end.exit, shared.options.on_error) {
+    let help = match (end.exit, shared.on_error()) {
         (Exit::TimedOut, _) => {
-            "allow more time with `--timeout`, or find what it waits for: its standard input is closed"
+            Some("allow more time with `--timeout`, or find what it waits for: its standard input is closed")
         }
-        (Exit::Unknown, _) => "if the command restarts the machine, use REBOOT, or `--reboot-on` with its exit code",
-        (_, OnError::Clean | OnError::Continue) => "`--on-error keep` leaves the machine for a look",
-        (_, OnError::Keep) => &kept,
+        (Exit::Unknown, _) => {
+            Some("if the command restarts the machine, use REBOOT, or `--reboot-on` with its exit code")
+        }
+        (_, OnError::Clean | OnError::Continue) => Some("`--on-error keep` leaves the machine for a look"),
+        (_, OnError::Keep) => Some(kept.as_str()),
+        // What becomes of the machine is about to be asked.
+        (_, OnError::Ask) => None,
     };
-    Stop::failed(class, exit, diagnostic.help(help))
+    diagnostic.help = help.map(str::to_owned);
+    Stop::failed(class, exit, diagnostic)
 }
 
 /// How to look into a machine that is kept.
-fn inside(shared: &Shared, machine: &Machine) -> String {
+pub(in crate::engine) fn inside(shared: &Shared, machine: &Machine) -> String {
     let name = shared.ledger.of(machine.id, 0).map_or_else(|| machine.name.clone(), |(_, entry)| entry.name);
-    let build = &shared.options.build;
-    format!(
-        "the machine is kept: `vmwbuild exec {name} --login USER -- COMMAND` looks inside, `vmwbuild clean {build}` \
-         removes it"
-    )
+    // How to remove it is told once, of all that is kept.
+    format!("the machine is kept: `vmwbuild exec {name} --login USER -- COMMAND` looks inside")
 }
 
 fn indent(lines: &[&str]) -> String {

@@ -63,13 +63,11 @@ pub(super) async fn run(
             let login = sessions::needed(&shared, machine, &step.context, step.span)?;
             let opened = tokio::time::timeout(limit, async {
                 loop {
-                    match Sessions::of(worker, login.clone(), step.span).await {
-                        Ok(_) => return Ok(()),
-                        Err(Stop::Cancelled) => return Err(Stop::Cancelled),
-                        Err(Stop::Failed(_)) => {
-                            shared.interruptible(tokio::time::sleep(interval.unwrap_or(INTERVAL))).await?;
-                        }
+                    let guest = Sessions::of(worker, login.clone(), step.span).await?;
+                    if shared.interruptible(guest.look()).await?.is_ok() {
+                        return Ok(());
                     }
+                    shared.interruptible(tokio::time::sleep(interval.unwrap_or(INTERVAL))).await?;
                 }
             });
             opened.await.unwrap_or_else(|_| Err(late(machine, step, "the login", limit)))

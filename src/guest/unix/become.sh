@@ -14,7 +14,7 @@ trap 'rm -rf "$d"; exit 143' TERM
 cat >"$d/l"
 VMWBUILD_JOB=$k
 export VMWBUILD_JOB
-"$s" "$d/l" "$d" </dev/null
+"$s" "$d/l" "$d" "$l" "$e" "" </dev/null
 r=$?
 rm -rf "$d"
 exit "$r"

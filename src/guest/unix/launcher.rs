@@ -9,7 +9,15 @@ use super::{PATH, Unix, octal, plain_name};
 use crate::guest::error::{Error, Result};
 use crate::guest::job::{Body, EnvPiece, Interpreter, Job};
 use crate::guest::quote;
-use crate::guest::unix::facts::Decoder;
+
+/// How data stands in a script.
+#[derive(Clone, Copy)]
+pub(super) struct Coding<'a> {
+    /// Ends here-documents; nobody guesses it.
+    pub delimiter: &'a str,
+    /// Whether archives are octal numbers, for guests without a decoder; else base64.
+    pub octal: bool,
+}
 
 /// Appends a command that makes a file of this text.
 pub(super) fn here_document(text: &mut String, file: &str, content: &str, delimiter: &str) -> Result<()> {
@@ -30,10 +38,10 @@ pub(super) fn here_document(text: &mut String, file: &str, content: &str, delimi
     Ok(())
 }
 
-/// The launcher of a job, or of what tells whether it is needed. Its argument is a directory of its user's, where its
-/// script gets the name `script`.
-pub(super) fn launcher(unix: &Unix, job: &Job, body: &Body, script: &str, delimiter: &str) -> Result<String> {
-    let facts = &unix.facts;
+/// The launcher of a job, or of what tells whether it is needed. Its arguments: a directory of its user's, where its script
+/// gets the name `script`; a locale; the guest's decoder; the login's home directory.
+pub(super) fn launcher(unix: &Unix, job: &Job, body: &Body, script: &str, coding: Coding<'_>) -> Result<String> {
+    let delimiter = coding.delimiter;
     let mut text = String::from("rm -f \"$0\"\n");
     let path = format!("\"$1/{script}\"");
     let command = match body {
@@ -52,10 +60,10 @@ pub(super) fn launcher(unix: &Unix, job: &Job, body: &Body, script: &str, delimi
                 _ => return Err(unsendable(job, "it names no program")),
             }
         }
-        Body::Unpack { tar, owner } => unpack(job, facts.decoder, tar, owner.as_deref(), delimiter)?,
+        Body::Unpack { tar, owner } => unpack(job, coding, tar, owner.as_deref())?,
     };
     text.push_str("umask 022\n");
-    environment(unix, job, &mut text)?;
+    environment(unix, job, &mut text);
     match &job.workdir {
         Some(directory) if directory.contains('\0') => return Err(unsendable(job, "its directory has a NUL in it")),
         Some(directory) => {
@@ -80,8 +88,7 @@ fn words(list: &[String]) -> String {
 }
 
 /// What every job has in its environment.
-fn environment(unix: &Unix, job: &Job, text: &mut String) -> Result<()> {
-    let facts = &unix.facts;
+fn environment(unix: &Unix, job: &Job, text: &mut String) {
     match job.run_as.as_ref().filter(|run_as| run_as.user != unix.user) {
         Some(run_as) => {
             let user = quote(&run_as.user);
@@ -92,15 +99,10 @@ fn environment(unix: &Unix, job: &Job, text: &mut String) -> Result<()> {
             let _ = writeln!(text, "USER={user} LOGNAME={user}");
         }
         None => {
-            let _ = writeln!(text, "HOME={} USER={u} LOGNAME={u}", quote(&facts.home), u = quote(&unix.user));
+            let _ = writeln!(text, "HOME=$4 USER={u} LOGNAME={u}", u = quote(&unix.user));
         }
     }
-    let _ = writeln!(
-        text,
-        "PATH={PATH} SHELL=/bin/sh LANG={lang}\nexport HOME USER LOGNAME PATH SHELL LANG\nunset TERM",
-        lang = quote(&facts.lang),
-    );
-    Ok(())
+    let _ = writeln!(text, "PATH={PATH} SHELL=/bin/sh LANG=$2\nexport HOME USER LOGNAME PATH SHELL LANG\nunset TERM",);
 }
 
 /// The job's own variables.
@@ -196,17 +198,17 @@ fn removing_itself(content: &str) -> String {
 }
 
 /// Unpacks an archive that stands in the launcher itself.
-fn unpack(job: &Job, decoder: Decoder, tar: &[u8], owner: Option<&str>, delimiter: &str) -> Result<String> {
-    let decode = match decoder {
-        Decoder::Base64 => "base64 -d",
-        Decoder::Openssl => "openssl base64 -d",
-        Decoder::None => r#"while read -r l; do printf %b "$l"; done"#,
+fn unpack(job: &Job, coding: Coding<'_>, tar: &[u8], owner: Option<&str>) -> Result<String> {
+    let (decode, size) = match coding.octal {
+        true => (r#"while read -r l; do printf %b "$l"; done"#, 240),
+        false => ("case $3 in openssl) openssl base64 -d ;; *) base64 -d ;; esac", 57),
     };
+    let delimiter = coding.delimiter;
     let mut text = format!("cd / && {{\n{decode}\n}} <<'{delimiter}_' | tar xpf - || exit 1\n");
-    for part in tar.chunks(if decoder == Decoder::None { 240 } else { 57 }) {
-        match decoder {
-            Decoder::Base64 | Decoder::Openssl => text.push_str(&STANDARD.encode(part)),
-            Decoder::None => text.push_str(&octal(part).replace('%', "\\0")),
+    for part in tar.chunks(size) {
+        match coding.octal {
+            true => text.push_str(&octal(part).replace('%', "\\0")),
+            false => text.push_str(&STANDARD.encode(part)),
         }
         text.push('\n');
     }

@@ -8,15 +8,14 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-#[cfg(test)]
-pub(super) use facts::Encoder;
-pub(super) use facts::{Claim, Decoder, Facts, Standing};
+pub(super) use facts::{Claim, Decoder, Facts, Found, Report, Standing};
 
+use super::MAX_CAPTURE;
 use super::error::{Error, Result};
-use super::job::{Job, RunAs, Via};
-use super::os::{BatchPlan, GuestOs};
+use super::job::{Body, Job, RunAs, Via};
 use super::quote;
 use super::wire::Program;
+use launcher::Coding;
 
 const OPEN: &str = include_str!("open.sh");
 const BOOT_ID: &str = include_str!("bootid.sh");
@@ -44,47 +43,35 @@ pub(super) fn squeeze(script: &str) -> String {
     out
 }
 
-/// What the first look needs.
+/// What the first program needs to know.
 pub(super) struct Opening<'a> {
-    /// The shell's path.
-    pub sh: &'a str,
-    /// The login.
-    pub user: &'a str,
-    /// Names the work directory.
-    pub name: &'a str,
-    /// Names the place where it reports.
+    /// A work directory that was used before.
+    pub known: Option<&'a str>,
+    /// Where the work directory is looked for.
+    pub guess: &'a str,
+    /// Names the place where it reports when it can't there.
     pub meeting: &'a str,
+    /// A place of an earlier report, to be removed.
+    pub old: Option<&'a str>,
     /// A batch of another process.
-    pub claim: Option<&'a Claim<'a>>,
+    pub claim: Option<Claim<'a>>,
 }
 
-/// The program that looks at a guest of which nothing is known; it reports in [`meeting_place`].
-pub(super) fn open_program(first: &Opening<'_>) -> Program {
-    let mut text = format!("NONCE={}\nNAME={}\n", first.meeting, first.name);
-    match first.claim {
-        Some(claim) => {
-            let (work, old) = (quote(claim.work), quote(&meeting_place(claim.meeting)));
-            let _ = writeln!(text, "BATCH={} KNOWN={work} OLD={old}", claim.number);
-        }
-        None => text.push_str("BATCH= KNOWN= OLD=\n"),
-    }
-    // A tilde is expanded in front of a plain name only.
-    match plain_name(first.user) {
-        true => drop(writeln!(text, "home=~{}", first.user)),
-        false => text.push_str("home=\n"),
-    }
-    text.push_str(&squeeze(BOOT_ID));
-    text.push_str(&squeeze(OPEN).replace("@RUN@\n", &(squeeze(SUPERVISE) + &squeeze(BOOT_ID))));
-    // Neither a base64 program nor a shell that prints without one is certain, so: octal numbers, and sed.
-    let arguments = r#"-c 'eval "$(printf %b "$(echo "$VMWBUILD"|sed "s/%/\\\\0/g")")"'"#;
-    Program {
-        path: first.sh.to_owned(),
-        arguments: arguments.to_owned(),
-        env: vec![format!("PATH={PATH}"), format!("VMWBUILD={}", octal(text.as_bytes()))],
-    }
+/// A batch on its way.
+pub(super) struct BatchPlan<'a> {
+    /// Its number in the work directory.
+    pub number: u64,
+    /// Random, lower-case hexadecimal.
+    pub nonce: &'a str,
+    /// What is to be done.
+    pub jobs: &'a [Job],
+    /// Whether large output goes into files that we transfer.
+    pub chunk: bool,
+    /// Whether the guest has no decoder.
+    pub octal: bool,
 }
 
-/// Where the first look at a guest reports.
+/// Where a guest reports when nobody knows where its work directory is.
 pub(super) fn meeting_place(nonce: &str) -> String {
     format!("/tmp/.vmwbuild-{nonce}")
 }
@@ -108,10 +95,23 @@ fn octal(bytes: &[u8]) -> String {
     out
 }
 
-/// A guest with a POSIX shell.
+/// Bytes as [`octal`] has them, but blanks as `,` and ends of lines as `@`: half the size, for text.
+fn dense(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() * 2);
+    for byte in text.bytes() {
+        match byte {
+            b' ' => out.push(','),
+            b'\n' => out.push('@'),
+            b',' | b'@' => drop(write!(out, "%{byte:03o}")),
+            _ => out.push_str(&octal(&[byte])),
+        }
+    }
+    out
+}
+
+/// Guests with a POSIX shell, as one account: what can be said to them without knowing more.
+#[derive(Clone)]
 pub(super) struct Unix {
-    /// What was found there.
-    pub facts: Facts,
     /// The login.
     pub user: String,
     /// The shell's path.
@@ -123,80 +123,140 @@ pub(super) struct Unix {
 }
 
 impl Unix {
-    /// How a job of the batch becomes its user: the word that the supervisor knows, and the user.
+    /// Where the work directory most likely is.
+    pub fn guess(&self) -> String {
+        match self.user.as_str() {
+            "root" => format!("/root/.vmwbuild-{}", self.name),
+            user => format!("/home/{user}/.vmwbuild-{}", self.name),
+        }
+    }
+
+    /// The program that looks at a guest of which nothing is known; with a batch, it goes on to run that. It reports at the
+    /// beginning of the batch's log, or else in [`meeting_place`]. None: the batch is too large for that.
+    pub fn first(&self, opening: &Opening<'_>, batch: Option<(&str, &[Job])>) -> Option<Program> {
+        let mut text = format!(
+            "NONCE={} NAME={} GUESS={} KNOWN={} OLD={}\n",
+            opening.meeting,
+            self.name,
+            quote(opening.guess),
+            quote(opening.claim.and_then(|claim| claim.work).or(opening.known).unwrap_or_default()),
+            quote(&opening.old.map(meeting_place).unwrap_or_default()),
+        );
+        let number = opening.claim.map(|claim| claim.number.to_string()).unwrap_or_default();
+        let ahead = if batch.is_some() { "1" } else { "" };
+        let unpacks = |job: &Job| matches!(job.body, Body::Unpack { .. });
+        let need = if batch.is_some_and(|(_, jobs)| jobs.iter().any(unpacks)) { "1" } else { "" };
+        let _ = writeln!(text, "BATCH={number} AHEAD={ahead} NEED={need}");
+        if let Some(place) = opening.claim.and_then(|claim| claim.meeting) {
+            let _ = writeln!(text, "rm -rf {}", quote(&meeting_place(place)));
+        }
+        // A tilde is expanded in front of a plain name only.
+        match plain_name(&self.user) {
+            true => drop(writeln!(text, "home=~{}", self.user)),
+            false => text.push_str("home=\n"),
+        }
+        text.push_str(&squeeze(BOOT_ID));
+        let become_user = format!("BECOME={}\n", quote(&squeeze(BECOME)));
+        let run = become_user + &squeeze(BOOT_ID) + &squeeze(SUPERVISE);
+        text.push_str(&squeeze(OPEN).replace("@RUN@\n", &run));
+        if let Some((batch, _)) = batch {
+            text.push_str(batch);
+        }
+        // Neither a base64 program nor a shell that prints without one is certain, so: octal numbers, and sed.
+        let arguments = r#"-c 'eval "$(printf %b "$(echo "$VMWBUILD"|sed "s/,/ /g;s/%/\\\\0/g;s/@/\\\\0012/g")")"'"#;
+        let value = dense(&text);
+        (value.len() <= ENVELOPE).then(|| Program {
+            path: self.sh.clone(),
+            arguments: arguments.to_owned(),
+            env: vec![format!("PATH={PATH}"), format!("VMWBUILD={value}")],
+        })
+    }
+
+    /// How a job of the batch becomes its user: the wish that the supervisor knows, and the user.
     fn via(&self, run_as: Option<&RunAs>) -> Result<(&'static str, String)> {
         let Some(run_as) = run_as.filter(|run_as| run_as.user != self.user) else {
             return Ok(("-", "-".to_owned()));
         };
-        let refuse = |detail: String| Error::RunAs { login: self.user.clone(), user: run_as.user.clone(), detail };
         if run_as.user.is_empty() || run_as.user.starts_with('-') || run_as.user.contains(['\0', '\n', ':']) {
-            return Err(refuse("that is no user name".to_owned()));
+            let detail = "that is no user name".to_owned();
+            return Err(Error::RunAs { login: self.user.clone(), user: run_as.user.clone(), detail });
         }
-        let root = self.facts.uid == 0;
-        let su = if self.facts.os == "Linux" { "su" } else { "bsdsu" };
-        // The program, what the supervisor calls it, and whether it asks for a password unless root calls it.
-        let all = [("runuser", "runuser", true), ("su", su, true), ("sudo", "sudo", false), ("doas", "doas", false)];
-        let wanted = match run_as.via {
-            Via::Auto => None,
-            Via::Runuser => Some("runuser"),
-            Via::Su => Some("su"),
-            Via::Sudo => Some("sudo"),
-            Via::Doas => Some("doas"),
+        let wish = match run_as.via {
+            Via::Auto => "auto",
+            Via::Runuser => "runuser",
+            Via::Su => "su",
+            Via::Sudo => "sudo",
+            Via::Doas => "doas",
         };
-        if !root && matches!(run_as.via, Via::Runuser | Via::Su) {
-            return Err(refuse("su and runuser work without a password only from root".to_owned()));
-        }
-        all.into_iter()
-            .filter(|(_, _, from_root)| root || !from_root)
-            .find(|(program, _, _)| {
-                wanted.is_none_or(|wanted| wanted == *program) && self.facts.tools.contains(*program)
-            })
-            .map(|(_, word, _)| (word, run_as.user.clone()))
-            .ok_or_else(|| {
-                refuse(match wanted {
-                    Some(program) => format!("the guest has no {program}"),
-                    None if root => "the guest has none of runuser, su, sudo and doas".to_owned(),
-                    None => "the guest has neither sudo nor doas".to_owned(),
-                })
-            })
+        Ok((wish, run_as.user.clone()))
     }
 
     /// The settings and functions of the supervisor, for a script in a directory of the work directory.
     fn settings(&self, mark: &str, nonce: &str, chunk: bool) -> String {
-        let (enc, full, out, err) = self.facts.encoder.command();
-        let setsid = if self.facts.tools.contains("setsid") { "setsid" } else { "" };
-        format!(
-            "SH={sh} SETSID={setsid} ENC={enc} FULL={full} OUT={out} ERR={err}\n\
-             TICK={tick} GRACE={grace} MARK={mark} NONCE={nonce} CHUNK={chunk}\n\
-             BECOME={become_user}\n. ../run\n",
-            sh = quote(&self.sh),
-            enc = quote(enc),
-            tick = self.facts.tick,
-            grace = self.grace,
-            chunk = u8::from(chunk),
-            become_user = quote(&squeeze(BECOME)),
-        )
+        let (sh, grace, chunk) = (quote(&self.sh), self.grace, u8::from(chunk));
+        format!("SH={sh} GRACE={grace} MARK={mark} NONCE={nonce} CHUNK={chunk}\n. ../run\n")
     }
 
     /// One line of a batch's main: the job's settings.
     fn job_line(&self, index: usize, job: &Job, chunk: bool) -> Result<String> {
         let (via, user) = self.via(job.run_as.as_ref())?;
         let limit = job.timeout.map_or(0, |t| t.as_millis().div_ceil(10).max(1));
-        let delay = match self.facts.tick.contains('.') {
-            true => format!("{:.3}", job.delay.as_secs_f64()),
-            false => job.delay.as_secs_f64().ceil().to_string(),
-        };
+        let delay = job.delay.as_secs_f64();
         let oks: Vec<String> = job.ok.iter().map(i32::to_string).collect();
         let budget = if job.capture && !chunk { CAPTURE_BUDGET } else { BUDGET };
+        let most = if job.capture { MAX_CAPTURE } else { 0 };
         Ok(format!(
-            "job {index} {limit} {} {delay} '{}' {} {budget} {via} {}\n",
+            "job {index} {limit} {} {delay:.3}/{} '{}' {} '{budget} {most}' {via} {}\n",
             job.retry,
+            delay.ceil(),
             oks.join(" "),
             u8::from(job.allow_failure),
             quote(&user),
         ))
     }
 
+    /// The text that sets a batch up and runs it, in the work directory. Run twice, it runs the batch once.
+    pub fn batch(&self, plan: &BatchPlan<'_>) -> Result<String> {
+        let delimiter = format!("VMW_{}", plan.nonce);
+        let n = plan.number;
+        // What the first program found is told before anything else. What earlier batches have left goes.
+        let mut text = format!(
+            "mkdir b{n} b{n}/s0 2>/dev/null || exit 0\necho \"$boot\" >b{n}/boot\ncd b{n} || exit\n\
+             if [ -n \"$AHEAD\" ] && [ \"$work\" = \"$GUESS\" ]; then\nreport s0\necho \"$seq\" >first\nfi\n\
+             set --\nfor d in ../b[0-9]* ../p[0-9]* ../in.{n} ../in.{n}.*; do\n\
+             [ \"$d\" = ../b{n} ] || [ ! -e \"$d\" ] || set -- \"$@\" \"$d\"\ndone\n\
+             [ $# = 0 ] || rm -rf \"$@\"\n",
+        );
+        let mut main = self.settings(&format!("{}.{n}", self.name), plan.nonce, plan.chunk);
+        main.push_str("batch\n");
+        let coding = Coding { delimiter: &delimiter, octal: plan.octal };
+        for (index, job) in plan.jobs.iter().enumerate() {
+            main.push_str(&self.job_line(index, job, plan.chunk)?);
+            let bodies = [(Some(&job.body), "l"), (job.unless.as_ref(), "u")];
+            for (body, suffix) in bodies.into_iter().filter_map(|(body, suffix)| Some((body?, suffix))) {
+                let launcher = launcher::launcher(self, job, body, &format!("{index}.{suffix}s"), coding)?;
+                launcher::here_document(&mut text, &format!("{index}.{suffix}"), &launcher, &delimiter)?;
+            }
+        }
+        main.push_str("end\n");
+        launcher::here_document(&mut text, "main", &main, &delimiter)?;
+        text.push_str("unset VMWBUILD VMWBUILD_TO\n");
+        let sh = quote(&self.sh);
+        let _ =
+            writeln!(text, "command -v setsid >/dev/null 2>&1 && exec setsid {sh} main\ntrap '' HUP\nexec {sh} main");
+        Ok(text)
+    }
+}
+
+/// A guest with a POSIX shell, of which is known what it has.
+pub(super) struct Settled {
+    /// What was known before.
+    pub unix: Unix,
+    /// What was found there.
+    pub facts: Facts,
+}
+
+impl Settled {
     /// A program that evaluates this text, if that fits in a request.
     fn evaluate(&self, text: &str) -> Option<Program> {
         let (arguments, value) = match self.facts.decoder {
@@ -211,79 +271,46 @@ impl Unix {
 
     fn program(&self, arguments: &str, mut env: Vec<String>) -> Program {
         env.insert(0, format!("PATH={PATH}"));
-        Program { path: self.sh.clone(), arguments: arguments.to_owned(), env }
+        Program { path: self.unix.sh.clone(), arguments: arguments.to_owned(), env }
     }
 
-    fn batch_directory(&self, batch: u64) -> String {
+    fn settings(&self, mark: &str, chunk: bool) -> String {
+        self.unix.settings(mark, "none", chunk)
+    }
+
+    fn mark(&self, batch: u64) -> String {
+        format!("{}.{batch}", self.unix.name)
+    }
+
+    /// Where a batch is; the directories s0, s1, … of its log are in there.
+    pub fn batch_directory(&self, batch: u64) -> String {
         format!("{}/b{batch}", self.facts.work)
     }
-}
 
-impl GuestOs for Unix {
-    fn sh(&self) -> &str {
-        &self.sh
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn facts(&self) -> &Facts {
-        &self.facts
-    }
-
-    fn log_directory(&self, batch: u64) -> String {
-        self.batch_directory(batch)
-    }
-
-    fn batch(&self, plan: &BatchPlan<'_>) -> Result<String> {
-        let delimiter = format!("VMW_{}", plan.nonce);
-        let mut text = format!(
-            "umask 077\ncd {work} || exit\nmkdir b{n} || exit 0\n{bootid}bootid\necho \"$boot\" >b{n}/boot\n\
-             mkdir b{n}/s0\ncd b{n} || exit\n",
+    /// The whole of a batch's text, for a guest whose work directory is known. `meeting` is the place of an earlier report,
+    /// to be removed.
+    pub fn whole(&self, batch: &str, meeting: Option<&str>) -> String {
+        format!(
+            "umask 077\n{rm}cd {work} || exit\nAHEAD=\n{bootid}bootid\n{batch}",
+            rm = meeting.map(|nonce| format!("rm -rf {}\n", meeting_place(nonce))).unwrap_or_default(),
             work = quote(&self.facts.work),
-            n = plan.number,
             bootid = squeeze(BOOT_ID),
-        );
-        // What earlier batches have left, and the place of the first report.
-        let _ = writeln!(
-            text,
-            "set -- {meeting}\nfor d in ../b[0-9]* ../p[0-9]* ../in.{n} ../in.{n}.*; do\n\
-             [ \"$d\" = ../b{n} ] || [ ! -e \"$d\" ] || set -- \"$@\" \"$d\"\ndone\nrm -rf \"$@\"",
-            n = plan.number,
-            meeting = quote(&meeting_place(plan.meeting)),
-        );
-        let mut main = self.settings(&format!("{}.{}", self.name, plan.number), plan.nonce, plan.chunk);
-        main.push_str("batch\n");
-        for (index, job) in plan.jobs.iter().enumerate() {
-            main.push_str(&self.job_line(index, job, plan.chunk)?);
-            let bodies = [(Some(&job.body), "l"), (job.unless.as_ref(), "u")];
-            for (body, suffix) in bodies.into_iter().filter_map(|(body, suffix)| Some((body?, suffix))) {
-                let launcher = launcher::launcher(self, job, body, &format!("{index}.{suffix}s"), &delimiter)?;
-                launcher::here_document(&mut text, &format!("{index}.{suffix}"), &launcher, &delimiter)?;
-            }
-        }
-        main.push_str("end\n");
-        launcher::here_document(&mut text, "main", &main, &delimiter)?;
-        text.push_str("unset VMWBUILD VMWBUILD_TO\n");
-        let sh = quote(&self.sh);
-        match self.facts.tools.contains("setsid") {
-            true => drop(writeln!(text, "exec setsid {sh} main")),
-            false => drop(writeln!(text, "trap '' HUP\nexec {sh} main")),
-        }
-        Ok(text)
+        )
     }
 
-    fn start(&self, text: &str) -> Option<Program> {
+    /// A program that carries that text, when it fits in a request.
+    pub fn start(&self, text: &str) -> Option<Program> {
         self.evaluate(text)
     }
 
-    fn start_uploaded(&self, batch: u64) -> Program {
+    /// A program that runs the text that was sent to `in.BATCH` of the work directory.
+    pub fn start_uploaded(&self, batch: u64) -> Program {
         let text = format!("cd {} && . ./in.{batch}\n", quote(&self.facts.work));
         self.small(&text)
     }
 
-    fn parts(&self, path: &str, content: &[u8]) -> Vec<Program> {
+    /// Programs that each leave a part of `content` at `path` with `.0`, `.1`, … behind it.
+    pub fn parts(&self, path: &str, content: &[u8]) -> Vec<Program> {
         let size = match self.facts.decoder {
             Decoder::Base64 | Decoder::Openssl => ENVELOPE / 4 * 3,
             Decoder::None => ENVELOPE / 4,
@@ -307,7 +334,8 @@ impl GuestOs for Unix {
             .collect()
     }
 
-    fn join_parts(&self, path: &str, count: usize) -> String {
+    /// Text that awaits such parts and makes one file of them.
+    pub fn join_parts(&self, path: &str, count: usize) -> String {
         // Programs run side by side: the parts come in any order, and this one may be the first.
         format!(
             "umask 077\nto={path}\ni=0\nn=0\n\
@@ -320,13 +348,16 @@ impl GuestOs for Unix {
         )
     }
 
-    fn start_parts(&self, batch: u64, count: usize) -> Program {
+    /// A program that awaits the parts of `in.BATCH` and runs them.
+    pub fn start_parts(&self, batch: u64, count: usize) -> Program {
         let work = quote(&self.facts.work);
         let join = self.join_parts(&format!("{}/in.{batch}", self.facts.work), count);
         self.small(&format!("cd {work} || exit\n[ -d b{batch} ] && exit\n{join}. ./in.{batch}\n"))
     }
 
-    fn attach(&self, batch: u64, job: usize) -> Program {
+    /// A program that looks whether a batch is still supervised; if not, `dead.HOW` appears beside its log. `job` is where
+    /// it was.
+    pub fn attach(&self, batch: u64, job: usize) -> Program {
         self.small(&format!(
             "cd {dir} || exit\n{settings}pids\nbootid\nread -r began <boot\nif [ \"$boot\" = \"$began\" ]; then\n\
              alive \"$scribe\" && exit\n\
@@ -336,11 +367,12 @@ impl GuestOs for Unix {
              if [ -s \"$f\" ]; then read -r verdict how num took <\"$f\"; [ \"$verdict\" = done ] && said=$how$num.$took; fi\n\
              done\ndead \"$said\"\n",
             dir = quote(&self.batch_directory(batch)),
-            settings = self.settings(&format!("{}.{batch}", self.name), "none", false),
+            settings = self.settings(&self.mark(batch), false),
         ))
     }
 
-    fn kill(&self, batch: u64) -> Program {
+    /// A program that ends a batch.
+    pub fn kill(&self, batch: u64) -> Program {
         // The scribe does it. Should it be gone, then we. A batch that has not begun never will.
         self.small(&format!(
             "cd {work} || exit\nmkdir b{batch} 2>/dev/null && new=1 || new=\ncd b{batch} || exit\n{settings}\
@@ -352,32 +384,33 @@ impl GuestOs for Unix {
              true >stop\nkill -KILL \"$scribe\"\nendtree \"$runner\" $$ \"$MARK.\"\nkill -KILL \"$runner\"\nfi 2>/dev/null\n\
              dead k0.0\n",
             work = quote(&self.facts.work),
-            settings = self.settings(&format!("{}.{batch}", self.name), "none", false),
+            settings = self.settings(&self.mark(batch), false),
         ))
     }
 
-    fn publish(&self, number: u64, path: &str) -> (Program, String) {
+    /// A program that writes a file's content into a log of its own, and where that is.
+    pub fn publish(&self, number: u64, path: &str) -> (Program, String) {
         let directory = format!("{}/p{number}", self.facts.work);
         let text = format!(
             "umask 077\ncd {work} && mkdir p{number} && mkdir p{number}/s0 && cd p{number} || exit 0\n{settings}\
              newlog\nk=0\npos=0\ntokens=0\ngot=1\nexec 4<{path}\n\
              while [ \"$got\" -gt 0 ]; do emit \"$OUT\" 'dd bs=12288 count=1 <&4 2>/dev/null'; done\nrec z\n",
             work = quote(&self.facts.work),
-            settings = self.settings("none", "none", false),
+            settings = self.settings("none", false),
             path = quote(path),
         );
         (self.small(&text), directory)
     }
 
-    fn unpack(&self, archive: &str, sha256: &str, owners: Option<(&str, &[String])>) -> String {
+    /// A script that unpacks an archive at `/`, and gives what was in it to an owner.
+    pub fn unpack(&self, archive: &str, sha256: &str, owners: Option<(&str, &[String])>) -> String {
         let mut text = String::new();
         let archive = quote(archive);
-        if self.facts.tools.contains("sha256sum") {
-            let _ = writeln!(
-                text,
-                "case $(sha256sum <{archive}) in {sha256}*) ;; *) echo 'the archive arrived damaged' >&2; exit 1 ;; esac"
-            );
-        }
+        let _ = writeln!(
+            text,
+            "if command -v sha256sum >/dev/null 2>&1; then\n\
+             case $(sha256sum <{archive}) in {sha256}*) ;; *) echo 'the archive arrived damaged' >&2; exit 1 ;; esac\nfi"
+        );
         let _ = writeln!(text, "cd / && tar xpf {archive} || exit 1");
         if let Some((owner, paths)) = owners {
             launcher::chown(&mut text, owner, paths);
@@ -385,7 +418,9 @@ impl GuestOs for Unix {
         text
     }
 
-    fn pack(&self, archive: &str, paths: &[String], limit: usize) -> String {
+    /// A script that packs files, prints the archive's size in a line, and the archive behind it when it has at most
+    /// `limit` bytes.
+    pub fn pack(&self, archive: &str, paths: &[String], limit: usize) -> String {
         let mut words = String::new();
         for path in paths {
             let _ = write!(words, " {}", quote(&format!("./{}", path.trim_start_matches('/'))));
@@ -404,12 +439,6 @@ impl GuestOs for Unix {
         )
     }
 
-    fn boot_id_script(&self) -> String {
-        format!("{}bootid\nprintf %s \"$boot\"\n", squeeze(BOOT_ID))
-    }
-}
-
-impl Unix {
     /// A program of a text that always fits.
     fn small(&self, text: &str) -> Program {
         self.evaluate(text).unwrap_or_else(|| self.program("-c 'exit 1'", Vec::new()))

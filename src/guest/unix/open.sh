@@ -1,62 +1,49 @@
-# Looks what the guest has, makes the work directory and puts the supervisor there. What is found is told by the names
-# of files in a directory of random name, since nobody knows yet where the work directory can be: hexadecimal text.
+# The first program in a guest: looks what the guest has, makes the work directory, puts the supervisor there together
+# with what was found, and tells us. A batch may follow in the same program; what it needs stands below.
 #
 # Asked for a BATCH of another process, it finds out how that stands; what has not begun, it keeps from ever beginning.
 #
-# From what stands before: NONCE NAME home (may be empty) bootid; BATCH and where that process worked: KNOWN OLD (or all
-# empty); @RUN@ is the supervisor.
+# From what stands before: NONCE NAME home (may be empty) bootid; KNOWN, a work directory that was used before; GUESS,
+# where the work directory is looked for, and AHEAD, set when a batch follows; NEED, the decoder that this batch can't do
+# without; BATCH; OLD, a place of an earlier report (or all empty); @RUN@ is the supervisor.
 umask 077
 has() {
 	command -v "$1" >/dev/null 2>&1
 }
-meet=/tmp/.vmwbuild-$NONCE
-mkdir "$meet" || exit 0
+uid=$(id -u)
 if [ ! -d "$home" ]; then
 	home=$HOME
 fi
-# mine DIR: one that somebody else has put there is not ours.
-mine() {
-	[ -d "$1" ] && [ -n "$(find "$1" -prune -type d -user "$(id -u)" 2>/dev/null)" ]
-}
-fresh=old
-work=
-if [ -n "$KNOWN" ] && mine "$KNOWN"; then
-	work=$KNOWN
-else
-	for dir in "$home" /var/lib /var/tmp; do
-		if [ -d "$dir" ]; then
-			work=${dir%/}/.vmwbuild-$NAME
-			mkdir "$work" 2>/dev/null && fresh=fresh && break
-			# It is there after a restart.
-			mine "$work" && break
-			work=
-		fi
-	done
-fi
-if [ -n "$work" ]; then
-	# Where there is one already, somebody may be reading it.
-	run=run
-	[ -f "$work/run" ] && run=run.$NONCE
-	cat >"$work/$run" <<'RUN'
-@RUN@
-RUN
-	[ "$run" = run ] || mv "$work/$run" "$work/run"
-fi
-enc=hex
+enc='od -An -v -tx1|tr -d " "'
+full=24576
+out=x
+err=y
 dec=none
 # 60 bytes are longer than a line that is broken.
-case $(echo 0123456789abcdef0123456789abcdef0123456789abcdef0123456789a | base64 2>/dev/null) in
-MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWEK) enc=fold ;;
-MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4*OWEK) enc=base64 ;;
+case $(
+	base64 2>/dev/null <<X
+0123456789abcdef0123456789abcdef0123456789abcdef0123456789a
+X
+) in
+MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWEK) enc='base64|tr / _|fold -w 76' ;;
+MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4*OWEK) enc='base64|tr / _' ;;
+*) has openssl && [ "$(echo hi | openssl base64 2>/dev/null)" = aGkK ] && enc='openssl base64|tr / _' ;;
 esac
-if [ "$enc" != hex ]; then
-	if [ "$(echo aGkK | base64 -d 2>/dev/null)" = hi ]; then
-		dec=base64
-	fi
-elif has openssl && [ "$(echo hi | openssl base64 2>/dev/null)" = aGkK ]; then
-	enc=openssl
-fi
-if [ "$dec" = none ] && has openssl && [ "$(echo aGkK | openssl base64 -d -A 2>/dev/null)" = hi ]; then
+case $enc in
+od*) ;;
+*)
+	full=16384
+	out=o
+	err=e
+	;;
+esac
+if [ "$(
+	base64 -d 2>/dev/null <<X
+aGkK
+X
+)" = hi ]; then
+	dec=base64
+elif has openssl && [ "$(echo aGkK | openssl base64 -d -A 2>/dev/null)" = hi ]; then
 	dec=openssl
 fi
 tick=1
@@ -68,11 +55,65 @@ fi
 if ! read -r os line </proc/version; then
 	os=$(uname -s)
 fi 2>/dev/null
+setsid=
+has setsid && setsid=setsid
 bootid
-batch=
+quoted=$home
+case $home in
+*\'*) quoted=$(printf '%s\n' "$home" | sed "s/'/'\\\\''/g") ;;
+esac
+# mine DIR: one that somebody else has put there is not ours.
+mine() {
+	[ -d "$1" ] && [ -n "$(find "$1" -prune -type d -user "$uid" 2>/dev/null)" ]
+}
+# put DIR: what batches start with; fails where it can't be written. It is there as a whole or not at all: another one
+# like this may run at the same time.
+put() {
+	{
+		echo "ENC='$enc' FULL=$full OUT=$out ERR=$err TICK=$tick SETSID=$setsid LOCALE=$lang DEC=$dec OS='$os' ACCOUNT=$uid" &&
+			printf '%s\n' "LOGINHOME='$quoted'" &&
+			cat <<'RUN'
+@RUN@
+RUN
+	} >"$1/run.$$" && mv -f "$1/run.$$" "$1/run" && return
+	rm -f "$1/run.$$"
+	return 1
+} 2>/dev/null
+fresh=old
+work=
+if [ -n "$KNOWN" ] && mine "$KNOWN"; then
+	work=$KNOWN
+else
+	# There is one after a restart, or when this is started twice.
+	for dir in "$home" /var/lib /var/tmp; do
+		if mine "${dir%/}/.vmwbuild-$NAME"; then
+			work=${dir%/}/.vmwbuild-$NAME
+			break
+		fi
+	done
+fi
+if [ -n "$work" ]; then
+	put "$work" || [ -s "$work/run" ] || work=
+fi
+if [ -z "$work" ]; then
+	for dir in "$home" /var/lib /var/tmp; do
+		work=${dir%/}/.vmwbuild-$NAME
+		if [ -d "$dir" ]; then
+			if mkdir "$work" 2>/dev/null; then
+				fresh=fresh
+				put "$work" && break
+				# Where that fails, another one like this has put something there.
+				rmdir "$work" 2>/dev/null || break
+			elif mine "$work" && put "$work"; then
+				break
+			fi
+		fi
+		work=
+	done
+fi
 began=
+state=looked
 if [ -n "$BATCH" ] && [ -n "$work" ]; then
-	rm -rf "$OLD"
 	cd "$work"
 	if mkdir "b$BATCH" 2>/dev/null; then
 		rm -f "in.$BATCH" "in.$BATCH".*
@@ -88,32 +129,67 @@ if [ -n "$BATCH" ] && [ -n "$work" ]; then
 		n=$((n + 1))
 	done
 	if [ -s "b$BATCH/void" ]; then
-		read -r batch <"b$BATCH/void"
+		read -r state <"b$BATCH/void"
 	else
-		batch=begun
+		state=begun
 		read -r began <"b$BATCH/boot"
 	fi
+fi 2>/dev/null
+if [ -n "$OLD" ]; then
+	rm -rf "$OLD"
 fi
-tools=
-for tool in setsid tar sha256sum runuser su sudo doas; do
-	has "$tool" && tools="$tools $tool"
-done
-n=0
-while read -r line; do
-	true >"$meet/$n.$line"
-	n=$((n + 1))
-done <<X
-$(echo "uid=$(id -u)
-os=$os
-home=$home
-work=$work
-enc=$enc
-dec=$dec
-tick=$tick
-lang=$lang
-boot=$boot
-batch=$batch
-began=$began
-tools=$tools" | od -An -v -tx1 | tr -d ' \n' | fold -w 200)
-X
-true >"$meet/$n.z"
+# Facts are told as records of a log: `iKEY=VALUE` with `%` for `/` where no character of it does harm, else in
+# hexadecimal behind an `h`; `kSTATE` at the end.
+fact() {
+	true >"$to/$seq.$1"
+	seq=$((seq + 1))
+}
+tell() {
+	plain=1
+	case $1 in
+	*[!A-Za-z0-9_./:=,@+-]*) plain= ;;
+	esac
+	if [ -z "$plain" ] || [ "${#1}" -gt 200 ]; then
+		for line in $(printf '%s' "$1" | od -An -v -tx1 | tr -d ' \n' | fold -w 200); do
+			fact "h$line"
+		done
+		fact i
+		return
+	fi
+	x=$1
+	while :; do
+		case $x in
+		*/*) x=${x%%/*}%${x#*/} ;;
+		*) break ;;
+		esac
+	done
+	fact "i$x"
+}
+# report DIR
+report() {
+	to=$1
+	seq=0
+	tell "uid=$uid"
+	tell "home=$home"
+	tell "work=$work"
+	tell "dec=$dec"
+	tell "tick=$tick"
+	tell "boot=$boot"
+	tell "age=$age"
+	tell "began=$began"
+	fact "k$state"
+}
+ready=$AHEAD
+[ -n "$work" ] || ready=
+if [ -n "$NEED" ] && [ "$dec" = none ]; then
+	ready=
+	state=refused
+fi
+if [ -z "$ready" ] || [ "$work" != "$GUESS" ]; then
+	# Nobody knows yet where the work directory is.
+	meet=/tmp/.vmwbuild-$NONCE
+	mkdir "$meet" 2>/dev/null && mkdir "$meet/s0" && report "$meet/s0"
+fi
+if [ -z "$ready" ] || ! cd "$work"; then
+	exit
+fi

@@ -10,16 +10,19 @@
 #   oJ.DATA eJ.DATA   its output, error output, in base64; xJ.DATA yJ.DATA the same in hexadecimal
 #   OJ.N.SIZE EJ.N.SIZE   the same, in file cN
 #   gSJ.SIZE     SIZE bytes of stream S (o, e, x, y) are left out here
+#   mJ.SIZE      standard output was to be captured and is too large for that: the batch ends
 #   rJ.A.HOW     attempt A ended so, another follows
 #   fJ.HOW.A.CS  it is over after A attempts; the last took CS hundredths of a second
 #   d            the runner vanished
 #   z            the end
-# HOW: eN exit code, sN signal, t timed out, n not needed, k killed, a no such account.
+# HOW: eN exit code, sN signal, t timed out, n not needed, k killed, aN no way to become that user (see way).
+# Before the first of a guest, what the first program tells: see open.sh. The file `first` has the number that follows.
 #
 # Files of job J: J.l launcher, J.u launcher of what tells whether the job is needed. Of its attempt A (0: that
-# one): J.A.b begun (when, limit, budget), J.A.out, J.A.err, J.A.to timed out, J.A.rc over (verdict, HOW, its number, took).
+# one): J.A.b begun (when, limit, budget, the most to be captured or 0), J.A.out, J.A.err, J.A.to timed out, J.A.rc over (verdict, HOW, its number, took).
 #
-# From main: SH SETSID ENC FULL OUT ERR TICK GRACE MARK NONCE CHUNK BECOME
+# From main: SH GRACE MARK NONCE CHUNK. From what was found in the guest: SETSID ENC FULL OUT ERR TICK LOCALE DEC OS ACCOUNT
+# LOGINHOME. BECOME.
 
 # Sets t to a time in hundredths of a second that never jumps, where there is one.
 now() {
@@ -47,7 +50,7 @@ end() {
 	wait "$scribe"
 }
 
-# attempt J A LIMIT BUDGET LAUNCHER VIA USER: sets code, took.
+# attempt J A LIMIT "BUDGET MOST" LAUNCHER HOW USER: sets code, took.
 attempt() {
 	true >"$1.$2.out"
 	true >"$1.$2.err"
@@ -69,16 +72,55 @@ attempt() {
 	took=$((t - begun))
 }
 
-# become LAUNCHER VIA USER TAG: turns into the job. Another user can't read our directory: the launcher goes through
+# way VIA USER: sets how to that by which a job becomes its user, `-` when it is that of the login. If there is no way, it
+# fails and sets why: 0 no such account, 1 it needs root, 2 root has nothing for it, 3 nor has another one, 4 to 7 there is
+# no runuser, su, sudo, doas.
+way() {
+	how=-
+	why=0
+	case $1 in
+	-) return ;;
+	auto)
+		if [ "$ACCOUNT" = 0 ]; then
+			why=2
+			list='runuser su sudo doas'
+		else
+			why=3
+			list='sudo doas'
+		fi
+		;;
+	runuser) why=4 list=$1 ;;
+	su) why=5 list=$1 ;;
+	sudo) why=6 list=$1 ;;
+	doas) why=7 list=$1 ;;
+	esac
+	case $1 in
+	runuser | su)
+		if [ "$ACCOUNT" != 0 ]; then
+			why=1
+			return 1
+		fi
+		;;
+	esac
+	for how in $list -; do
+		[ "$how" = - ] && return 1
+		command -v "$how" >/dev/null 2>&1 && break
+	done
+	why=0
+	[ "$how.$OS" = su.Linux ] || [ "$how" != su ] || how=bsdsu
+	id -u "$2" >/dev/null 2>&1
+}
+
+# become LAUNCHER HOW USER TAG: turns into the job. Another user can't read our directory: the launcher goes through
 # standard input, and a private directory of that user's own holds it.
 become() {
 	if [ "$2" = - ]; then
-		exec $SETSID "$SH" "$1" "$PWD"
+		exec $SETSID "$SH" "$1" "$PWD" "$LOCALE" "$DEC" "$LOGINHOME"
 	fi
 	exec <"$1"
 	rm -f "$1"
 	cd /
-	boot="n=.vmwbuild-$NONCE.$4;k=$VMWBUILD_JOB;s=$SH;$BECOME"
+	boot="n=.vmwbuild-$NONCE.$4;k=$VMWBUILD_JOB;s=$SH;l=$LOCALE;e=$DEC;$BECOME"
 	case $2 in
 	runuser) exec $SETSID runuser -s "$SH" -c "$boot" "$3" ;;
 	su) exec $SETSID su -s "$SH" -c "$boot" "$3" ;;
@@ -89,22 +131,23 @@ become() {
 	exit 126
 }
 
-# job J LIMIT RETRIES DELAY OKS ALLOWED BUDGET VIA USER
+# job J LIMIT RETRIES DELAY OKS ALLOWED "BUDGET MOST" VIA USER. DELAY: as it is and as whole seconds, with a `/` between.
 job() {
 	if [ -n "$failed" ] || [ -f stop ]; then
 		return
 	fi
 	a=1
-	if [ "$8" != - ] && ! id -u "$9" >/dev/null 2>&1; then
+	if ! way "$8" "$9"; then
 		true >"$1.1.out"
 		true >"$1.1.err"
-		echo "0 0 0" >"$1.1.b"
-		verdict "$1" done a 1 "$6"
+		echo "0 0 0 0" >"$1.1.b"
+		verdict "$1" done a "$why" "$6"
 		return
 	fi
+	by=$how
 	if [ -f "$1.u" ]; then
 		a=0
-		attempt "$1" 0 "$2" 0 "$1.u" "$8" "$9"
+		attempt "$1" 0 "$2" "0 0" "$1.u" "$by" "$9"
 		if [ -f "$1.0.to" ]; then
 			verdict "$1" done t 0 "$6"
 			return
@@ -126,7 +169,7 @@ job() {
 			launcher=$1.x
 			cp "$1.l" "$1.x"
 		fi
-		attempt "$1" "$a" "$2" "$7" "$launcher" "$8" "$9"
+		attempt "$1" "$a" "$2" "$7" "$launcher" "$by" "$9"
 		how=e
 		num=$code
 		if [ -f "$1.$a.to" ]; then
@@ -154,7 +197,10 @@ job() {
 		fi
 		verdict "$1" retry "$how" "$num" 1
 		a=$((a + 1))
-		sleep "$4"
+		case $TICK in
+		*.*) sleep "${4%/*}" ;;
+		*) sleep "${4#*/}" ;;
+		esac
 		if [ -f stop ]; then
 			return
 		fi
@@ -226,8 +272,9 @@ scribe() {
 
 newlog() {
 	seq=0
+	[ -s first ] && read -r seq <first
 	seg=0
-	left=64
+	left=$((64 - seq))
 }
 
 # One look at the current job; succeeds when there may be more to see at once.
@@ -248,8 +295,9 @@ step() {
 			fi
 			return 1
 		fi
-		read -r begun limit tokens <"$k.$a.b"
+		read -r begun limit tokens wanted <"$k.$a.b"
 		most=$tokens
+		large=
 		if [ "$a" -le 1 ] && [ "$named" != "$k" ]; then
 			rec "b$k"
 			named=$k
@@ -266,8 +314,19 @@ step() {
 		tokens=$((tokens + 2048))
 		[ "$tokens" -gt "$most" ] && tokens=$most
 	fi
+	if [ "$wanted" -gt 0 ] && [ -s "$k.$a.out" ]; then
+		size=$(wc -c <"$k.$a.out")
+		size=$((size))
+		if [ "$size" -gt "$wanted" ]; then
+			rec "m$k.$size"
+			wanted=0
+			large=1
+			halt=1
+			return 1
+		fi
+	fi
 	pos=$outpos
-	drain "$OUT" O 4 "$k.$a.out"
+	[ -n "$large" ] || drain "$OUT" O 4 "$k.$a.out"
 	outpos=$pos
 	pos=$errpos
 	drain "$ERR" E 5 "$k.$a.err"
@@ -316,7 +375,8 @@ emit() {
 	got=0
 	cur=
 	pad=
-	while read -r line; do
+	# Neither blanks nor patterns are in it.
+	for line in $(eval "$2" | eval "$ENC"); do
 		cur=$cur$line
 		pad=${line##*[!=]}
 		got=$((got + ${#line}))
@@ -324,9 +384,7 @@ emit() {
 			rec "$1$k.$cur"
 			cur=
 		fi
-	done <<X
-$(eval "$2" | eval "$ENC")
-X
+	done
 	if [ -n "$cur" ]; then
 		rec "$1$k.$cur"
 	fi

@@ -36,6 +36,7 @@ impl Server {
         let (server, fail) = (self.clone(), call.task_fault.clone());
         self.begin(&call.method, fail, &call.this, kind, move |task| async move {
             let power_on = request.spec.power_on && !request.spec.template;
+            server.pause(server.config.clone_delay).await;
             let clone = server.make_clone(request, &task).await?;
             if power_on {
                 server.switch_on(&clone).await?;

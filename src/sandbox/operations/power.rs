@@ -341,7 +341,7 @@ impl Server {
         current
     }
 
-    async fn pause(&self, time: Duration) {
+    pub(super) async fn pause(&self, time: Duration) {
         tokio::select! {
             () = tokio::time::sleep(time) => {}
             () = self.closing.cancelled() => {}

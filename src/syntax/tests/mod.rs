@@ -1,5 +1,6 @@
 //! Tests of the whole parser.
 
+mod cases;
 mod errors;
 pub(crate) mod generate;
 mod heredocs;

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::error::{Error, Result};
+use super::record::Recorder;
 
 /// A moment after which a wait gives up.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +139,8 @@ pub struct Endpoint {
     pub password: String,
     /// What certificates are accepted.
     pub trust: Trust,
+    /// Who hears all that is said.
+    pub recorder: Option<Recorder>,
 }
 
 impl Endpoint {
@@ -168,7 +171,13 @@ impl Endpoint {
                 parsed.set_path(&path);
             }
         }
-        Ok(Endpoint { url: parsed, username: decode(username), password: decode(password), trust: Trust::default() })
+        Ok(Endpoint {
+            url: parsed,
+            username: decode(username),
+            password: decode(password),
+            trust: Trust::default(),
+            recorder: None,
+        })
     }
 
     /// The address without scheme and path, for messages: `vc.example.com`, or `127.0.0.1:8989`.

@@ -14,7 +14,7 @@ const SLACK: Duration = Duration::from_secs(5);
 
 impl Client {
     /// The task that a call on `object` began, no longer ago than `ago`: the only recent one whose description begins
-    /// with `operation` and that isn't known to be another call's. None when there is no such task, or more than one.
+    /// with `operation`. None when there is no such task, or more than one. Only for objects that nobody else works on.
     pub(super) async fn lost_task(&self, object: &Moref, operation: &str, ago: Duration) -> Result<Option<Moref>> {
         let service = Moref::new("ServiceInstance", "ServiceInstance");
         let now = self.call(&CurrentTime { this: service }).await?;
@@ -23,10 +23,8 @@ impl Client {
         };
         let recent: Vec<Moref> = self.properties(object, &["recentTask"]).await?.list("recentTask");
         let infos = self.properties_of(&recent, &["info"]).await?;
-        let own = self.inner.own_tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         let candidates: Vec<Moref> = infos
             .into_iter()
-            .filter(|(task, _)| !own.contains(task))
             .filter_map(|(task, p)| Some((task, p.get::<TaskInfo>("info")?)))
             .filter(|(_, info)| info.description_id.starts_with(operation))
             .filter(|(_, info)| instant(&info.queue_time).is_some_and(|queued| queued >= oldest))

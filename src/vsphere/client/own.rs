@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::endpoint::Deadline;
 use super::error::{Error, Result};
 use super::session::Client;
+use super::vm::CloneRequest;
 use crate::vsphere::wire::{Moref, OptionValue, TaskInfo, TaskState};
 
 impl Client {
@@ -15,15 +16,32 @@ impl Client {
         Ok(options.into_iter().map(|o| (o.key, o.value.text().to_owned())).collect())
     }
 
+    /// What has come of a clone whose reply was lost. It waits until no clone of the source is under way any more, then
+    /// looks for a machine of that name that bears what the request asks to be set in its extraConfig: one that bears
+    /// nothing of ours isn't ours. None: the request has made nothing, and may be sent again.
+    pub async fn lost_clone(&self, source: &Moref, clone: &CloneRequest, deadline: Deadline) -> Result<Option<Moref>> {
+        self.clones_settled(source, deadline).await?;
+        let Some(vm) = self.vm_in_folder(&clone.placement.folder, &clone.name).await? else { return Ok(None) };
+        let marks = &clone.hardware.extra;
+        let extra = self.extra_config(&vm).await?;
+        let ours = !marks.is_empty() && marks.iter().all(|(key, value)| extra.get(key) == Some(value));
+        Ok(ours.then_some(vm))
+    }
+
     /// Returns when no clone of this source that is known to the server is under way any more: whoever asked for one
     /// and never had an answer can then look for it by its name.
     pub async fn clones_settled(&self, source: &Moref, deadline: Deadline) -> Result<()> {
-        let recent: Vec<Moref> = self.properties(source, &["recentTask"]).await?.list("recentTask");
+        self.settled(source, "VirtualMachine.clone", deadline).await
+    }
+
+    /// Returns when no task of that kind on an object is under way any more.
+    pub(super) async fn settled(&self, object: &Moref, operation: &str, deadline: Deadline) -> Result<()> {
+        let recent: Vec<Moref> = self.properties(object, &["recentTask"]).await?.list("recentTask");
         for (task, properties) in self.properties_of(&recent, &["info"]).await? {
             let Some(info) = properties.get::<TaskInfo>("info") else { continue };
             let open = matches!(info.state, TaskState::Queued | TaskState::Running);
-            if open && info.description_id.starts_with("VirtualMachine.clone") {
-                match self.wait_task(&task, "wait for another clone", deadline).await {
+            if open && info.description_id.starts_with(operation) {
+                match self.wait_task(&task, "wait for another task", deadline).await {
                     Ok(_) | Err(Error::Task { .. }) => {}
                     Err(e) if e.is_fault("ManagedObjectNotFound") => {}
                     Err(other) => return Err(other),

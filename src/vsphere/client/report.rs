@@ -46,7 +46,10 @@ impl Error {
                     None => d,
                 }
             }
-            Error::Timeout { .. } => Diagnostic::new(&codes::DEADLINE, self.to_string()),
+            Error::Timeout { .. } => Diagnostic::new(&codes::DEADLINE, self.to_string()).help(
+                "look in vCenter at the task, the machine's console and the state of VMware Tools: what is slow or hangs \
+                 shows there; then try again",
+            ),
             Error::NotFound { kind, near, .. } => {
                 let d = Diagnostic::new(&codes::NO_OBJECT, self.to_string());
                 match near.as_slice() {

@@ -1,10 +1,11 @@
 //! The session: connecting, calling methods, staying logged in, logging out.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, RETRY_AFTER, SET_COOKIE};
 use tokio::time::Instant;
@@ -15,11 +16,13 @@ use super::endpoint::{Deadline, Endpoint};
 use super::error::{ConnectKind, Error, Result};
 use super::guest::Locks;
 use super::http::{Answer, Http, excerpt};
+use super::record::{Exchange, Heard};
 use super::transfer::Hosts;
 use super::versions;
+use super::watch::Idle;
 use crate::vsphere::wire::{
-    AboutInfo, CurrentTime, Fault, Limits, Login, Logout, Method, Moref, Reply, RetrieveServiceContent, ServiceContent,
-    XmlError, parse_reply, request_document,
+    AboutInfo, CurrentTime, Element, Limits, Login, Logout, Method, Moref, Reply, RetrieveServiceContent,
+    ServiceContent, XmlError, parse_reply, request_document,
 };
 
 /// How long the server may take over one call, unless it waits by design.
@@ -60,14 +63,14 @@ pub(super) struct Inner {
     /// Names this run in the server's logs.
     run: String,
     ended: AtomicBool,
+    /// Property collectors between two watchers.
+    pub collectors: Mutex<Vec<Idle>>,
     /// Asks background tasks to clean up.
     pub closing: CancellationToken,
     /// Background tasks that clean up on the server.
     pub background: TaskTracker,
     pub guests: Locks,
     pub hosts: Hosts,
-    /// Tasks whose references have arrived: they are nobody's lost ones.
-    pub own_tasks: Mutex<HashSet<Moref>>,
 }
 
 /// A server that answers, and nobody is logged in yet.
@@ -132,16 +135,17 @@ impl Client {
             operations: AtomicU64::new(0),
             run: run_id(),
             ended: AtomicBool::new(false),
+            collectors: Mutex::default(),
             closing: CancellationToken::new(),
             background: TaskTracker::new(),
             guests: Locks::default(),
             hosts: Hosts::default(),
-            own_tasks: Mutex::default(),
         };
         let offered = inner.offered_versions().await?;
         inner.version = versions::agree(&offered).unwrap_or_else(|| versions::OLDEST.to_owned());
         let start = RetrieveServiceContent { this: Moref::new("ServiceInstance", "ServiceInstance") };
-        inner.content = inner.exchange(&start, CALL).await?;
+        let said = inner.exchange(&Call::of(&start), CALL).await?;
+        inner.content = inner.read::<RetrieveServiceContent>(&said)?;
         if offered.is_empty()
             && let Some(version) = versions::agree(&[inner.content.about.api_version.clone()])
         {
@@ -162,10 +166,10 @@ impl Client {
             return Ok(());
         }
         let logout = Logout { this: inner.session_manager()? };
-        match Deadline::after(FAREWELL).limit("logging out", inner.exchange(&logout, FAREWELL)).await {
+        match Deadline::after(FAREWELL).limit("logging out", inner.exchange(&Call::of(&logout), FAREWELL)).await {
             // The session has expired: that is what was wanted.
             Err(e) if e.is_fault("NotAuthenticated") => Ok(()),
-            other => other,
+            other => other.map(drop),
         }
     }
 
@@ -189,6 +193,11 @@ impl Client {
         &self.inner.http.address
     }
 
+    /// The account that is logged in.
+    pub fn username(&self) -> &str {
+        &self.inner.endpoint.username
+    }
+
     /// The API version agreed on.
     pub fn version(&self) -> &str {
         &self.inner.version
@@ -207,18 +216,8 @@ impl Client {
 
     /// The same, with another limit for the server's answer.
     pub(super) async fn call_within<M: Method>(&self, method: &M, limit: Duration) -> Result<M::Returns> {
-        let inner = &self.inner;
-        if inner.ended.load(Ordering::SeqCst) {
-            return Err(Error::Usage(format!("{} was called after the session had ended", M::NAME)));
-        }
-        let generation = self.generation();
-        match inner.exchange(method, limit).await {
-            Err(e) if e.is_fault("NotAuthenticated") => {
-                inner.log_in(generation).await?;
-                inner.exchange(method, limit).await
-            }
-            other => other,
-        }
+        let said = self.inner.ask(Call::of(method), limit).await?;
+        self.inner.read::<M>(&said)
     }
 
     /// How many logins there were.
@@ -255,7 +254,46 @@ impl Client {
     }
 }
 
+/// A method with the type taken off: what sends it is compiled once, not once a method.
+struct Call {
+    name: &'static str,
+    safe: bool,
+    this: Moref,
+    body: Element,
+}
+
+impl Call {
+    fn of<M: Method>(method: &M) -> Call {
+        Call { name: M::NAME, safe: M::SAFE, this: method.this().clone(), body: method.to_body() }
+    }
+}
+
+/// A response, and the answer that it came in.
+struct Said {
+    body: Element,
+    answer: Answer,
+}
+
 impl Inner {
+    /// Sends a call of a session that has not ended, and logs in again once when it has expired.
+    async fn ask(&self, call: Call, limit: Duration) -> Result<Said> {
+        if self.ended.load(Ordering::SeqCst) {
+            return Err(Error::Usage(format!("{} was called after the session had ended", call.name)));
+        }
+        let generation = lock(&self.session).generation;
+        match self.exchange(&call, limit).await {
+            Err(e) if e.is_fault("NotAuthenticated") => {
+                self.log_in(generation).await?;
+                self.exchange(&call, limit).await
+            }
+            other => other,
+        }
+    }
+
+    fn read<M: Method>(&self, said: &Said) -> Result<M::Returns> {
+        M::from_response(&said.body).map_err(|e| self.protocol(M::NAME, &e.to_string(), &said.answer.body, true))
+    }
+
     fn session_manager(&self) -> Result<Moref> {
         self.content
             .session_manager
@@ -279,6 +317,7 @@ impl Inner {
             password: self.endpoint.password.clone(),
             locale: Some("en_US".to_owned()),
         };
+        let login = Call::of(&login);
         let mut pauses = PAUSES.iter();
         let outcome = loop {
             match (self.exchange(&login, CALL).await, pauses.next()) {
@@ -300,17 +339,17 @@ impl Inner {
     }
 
     /// Sends a call, again after a pause where that does no harm.
-    async fn exchange<M: Method>(&self, method: &M, limit: Duration) -> Result<M::Returns> {
+    async fn exchange(&self, call: &Call, limit: Duration) -> Result<Said> {
         let mut pauses = PAUSES.iter();
         loop {
-            let error = match self.exchange_once(method, limit).await {
-                Ok(returns) => return Ok(returns),
+            let error = match self.exchange_once(call, limit).await {
+                Ok(said) => return Ok(said),
                 Err(error) => error,
             };
             let again = match &error {
                 Error::Connect { kind: ConnectKind::Dns | ConnectKind::TimedOut, .. } => false,
-                Error::Connect { lost_reply, .. } => M::SAFE || !lost_reply,
-                Error::Unavailable { .. } => M::SAFE,
+                Error::Connect { lost_reply, .. } => call.safe || !lost_reply,
+                Error::Unavailable { .. } => call.safe,
                 _ => false,
             };
             match pauses.next() {
@@ -320,12 +359,12 @@ impl Inner {
         }
     }
 
-    async fn exchange_once<M: Method>(&self, method: &M, limit: Duration) -> Result<M::Returns> {
+    async fn exchange_once(&self, call: &Call, limit: Duration) -> Result<Said> {
         let operation = self.operations.fetch_add(1, Ordering::Relaxed);
         let id = format!("{}-{operation}", self.run);
-        let document = request_document(&method.to_body(), Some(&id)).map_err(|e| match e {
-            XmlError::Unwritable { .. } => Error::Usage(format!("{} can't be sent: {e}", M::NAME)),
-            other => self.protocol(M::NAME, &other.to_string(), &[], false),
+        let document = request_document(&call.body, Some(&id)).map(Bytes::from).map_err(|e| match e {
+            XmlError::Unwritable { .. } => Error::Usage(format!("{} can't be sent: {e}", call.name)),
+            other => self.protocol(call.name, &other.to_string(), &[], false),
         })?;
         let cookie = lock(&self.session).cookie.clone();
         let mut request = self
@@ -335,31 +374,31 @@ impl Inner {
             .header(CONTENT_TYPE, "text/xml; charset=\"utf-8\"")
             .header("SOAPAction", format!("urn:vim25/{}", self.version))
             .timeout(limit)
-            .body(document);
+            .body(document.clone());
         if let Some(cookie) = cookie {
             request = request.header(COOKIE, cookie);
         }
-        self.count(M::NAME);
-        let answer = self.http.exchange(M::NAME, request, Limits::default().bytes).await?;
+        self.count(call.name);
+        let began = Instant::now();
+        let answer = self.http.exchange(call.name, request, Limits::default().bytes).await;
+        self.record(call.name, &document, began, answer.as_ref().ok().map(|a| (a.status, a.body.as_ref())));
+        let answer = answer?;
         if let Some(cookie) = session_cookie(&answer.headers) {
             lock(&self.session).cookie = Some(cookie);
         }
-        let body = match self.reply::<M>(&answer)? {
-            Reply::Body(body) => body,
-            Reply::Fault(fault) => return Err(self.fault(method, fault)),
-        };
-        M::from_response(&body).map_err(|e| self.protocol(M::NAME, &e.to_string(), &answer.body, true))
-    }
-
-    fn fault<M: Method>(&self, method: &M, fault: Fault) -> Error {
-        Error::Fault { call: M::NAME.to_owned(), object: method.this().clone(), fault: Box::new(fault) }
+        match self.reply(call.name, &answer)? {
+            Reply::Body(body) => Ok(Said { body, answer }),
+            Reply::Fault(fault) => {
+                Err(Error::Fault { call: call.name.to_owned(), object: call.this.clone(), fault: Box::new(fault) })
+            }
+        }
     }
 
     /// The SOAP message of an answer. Faults come with status 500.
-    fn reply<M: Method>(&self, answer: &Answer) -> Result<Reply> {
+    fn reply(&self, call: &str, answer: &Answer) -> Result<Reply> {
         let status = answer.status;
         if !matches!(status, StatusCode::OK | StatusCode::INTERNAL_SERVER_ERROR) {
-            return Err(self.refused(M::NAME, answer));
+            return Err(self.refused(call, answer));
         }
         parse_reply(&answer.body, Limits::default()).map_err(|e| {
             let html = answer.headers.get(CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"text/html"));
@@ -368,7 +407,7 @@ impl Inner {
                 false if status == StatusCode::OK => e.to_string(),
                 false => format!("{e} (HTTP {status})"),
             };
-            self.protocol(M::NAME, &detail, &answer.body, true)
+            self.protocol(call, &detail, &answer.body, true)
         })
     }
 
@@ -422,6 +461,16 @@ impl Inner {
         };
         // An unusable answer isn't decisive: the call that follows judges the server.
         Ok(if answer.status.is_success() { versions::offered(&answer.body) } else { Vec::new() })
+    }
+
+    /// Lets a recorder hear what was said.
+    pub fn record(&self, call: &str, request: &[u8], began: Instant, answer: Option<(StatusCode, &[u8])>) {
+        let Some(recorder) = &self.endpoint.recorder else { return };
+        let answer = match answer {
+            Some((status, body)) => Heard::Answer { status: status.as_u16(), body },
+            None => Heard::Nothing,
+        };
+        recorder.hear(&Exchange { call, request, took: began.elapsed(), answer });
     }
 
     /// Counts a request.

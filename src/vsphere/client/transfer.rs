@@ -160,7 +160,10 @@ impl Guest {
             .header(CONTENT_LENGTH, size)
             .body(source.body(size).await?);
         self.client().inner.count("PUT");
-        let answer = match http.exchange("PUT", request, 1 << 20).await {
+        let began = tokio::time::Instant::now();
+        let answer = http.exchange("PUT", request, 1 << 20).await;
+        self.client().inner.record("PUT", b"", began, answer.as_ref().ok().map(|a| (a.status, b"".as_slice())));
+        let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return Err(broken(&http, path, error)),
         };
@@ -200,7 +203,10 @@ impl Guest {
     async fn get(&self, url: &str, path: &str) -> Result<(reqwest::Response, Arc<Http>)> {
         let (url, http) = self.transfer_host(url).await?;
         self.client().inner.count("GET");
-        let response = match http.send(http.client().get(url)).await {
+        let began = tokio::time::Instant::now();
+        let response = http.send(http.client().get(url)).await;
+        self.client().inner.record("GET", b"", began, response.as_ref().ok().map(|r| (r.status(), b"".as_slice())));
+        let response = match response {
             Ok(response) => response,
             Err(error) => return Err(broken(&http, path, error)),
         };

@@ -35,6 +35,8 @@ pub struct CloneRequest {
     pub template: bool,
     /// Clone from this snapshot, sharing its disks.
     pub linked: Option<Moref>,
+    /// Clone from this snapshot, with disks of its own.
+    pub snapshot: Option<Moref>,
     /// Changes of the hardware on the way. Real servers attach the networks while cloning; call
     /// [`Client::reconfigure`] with the same networks afterwards, which sends nothing when they are right.
     pub hardware: HardwareChange,
@@ -87,11 +89,14 @@ pub struct VmState {
 }
 
 impl Client {
-    /// Calls a method that does no harm when it is carried out twice: once more after a lost reply.
+    /// Calls a method that does no harm when it is carried out twice: again after a lost reply.
     async fn call_again<M: Method>(&self, method: &M) -> Result<M::Returns> {
-        match self.call(method).await {
-            Err(lost) if lost.lost_reply() => self.call(method).await,
-            other => other,
+        let mut times = 1;
+        loop {
+            match self.call(method).await {
+                Err(lost) if lost.lost_reply() && times < MOST_LOST => times += 1,
+                other => return other,
+            }
         }
     }
 
@@ -116,9 +121,9 @@ impl Client {
         }
     }
 
-    /// Starts a clone; returns its task, to be given to [`Client::wait_clone`]. After a lost reply it looks for the
-    /// task, and starts the clone anew where there is none; when that fails with [`Error::lost_reply`] too, look for
-    /// the clone by its name.
+    /// Starts a clone; returns its task, to be given to [`Client::wait_clone`]. When it fails with
+    /// [`Error::lost_reply`], [`Client::lost_clone`] finds what has come of it: a source has clones of others too, so its
+    /// tasks don't tell.
     pub async fn start_clone(&self, source: &Moref, clone: &CloneRequest) -> Result<Moref> {
         let placement = &clone.placement;
         let wanted = &clone.hardware.networks;
@@ -130,7 +135,12 @@ impl Client {
         let spec = VirtualMachineCloneSpec {
             location: VirtualMachineRelocateSpec {
                 datastore: Some(placement.datastore.clone()),
-                disk_move_type: clone.linked.as_ref().map(|_| "createNewChildDiskBacking".to_owned()),
+                disk_move_type: match (&clone.linked, &clone.snapshot) {
+                    (Some(_), _) => Some("createNewChildDiskBacking".to_owned()),
+                    // One disk of its own, however long the chain is that the snapshot stands on.
+                    (None, Some(_)) => Some("moveAllDiskBackingsAndConsolidate".to_owned()),
+                    (None, None) => None,
+                },
                 pool: Some(placement.pool.clone()),
                 host: placement.host.clone(),
                 device_change,
@@ -138,7 +148,7 @@ impl Client {
             },
             template: clone.template,
             config: (config != VirtualMachineConfigSpec::default()).then_some(config),
-            snapshot: clone.linked.clone(),
+            snapshot: clone.linked.clone().or_else(|| clone.snapshot.clone()),
             ..VirtualMachineCloneSpec::default()
         };
         let request = CloneVmTask {
@@ -147,13 +157,18 @@ impl Client {
             name: names::encode(&clone.name),
             spec,
         };
-        let task = self.begin_once(source, "VirtualMachine.clone", &request).await?;
-        self.inner.own_tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(task.clone());
-        Ok(task)
+        let patience = Patience::new(Deadline::after(BUSY));
+        loop {
+            match self.call(&request).await {
+                Err(error) if error.lost_reply() => return Err(error),
+                Err(error) => patience.again(error).await?,
+                Ok(task) => return Ok(task),
+            }
+        }
     }
 
-    /// Begins a task that must not run twice: after a lost reply the task is looked for, and begun anew only where
-    /// there is none.
+    /// Begins a task that must not run twice, on a machine that is ours alone: after a lost reply the task is looked for,
+    /// and begun anew only where there is none.
     async fn begin_once<M: Method<Returns = Moref>>(
         &self,
         object: &Moref,
@@ -161,16 +176,15 @@ impl Client {
         method: &M,
     ) -> Result<Moref> {
         let patience = Patience::new(Deadline::after(BUSY));
+        let mut times = 1;
         loop {
             let begun = tokio::time::Instant::now();
             match self.call(method).await {
-                Err(lost) if lost.lost_reply() => {
-                    return match self.lost_task(object, operation, begun.elapsed()).await {
-                        Ok(Some(task)) => Ok(task),
-                        Ok(None) => self.call(method).await,
-                        Err(_) => Err(lost),
-                    };
-                }
+                Err(lost) if lost.lost_reply() => match self.lost_task(object, operation, begun.elapsed()).await {
+                    Ok(Some(task)) => return Ok(task),
+                    Ok(None) if times < MOST_LOST => times += 1,
+                    _ => return Err(lost),
+                },
                 Err(error) => patience.again(error).await?,
                 done => return done,
             }
@@ -292,34 +306,31 @@ impl Client {
         Ok(false)
     }
 
-    /// Asks the guest to restart; returns at once.
-    pub async fn reboot_guest(&self, vm: &Moref) -> Result<()> {
-        let request = RebootGuest { this: vm.clone() };
-        match self.call(&request).await {
-            Err(lost) if lost.lost_reply() => heard(self.call(&request).await),
-            other => other,
-        }
+    /// Asks the guest to restart; returns at once. When it fails with [`Error::lost_reply`], look whether the guest restarts
+    /// before it is asked `again`: one that doesn't listen any more has heard the first.
+    pub async fn reboot_guest(&self, vm: &Moref, again: bool) -> Result<()> {
+        let asked = self.call(&RebootGuest { this: vm.clone() }).await;
+        if again { heard(asked) } else { asked }
     }
 
     /// Resets, hard.
     pub async fn reset(&self, vm: &Moref, deadline: Deadline) -> Result<()> {
-        let task = self.call(&ResetVmTask { this: vm.clone() }).await?;
-        self.wait_task(&task, "reset the virtual machine", deadline).await?;
-        Ok(())
+        let task = self.begin_once(vm, "VirtualMachine.reset", &ResetVmTask { this: vm.clone() }).await?;
+        self.wait_task(&task, "reset the virtual machine", deadline).await.map(drop)
     }
 
     /// Makes a template of a powered-off virtual machine.
     pub async fn mark_as_template(&self, vm: &Moref) -> Result<()> {
         let request = MarkAsTemplate { this: vm.clone() };
         let patience = Patience::new(Deadline::after(BUSY));
+        let mut times = 1;
         loop {
             match self.call(&request).await {
-                Err(lost) if lost.lost_reply() => {
-                    return match self.vm_state(vm).await {
-                        Ok(state) if state.template => Ok(()),
-                        _ => self.call(&request).await,
-                    };
-                }
+                Err(lost) if lost.lost_reply() => match self.vm_state(vm).await {
+                    Ok(state) if state.template => return Ok(()),
+                    _ if times < MOST_LOST => times += 1,
+                    _ => return Err(lost),
+                },
                 Err(error) => patience.again(error).await?,
                 done => return done,
             }
@@ -381,7 +392,7 @@ impl Client {
         }
     }
 
-    /// Makes a snapshot of the disks alone; returns it.
+    /// Makes a snapshot of the disks alone, under a name that no other one of the machine has; returns it.
     pub async fn create_snapshot(&self, vm: &Moref, name: &str, about: &str, deadline: Deadline) -> Result<Moref> {
         let request = CreateSnapshotTask {
             this: vm.clone(),
@@ -390,24 +401,57 @@ impl Client {
             memory: false,
             quiesce: false,
         };
-        let task = self.begin_once(vm, "VirtualMachine.createSnapshot", &request).await?;
-        let result = self.wait_task(&task, &format!("make the snapshot `{name}`"), deadline).await?;
-        self.result_of(result, "CreateSnapshot_Task")
+        let what = format!("make the snapshot `{name}`");
+        let patience = Patience::new(deadline);
+        let mut lost = 0;
+        loop {
+            match self.call(&request).await {
+                Ok(task) => {
+                    let result = self.wait_task(&task, &what, deadline).await?;
+                    return self.result_of(result, "CreateSnapshot_Task");
+                }
+                Err(error) if error.lost_reply() => {
+                    self.settled(vm, "VirtualMachine.createSnapshot", deadline).await?;
+                    if let Some(made) = self.snapshot_named(vm, name).await? {
+                        return Ok(made);
+                    }
+                    lost += 1;
+                    if lost == MOST_LOST {
+                        return Err(error);
+                    }
+                }
+                Err(error) => patience.again(error).await?,
+            }
+        }
     }
 
-    /// Deletes a snapshot, and keeps those made after it.
+    /// The snapshot of that name.
+    async fn snapshot_named(&self, vm: &Moref, name: &str) -> Result<Option<Moref>> {
+        let trees = self.snapshots(vm).await?;
+        let mut open: Vec<&VirtualMachineSnapshotTree> = trees.iter().collect();
+        while let Some(tree) = open.pop() {
+            if names::decode(&tree.name) == name {
+                return Ok(Some(tree.snapshot.clone()));
+            }
+            open.extend(&tree.child_snapshot_list);
+        }
+        Ok(None)
+    }
+
+    /// Deletes a snapshot, and keeps those made after it. `Ok` when it is gone already.
     pub async fn remove_snapshot(&self, snapshot: &Moref, deadline: Deadline) -> Result<()> {
         let request = RemoveSnapshotTask { this: snapshot.clone(), remove_children: false, consolidate: Some(true) };
-        let task = self.call(&request).await?;
-        self.wait_task(&task, "delete the snapshot", deadline).await?;
-        Ok(())
+        match self.run_task(&request, "delete the snapshot", deadline).await {
+            Err(e) if e.is_fault("ManagedObjectNotFound") => Ok(()),
+            other => other.map(drop),
+        }
     }
 
     /// Goes back to a snapshot.
     pub async fn revert_to_snapshot(&self, snapshot: &Moref, deadline: Deadline) -> Result<()> {
-        let task = self.call(&RevertToSnapshotTask { this: snapshot.clone(), ..Default::default() }).await?;
-        self.wait_task(&task, "go back to the snapshot", deadline).await?;
-        Ok(())
+        let request = RevertToSnapshotTask { this: snapshot.clone(), ..Default::default() };
+        // Twice is as good as once: nothing has been done in between.
+        self.run_task(&request, "go back to the snapshot", deadline).await.map(drop)
     }
 
     /// The snapshot trees; none when there are no snapshots.
@@ -495,6 +539,9 @@ fn busy(error: &Error) -> bool {
     let state = error.fault().is_some_and(|f| f.kind == "InvalidState");
     state || error.is_fault("TaskInProgress") || error.is_fault("ConcurrentAccess")
 }
+
+/// How often something is asked for whose replies are lost.
+const MOST_LOST: u32 = 4;
 
 /// Repeats what fails because another operation is in the way.
 struct Patience {

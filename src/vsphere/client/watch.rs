@@ -1,6 +1,6 @@
 //! Waiting for properties, by the server's own notices.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
@@ -10,8 +10,8 @@ use super::error::{Error, Result};
 use super::properties::{Properties, spec_of};
 use super::session::Client;
 use crate::vsphere::wire::{
-    CreateFilter, CreatePropertyCollector, DestroyPropertyCollector, Moref, ObjectUpdateKind, PropertyChange,
-    PropertyChangeOp, UpdateSet, WaitForUpdatesEx, WaitOptions,
+    CreateFilter, CreatePropertyCollector, DestroyPropertyCollector, DestroyPropertyFilter, Moref, ObjectUpdateKind,
+    PropertyChange, PropertyChangeOp, UpdateSet, WaitForUpdatesEx, WaitOptions,
 };
 
 /// How long the server holds a wait open before it answers that nothing has changed.
@@ -25,8 +25,8 @@ const RESTARTS: usize = 10;
 /// Pause before a collector is made anew after a lost reply.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Follows properties of one object. Its collector on the server ends soon after it is dropped, by a task that
-/// cancellation does not cut; [`Client::logout`] waits for that.
+/// Follows properties of one object. Its collector on the server is left to the next watcher when it is dropped, or ends soon
+/// after, by a task that cancellation does not cut; [`Client::logout`] waits for that.
 pub struct Watcher {
     client: Client,
     object: Moref,
@@ -153,31 +153,75 @@ async fn follow(client: Client, object: Moref, paths: Vec<String>, listener: Lis
     }
 }
 
-/// Makes a collector, follows, and destroys it whatever happened.
+/// A collector that nobody waits with, and the filter that its last user has left.
+pub(super) struct Idle {
+    collector: Moref,
+    filter: Moref,
+    generation: u64,
+}
+
+/// What a watcher has on the server.
+#[derive(Default)]
+struct Own {
+    filter: Option<Moref>,
+    /// Whether a wait is on its way: nobody else can wait with the collector then.
+    waits: bool,
+}
+
+/// Takes a collector that is idle, or makes one; follows; leaves it to the next who needs one, or destroys it.
 async fn with_collector(client: &Client, object: &Moref, paths: &[String], listener: &Listener) -> Result<()> {
-    let create = CreatePropertyCollector { this: client.content().property_collector.clone() };
-    let collector = client.call(&create).await?;
+    let generation = client.generation();
+    let idle = {
+        let mut idle = client.inner.collectors.lock().unwrap_or_else(PoisonError::into_inner);
+        // Others died with their session.
+        idle.retain(|idle| idle.generation == generation);
+        idle.pop()
+    };
+    let (collector, old) = match idle {
+        Some(idle) => (idle.collector, Some(idle.filter)),
+        None => {
+            let create = CreatePropertyCollector { this: client.content().property_collector.clone() };
+            (client.call(&create).await?, None)
+        }
+    };
+    let mut own = Own::default();
     let outcome = tokio::select! {
         () = listener.sender.closed() => Ok(()),
         () = client.inner.closing.cancelled() => Ok(()),
-        outcome = updates(client, &collector, object, paths, listener) => outcome,
+        outcome = updates(client, (&collector, old), (object, paths), listener, &mut own) => outcome,
     };
-    // A collector that can't be destroyed dies with the session.
-    let destroy = DestroyPropertyCollector { this: collector };
-    let _ = tokio::time::timeout(CLEANUP, client.call(&destroy)).await;
+    match own.filter {
+        // It is left with its filter: who takes it next removes that.
+        Some(filter) if !own.waits && outcome.is_ok() => {
+            let idle = Idle { collector, filter, generation };
+            client.inner.collectors.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
+        }
+        _ => {
+            // A collector that can't be destroyed dies with the session.
+            let destroy = DestroyPropertyCollector { this: collector };
+            let _ = tokio::time::timeout(CLEANUP, client.call(&destroy)).await;
+        }
+    }
     outcome
 }
 
 async fn updates(
     client: &Client,
-    collector: &Moref,
-    object: &Moref,
-    paths: &[String],
+    (collector, old): (&Moref, Option<Moref>),
+    (object, paths): (&Moref, &[String]),
     listener: &Listener,
+    own: &mut Own,
 ) -> Result<()> {
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
     let spec = spec_of(std::slice::from_ref(object), &paths);
-    client.call(&CreateFilter { this: collector.clone(), spec, partial_updates: false }).await?;
+    let create = CreateFilter { this: collector.clone(), spec, partial_updates: false };
+    let remove = async {
+        if let Some(old) = old {
+            let _ = client.call(&DestroyPropertyFilter { this: old }).await;
+        }
+    };
+    let (created, ()) = tokio::join!(client.call(&create), remove);
+    own.filter = Some(created?);
     let mut wait = WaitForUpdatesEx {
         this: collector.clone(),
         version: Some(String::new()),
@@ -185,8 +229,10 @@ async fn updates(
     };
     let mut fresh = true;
     loop {
+        own.waits = true;
         // No answer means that nothing has changed for as long as the server was to wait.
         let Some(set) = client.call_within(&wait, READ).await? else { continue };
+        own.waits = false;
         wait.version = Some(set.version.clone());
         let changes = changes_of(set, object)?;
         if listener.sender.send(Ok(Update { fresh, changes })).await.is_err() {

@@ -75,6 +75,24 @@ async fn empty_and_truncated_answers_go_on() {
 }
 
 #[tokio::test]
+async fn one_collector_serves_watchers_one_after_another() {
+    let server = server(|n| Some(update(n, false, &vm(), vec![("a", Some(Any::of(&true)))]))).await;
+    let client = connect(&server).await;
+    for _ in 0..3 {
+        let mut watcher = client.watch(&vm(), &["a"]);
+        assert_eq!(watcher.next(soon(), "a value").await.expect("a value").get::<bool>("a"), Some(true));
+        drop(watcher);
+        // Its task gives the collector back as soon as it sees that nobody listens.
+        while client.inner.collectors.lock().expect("a lock").is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+    client.logout().await.expect("an orderly end");
+    assert_eq!((server.count("CreatePropertyCollector"), server.count("DestroyPropertyCollector")), (1, 0));
+    assert_eq!((server.count("CreateFilter"), server.count("DestroyPropertyFilter")), (3, 2));
+}
+
+#[tokio::test]
 async fn a_collector_that_died_with_its_session_is_made_anew() {
     let server = Server::http(move |got| match got.method.as_str() {
         "CreatePropertyCollector" => {

@@ -1,0 +1,7 @@
+[
+  (stage)
+  (run_instruction)
+  (copy_instruction)
+  (key_instruction)
+  (heredoc)
+] @fold

@@ -1,0 +1,115 @@
+//! Files in and out, other users, and what nobody else may read.
+
+use super::*;
+
+#[test]
+fn the_work_directory_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    each_shell(async |guest, _| {
+        out(guest, Job::sh(1, "true")).await;
+        let work = PathBuf::from(work(guest).await);
+        let mut todo = vec![work];
+        while let Some(path) = todo.pop() {
+            let meta = fs::symlink_metadata(&path).expect("there");
+            let mode = meta.permissions().mode() & 0o777;
+            assert_eq!(mode, if meta.is_dir() { 0o700 } else { 0o600 }, "{}", path.display());
+            if meta.is_dir() {
+                todo.extend(fs::read_dir(&path).expect("a list").map(|e| e.expect("an entry").path()));
+            }
+        }
+    });
+}
+
+#[test]
+fn another_user_runs_it_and_reads_its_own_script_only() {
+    if me() != "root" {
+        // Nobody else can become somebody else without a password.
+        return;
+    }
+    each_shell(async |guest, shell| {
+        for via in [Via::Auto, Via::Su, Via::Runuser] {
+            let mut job = Job::sh(
+                1,
+                "secret=abc; id -un; echo $HOME $USER $LOGNAME; echo \"${0%/*}\" >&2; ls -ln \"$0\" 2>&1 | grep -c 'No such'; exit 9",
+            );
+            job.run_as = Some(RunAs { user: "nobody".into(), via });
+            job.env = vec![EnvVar { name: "A".into(), value: vec![EnvPiece::Literal("x y".into())] }];
+            job.ok = vec![9];
+            let (_, said) = run(guest, &[job]).await;
+            let (text, place) = (String::from_utf8_lossy(&said.out), String::from_utf8_lossy(&said.err));
+            assert!(place.contains("/.vmwbuild-") && fs::metadata(place.trim()).is_err(), "{place} is left");
+            assert_eq!(text, "nobody\n/nonexistent nobody nobody\n1\n", "{} {via:?}", shell.name);
+        }
+        let mut job = Job::sh(1, "true");
+        job.run_as = Some(RunAs { user: "no-such-user".into(), via: Via::Auto });
+        let error = guest.run(job).await.map(|end| end.exit).expect_err("no such user");
+        assert_eq!(error.to_string(), "user `root` can't run commands as `no-such-user`: the guest has no such user");
+        let mut job = Job::sh(1, format!("sleep 87654{}", shell.number));
+        job.run_as = Some(RunAs { user: "nobody".into(), via: Via::Auto });
+        job.timeout = Some(Duration::from_millis(500));
+        let (outcome, _) = run(guest, &[job]).await;
+        assert_eq!(outcome.ends[0].exit, Exit::TimedOut);
+        assert_eq!(left(&format!("87654{}", shell.number)), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn files_go_in_and_come_out() {
+    for (channel, no_transfers) in [(Channel::Auto, false), (Channel::Auto, true), (Channel::Vcenter, false)] {
+        each_shell_with(channel, no_transfers, async |guest, shell| {
+            let there = tempfile::tempdir().expect("a directory");
+            let here = tempfile::tempdir().expect("a directory");
+            let root = there.path().display().to_string();
+            let big: Vec<u8> = (0..3_000_000u32)
+                .flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 13).to_le_bytes())
+                // More than goes inline or in a few parts.
+                .take(if guest.transfers() { 700_000 } else { 200_000 })
+                .collect();
+            let local = here.path().join("big");
+            fs::write(&local, &big).expect("written");
+            let entry = |path: &str, content, mode| CopyEntry { path: format!("{root}/{path}"), content, mode };
+            let small = [
+                entry("a b/it's \"q\" $x\nü", CopyContent::Bytes(b"one\0two\n\xff".to_vec()), 0o640),
+                entry("empty", CopyContent::Bytes(Vec::new()), 0o644),
+                entry("dir", CopyContent::Directory, 0o700),
+                entry("link", CopyContent::Symlink("a b".into()), 0o777),
+            ];
+            guest.copy_in(&small, None, None).await.expect("copied");
+            use std::os::unix::fs::{MetadataExt, PermissionsExt};
+            let file = there.path().join("a b/it's \"q\" $x\nü");
+            assert_eq!(fs::read(&file).expect("there"), b"one\0two\n\xff", "{}", shell.name);
+            assert_eq!(fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o640);
+            assert_eq!(fs::metadata(there.path().join("empty")).expect("there").len(), 0);
+            assert!(there.path().join("link/it's \"q\" $x\nü").exists());
+            let large = [
+                entry("sub/big", CopyContent::File(local.clone()), 0o755),
+                entry("sub", CopyContent::Directory, 0o755),
+            ];
+            let owner = (me() == "root").then_some("nobody:daemon");
+            guest.copy_in(&large, owner, None).await.expect("copied");
+            assert!(fs::read(there.path().join("sub/big")).expect("there") == big, "{}: {channel:?}", shell.name);
+            if owner.is_some() {
+                assert_eq!(fs::metadata(there.path().join("sub/big")).expect("there").uid(), 65534);
+            }
+
+            let dest = here.path().join("fetched");
+            let written = guest.copy_out(&[format!("{root}/empty")], &dest, false, None).await.expect("fetched");
+            assert_eq!((written, fs::read(&dest).expect("there").len()), (vec![dest.clone()], 0));
+            let dest = here.path().join("many");
+            let paths = [format!("{root}/a b"), format!("{root}/sub/big")];
+            guest.copy_out(&paths, &dest, false, None).await.expect("fetched");
+            assert!(fs::read(dest.join("big")).expect("there") == big);
+            assert_eq!(fs::read(dest.join("a b/it's \"q\" $x\nü")).expect("there"), b"one\0two\n\xff");
+            let error = guest.copy_out(&[format!("{root}/none")], &dest, false, None).await.expect_err("missing");
+            assert_eq!(error.to_string(), format!("can't copy `{root}/none`: {root}/none: no such file or directory"));
+
+            assert!(guest.file_exists(&format!("{root}/empty")).await.expect("asked"));
+            guest.delete(&format!("{root}/empty")).await.expect("deleted");
+            assert!(!guest.file_exists(&format!("{root}/empty")).await.expect("asked"));
+            assert_eq!(
+                guest.read_file(&format!("{root}/link/it's \"q\" $x\nü"), 100, None).await.expect("read"),
+                b"one\0two\n\xff"
+            );
+        });
+    }
+}
