@@ -106,7 +106,7 @@ impl Past {
                 self.digests.get_or_insert(list);
             }
             Record::Start { machine, from, record } => {
-                self.starts.insert(MachineId(machine), (moref_of(&from), record));
+                self.starts.insert(MachineId(machine), (moref_of(&from), *record));
             }
             Record::Unstarted { machine } => {
                 self.starts.remove(&MachineId(machine));

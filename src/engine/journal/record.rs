@@ -107,7 +107,7 @@ pub enum Record {
     /// The digests of the machines, by id; empty for one that has none.
     Digests { list: Vec<String> },
     /// A machine is about to be cloned from the checkpoint that this machine holds.
-    Start { machine: u32, from: String, record: crate::cache::Record },
+    Start { machine: u32, from: String, record: Box<crate::cache::Record> },
     /// The checkpoint was gone: the machine is cloned from its source.
     Unstarted { machine: u32 },
     /// A process has taken the build up again.
