@@ -638,8 +638,9 @@ mod thrift {
     fn a_command_costs_one_start(site: &Site) {
         let count = of(site, "RUN echo one\nRUN echo two\nCOPY <<EOF /srv/file\ntext\nEOF\nRUN test -s /srv/file\n");
         assert_eq!((count("StartProgramInGuest"), count("DeleteDirectoryInGuest")), (1, 1));
-        // One collector follows what comes one after another: the clone, the power-on, the guest.
-        assert_eq!((count("CreatePropertyCollector"), count("CreateFilter")), (1, 3));
+        // One collector follows what comes one after another: the clone, the power-on, the guest, and the note of what
+        // has made the machine.
+        assert_eq!((count("CreatePropertyCollector"), count("CreateFilter")), (1, 4));
     }
 
     fn keys_in_a_row_go_over_together(site: &Site) {
