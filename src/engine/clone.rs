@@ -59,7 +59,8 @@ async fn checkpoint(worker: &mut Worker) -> Result<bool, Stop> {
     };
     let resolved = shared.resolved.get(&worker.id).ok_or(Stop::Cancelled)?;
     worker.phase(Phase::Cloning { from: start.called() });
-    let record = Record::Start { machine: worker.id.0, from: text_of(&start.vm), record: Box::new(start.record.clone()) };
+    let record =
+        Record::Start { machine: worker.id.0, from: text_of(&start.vm), record: Box::new(start.record.clone()) };
     shared.journal.intend(&record).await.map_err(|e| Stop::journal(&e))?;
     let (name, placement) = target(&shared, machine, resolved);
     let (snapshot, hardware) = (Some(start.snapshot.clone()), hardware(&shared, machine)?);

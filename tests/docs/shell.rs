@@ -27,6 +27,7 @@ const NEEDS: &[&str] = &[
     "jq ",
     "images",
     "vmwbuild resume",
+    "vmwbuild cache",
     "vmwbuild sandbox  ",
     "examples/hello --secret",
     "tests/run",
