@@ -14,8 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::plan::codes;
 use crate::sema::program::{Machine, Origin};
 use crate::syntax::ast::OutputKind;
-use crate::vsphere::client::{CloneRequest, Deadline, HardwareChange, Placement, Progress};
-use crate::vsphere::codes::NAME_TAKEN;
+use crate::vsphere::client::{CloneRequest, Deadline, HardwareChange, NAME_TAKEN, Placement, Progress};
 use crate::vsphere::wire::Moref;
 
 /// Under what the build's id and the machine's label stand in a machine's extraConfig.

@@ -24,8 +24,7 @@ use crate::sema::types::holds_secret;
 use crate::sema::value::Value;
 use crate::sema::value_parse::parse_key;
 use crate::syntax::ast::OutputKind;
-use crate::vsphere::client::{Client, Deadline, Error, Inventory};
-use crate::vsphere::codes::CANCELLED;
+use crate::vsphere::client::{CANCELLED, Client, Deadline, Error, Inventory};
 use crate::vsphere::wire::Moref;
 
 /// The inventory as the build's first process has found it: without what the build has made itself, and with the

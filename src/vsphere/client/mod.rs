@@ -30,6 +30,8 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+// Failures that callers tell apart once they are told.
+pub use super::codes::{CANCELLED, NAME_TAKEN};
 pub use endpoint::{Deadline, Endpoint, Thumbprint, Trust};
 pub use error::{Class, ConnectKind, Error, GuestFault, Result, TlsKind};
 pub use guest::{Guest, GuestAuth};
