@@ -63,6 +63,7 @@
 // The code that pest generates without `std` asks for it by name.
 extern crate alloc;
 
+pub mod cache;
 pub mod cli;
 pub mod diagnostic;
 pub mod engine;

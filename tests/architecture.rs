@@ -18,8 +18,9 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("lint", &["source", "diagnostic", "shell", "syntax", "sema"]),
         ("lsp", &["source", "diagnostic", "shell", "syntax", "format", "sema", "lint"]),
         ("graph", &["source", "diagnostic", "syntax", "sema"]),
+        ("cache", &["syntax", "sema"]),
         // Of the client it takes the types of what was read; `a_plan_asks_nobody` holds it to that.
-        ("plan", &["source", "diagnostic", "syntax", "sema", "graph", "vsphere::wire", "vsphere::client"]),
+        ("plan", &["source", "diagnostic", "syntax", "sema", "graph", "cache", "vsphere::wire", "vsphere::client"]),
         ("show", &["source", "diagnostic", "syntax", "sema", "graph"]),
         ("vsphere::codes", &["diagnostic"]),
         ("vsphere::wire", &["diagnostic"]),
@@ -34,6 +35,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "syntax",
                 "sema",
                 "graph",
+                "cache",
                 "plan",
                 "vsphere::wire",
                 "vsphere::client",

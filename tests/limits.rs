@@ -50,6 +50,7 @@ async fn other_host(sandbox: &Sandbox) {
         placement,
         template: true,
         linked: None,
+        snapshot: None,
         hardware: HardwareChange::default(),
     };
     let task = client.start_clone(&linux.moref, &request).await.unwrap();

@@ -107,6 +107,7 @@ async fn linked_clone(client: &Client, source: &str, name: &str, snapshot: &More
         placement,
         template: false,
         linked: Some(snapshot.clone()),
+        snapshot: None,
         hardware: HardwareChange::default(),
     };
     let task = client.start_clone(&source.moref, &request).await.unwrap();
@@ -154,6 +155,7 @@ async fn refuses_what_a_vcenter_refuses() {
         placement,
         template: false,
         linked: None,
+        snapshot: None,
         hardware: HardwareChange::default(),
     };
     let task = client.start_clone(&source.moref, &request).await.unwrap();

@@ -117,6 +117,7 @@ async fn two_hundred_guests_run_at_once() {
                 placement,
                 template: false,
                 linked: None,
+                snapshot: None,
                 hardware: HardwareChange::default(),
             };
             let long = Deadline::after(Duration::from_secs(120));

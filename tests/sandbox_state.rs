@@ -51,6 +51,7 @@ async fn work(client: Client, round: usize) {
             placement,
             template: false,
             linked: None,
+            snapshot: None,
             hardware: Default::default(),
         };
         let Ok(task) = client.start_clone(&source.moref, &request).await else { return };

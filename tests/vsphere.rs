@@ -48,6 +48,7 @@ fn clone_of(name: &str, inventory: &Inventory, source: &str) -> CloneRequest {
         placement,
         template: false,
         linked: None,
+        snapshot: None,
         hardware: HardwareChange::default(),
     }
 }

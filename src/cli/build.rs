@@ -206,6 +206,11 @@ pub(super) fn prepare(
         },
         journal: earlier.as_ref().map(|e| e.journal.clone()).unwrap_or_default(),
         past: earlier.map(|e| e.past).unwrap_or_default(),
+        cache: engine::cache::Use {
+            avoid: options.no_cache,
+            // What a sandbox of its own holds goes with the build.
+            key: if options.sandbox { None } else { record::cache_key() },
+        },
         sandbox: options.sandbox && !options.sandbox_options.strict,
     };
     Ok((endpoint, engine))

@@ -5,6 +5,7 @@ mod arguments;
 mod ask;
 mod build;
 mod builds;
+mod cache;
 mod clean;
 pub mod codes;
 mod complete;
@@ -69,6 +70,7 @@ pub fn run(args: std::env::ArgsOs) -> ExitCode {
         args::Command::Resume(options) => resume::run(options, cli.color, cli.verbose),
         args::Command::Builds(options) => builds::run(options),
         args::Command::Clean(options) => clean::run(options, cli.color, cli.verbose),
+        args::Command::Cache(options) => cache::run(options, cli.color, cli.verbose),
         args::Command::Exec(options) => exec::run(options, cli.color, cli.verbose),
         args::Command::Cp(options) => cp::run(options, cli.color, cli.verbose),
         args::Command::Plan(options) => plan::run(options, cli.color, cli.verbose),

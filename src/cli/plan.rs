@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use super::build::{self, CONNECT, Of, Refused, World};
 use super::report::json::finding;
 use super::{args, load, names, secrets, terminal};
+use crate::cache::Verdict;
 use crate::diagnostic::{Diagnostic, Problems, Severity};
-use crate::engine::{Options, class_of};
+use crate::engine::{Options, cache, class_of};
 use crate::graph::{Dag, lower};
-use crate::plan::{self, Facts, From, Plan, Planned, Wishes, size};
+use crate::plan::{self, Facts, From, Making, Plan, Planned, Wishes, size};
 use crate::sema::program::Program;
 use crate::source::Sources;
 use crate::vsphere::client::{self, Client, Deadline, Endpoint, Inventory, Thumbprint, Trust};
@@ -109,8 +110,7 @@ async fn on_server(
     let work = async {
         let client = Client::connect(endpoint, Deadline::after(CONNECT)).await;
         let client = client.map_err(|e| (build::connect_code(e.class()), vec![e.diagnostic()]))?;
-        let wishes = Wishes { placement: &engine.placement, sandbox: engine.sandbox };
-        let result = planned(&client, wishes, program, dag, options.check_transfers.then_some(&trust)).await;
+        let result = planned(&client, engine, program, dag, options.check_transfers.then_some(&trust)).await;
         let product = client.about().full_name.clone();
         let server = Server { address: client.address().to_owned(), product, user };
         let _ = client.logout().await;
@@ -130,14 +130,27 @@ async fn on_server(
 /// Reads the facts, and makes the plan of them.
 async fn planned(
     client: &Client,
-    wishes: Wishes<'_>,
+    engine: &Options,
     program: &Program,
     dag: &Dag,
     check: Option<&Trust>,
 ) -> client::Result<Plan> {
     let inventory = client.inventory().await?;
     names::remember(client, &inventory);
-    let found = plan::resolve(program, wishes, &inventory);
+    let wishes = Wishes { placement: &engine.placement, sandbox: engine.sandbox };
+    let mut found = plan::resolve(program, wishes, &inventory);
+    let question = cache::Question {
+        program,
+        found: &found,
+        inventory: &inventory,
+        context: &engine.context,
+        login: &engine.login,
+        secrets: None,
+        with: &engine.cache,
+        past: &engine.past,
+    };
+    let known = cache::assess(client, &question).await?;
+    found.settle(|id| known.is_made(id), |id| known.why(id));
     let mut sources: Vec<Moref> = Vec::new();
     let mut hosts: Vec<Moref> = Vec::new();
     for machine in program.machines.iter().filter_map(|m| found.machines.get(&m.id)) {
@@ -163,6 +176,7 @@ async fn planned(
             Err(e) if e.is_fault("NoPermission") => None,
             other => other?,
         },
+        making: program.machines.iter().zip(&known.machines).map(|(m, k)| (m.id, making(k))).collect(),
         ..Facts::default()
     };
     if let Some(trust) = check {
@@ -170,6 +184,17 @@ async fn planned(
         facts.transfers = join_all(tries).await.into_iter().collect();
     }
     Ok(plan::plan(program, dag, &found, &inventory, &facts))
+}
+
+fn making(known: &cache::Known) -> Making {
+    match &known.verdict {
+        Verdict::Cached => Making::Cached,
+        Verdict::Unneeded => Making::Unneeded,
+        Verdict::Made(_) => Making::Made {
+            why: known.reason().map(str::to_owned),
+            from: known.start.as_ref().map(|s| (format!("{} ({})", s.called(), s.path()), s.steps())),
+        },
+    }
 }
 
 /// Whether transfers would reach a host.
@@ -201,6 +226,18 @@ fn text(plan: &Plan, server: &Server, program: &Program, parallel: usize) -> Str
         let labels: Vec<&str> = group.iter().map(|p| p.label.as_str()).collect();
         out.push_str(&format!("\n{}\n", labels.join(", ")));
         let mut row = |key: &str, value: String| out.push_str(&format!("  {key:<9} {value}\n"));
+        match &first.making {
+            Making::Cached => row("CACHED", "it is there, and is taken as it is".to_owned()),
+            Making::Unneeded => row("CACHED", "it leaves nothing, and nothing that is made needs it".to_owned()),
+            Making::Made { why, from } => {
+                if let Some(why) = why {
+                    row("anew", why.clone());
+                }
+                if let Some((from, steps)) = from {
+                    row("goes on", format!("from {from}: {steps} of {} steps are done", first.steps));
+                }
+            }
+        }
         row("from", source(first));
         let host = first.host.as_ref().map(|h| format!(", on {h}")).unwrap_or_default();
         row("pool", format!("{}{host}", first.pool));
@@ -267,6 +304,7 @@ fn groups<'a>(plan: &'a Plan, program: &Program) -> Vec<Vec<&'a Planned>> {
     let mut out: Vec<Vec<&Planned>> = Vec::new();
     let alike = |a: &Planned, b: &Planned| {
         program.machine(a.id).stage == program.machine(b.id).stage
+            && a.making == b.making
             && (&a.source, &a.pool, &a.datastore, &a.host, &a.network, a.needs, a.steps, &a.after)
                 == (&b.source, &b.pool, &b.datastore, &b.host, &b.network, b.needs, b.steps, &b.after)
     };
@@ -342,6 +380,15 @@ fn document(plan: &Plan, server: &Server, parallel: usize, findings: Vec<Value>)
                     .map(|o| json!({ "kind": o.kind, "path": o.path, "replaces": o.replaces }))
                     .collect::<Vec<_>>(),
                 "steps": p.steps,
+                "cache": match &p.making {
+                    Making::Cached => json!({ "state": "cached" }),
+                    Making::Unneeded => json!({ "state": "unneeded" }),
+                    Making::Made { why, from } => json!({
+                        "state": "made",
+                        "why": why,
+                        "checkpoint": from.as_ref().map(|(name, steps)| json!({ "name": name, "steps": steps })),
+                    }),
+                },
                 "after": p.after.iter().map(|(m, why)| json!({ "machine": m, "why": why })).collect::<Vec<_>>(),
                 "wave": p.wave,
             })

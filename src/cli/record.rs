@@ -47,6 +47,28 @@ fn state_directory(env: Env<'_>) -> Option<PathBuf> {
     })
 }
 
+/// What secrets are digested with for the cache, so that a changed one is noticed and nobody can guess one from what
+/// stands in vCenter. Made at first use, in the state directory. None: there is none, or it can't be written; then a
+/// changed secret isn't noticed.
+pub(super) fn cache_key() -> Option<[u8; 32]> {
+    let path = state_directory(&|name| std::env::var(name).ok())?.join("cache.key");
+    let read = |path: &Path| crate::source::read_file(path).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    read(&path).or_else(|| {
+        let directory = path.parent()?;
+        std::fs::create_dir_all(directory).ok()?;
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).ok()?;
+        // Readable by its owner alone, as temporary files are; whole or not there.
+        let mut file = tempfile::NamedTempFile::new_in(directory).ok()?;
+        std::io::Write::write_all(&mut file, &key).ok()?;
+        match file.persist_noclobber(&path) {
+            Ok(_) => Some(key),
+            // Another build was quicker.
+            Err(_) => read(&path),
+        }
+    })
+}
+
 /// For tests, and in their builds only: a process that ends itself at a line of its journal.
 fn mortal() -> Mortal {
     let wish = if cfg!(debug_assertions) { std::env::var("VMWBUILD_TEST_DIE_AT").ok() } else { None };
@@ -170,6 +192,7 @@ pub(super) fn header(
             clones: Some((engine.clones.in_all, engine.clones.per_host)),
             on_error: name_of(flags.on_error),
             channel: name_of(flags.guest_channel),
+            no_cache: flags.no_cache,
             placement: named(&engine.placement.command_line),
             default_placement: named(&engine.placement.environment),
             login: flags.guest.login.clone(),

@@ -112,6 +112,7 @@ fn flags(options: &args::Resume, header: &Header) -> Result<args::Build, Refused
         events: options.events.clone(),
         report: options.report.clone(),
         result: options.result.clone(),
+        no_cache: then.no_cache,
         on_error,
         timeout: options.timeout,
         connection: record::connection(&options.connection, &header.connection),

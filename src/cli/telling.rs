@@ -145,7 +145,8 @@ impl Telling {
                 )),
                 Progress::Auto | Progress::Tty | Progress::Plain => {
                     let ip = ip.map_or_else(String::new, |ip| format!("  {ip}"));
-                    terminal::print(&format!("{} {}{ip}\n", output.kind, output.name));
+                    let cached = if output.cached { "  (cached)" } else { "" };
+                    terminal::print(&format!("{} {}{ip}{cached}\n", output.kind, output.name));
                 }
             }
         }

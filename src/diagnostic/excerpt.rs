@@ -111,7 +111,8 @@ impl Excerpt {
 
 /// What of `text` is left out of lines longer than that many bytes when `ends` are pointed at.
 fn gaps(text: &str, ends: &[usize], longest: usize) -> Vec<(usize, usize)> {
-    let around = AROUND.min(longest / 4);
+    // Three pieces and two gaps fit beside each other, with a word between.
+    let around = AROUND.min(longest / 5);
     let mut gaps = Vec::new();
     let mut start = 0;
     for line in text.split('\n') {

@@ -133,7 +133,11 @@ pub(super) async fn ask(worker: &mut Worker, node: Node, stop: Stop) -> Result<(
                     Err(_) => Err(Stop::Failed(failed)),
                 };
             }
-            Ok(Some(Answer::Run(look))) => run(worker, machine, step, look).await,
+            Ok(Some(Answer::Run(look))) => {
+                // Nobody knows what somebody does in there.
+                shared.cache.spoil(worker.id);
+                run(worker, machine, step, look).await;
+            }
             Ok(Some(Answer::Keep)) => break OnError::Keep,
             Ok(Some(Answer::Clean) | None) => break OnError::Clean,
             // Something else was answered elsewhere, or the build is stopped: this failure is told all the same.

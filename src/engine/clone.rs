@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use super::event::{Event, Phase};
+use super::journal::{Record, text_of};
 use super::ledger::{Entry, EntryId, State};
 use super::limits;
 use super::machine::Worker;
 use super::options::FailureClass;
 use super::shared::{Shared, Stop};
+use crate::cache::MARK;
 use crate::diagnostic::Diagnostic;
 use crate::plan::codes;
 use crate::sema::program::{Machine, Origin};
@@ -28,23 +30,70 @@ const UNWANTED: Duration = Duration::from_secs(120);
 /// Runs the machine's clone.
 pub(super) async fn run(worker: &mut Worker) -> Result<(), Stop> {
     let shared = std::sync::Arc::clone(&worker.shared);
+    if checkpoint(worker).await? {
+        return Ok(());
+    }
     let machine = worker.machine();
     let (source, from) = source(&shared, machine)?;
     let resolved = shared.resolved.get(&worker.id).ok_or(Stop::Cancelled)?;
     worker.phase(Phase::Cloning { from });
     let linked = if machine.linked { Some(snapshot(&shared, machine, &source).await?) } else { None };
     let (name, placement) = target(&shared, machine, resolved);
-    let request = CloneRequest { name, placement, template: false, linked, hardware: hardware(&shared, machine)? };
-    let span = machine.span;
+    let hardware = hardware(&shared, machine)?;
+    let request = CloneRequest { name, placement, template: false, linked, snapshot: None, hardware };
     let (vm, entry) = clone(&shared, &source, request, machine, 0).await?;
     worker.vm = Some((vm.clone(), entry));
-    if let Some(network) = &resolved.network {
-        worker.phase(Phase::Configuring);
-        let change = HardwareChange { networks: vec![Some(network.clone())], ..HardwareChange::default() };
-        let done = shared.client.reconfigure(&vm, &change, Deadline::after(shared.options.deadlines.task)).await;
-        done.map_err(|e| Stop::vsphere(&e, span, "attaching the network"))?;
+    network(worker, resolved, &vm).await
+}
+
+/// Clones from the checkpoint that the cache has found. False: there is none, or none any more.
+async fn checkpoint(worker: &mut Worker) -> Result<bool, Stop> {
+    let shared = std::sync::Arc::clone(&worker.shared);
+    let machine = shared.program.machine(worker.id);
+    let Some(start) = shared.cache.start(worker.id) else {
+        if shared.past.starts.contains_key(&worker.id) {
+            shared.journal.note(&Record::Unstarted { machine: worker.id.0 });
+        }
+        return Ok(false);
+    };
+    let resolved = shared.resolved.get(&worker.id).ok_or(Stop::Cancelled)?;
+    worker.phase(Phase::Cloning { from: start.called() });
+    let record =
+        Record::Start { machine: worker.id.0, from: text_of(&start.vm), record: Box::new(start.record.clone()) };
+    shared.journal.intend(&record).await.map_err(|e| Stop::journal(&e))?;
+    let (name, placement) = target(&shared, machine, resolved);
+    let (snapshot, hardware) = (Some(start.snapshot.clone()), hardware(&shared, machine)?);
+    let request = CloneRequest { name, placement, template: false, linked: None, snapshot, hardware };
+    match clone(&shared, &start.vm, request, machine, 0).await {
+        Ok((vm, entry)) => {
+            worker.vm = Some((vm.clone(), entry));
+            network(worker, resolved, &vm).await?;
+            super::cache::begun(&shared, machine, start);
+            Ok(true)
+        }
+        Err(Stop::Failed(failed)) => {
+            // Somebody may have removed it meanwhile. A clone that may have been made is no case for another one.
+            let there = shared.client.snapshots(&start.vm).await;
+            let there = there.is_ok_and(|trees| trees.iter().any(|tree| tree.snapshot == start.snapshot));
+            if there || shared.ledger.of(machine.id, 0).is_some() {
+                return Err(Stop::Failed(failed));
+            }
+            shared.events.note(Some(worker.id), &format!("{} is gone: made from its source", start.called()));
+            shared.journal.note(&Record::Unstarted { machine: worker.id.0 });
+            Ok(false)
+        }
+        Err(stop) => Err(stop),
     }
-    Ok(())
+}
+
+/// Attaches the network that the machine is to have.
+async fn network(worker: &Worker, resolved: &crate::plan::Resolved, vm: &Moref) -> Result<(), Stop> {
+    let Some(network) = &resolved.network else { return Ok(()) };
+    worker.phase(Phase::Configuring);
+    let (client, span) = (&worker.shared.client, worker.machine().span);
+    let change = HardwareChange { networks: vec![Some(network.clone())], ..HardwareChange::default() };
+    let done = client.reconfigure(vm, &change, Deadline::after(worker.shared.options.deadlines.task)).await;
+    done.map_err(|e| Stop::vsphere(&e, span, "attaching the network"))
 }
 
 /// What it is cloned from, and that thing's name.
@@ -91,6 +140,8 @@ pub(super) fn marks(shared: &Shared, machine: &Machine) -> Vec<(String, String)>
 fn hardware(shared: &Shared, machine: &Machine) -> Result<HardwareChange, Stop> {
     let asked = &machine.hardware;
     let mut extra = marks(shared, machine);
+    // What a clone inherits isn't true of it.
+    extra.push((MARK.to_owned(), String::new()));
     for (key, value) in &asked.config {
         extra.push((key.clone(), shared.text(value)?));
     }

@@ -150,6 +150,8 @@ pub struct Made {
     pub moref: String,
     /// Its address, where one is known.
     pub ip: Option<String>,
+    /// Whether it was there already, and taken as it is.
+    pub cached: bool,
 }
 
 /// One machine's need of another.
@@ -225,6 +227,8 @@ pub enum Outcome {
     Done,
     /// Not run: why.
     Skipped(String),
+    /// Not run: its machine goes on from a checkpoint after it.
+    Cached,
     /// It failed, and was allowed to.
     Allowed(String),
     /// It failed: why, in a few words ("exit code 3", "timed out after 10m").
@@ -236,6 +240,8 @@ pub enum Outcome {
 pub enum MachineResult {
     /// What it left: "template `x`".
     Built(String),
+    /// Not made, since it is there already: "template `x`"; or since nothing that is made needs it.
+    Cached(String),
     /// Why not, in a few words; the diagnostic says more.
     Failed(String),
     /// Not finished because something else failed or the build was interrupted.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::cache;
 use super::clone::{clone, marks};
 use super::event::MachineId;
 use super::journal::{Record, text_of};
@@ -44,6 +45,9 @@ pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
         let made = shared.client.create_snapshot(&vm, "vmwbuild", "for linked clones", limit(&shared)).await;
         made.map_err(|e| Stop::vsphere(&e, machine.span, "making a snapshot"))?;
     }
+    if !template && !outputs.is_empty() {
+        cache::remember(&shared, machine, &vm).await;
+    }
     let mut built = Vec::new();
     // The machine itself is the VM, or else the first template; further templates are clones of it.
     let mut itself = !stays_vm;
@@ -54,12 +58,15 @@ pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
             } else {
                 target.name.clone()
             };
+            let mut extra = marks(&shared, machine);
+            extra.push(cache::text_for_clone(&shared, machine));
             let request = CloneRequest {
                 name,
                 placement: target.placement.clone(),
                 template: true,
                 linked: None,
-                hardware: HardwareChange { extra: marks(&shared, machine), ..HardwareChange::default() },
+                snapshot: None,
+                hardware: HardwareChange { extra, ..HardwareChange::default() },
             };
             clone(&shared, &vm, request, machine, number + 1).await?
         } else {
@@ -130,7 +137,7 @@ fn is_linked_to(shared: &Shared, machine: &Machine) -> bool {
     shared.program.machines.iter().any(|m| m.linked && m.origin == Origin::Machine(machine.id))
 }
 
-async fn shut_down(shared: &Shared, vm: &Moref, span: Span) -> Result<(), Stop> {
+pub(super) async fn shut_down(shared: &Shared, vm: &Moref, span: Span) -> Result<(), Stop> {
     let patience = Deadline::after(shared.options.deadlines.shutdown);
     let off = shared.interruptible(shared.client.shut_down(vm, patience, limit(shared))).await?;
     let by_itself = off.map_err(|e| Stop::vsphere(&e, span, "shutting down"))?;
@@ -153,6 +160,7 @@ pub(super) fn describe(id: MachineId, machine: &Machine, output: &Output, made: 
         name: name.to_owned(),
         moref: made.value.clone(),
         ip: None,
+        cached: false,
     }
 }
 

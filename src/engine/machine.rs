@@ -10,7 +10,7 @@ use super::ledger::EntryId;
 use super::options::BuiltOutput;
 use super::sessions::Sessions;
 use super::shared::{Shared, Slot, Stop};
-use super::{ask, boot, clone, export, finish, network, resume, steps};
+use super::{ask, boot, cache, clone, export, finish, network, resume, steps};
 use crate::sema::order::Node;
 use crate::sema::program::{Attr, Machine};
 use crate::sema::value::Value;
@@ -33,6 +33,9 @@ pub(super) struct Worker {
 
 /// Runs a machine; says how it ended.
 pub(super) async fn run(shared: Arc<Shared>, id: MachineId) -> Result<Vec<BuiltOutput>, Stop> {
+    if let Some(outputs) = cache::taken(&shared, id) {
+        return Ok(outputs);
+    }
     let slot = Slot::new(Arc::clone(&shared.slots));
     let mut worker = Worker { shared, id, slot, vm: None, sessions: Sessions::default(), attached: false, began: None };
     let result = worker.way().await;

@@ -6,6 +6,7 @@
 mod ask;
 mod board;
 mod boot;
+pub mod cache;
 mod cleanup;
 mod clone;
 pub mod codes;

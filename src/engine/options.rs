@@ -36,6 +36,8 @@ pub struct Options {
     pub journal: Journal,
     /// What the journal tells of earlier processes of this build.
     pub past: Past,
+    /// How the cache is used.
+    pub cache: super::cache::Use,
     /// Whether a FROM name that the inventory lacks becomes the sandbox's default template.
     pub sandbox: bool,
 }
@@ -145,12 +147,20 @@ pub struct BuiltOutput {
     pub moref: String,
     /// The address, if one was asked for or reported.
     pub ip: Option<String>,
+    /// Whether it was there already, as it would be made.
+    pub cached: bool,
 }
 
 impl BuiltOutput {
     /// What the views are told of it.
     pub(super) fn event(&self) -> Event {
-        let made = Made { kind: self.kind, name: self.name.clone(), moref: self.moref.clone(), ip: self.ip.clone() };
+        let made = Made {
+            kind: self.kind,
+            name: self.name.clone(),
+            moref: self.moref.clone(),
+            ip: self.ip.clone(),
+            cached: self.cached,
+        };
         Event::Made { machine: self.machine, made }
     }
 }

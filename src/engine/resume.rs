@@ -141,7 +141,7 @@ fn again(shared: &Shared) -> HashSet<StepId> {
     let past = &shared.past;
     let mut open: Vec<Ref> = Vec::new();
     for machine in &shared.program.machines {
-        if past.done.contains(&Node::Finish(machine.id)) {
+        if past.done.contains(&Node::Finish(machine.id)) || shared.cache.passes(machine.id) {
             continue;
         }
         let mut visit = |r: &Ref, _| open.push(r.clone());
@@ -218,7 +218,10 @@ pub(super) async fn pass(worker: &mut Worker, node: Node) -> Result<Vec<BuiltOut
         }
         Node::Step(id) => shared.events.send(Event::StepFinished {
             step: id,
-            outcome: Outcome::Skipped("done before".to_owned()),
+            outcome: match shared.cache.is_before(id) {
+                true => Outcome::Cached,
+                false => Outcome::Skipped("done before".to_owned()),
+            },
             elapsed: Duration::ZERO,
         }),
         Node::Finish(_) => {

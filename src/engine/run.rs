@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::ask::Chosen;
 use super::board::Board;
+use super::cache;
 use super::cleanup;
 use super::codes;
 use super::event::{EdgeInfo, Event, MachineId, MachineInfo, StepInfo};
@@ -66,7 +67,7 @@ pub async fn build(
         found = prepare(&program, &client, &options) => found,
         () = control.stop.cancelled() => Err((FailureClass::Interrupted, vec![interrupted()])),
     };
-    let found = match found {
+    let (found, assessment) = match found {
         Ok(found) => found,
         Err((class, diagnostics)) => {
             journal.refused(&past, class == FailureClass::Interrupted);
@@ -79,6 +80,9 @@ pub async fn build(
     }
     let server = about.instance_uuid.clone().unwrap_or_default();
     let connected = Record::Connected { server: client.address().to_owned(), instance: server };
+    if past.digests.is_none() && past.entries.is_empty() {
+        journal.note(&Record::Digests { list: assessment.digests() });
+    }
     let scratch = match journal.intend(&connected).await.and_then(|()| Scratch::new(&journal)) {
         Ok(scratch) => scratch,
         Err(e) => {
@@ -98,6 +102,7 @@ pub async fn build(
         journal,
         past,
         swaps: Swaps::default(),
+        cache: cache::State::new(assessment),
         chosen: Chosen::default(),
         program,
         dag,
@@ -108,7 +113,10 @@ pub async fn build(
         scratch,
     });
     let mut result = match resume::restore(&shared) {
-        Ok(()) => machines(&shared).await,
+        Ok(()) => {
+            cache::restore(&shared);
+            machines(&shared).await
+        }
         Err(diagnostics) => {
             finished(&shared.events, &shared.client, Some(FailureClass::Vsphere));
             return Err(Failure { class: FailureClass::Vsphere, diagnostics });
@@ -175,13 +183,30 @@ async fn unfinished(shared: &Shared, failed: Option<FailureClass>) -> bool {
 type Refused = (FailureClass, Vec<Diagnostic>);
 
 /// Looks everything up in the inventory before anything is changed.
-async fn prepare(program: &Program, client: &Client, options: &Options) -> Result<plan::Found, Refused> {
+async fn prepare(
+    program: &Program,
+    client: &Client,
+    options: &Options,
+) -> Result<(plan::Found, cache::Assessment), Refused> {
     let inventory = client.inventory().await;
-    let inventory = inventory.map_err(|e| (class_of(e.class()), vec![e.diagnostic()]))?;
+    let failed = |e: crate::vsphere::client::Error| (class_of(e.class()), vec![e.diagnostic()]);
+    let inventory = resume::inventory(inventory.map_err(failed)?, &options.past);
     let wishes = plan::Wishes { placement: &options.placement, sandbox: options.sandbox };
-    let found = plan::resolve(program, wishes, &resume::inventory(inventory, &options.past));
+    let mut found = plan::resolve(program, wishes, &inventory);
+    let question = cache::Question {
+        program,
+        found: &found,
+        inventory: &inventory,
+        context: &options.context,
+        login: &options.login,
+        secrets: Some(&options.secrets),
+        with: &options.cache,
+        past: &options.past,
+    };
+    let assessment = cache::assess(client, &question).await.map_err(failed)?;
+    found.settle(|id| assessment.is_made(id), |id| assessment.why(id));
     match found.problems.first() {
-        None => Ok(found),
+        None => Ok((found, assessment)),
         Some(first) => Err((class_of(first.class), found.problems.iter().map(|p| p.diagnostic.clone()).collect())),
     }
 }

@@ -46,6 +46,8 @@ pub(super) struct Shared {
     /// What earlier processes of this build have done.
     pub(super) past: Past,
     pub(super) swaps: super::publish::Swaps,
+    /// What is there already.
+    pub(super) cache: super::cache::State,
     /// What was answered to the question what becomes of half-made machines.
     pub(super) chosen: super::ask::Chosen,
     /// Files on their way from one guest to another.
@@ -97,6 +99,11 @@ impl Shared {
         let name = crate::sema::order::attr_name(attr).to_owned();
         self.journal.note(&Record::Attr { machine: machine.0, name, value: value.to_text() });
         self.board.set(Ref::Attr(machine, attr), value);
+    }
+
+    /// What is known of a reference now.
+    pub(super) fn board_value(&self, reference: &Ref) -> Option<Value> {
+        crate::sema::eval::Env::get(&self.board, reference)
     }
 
     /// A template's text, its secrets masked from now on.

@@ -89,9 +89,8 @@ impl<'a> Cx<'a> {
                 Action::Run(invocation) => invocation,
                 Action::Key { from: KeySource::Run(invocation), .. } => invocation,
                 Action::Wait { what: WaitWhat::Run(invocation), .. } => invocation,
-                Action::Key { .. } | Action::Wait { .. } | Action::Copy(_) | Action::Fetch { .. } | Action::Reboot => {
-                    return None;
-                }
+                Action::Key { .. } | Action::Wait { .. } | Action::Copy(_) | Action::Fetch { .. } => return None,
+                Action::Reboot | Action::Checkpoint(_) => return None,
             };
             match invocation {
                 Invocation::Script(script) => Some((machine, step, script)),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::resolve::Found;
-use crate::sema::program::{Machine, Program};
+use crate::sema::program::{Action, Machine, MachineId, Program};
 use crate::syntax::ast::OutputKind;
 use crate::vsphere::client::{Inventory, Properties};
 use crate::vsphere::wire::{Moref, PowerState, VirtualMachineSnapshotInfo};
@@ -34,8 +34,32 @@ pub struct Facts {
     pub hosts: HashMap<Moref, Host>,
     /// Privileges that the account lacks, by object; None: not checked.
     pub lacking: Option<Vec<(Moref, Vec<String>)>>,
+    /// What becomes of the machines; those that are missing are made.
+    pub making: HashMap<MachineId, Making>,
     /// Why a host can't be connected to for transfers, or None if it can; empty: not checked.
     pub transfers: HashMap<Moref, Option<String>>,
+}
+
+/// Whether a machine is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Making {
+    /// It is.
+    Made {
+        /// Why, although one like it was made before.
+        why: Option<String>,
+        /// The checkpoint that it goes on from, and how many of its steps are done there.
+        from: Option<(String, u32)>,
+    },
+    /// It is there already.
+    Cached,
+    /// It leaves nothing, and nothing that is made needs it.
+    Unneeded,
+}
+
+impl Default for Making {
+    fn default() -> Self {
+        Making::Made { why: None, from: None }
+    }
 }
 
 /// A template or VM that machines are cloned from.
@@ -180,6 +204,9 @@ fn of_machine(machine: &Machine, program: &Program) -> Vec<&'static str> {
     }
     if machine.outputs.iter().any(|o| o.kind == OutputKind::Template) {
         list.push("VirtualMachine.Provisioning.MarkAsTemplate");
+    }
+    if machine.steps.iter().any(|s| matches!(s.action, Action::Checkpoint(_))) {
+        list.extend(["VirtualMachine.Provisioning.Clone", "VirtualMachine.State.CreateSnapshot"]);
     }
     let origin = crate::sema::program::Origin::Machine(machine.id);
     if program.machines.iter().any(|m| m.origin == origin) {

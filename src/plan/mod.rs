@@ -6,7 +6,7 @@ mod outlook;
 mod resolve;
 mod wishes;
 
-pub use facts::{Facts, HOST, Host, SOURCE, Source, privileges};
+pub use facts::{Facts, HOST, Host, Making, SOURCE, Source, privileges};
 pub use outlook::{From, HostPlan, Left, Plan, Planned, Space, plan, size};
 pub use resolve::{Found, Problem, Resolved, ResolvedOutput, resolve};
 pub use wishes::{PlacementDefaults, Wishes};

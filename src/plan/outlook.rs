@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::codes;
-use super::facts::{Facts, Source};
+use super::facts::{Facts, Making, Source};
 use super::resolve::{Found, Problem, Resolved};
 use crate::diagnostic::Diagnostic;
 use crate::graph::{Dag, Node, Why};
-use crate::sema::program::{Exists, Machine, MachineId, Origin, Os, Program};
+use crate::sema::program::{Action, Exists, Machine, MachineId, Origin, Os, Program};
 use crate::syntax::ast::OutputKind;
 use crate::vsphere::client::{Class, EntityKind, Inventory};
 use crate::vsphere::wire::{Moref, PowerState};
@@ -60,6 +60,8 @@ pub struct Planned {
     pub steps: usize,
     /// Other machines that it waits for, and why.
     pub after: Vec<(String, String)>,
+    /// Whether it is made.
+    pub making: Making,
     /// From 1: machines of a wave need no machine of the same wave or a later one to be cloned.
     pub wave: usize,
 }
@@ -136,11 +138,13 @@ pub fn plan(program: &Program, dag: &Dag, found: &Found, inventory: &Inventory, 
         let Some(resolved) = found.machines.get(&machine.id) else { continue };
         let root = roots.get(&machine.id);
         let source = root.and_then(|r| facts.sources.get(*r)).cloned().unwrap_or_default();
-        if let Some((moref, from)) = &resolved.source {
+        let making = facts.making.get(&machine.id).cloned().unwrap_or_default();
+        let made = matches!(making, Making::Made { .. });
+        if let Some((moref, from)) = resolved.source.as_ref().filter(|_| made) {
             let template = inventory.get(moref).is_some_and(|e| e.template);
             judge(machine, from, template, &source, &mut out);
         }
-        let (needs, may_grow) = space(machine, &source);
+        let (needs, may_grow) = if made { space(machine, &source) } else { (0, 0) };
         let entry = spaces.entry(resolved.placement.datastore.clone()).or_insert((0, 0, machine.id));
         entry.0 = entry.0.saturating_add(needs);
         entry.1 = entry.1.saturating_add(may_grow);
@@ -149,7 +153,14 @@ pub fn plan(program: &Program, dag: &Dag, found: &Found, inventory: &Inventory, 
                 hosts.push(host.moref.clone());
             }
         }
-        out.machines.push(planned((program, dag), machine, resolved, inventory, (source, needs, may_grow, wave)));
+        out.machines.push(planned(
+            (program, dag),
+            machine,
+            resolved,
+            inventory,
+            (source, needs, may_grow, wave),
+            making,
+        ));
     }
     for (moref, (needs, may_grow, machine)) in spaces {
         let Some(entity) = inventory.get(&moref).filter(|e| e.kind == EntityKind::Datastore) else { continue };
@@ -203,6 +214,9 @@ fn space(machine: &Machine, source: &Source) -> (u64, u64) {
     let vm = machine.outputs.iter().any(|o| o.kind == OutputKind::Vm);
     // The machine itself is the VM, or the first template; further templates are clones of it.
     let copies = if vm { templates } else { templates.saturating_sub(1) } as u64;
+    // Each checkpoint is kept on a clone of the machine.
+    let kept = machine.steps.iter().filter(|s| matches!(s.action, Action::Checkpoint(_))).count() as u64;
+    let copies = copies + kept;
     let whole = source.committed.saturating_add(source.uncommitted);
     let (own, own_growth) = if machine.linked { (0, whole) } else { (source.committed, source.uncommitted) };
     let memory = machine.hardware.memory.unwrap_or(source.memory_mib << 20);
@@ -331,6 +345,7 @@ fn planned(
     resolved: &Resolved,
     inventory: &Inventory,
     (facts, needs, may_grow, wave): Sizes,
+    making: Making,
 ) -> Planned {
     let path = |moref: &Moref| inventory.get(moref).map_or_else(|| moref.value.clone(), |e| e.path.clone());
     let source = match (&resolved.source, &machine.origin) {
@@ -365,6 +380,7 @@ fn planned(
         outputs: outputs.collect(),
         steps: machine.steps.len(),
         after: after(program, dag, machine),
+        making,
         wave,
     }
 }

@@ -38,7 +38,9 @@ pub struct ResolvedOutput {
     pub name: String,
     /// Where it goes.
     pub placement: Placement,
-    /// What stands there and is to be replaced.
+    /// What stands there.
+    pub existing: Option<Moref>,
+    /// The same where it is to be replaced.
     pub replaces: Option<Moref>,
 }
 
@@ -51,6 +53,30 @@ pub struct Found {
     pub notes: Vec<(MachineId, String)>,
     /// All that is wrong, in the order of the program.
     pub problems: Vec<Problem>,
+    /// Names of outputs that are taken, which matters only to machines that are made: see [`Found::settle`].
+    taken: Vec<Problem>,
+}
+
+impl Found {
+    /// Tells of the names that are in the way of the machines that are made. `why` one is made though something of its
+    /// name is there, where there is more to say.
+    pub fn settle(&mut self, made: impl Fn(MachineId) -> bool, why: impl Fn(MachineId) -> Option<String>) {
+        for mut problem in std::mem::take(&mut self.taken) {
+            if made(problem.machine) {
+                problem.diagnostic.notes.extend(why(problem.machine));
+                self.push(problem);
+            }
+        }
+        self.problems.sort_by_key(|p| p.machine);
+    }
+
+    /// Replicas fail alike: once is enough.
+    fn push(&mut self, problem: Problem) {
+        let (message, place) = (&problem.diagnostic.message, &problem.diagnostic.primary);
+        if !self.problems.iter().any(|p| p.diagnostic.message == *message && p.diagnostic.primary == *place) {
+            self.problems.push(problem);
+        }
+    }
 }
 
 /// Something that keeps a build from starting.
@@ -71,19 +97,18 @@ pub fn resolve(program: &Program, wishes: Wishes<'_>, inventory: &Inventory) -> 
     for machine in &program.machines {
         match one(machine, wishes, inventory, &mut roots, &mut found.notes) {
             Ok(Some(resolved)) => {
+                let outputs = machine.outputs.iter().filter(|o| o.kind != OutputKind::None).zip(&resolved.outputs);
+                for (output, target) in outputs.filter(|(o, _)| o.exists != Exists::Replace) {
+                    if let Some(entity) = target.existing.as_ref().and_then(|vm| inventory.get(vm)) {
+                        let (class, diagnostic) = taken(entity, output.span);
+                        found.taken.push(Problem { class, diagnostic, machine: machine.id });
+                    }
+                }
                 found.machines.insert(machine.id, resolved);
             }
             // Its source failed, and that is reported already.
             Ok(None) => {}
-            Err((class, diagnostic)) => {
-                // Replicas fail alike: once is enough.
-                let told = |p: &Problem| {
-                    p.diagnostic.message == diagnostic.message && p.diagnostic.primary == diagnostic.primary
-                };
-                if !found.problems.iter().any(told) {
-                    found.problems.push(Problem { class, diagnostic, machine: machine.id });
-                }
-            }
+            Err((class, diagnostic)) => found.push(Problem { class, diagnostic, machine: machine.id }),
         }
     }
     found
@@ -174,13 +199,9 @@ fn target(
         }
         None => (placement.clone(), output.name.clone()),
     };
-    let existing = inventory.vm_in(&placement.folder, &name);
-    let replaces = match (existing, output.exists) {
-        (None, _) => None,
-        (Some(entity), Exists::Replace) => Some(entity.moref.clone()),
-        (Some(entity), Exists::Fail | Exists::Keep) => return Err(taken(entity, output.span)),
-    };
-    Ok(ResolvedOutput { name, placement, replaces })
+    let existing = inventory.vm_in(&placement.folder, &name).map(|entity| entity.moref.clone());
+    let replaces = existing.clone().filter(|_| output.exists == Exists::Replace);
+    Ok(ResolvedOutput { name, placement, existing, replaces })
 }
 
 /// The name of an output is another's.

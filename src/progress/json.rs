@@ -137,6 +137,7 @@ pub(super) fn outcome(outcome: &Outcome) -> (&'static str, Option<&str>) {
     match outcome {
         Outcome::Done => ("done", None),
         Outcome::Skipped(why) => ("skipped", Some(why)),
+        Outcome::Cached => ("cached", None),
         Outcome::Allowed(why) => ("allowed", Some(why)),
         Outcome::Failed(why) => ("failed", Some(why)),
     }
@@ -146,6 +147,7 @@ pub(super) fn outcome(outcome: &Outcome) -> (&'static str, Option<&str>) {
 pub(super) fn machine_result(result: &MachineResult) -> (&'static str, Option<&str>) {
     match result {
         MachineResult::Built(_) => ("built", None),
+        MachineResult::Cached(_) => ("cached", None),
         MachineResult::Failed(why) => ("failed", Some(why)),
         MachineResult::Cancelled => ("cancelled", None),
     }
@@ -153,7 +155,10 @@ pub(super) fn machine_result(result: &MachineResult) -> (&'static str, Option<&s
 
 /// What was made.
 pub(super) fn made(machine: Value, made: &Made) -> Value {
-    let all = json!({"machine": machine, "kind": made.kind, "name": made.name, "moref": made.moref, "ip": made.ip});
+    let cached = made.cached.then_some(true);
+    let all = json!({
+        "machine": machine, "kind": made.kind, "name": made.name, "moref": made.moref, "ip": made.ip, "cached": cached,
+    });
     match all {
         Value::Object(fields) => Value::Object(fields.into_iter().filter(|(_, v)| !v.is_null()).collect()),
         other => other,

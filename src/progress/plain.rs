@@ -219,6 +219,7 @@ impl<W: Write + Send> Plain<W> {
         let text = match outcome {
             Outcome::Done => format!("[{number}] done in {}", span(elapsed)),
             Outcome::Skipped(why) => format!("[{number}] skipped: {why}"),
+            Outcome::Cached => format!("[{number}] CACHED"),
             Outcome::Allowed(why) => format!("[{number}] failed, as --allow-failure lets it: {why}"),
             Outcome::Failed(why) => format!("[{number}] FAILED: {why}"),
         };
@@ -287,6 +288,7 @@ impl<W: Write + Send> View for Plain<W> {
                 }
                 let text = match result {
                     MachineResult::Built(what) => format!("built {what} in {}", span(*elapsed)),
+                    MachineResult::Cached(what) => format!("CACHED {what}"),
                     MachineResult::Failed(why) => format!("FAILED: {why}"),
                     MachineResult::Cancelled => "cancelled".to_owned(),
                 };

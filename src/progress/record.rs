@@ -288,6 +288,9 @@ impl Record {
                 (0..count).for_each(|index| self.rest(StepId { machine: *machine, index: index as u32 }));
                 if let Some(record) = self.machine(*machine) {
                     record.leave(at);
+                    if matches!(result, MachineResult::Cached(_)) {
+                        record.steps.iter_mut().for_each(|step| step.outcome = Some(Outcome::Cached));
+                    }
                     record.result = Some(result.clone());
                     record.elapsed = *elapsed;
                 }

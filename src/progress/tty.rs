@@ -391,6 +391,7 @@ impl<W: Write + Send> View for Tty<W> {
                 let (mark, text) = match outcome {
                     Outcome::Done => (GOOD, text),
                     Outcome::Skipped(why) => (SOFT, format!("{text} (skipped: {why})")),
+                    Outcome::Cached => (GOOD, format!("CACHED {text}")),
                     Outcome::Allowed(why) => (SOFT, format!("{text} (failed, allowed: {why})")),
                     Outcome::Failed(_) => (BAD, text),
                 };
@@ -409,6 +410,10 @@ impl<W: Write + Send> View for Tty<W> {
                     MachineResult::Built(what) => {
                         self.enter(*machine, at, State::Over(true));
                         self.keep(GOOD, Some(*machine), format!("built {what}"), span(*elapsed), true);
+                    }
+                    MachineResult::Cached(what) => {
+                        self.enter(*machine, at, State::Over(true));
+                        self.keep(GOOD, Some(*machine), format!("CACHED {what}"), String::new(), true);
                     }
                     // Stays in sight until the end, however much the others have to tell.
                     MachineResult::Failed(why) => self.enter(*machine, at, State::Failed(why.clone(), *elapsed)),

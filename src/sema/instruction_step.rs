@@ -122,6 +122,12 @@ impl Checker<'_> {
                 };
                 Action::Wait { what, interval }
             }
+            Body::Checkpoint { name: None } => Action::Checkpoint(None),
+            Body::Checkpoint { name: Some(name) } => {
+                let usage = super::instruction::flag_usage("the name of a CHECKPOINT");
+                let name = super::text::check_static_text(name, usage, &self.view(place), problems)?;
+                Action::Checkpoint(name.value())
+            }
             // NOTE has been taken; the rest are no steps, or have been refused.
             Body::Note { .. } => return None,
             Body::Arg { .. } | Body::Secret { .. } | Body::Include { .. } | Body::From { .. } | Body::Output { .. } => {
@@ -145,7 +151,6 @@ impl Checker<'_> {
             | Body::Hardware { .. }
             | Body::Label { .. }
             | Body::Tag { .. }
-            | Body::Checkpoint { .. }
             | Body::Snapshot { .. }
             | Body::Seal
             | Body::OnFail { .. }

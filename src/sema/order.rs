@@ -100,7 +100,8 @@ fn exporters(program: &Program) -> HashSet<MachineId> {
     steps
         .filter_map(|s| match &s.action {
             Action::Copy(copy) => copy.from,
-            Action::Run(_) | Action::Key { .. } | Action::Fetch { .. } | Action::Reboot | Action::Wait { .. } => None,
+            Action::Run(_) | Action::Key { .. } | Action::Fetch { .. } | Action::Reboot => None,
+            Action::Wait { .. } | Action::Checkpoint(_) => None,
         })
         .collect()
 }

@@ -58,6 +58,7 @@ pub fn uses(action: &Action) -> Uses {
         },
         Action::Copy(_) | Action::Fetch { .. } => Uses::Files,
         Action::Reboot => Uses::Login,
+        Action::Checkpoint(_) => Uses::Nothing,
         Action::Wait { what, .. } => match what {
             WaitWhat::Tools | WaitWhat::Ip | WaitWhat::Off => Uses::Nothing,
             WaitWhat::Login => Uses::Login,
@@ -104,7 +105,7 @@ pub fn action(action: &Action, visit: &mut Visit<'_>) {
             paths.iter().for_each(|t| t.refs(visit));
             dest.refs(visit);
         }
-        Action::Reboot => {}
+        Action::Reboot | Action::Checkpoint(_) => {}
         Action::Wait { what, .. } => match what {
             WaitWhat::Tools | WaitWhat::Ip | WaitWhat::Login | WaitWhat::Off => {}
             WaitWhat::File(path) => path.refs(visit),

@@ -517,6 +517,8 @@ pub enum Action {
     /// WAIT, looking again after `interval`.
     #[allow(missing_docs)]
     Wait { what: WaitWhat, interval: Option<Duration> },
+    /// CHECKPOINT, and what it is called.
+    Checkpoint(Option<String>),
 }
 
 /// Where a key comes from.

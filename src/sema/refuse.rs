@@ -29,7 +29,7 @@ pub fn keyword(keyword: Keyword) -> Option<Refused> {
         K::Datacenter | K::Cluster | K::Host | K::Pool | K::Datastore | K::Folder | K::Network => None,
         K::Cpu | K::Memory | K::Config | K::Annotation | K::Address | K::Hostname => None,
         K::Login | K::User | K::Workdir | K::Env | K::Shell => None,
-        K::Run | K::Key | K::Copy | K::Fetch | K::Reboot | K::Wait | K::Note => None,
+        K::Run | K::Key | K::Copy | K::Fetch | K::Reboot | K::Wait | K::Note | K::Checkpoint => None,
         K::On => refused("`ON`", None),
         K::Disk => refused("`DISK`", Some("give the source template the disks that you need")),
         K::Nic => refused("`NIC`", Some("NETWORK connects the first adapter")),
@@ -37,7 +37,6 @@ pub fn keyword(keyword: Keyword) -> Option<Refused> {
         K::Hardware => refused("`HARDWARE`", Some("CPU, MEMORY and CONFIG are there")),
         K::Label => refused("`LABEL`", Some("ANNOTATION and CONFIG can hold the same text")),
         K::Tag => refused("`TAG`", Some("ANNOTATION and CONFIG can hold the same text")),
-        K::Checkpoint => refused("`CHECKPOINT`", Some("a stage of its own makes a template to go on from")),
         K::Snapshot => refused("`SNAPSHOT`", None),
         K::Seal => refused("`SEAL`", Some("RUN the commands that clean the guest as the last step")),
         K::OnFail => refused("`ONFAIL`", Some("`--on-error keep` leaves a failed machine to look at")),
@@ -112,7 +111,6 @@ pub static FLAGS: &[(Option<Keyword>, &str, &[&str], Refused)] = &[
         &[],
         Refused { what: "`ADDRESS --nic`", instead: Some("DEVICE names the guest's device") },
     ),
-    (None, "no-cache", &[], Refused { what: "`--no-cache`", instead: Some("nothing is cached yet: leave it out") }),
 ];
 
 /// Everything that is refused, for the documentation.

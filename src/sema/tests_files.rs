@@ -381,13 +381,13 @@ fn mistakes_in_machines() {
 #[test]
 fn what_comes_later() {
     let text = "ON 'web*' AS a\nRUN x\nFROM t AS b\nDISK ADD 4GB\nNIC ADD x\nCDROM NONE\nHARDWARE firmware=efi\nLABEL a=b\nTAG a/b\nSERIAL 2\n\
-                ONFAIL RUN x\nHEALTHCHECK RUN x\nONREMOVE RUN x\nCHECKPOINT a\nSNAPSHOT s\nSEAL\nRUN --no-cache x\n";
+                ONFAIL RUN x\nHEALTHCHECK RUN x\nONREMOVE RUN x\nSNAPSHOT s\nSEAL\n";
     let (program, said, found) = checked(text, &build(), &Context::usual());
     assert!(program.is_none());
     assert!(found.iter().all(|c| c.number == 600), "{said}");
     assert_snapshot!(said);
     let (program, _, found) = checked(text, &lint(), &Context::usual());
-    assert!(program.is_some() && found.len() == 15);
+    assert!(program.is_some() && found.len() == 13);
     for refused in super::refuse::all() {
         assert!(refused.what.starts_with('`'));
     }

@@ -287,6 +287,7 @@ fn kind(action: &Action) -> &'static str {
         Action::Fetch { .. } => "FETCH",
         Action::Reboot => "REBOOT",
         Action::Wait { .. } => "WAIT",
+        Action::Checkpoint(_) => "CHECKPOINT",
     }
 }
 

@@ -103,7 +103,7 @@ pub static STEP_FLAGS: &[FlagInfo] = &[
     flag("allow-failure", FlagValue::None, "go on when it fails"),
     flag("user", Value("NAME"), "who runs it, for this step only"),
     flag("env", Guest("NAME=VALUE"), "a variable for this step only; may be given several times"),
-    flag("no-cache", FlagValue::None, "never take its result from a checkpoint"),
+    flag("no-cache", FlagValue::None, "do it in every build, and all that comes after it and depends on it"),
 ];
 
 static FROM_FLAGS: &[FlagInfo] = &[
@@ -490,7 +490,7 @@ impl Keyword {
             Keyword::Checkpoint => info!(
                 "CHECKPOINT",
                 Step,
-                "a place from which a later build may go on",
+                "keeps the machine as it is here, for later builds to go on from",
                 ["CHECKPOINT [name]"],
                 [],
                 &[],

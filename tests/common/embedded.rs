@@ -46,6 +46,7 @@ pub async fn clone_of(client: &Client, source: &str, name: &str) -> Moref {
         placement,
         template: false,
         linked: None,
+        snapshot: None,
         hardware: HardwareChange::default(),
     };
     let task = client.start_clone(&source.moref, &request).await.unwrap();

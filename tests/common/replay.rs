@@ -1,6 +1,8 @@
 //! A server that plays a transcript of `doctor --selftest` again: each call is answered as it was then, in the order of
 //! the calls of that method on that object.
 
+#![allow(clippy::unwrap_used)] // a test may
+
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 use clap_complete::ArgValueCompleter;
 
 use super::sandbox::SandboxOptions;
@@ -64,6 +64,10 @@ pub(crate) struct Build {
     /// Write what came of the build as JSON when it has ended, also when it failed; see docs/schemas/result.json
     #[arg(long, value_name = "FILE.json", help_heading = "Output")]
     pub(crate) result: Option<PathBuf>,
+
+    /// Make everything, also what is there already as it would be made; nothing goes on from a checkpoint
+    #[arg(long, env = "VMWBUILD_NO_CACHE", value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
+    pub(crate) no_cache: bool,
 
     /// What becomes of half-made machines when the build fails
     #[arg(long = "on-error", value_name = "WHAT", default_value = "clean", env = "VMWBUILD_ON_ERROR")]
@@ -194,7 +198,7 @@ pub(crate) struct Clean {
 }
 
 /// A time span of a flag.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     crate::syntax::literal::duration(text).ok_or_else(|| "write it like `90s`, `10m` or `1h30m`".to_owned())
 }
 

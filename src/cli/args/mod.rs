@@ -1,6 +1,7 @@
 //! The command line's definition. Help texts here are where `--help` and the command reference come from.
 
 mod build;
+mod cache;
 mod file;
 mod machine;
 mod sandbox;
@@ -10,6 +11,7 @@ mod shared;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 pub(crate) use build::{Build, Builds, Clean, Clones, OnError, Plan, Progress, Resume};
+pub(crate) use cache::{Cache, CacheCommand, CacheLs, CachePrune};
 pub(crate) use file::{Convert, Explain, Fmt, Format, Graph, GraphFormat, Lint, Lsp, Show};
 pub(crate) use machine::{Cp, Exec};
 pub(crate) use sandbox::{Sandbox, SandboxOptions};
@@ -78,6 +80,11 @@ pub(crate) enum Command {
                       vmwbuild clean --older-than 30d       journals and logs of builds that left nothing"
     )]
     Clean(Box<Clean>),
+    /// List what builds have left to go on from, and remove it
+    #[command(after_help = "A build takes a template or machine as it is where it was made from the same: see \
+                            docs/cache.md. CHECKPOINTs are kept on machines of their own.\n\nExamples:\n  \
+                            vmwbuild cache ls\n  vmwbuild cache prune --older-than 168h --dry-run")]
+    Cache(Cache),
     /// Run one command in the guest of a machine that exists; its exit code is ours
     #[command(after_help = "Examples:\n  vmwbuild exec web01 --login root -- systemctl is-active nginx\n  \
                             vmwbuild exec web01 --login root --user app -- sh -c 'ls \"$HOME\"'\n  \

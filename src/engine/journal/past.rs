@@ -25,6 +25,10 @@ pub struct Past {
     pub(in crate::engine) restarts: HashMap<StepId, String>,
     pub(in crate::engine) swaps: Vec<Swap>,
     pub(in crate::engine) outputs: HashMap<(MachineId, u32), Output>,
+    /// The digests of the machines when the build began.
+    pub(in crate::engine) digests: Option<Vec<String>>,
+    /// The checkpoints that machines were to be cloned from: the machine that holds it, and what stood there.
+    pub(in crate::engine) starts: HashMap<MachineId, (Moref, crate::cache::Record)>,
     /// How it ended, if it did.
     pub ended: Option<Ending>,
     /// Server and instance that it was begun on.
@@ -98,6 +102,15 @@ impl Past {
         match record {
             Record::Connected { server, instance } => self.server = Some((server, instance)),
             Record::Resumed { .. } => self.ended = None,
+            Record::Digests { list } => {
+                self.digests.get_or_insert(list);
+            }
+            Record::Start { machine, from, record } => {
+                self.starts.insert(MachineId(machine), (moref_of(&from), *record));
+            }
+            Record::Unstarted { machine } => {
+                self.starts.remove(&MachineId(machine));
+            }
             Record::Clone { machine, part, label, source, name, folder, folder_path, .. } => self.entries.push(Entry {
                 machine: MachineId(machine),
                 part,

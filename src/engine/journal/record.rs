@@ -84,6 +84,9 @@ pub struct Settings {
     pub on_error: String,
     /// `--guest-channel`.
     pub channel: String,
+    /// `--no-cache`.
+    #[serde(default)]
+    pub no_cache: bool,
     /// Placement from flags, by keyword.
     pub placement: BTreeMap<String, String>,
     /// Placement from variables, by keyword.
@@ -101,6 +104,12 @@ pub struct Settings {
 pub enum Record {
     /// Logged in to this server.
     Connected { server: String, instance: String },
+    /// The digests of the machines, by id; empty for one that has none.
+    Digests { list: Vec<String> },
+    /// A machine is about to be cloned from the checkpoint that this machine holds.
+    Start { machine: u32, from: String, record: Box<crate::cache::Record> },
+    /// The checkpoint was gone: the machine is cloned from its source.
+    Unstarted { machine: u32 },
     /// A process has taken the build up again.
     Resumed { when: String },
     /// A clone is about to be asked for.

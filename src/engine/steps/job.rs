@@ -19,7 +19,7 @@ pub(super) fn is_one(step: &Step) -> bool {
         Action::Key { from, .. } => matches!(from, KeySource::Run(_) | KeySource::File { .. }),
         // What it sends may turn out too large for a batch. It acts as the login, its --unless as the user.
         Action::Copy(copy) => copy.from.is_none() && step.options.unless.is_none(),
-        Action::Fetch { .. } | Action::Reboot | Action::Wait { .. } => false,
+        Action::Fetch { .. } | Action::Reboot | Action::Wait { .. } | Action::Checkpoint(_) => false,
     }
 }
 
@@ -57,7 +57,9 @@ pub(super) fn of(shared: &Shared, step: &Step) -> Result<Option<Job>, Stop> {
                 None => return Ok(None),
             }
         }
-        Action::Fetch { .. } | Action::Reboot | Action::Wait { .. } => return Ok(None),
+        Action::Fetch { .. } | Action::Reboot | Action::Wait { .. } | Action::Checkpoint(_) => {
+            return Ok(None);
+        }
     };
     surroundings(shared, step, &mut job)?;
     Ok(Some(job))

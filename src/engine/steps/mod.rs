@@ -1,6 +1,7 @@
 //! Steps: commands go to the guest in batches, everything else one by one.
 
 mod attach;
+mod checkpoint;
 mod copy;
 mod direct;
 mod job;

@@ -20,6 +20,7 @@ pub(super) fn write(out: &mut String, record: &Record) {
 fn one(out: &mut String, machine: &MachineRecord, few: bool) {
     let (mark, said) = match &machine.result {
         Some(MachineResult::Built(what)) => ("ok", what.clone()),
+        Some(MachineResult::Cached(what)) => ("ok", format!("CACHED: {what}")),
         Some(MachineResult::Failed(why)) => ("bad", why.clone()),
         Some(MachineResult::Cancelled) => ("soft", "cancelled".to_owned()),
         None => ("soft", "not finished".to_owned()),
@@ -52,6 +53,7 @@ fn one(out: &mut String, machine: &MachineRecord, few: bool) {
 fn head(index: usize, step: &StepRecord, note: Option<&str>, text: &str) -> String {
     let (mark, said) = match (&step.outcome, step.started) {
         (Some(Outcome::Done), _) => ("ok", String::new()),
+        (Some(Outcome::Cached), _) => ("ok", "CACHED".to_owned()),
         (Some(Outcome::Skipped(why)), _) => ("soft", format!("skipped: {why}")),
         (Some(Outcome::Allowed(why)), _) => ("soft", format!("failed, allowed: {why}")),
         (Some(Outcome::Failed(why)), _) => ("bad", why.clone()),

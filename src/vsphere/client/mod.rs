@@ -30,6 +30,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+// Failures that callers tell apart once they are told.
 pub use super::codes::{CANCELLED, NAME_TAKEN};
 pub use endpoint::{Deadline, Endpoint, Thumbprint, Trust};
 pub use error::{Class, ConnectKind, Error, GuestFault, Result, TlsKind};

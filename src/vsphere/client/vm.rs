@@ -35,6 +35,8 @@ pub struct CloneRequest {
     pub template: bool,
     /// Clone from this snapshot, sharing its disks.
     pub linked: Option<Moref>,
+    /// Clone from this snapshot, with disks of its own.
+    pub snapshot: Option<Moref>,
     /// Changes of the hardware on the way. Real servers attach the networks while cloning; call
     /// [`Client::reconfigure`] with the same networks afterwards, which sends nothing when they are right.
     pub hardware: HardwareChange,
@@ -133,7 +135,12 @@ impl Client {
         let spec = VirtualMachineCloneSpec {
             location: VirtualMachineRelocateSpec {
                 datastore: Some(placement.datastore.clone()),
-                disk_move_type: clone.linked.as_ref().map(|_| "createNewChildDiskBacking".to_owned()),
+                disk_move_type: match (&clone.linked, &clone.snapshot) {
+                    (Some(_), _) => Some("createNewChildDiskBacking".to_owned()),
+                    // One disk of its own, however long the chain is that the snapshot stands on.
+                    (None, Some(_)) => Some("moveAllDiskBackingsAndConsolidate".to_owned()),
+                    (None, None) => None,
+                },
                 pool: Some(placement.pool.clone()),
                 host: placement.host.clone(),
                 device_change,
@@ -141,7 +148,7 @@ impl Client {
             },
             template: clone.template,
             config: (config != VirtualMachineConfigSpec::default()).then_some(config),
-            snapshot: clone.linked.clone(),
+            snapshot: clone.linked.clone().or_else(|| clone.snapshot.clone()),
             ..VirtualMachineCloneSpec::default()
         };
         let request = CloneVmTask {

@@ -1,0 +1,208 @@
+//! Which machines of a build are made, and which are there already.
+//!
+//! A machine that is there with the digest of its recipe is taken as it is, unless a machine whose values went into it
+//! is made anew: those values may be others now. One that leaves nothing is made only when one that is made needs it.
+//! One whose values are needed, and aren't known, is made.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::recipe::Recipe;
+use crate::sema::order_refs;
+use crate::sema::program::{Action, Attr, Machine, MachineId, Origin, Program, Ref};
+use crate::syntax::ast::OutputKind;
+
+/// A machine whose outputs are all there, as its recipe leaves them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// The build that has made it.
+    pub build: String,
+    /// Whether it was made by `--no-cache`.
+    pub fresh: bool,
+    /// See [`super::Record::needs`].
+    pub needs: BTreeMap<String, String>,
+    /// The keys whose values are known.
+    pub keys: BTreeSet<String>,
+    /// The attributes that are known.
+    pub attrs: BTreeSet<Attr>,
+}
+
+/// What becomes of a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is there.
+    Cached,
+    /// It leaves nothing, and nobody needs it.
+    Unneeded,
+    /// It is made: why.
+    Made(String),
+}
+
+impl Verdict {
+    /// Whether it is made.
+    pub fn is_made(&self) -> bool {
+        matches!(self, Verdict::Made(_))
+    }
+}
+
+/// What one machine asks of another when it is made.
+enum Need {
+    From,
+    Key(String),
+    Attr(Attr),
+    Files,
+}
+
+/// Decides. `found` has those that are there, or why they aren't; a machine that leaves nothing is in neither.
+pub fn decide(
+    program: &Program,
+    recipes: &[Recipe],
+    found: &BTreeMap<MachineId, Result<Found, String>>,
+) -> Vec<Verdict> {
+    let needs: Vec<Vec<(MachineId, Need)>> = program.machines.iter().map(needs).collect();
+    let needed: BTreeSet<MachineId> = needs.iter().flatten().map(|(id, _)| *id).collect();
+    let mut verdicts: Vec<Verdict> = program
+        .machines
+        .iter()
+        .map(|machine| match found.get(&machine.id) {
+            Some(Ok(_)) => Verdict::Cached,
+            Some(Err(why)) => Verdict::Made(why.clone()),
+            None if leaves_nothing(machine) && needed.contains(&machine.id) => Verdict::Unneeded,
+            None => Verdict::Made("it leaves nothing to be found again".to_owned()),
+        })
+        .collect();
+    let place = Place { program, recipes, found };
+    // Each round makes at least one more machine, or is the last.
+    loop {
+        let mut more: Vec<(MachineId, String)> = Vec::new();
+        for machine in &program.machines {
+            if !is_made(&verdicts, machine.id) {
+                more.extend(place.outdated(machine, &verdicts).map(|why| (machine.id, why)));
+                continue;
+            }
+            for (other, need) in needs.get(machine.id.0 as usize).into_iter().flatten() {
+                if !is_made(&verdicts, *other)
+                    && let Some(why) = place.missing(*other, need)
+                {
+                    more.push((*other, format!("`{}` {why}", machine.label)));
+                }
+            }
+        }
+        if more.is_empty() {
+            return verdicts;
+        }
+        for (id, why) in more {
+            if let Some(verdict) = verdicts.get_mut(id.0 as usize).filter(|v| !v.is_made()) {
+                *verdict = Verdict::Made(why);
+            }
+        }
+    }
+}
+
+fn is_made(verdicts: &[Verdict], id: MachineId) -> bool {
+    verdicts.get(id.0 as usize).is_some_and(Verdict::is_made)
+}
+
+fn leaves_nothing(machine: &Machine) -> bool {
+    machine.outputs.iter().all(|o| o.kind == OutputKind::None)
+}
+
+/// What a machine asks of others when it is made, each thing once.
+fn needs(machine: &Machine) -> Vec<(MachineId, Need)> {
+    let mut out = Vec::new();
+    if let Origin::Machine(parent) = machine.origin {
+        out.push((parent, Need::From));
+    }
+    let mut seen: BTreeSet<(MachineId, String)> = BTreeSet::new();
+    order_refs::machine(machine, &mut |reference, _| match reference {
+        Ref::Key(other, name) if *other != machine.id && seen.insert((*other, name.clone())) => {
+            out.push((*other, Need::Key(name.clone())));
+        }
+        Ref::Attr(other, attr) if *other != machine.id && seen.insert((*other, format!("{attr:?}"))) => {
+            out.push((*other, Need::Attr(*attr)));
+        }
+        Ref::Key(..) | Ref::Attr(..) | Ref::Secret(_) => {}
+    });
+    for step in &machine.steps {
+        if let Action::Copy(copy) = &step.action
+            && let Some(from) = copy.from
+        {
+            out.push((from, Need::Files));
+        }
+    }
+    out
+}
+
+struct Place<'a> {
+    program: &'a Program,
+    recipes: &'a [Recipe],
+    found: &'a BTreeMap<MachineId, Result<Found, String>>,
+}
+
+impl Place<'_> {
+    fn found(&self, id: MachineId) -> Option<&Found> {
+        self.found.get(&id).and_then(|f| f.as_ref().ok())
+    }
+
+    fn label(&self, id: MachineId) -> &str {
+        self.program.machines.get(id.0 as usize).map_or("", |m| m.label.as_str())
+    }
+
+    /// Why one that isn't made can't give what is needed of it; None: it can.
+    fn missing(&self, id: MachineId, need: &Need) -> Option<String> {
+        let found = self.found(id);
+        match need {
+            Need::From => found.is_none().then(|| "is made from it".to_owned()),
+            Need::Key(name) => {
+                let known = found.is_some_and(|f| f.keys.contains(name));
+                (!known).then(|| format!("needs its `{name}`, which isn't kept"))
+            }
+            Need::Attr(attr) => {
+                let known = found.is_some_and(|f| f.attrs.contains(attr));
+                let name = crate::sema::order::attr_name(*attr);
+                (!known).then(|| format!("needs its `{name}`, which isn't known"))
+            }
+            Need::Files => Some("copies files from it".to_owned()),
+        }
+    }
+
+    /// Why one that is there isn't any more what would be made; None: it is.
+    fn outdated(&self, machine: &Machine, verdicts: &[Verdict]) -> Option<String> {
+        let found = self.found(machine.id)?;
+        let values = self.recipes.get(machine.id.0 as usize).map(|r| &r.whole.values);
+        for other in values.into_iter().flatten().filter(|id| **id != machine.id) {
+            let label = self.label(*other);
+            if is_made(verdicts, *other) {
+                return Some(format!("it uses what `{label}` gives, which is made anew"));
+            }
+            if !agrees(self.found(*other), found, label) || self.disagrees(*other, found, label) {
+                return Some(format!("it was made with what an earlier `{label}` gave"));
+            }
+        }
+        let Origin::Machine(parent) = machine.origin else { return None };
+        let (label, above) = (self.label(parent), self.found(parent));
+        if machine.linked && is_made(verdicts, parent) {
+            return Some(format!("it shares the disks of `{label}`, which is made anew"));
+        }
+        let anew = is_made(verdicts, parent) && above.is_some_and(|f| f.fresh);
+        if anew || above.is_some_and(|f| f.fresh) && !agrees(above, found, label) {
+            return Some(format!("it was made from an earlier `{label}`"));
+        }
+        None
+    }
+
+    /// Whether others that are there were made with the values of another build of a machine that leaves nothing.
+    fn disagrees(&self, of: MachineId, found: &Found, label: &str) -> bool {
+        self.found(of).is_none()
+            && self
+                .found
+                .values()
+                .flatten()
+                .filter_map(|f| f.needs.get(label))
+                .any(|b| Some(b) != found.needs.get(label))
+    }
+}
+
+/// Whether a machine was made with what another that is there has given.
+fn agrees(other: Option<&Found>, found: &Found, label: &str) -> bool {
+    other.is_none_or(|other| found.needs.get(label) == Some(&other.build))
+}

@@ -1,0 +1,14 @@
+//! What is the same as before: digests of what makes a machine, what is remembered of one that was made, and which
+//! machines of a build need not be made again. Nothing here asks a server or reads a file.
+
+mod decide;
+mod digest;
+mod recipe;
+mod record;
+#[cfg(test)]
+mod tests;
+
+pub use decide::{Found, Verdict, decide};
+pub use digest::{Digest, Sink};
+pub use recipe::{Mark, Recipe, Unknown, World, recipes};
+pub use record::{CHECKPOINT_PREFIX, Checkpoint, MARK, Record, checkpoint_name};
