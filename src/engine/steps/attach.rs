@@ -43,12 +43,13 @@ pub(super) async fn run(worker: &mut Worker, machine: &Machine, first: &Step) ->
     let login = sessions::needed(&shared, machine, &first.context, first.span)?;
     let end = inside.end as usize;
     let steps: Vec<&Step> = machine.steps.iter().take(end).skip(batch.first as usize).collect();
+    let over = steps.iter().all(|step| shared.past.done.contains(&Node::Step(step.id)));
     let (guest, standing) = Sessions::attach(worker, login, first.span, &ticket).await?;
     match standing {
         Standing::NeverStarted => return Ok(None),
         Standing::Begun | Standing::Restarted => {}
-        // A secret key that is only captured again.
-        Standing::Lost if shared.past.done.contains(&Node::Finish(id)) => return Ok(None),
+        // A secret key that is only captured again: nothing of its batch was still to be done when that was lost.
+        Standing::Lost if over || shared.past.done.contains(&Node::Finish(id)) => return Ok(None),
         Standing::Lost => return Err(lost(machine, first)),
     }
     let mut watch = Watch { shared: &shared, machine, steps: &steps, current: None };
