@@ -24,7 +24,9 @@ impl Client {
         let Some(vm) = self.vm_in_folder(&clone.placement.folder, &clone.name).await? else { return Ok(None) };
         let marks = &clone.hardware.extra;
         let extra = self.extra_config(&vm).await?;
-        let ours = !marks.is_empty() && marks.iter().all(|(key, value)| extra.get(key) == Some(value));
+        // What is asked to be empty isn't there.
+        let has = |key: &String, value: &String| extra.get(key).map_or("", String::as_str) == value;
+        let ours = marks.iter().any(|(_, value)| !value.is_empty()) && marks.iter().all(|(key, value)| has(key, value));
         Ok(ours.then_some(vm))
     }
 
