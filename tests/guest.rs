@@ -439,7 +439,7 @@ async fn output_of_any_length_costs_no_memory_and_few_requests() {
                 most = most.max(resident());
             }
             Event::Output { id: 2, bytes, .. } => lines.extend(bytes),
-            Event::Started { .. } | Event::Finished { .. } => {}
+            Event::Placed(_) | Event::Started { .. } | Event::Finished { .. } => {}
             other => panic!("{other:?}"),
         })
         .await

@@ -75,6 +75,16 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
+    /// Opens it, and logs in at once.
+    async fn entered(&self, machine: &Entity) -> Result<Option<Guest>, Refused> {
+        let Some(guest) = self.open(machine).await? else { return Ok(None) };
+        tokio::select! {
+            looked = guest.look() => looked.map_err(|e| machine::guest_failed(&e))?,
+            () = self.stop.cancelled() => return Ok(None),
+        }
+        Ok(Some(guest))
+    }
+
     async fn open(&self, machine: &Entity) -> Result<Option<Guest>, Refused> {
         machine::open(&self.client, machine, &self.login, &self.options, &self.stop).await
     }
@@ -93,7 +103,7 @@ pub(super) async fn run(
     // A password that one guest refuses may lock the account when it is tried everywhere: one machine goes first.
     let mut ahead = None;
     if let (Some(first), true) = (machines.first(), machines.len() > 1) {
-        match fleet.open(first).await {
+        match fleet.entered(first).await {
             Ok(Some(guest)) => ahead = Some(guest),
             Ok(None) => return Ok(Ended::INTERRUPTED),
             Err((code, problem)) if problem.code.number == guest::codes::GUEST_LOGIN.number => {
