@@ -272,7 +272,8 @@ fn tasks_are_followed_cancelled_and_given_up() {
         drop(watcher);
         client.logout().await.expect("an orderly end");
         let left = vcsim.requests(false);
-        assert_eq!(left.get("CreatePropertyCollector"), left.get("DestroyPropertyCollector"), "{left:?}");
+        // One that is idle ends with the session.
+        assert!(left.get("DestroyPropertyCollector") <= left.get("CreatePropertyCollector"), "{left:?}");
         assert_eq!(left.get("CancelTask"), Some(&1), "{left:?}");
         assert_eq!(vcsim.sessions(), 0);
     });

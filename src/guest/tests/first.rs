@@ -97,10 +97,10 @@ fn a_full_file_system_is_no_place_to_work() {
 fn a_first_program_that_is_started_twice_runs_its_batch_once() {
     with_shells(async |shell| {
         let dir = tempfile::tempdir().expect("a directory");
-        let count = dir.path().join("count");
         for user in [me(), "me@elsewhere".to_owned()] {
             let guest = of_user(shell, &user, "");
-            let _ = fs::remove_file(&count);
+            // Of its own: one that comes when all has been cleaned up finds nothing that tells it so.
+            let count = dir.path().join(&user);
             let jobs = [Job::sh(1, format!("echo x >>{}; sleep 0.5; echo over", count.display()))];
             let batch = guest.prepare(&jobs).expect("prepared");
             let program = first_program(&guest, &batch);

@@ -221,7 +221,7 @@ impl Unix {
         let n = plan.number;
         // What the first program found is told before anything else. What earlier batches have left goes.
         let mut text = format!(
-            "mkdir b{n} b{n}/s0 2>/dev/null || exit 0\necho \"$boot\" >b{n}/boot\ncd b{n} || exit\n\
+            "mkdir b{n} 2>/dev/null && mkdir b{n}/s0 || exit 0\necho \"$boot\" >b{n}/boot\ncd b{n} || exit\n\
              if [ -n \"$AHEAD\" ] && [ \"$work\" = \"$GUESS\" ]; then\nreport s0\necho \"$seq\" >first\nfi\n\
              set --\nfor d in ../b[0-9]* ../p[0-9]* ../in.{n} ../in.{n}.*; do\n\
              [ \"$d\" = ../b{n} ] || [ ! -e \"$d\" ] || set -- \"$@\" \"$d\"\ndone\n\
