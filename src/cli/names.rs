@@ -1,14 +1,14 @@
 //! The names of machines, for a shell that completes them: kept for a minute under the cache directory by every command
 //! that reads an inventory, one file an account of a vCenter, which only its user can read.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
 use super::settings::Env;
-use super::vcenter::Book;
+use super::vcenter::{Book, write_private};
 use super::{args, build, project, settings};
 use crate::vsphere::client::{Client, Deadline, Endpoint, EntityKind, Inventory};
 
@@ -67,19 +67,9 @@ pub(super) fn remember(client: &Client, inventory: &Inventory) {
 }
 
 fn write(path: &Path, names: &[Name]) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(directory)?;
-    // A temporary file can be read by its owner alone.
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    for name in names.iter().filter(|name| !name.text.contains('\n')) {
-        writeln!(file, "{}{}", if name.template { 't' } else { 'm' }, name.text)?;
-    }
-    file.persist(path)?;
-    Ok(())
+    let line = |name: &Name| format!("{}{}\n", if name.template { 't' } else { 'm' }, name.text);
+    let text: String = names.iter().filter(|name| !name.text.contains('\n')).map(line).collect();
+    write_private(path, &text)
 }
 
 /// A list and its age.

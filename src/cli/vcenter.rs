@@ -65,6 +65,21 @@ impl Saved {
     }
 }
 
+/// Writes a file that only its user can read, whole or not at all; the directory is made where there is none.
+pub(super) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(directory)?;
+    // A temporary file is its owner's alone, mode 0600, from the beginning.
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path)?;
+    Ok(())
+}
+
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct Content {
@@ -149,20 +164,7 @@ impl Book {
                 "there is no place for saved connections: neither VMWBUILD_CONFIG_DIR, XDG_CONFIG_HOME nor HOME is set";
             return Err(Diagnostic::new(&codes::BAD_CONNECTIONS, text).help("set VMWBUILD_CONFIG_DIR to a directory"));
         };
-        let directory = path.parent().unwrap_or(Path::new("."));
-        let write = || -> std::io::Result<()> {
-            let mut builder = std::fs::DirBuilder::new();
-            builder.recursive(true);
-            #[cfg(unix)]
-            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-            builder.create(directory)?;
-            // A temporary file is its owner's alone, mode 0600, from the beginning.
-            let mut file = tempfile::NamedTempFile::new_in(directory)?;
-            file.write_all(self.text().as_bytes())?;
-            file.persist(path)?;
-            Ok(())
-        };
-        write()
+        write_private(path, &self.text())
             .map_err(|e| Diagnostic::new(&codes::OUTPUT_UNWRITABLE, format!("can't write `{}`: {e}", path.display())))
     }
 
