@@ -68,7 +68,10 @@ pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
                 snapshot: None,
                 hardware: HardwareChange { extra, ..HardwareChange::default() },
             };
-            clone(&shared, &vm, request, machine, number + 1).await?
+            let made = clone(&shared, &vm, request, machine, number + 1).await?;
+            // A clone has none of its source's.
+            super::hardware::label(&shared, machine, &made.0).await?;
+            made
         } else {
             if output.kind == OutputKind::Template {
                 itself = false;

@@ -44,7 +44,18 @@ impl Checker<'_> {
             }
             Body::Cpu { count, cores } => self.cpu(making, count, cores.as_ref(), problems)?,
             Body::Memory { size } => self.memory(making, size, problems)?,
-            Body::Config { pairs } => self.config(making, pairs, problems)?,
+            Body::Disk { words } => self.disk(making, instruction, words, problems)?,
+            Body::Nic { words } => self.nic(making, instruction, words, problems)?,
+            Body::Cdrom { words } => self.cdrom(making, instruction, words, problems)?,
+            Body::Hardware { pairs } => self.hardware_settings(making, instruction, pairs, problems)?,
+            Body::Config { pairs } => {
+                let config = self.stored_pairs(making, "CONFIG", pairs, problems)?;
+                making.hardware.config.extend(config);
+            }
+            Body::Label { pairs } => {
+                let labels = self.stored_pairs(making, "LABEL", pairs, problems)?;
+                making.hardware.labels.extend(labels);
+            }
             Body::Annotation { text } => {
                 let place = making.place(Moment::Reconfigured);
                 let usage = Usage { what: "an ANNOTATION", secrets: STORED };
@@ -96,11 +107,6 @@ impl Checker<'_> {
             Body::Arg { .. } | Body::Secret { .. } | Body::Include { .. } | Body::From { .. } | Body::Output { .. } => {
             }
             Body::On { .. }
-            | Body::Disk { .. }
-            | Body::Nic { .. }
-            | Body::Cdrom { .. }
-            | Body::Hardware { .. }
-            | Body::Label { .. }
             | Body::Tag { .. }
             | Body::Checkpoint { .. }
             | Body::Snapshot { .. }
@@ -219,13 +225,23 @@ impl Checker<'_> {
         Some(())
     }
 
-    fn config(&self, making: &mut Making, pairs: &[Pair], problems: &mut Problems) -> Option<()> {
+    /// The pairs of CONFIG and LABEL; each key once in a stage.
+    fn stored_pairs(
+        &self,
+        making: &mut Making,
+        keyword: &str,
+        pairs: &[Pair],
+        problems: &mut Problems,
+    ) -> Option<Vec<(String, Template)>> {
         let mut failed = false;
+        let mut found = Vec::new();
         let place = making.place(Moment::Reconfigured);
+        let what = format!("a value of {keyword}");
         for pair in pairs {
-            if let Some(first) = making.config_spans.get(&pair.key.node) {
+            let mark = format!("{keyword} {}", pair.key.node);
+            if let Some(first) = making.config_spans.get(&mark) {
                 problems.push(
-                    Diagnostic::new(&codes::GIVEN_TWICE, format!("CONFIG `{}` is given twice", pair.key.node))
+                    Diagnostic::new(&codes::GIVEN_TWICE, format!("{keyword} `{}` is given twice", pair.key.node))
                         .primary(pair.key.span, "given again here")
                         .label(*first, "first given here")
                         .help("keep one of them"),
@@ -233,16 +249,16 @@ impl Checker<'_> {
                 failed = true;
                 continue;
             }
-            making.config_spans.insert(pair.key.node.clone(), pair.key.span);
-            let usage = Usage { what: "a value of CONFIG", secrets: STORED };
+            making.config_spans.insert(mark, pair.key.span);
+            let usage = Usage { what: &what, secrets: STORED };
             let value = check_text(&pair.value, usage, &self.view(place), problems);
-            let value = value.filter(|v| no_control(v, pair.value.span, "a value of CONFIG", problems).is_some());
+            let value = value.filter(|v| no_control(v, pair.value.span, &what, problems).is_some());
             match value {
-                Some(value) => making.hardware.config.push((pair.key.node.clone(), value)),
+                Some(value) => found.push((pair.key.node.clone(), value)),
                 None => failed = true,
             }
         }
-        (!failed).then_some(())
+        (!failed).then_some(found)
     }
 
     fn address(&self, making: &Making, instruction: &Instruction, problems: &mut Problems) -> Option<Address> {

@@ -222,6 +222,7 @@ impl Checker<'_> {
             }
             None => (None, false, None),
         };
+        super::devices::check_network(&making, problems);
         let keys = self.key_infos(id);
         let machine = self.machine(id);
         let unknown = Span::new(crate::source::SourceId(0), 0, 0);

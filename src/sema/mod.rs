@@ -5,6 +5,7 @@ pub mod codes;
 pub mod codes_stages;
 pub mod codes_values;
 pub mod context;
+pub mod devices;
 pub mod eval;
 pub mod expr;
 mod expr_check;

@@ -32,6 +32,7 @@ pub fn hostname(hostname: &Hostname, visit: &mut Visit<'_>) {
 pub fn hardware(hardware: &Hardware, visit: &mut Visit<'_>) {
     hardware.config.iter().for_each(|(_, value)| value.refs(visit));
     hardware.annotation.iter().for_each(|t| t.refs(visit));
+    hardware.labels.iter().for_each(|(_, value)| value.refs(visit));
 }
 
 /// How much of a [`GuestContext`] an action uses. What it does not use it does not wait for.

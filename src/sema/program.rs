@@ -243,6 +243,10 @@ pub struct Hardware {
     pub config: Vec<(String, Template)>,
     /// `ANNOTATION`.
     pub annotation: Option<Template>,
+    /// `DISK`, `NIC`, `CDROM`, `HARDWARE`.
+    pub devices: super::devices::Devices,
+    /// `LABEL`: custom attributes.
+    pub labels: Vec<(String, Template)>,
 }
 
 /// `ADDRESS`.

@@ -153,6 +153,8 @@ impl Cx<'_> {
             memory: hardware.memory.map(format_size),
             config: hardware.config.iter().map(pair).collect(),
             annotation: hardware.annotation.as_ref().map(|t| self.template(t)),
+            devices: hardware.devices.words(),
+            labels: hardware.labels.iter().map(pair).collect(),
         }
     }
 

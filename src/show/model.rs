@@ -172,6 +172,10 @@ pub struct Hardware {
     pub config: Vec<Env>,
     /// ANNOTATION.
     pub annotation: Option<String>,
+    /// DISK, NIC, CDROM and HARDWARE, in words.
+    pub devices: Vec<String>,
+    /// LABEL.
+    pub labels: Vec<Env>,
 }
 
 /// An ADDRESS.

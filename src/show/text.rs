@@ -80,6 +80,12 @@ fn machine(out: &mut String, machine: &Machine, args: &[Argument]) {
     if let Some(annotation) = &hardware.annotation {
         fact("annotation", one_line(annotation));
     }
+    for change in &hardware.devices {
+        fact("hardware", change.clone());
+    }
+    for pair in &hardware.labels {
+        fact("label", one_line(&format!("{}={}", pair.name, pair.value)));
+    }
     if let Some(address) = &machine.address {
         let mut text = address.cidr.clone().unwrap_or_else(|| "DHCP".to_owned());
         if let Some(gateway) = &address.gateway {

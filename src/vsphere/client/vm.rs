@@ -12,8 +12,8 @@ use crate::vsphere::wire::{
     AnswerVm, Any, CloneVmTask, CreateSnapshotTask, DestroyTask, DeviceOperation, Element, MarkAsTemplate,
     MarkAsVirtualMachine, Method, Moref, Nic, NicBacking, OptionValue, PowerOffVmTask, PowerOnVmTask, PowerState,
     RebootGuest, ReconfigVmTask, RemoveSnapshotTask, RenameTask, ResetVmTask, RevertToSnapshotTask, ShutdownGuest,
-    VirtualDeviceConfigSpec, VirtualMachineCloneSpec, VirtualMachineConfigSpec, VirtualMachineQuestionInfo,
-    VirtualMachineRelocateSpec, VirtualMachineSnapshotInfo, VirtualMachineSnapshotTree,
+    VirtualDeviceConfigSpec, VirtualMachineBootOptions, VirtualMachineCloneSpec, VirtualMachineConfigSpec,
+    VirtualMachineQuestionInfo, VirtualMachineRelocateSpec, VirtualMachineSnapshotInfo, VirtualMachineSnapshotTree,
 };
 
 /// A power-on that takes longer than this is looked at: it may wait for an answer.
@@ -53,6 +53,16 @@ pub struct HardwareChange {
     pub memory_mib: Option<u64>,
     /// The annotation.
     pub annotation: Option<String>,
+    /// `bios` or `efi`.
+    pub firmware: Option<String>,
+    /// Secure boot.
+    pub secure_boot: Option<bool>,
+    /// Whether processors can be added while it runs.
+    pub cpu_hot_add: Option<bool>,
+    /// Whether memory can be added while it runs.
+    pub memory_hot_add: Option<bool>,
+    /// Whether virtual machines can run within it.
+    pub nested: Option<bool>,
     /// Extra configuration; an empty value removes the key.
     pub extra: Vec<(String, String)>,
     /// What network adapters are attached to, by position: the first adapter, the second, … `None` leaves one alone.
@@ -68,6 +78,13 @@ impl HardwareChange {
             num_cores_per_socket: self.cores_per_socket.map(|n| i32::try_from(n).unwrap_or(i32::MAX)),
             memory_mb: self.memory_mib.map(|n| i64::try_from(n).unwrap_or(i64::MAX)),
             extra_config: extra.collect(),
+            firmware: self.firmware.clone(),
+            boot_options: self
+                .secure_boot
+                .map(|enabled| VirtualMachineBootOptions { efi_secure_boot_enabled: Some(enabled) }),
+            cpu_hot_add_enabled: self.cpu_hot_add,
+            memory_hot_add_enabled: self.memory_hot_add,
+            nested_hv_enabled: self.nested,
             ..VirtualMachineConfigSpec::default()
         }
     }
@@ -90,7 +107,7 @@ pub struct VmState {
 
 impl Client {
     /// Calls a method that does no harm when it is carried out twice: again after a lost reply.
-    async fn call_again<M: Method>(&self, method: &M) -> Result<M::Returns> {
+    pub(super) async fn call_again<M: Method>(&self, method: &M) -> Result<M::Returns> {
         let mut times = 1;
         loop {
             match self.call(method).await {
@@ -169,7 +186,7 @@ impl Client {
 
     /// Begins a task that must not run twice, on a machine that is ours alone: after a lost reply the task is looked for,
     /// and begun anew only where there is none.
-    async fn begin_once<M: Method<Returns = Moref>>(
+    pub(super) async fn begin_once<M: Method<Returns = Moref>>(
         &self,
         object: &Moref,
         operation: &str,
@@ -510,7 +527,7 @@ fn attach(nics: &[Nic], networks: &[Option<NicBacking>]) -> Result<Vec<VirtualDe
 }
 
 /// Whether two backings are the same network, whatever else the server adds to its own.
-fn same(now: &NicBacking, wanted: &NicBacking) -> bool {
+pub(super) fn same(now: &NicBacking, wanted: &NicBacking) -> bool {
     match (now, wanted) {
         (NicBacking::Network(a), NicBacking::Network(b)) => match (&a.network, &b.network) {
             (Some(a), Some(b)) => a == b,
