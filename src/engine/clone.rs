@@ -39,10 +39,14 @@ pub(super) async fn run(worker: &mut Worker) -> Result<(), Stop> {
     let resolved = shared.resolved.get(&worker.id).ok_or(Stop::Cancelled)?;
     worker.phase(Phase::Cloning { from });
     hardware::check(&shared, machine, resolved, &source).await?;
-    let linked = if machine.linked { Some(snapshot(&shared, machine, &source).await?) } else { None };
+    let base = match machine.linked || machine.snapshot.is_some() {
+        true => Some(snapshot(&shared, machine, &source).await?),
+        false => None,
+    };
+    let (linked, snapshot) = if machine.linked { (base, None) } else { (None, base) };
     let (name, placement) = target(&shared, machine, resolved);
     let hardware = changes(&shared, machine)?;
-    let request = CloneRequest { name, placement, template: false, linked, snapshot: None, hardware };
+    let request = CloneRequest { name, placement, template: false, linked, snapshot, hardware };
     let (vm, entry) = clone(&shared, &source, request, machine, 0).await?;
     worker.vm = Some((vm.clone(), entry));
     hardware::run(worker, resolved, &vm).await
@@ -153,7 +157,7 @@ fn changes(shared: &Shared, machine: &Machine) -> Result<HardwareChange, Stop> {
     })
 }
 
-/// The snapshot that a linked clone shares.
+/// The snapshot that it is cloned from.
 async fn snapshot(shared: &Shared, machine: &Machine, source: &Moref) -> Result<Moref, Stop> {
     let trees = shared.client.snapshots(source).await;
     let trees = trees.map_err(|e| Stop::vsphere(&e, machine.span, "reading the snapshots"))?;
@@ -175,7 +179,10 @@ async fn snapshot(shared: &Shared, machine: &Machine, source: &Moref) -> Result<
         let mut names: Vec<&str> = all.iter().map(|tree| tree.name.as_str()).collect();
         names.sort_unstable();
         let help = if names.is_empty() {
-            "make a snapshot of the source, or leave out `--linked`".to_owned()
+            match machine.linked {
+                true => "make a snapshot of the source, or leave out `--linked`".to_owned(),
+                false => "make one of that name, or leave out `--snapshot`".to_owned(),
+            }
         } else {
             format!("it has: {}", names.join(", "))
         };

@@ -54,5 +54,6 @@ codes! {
         "There is already a machine or template of the name that an OUTPUT gives, in the same folder. \
          `OUTPUT --exists=replace` swaps it for the new one once everything is built.";
     NO_SNAPSHOT 694 "no-snapshot"
-        "A linked clone shares the disks of a snapshot, and the source has none, or none of the name given.";
+        "A linked clone shares the disks of a snapshot, and `FROM --snapshot` clones from one: the source has none, or none \
+         of the name given.";
 }

@@ -213,6 +213,9 @@ fn of_machine(machine: &Machine, program: &Program) -> Vec<&'static str> {
     if machine.steps.iter().any(|s| matches!(s.action, Action::Checkpoint(_))) {
         list.extend(["VirtualMachine.Provisioning.Clone", "VirtualMachine.State.CreateSnapshot"]);
     }
+    if machine.outputs.iter().any(|o| o.snapshot.is_some()) {
+        list.push("VirtualMachine.State.CreateSnapshot");
+    }
     let origin = crate::sema::program::Origin::Machine(machine.id);
     if program.machines.iter().any(|m| m.origin == origin) {
         list.push("VirtualMachine.Provisioning.Clone");

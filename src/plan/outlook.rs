@@ -250,7 +250,7 @@ fn judge(machine: &Machine, path: &str, template: bool, source: &Source, out: &m
             out.problems.push(Problem { class: Class::Operation, diagnostic, machine: machine.id });
         }
     };
-    if machine.linked {
+    if machine.linked || machine.snapshot.is_some() {
         let found = match &machine.snapshot {
             Some(name) => source.snapshots.contains(name),
             None => !source.snapshots.is_empty(),

@@ -11,7 +11,7 @@ use super::instruction::Number;
 use super::machine::{Making, bad_argument};
 use super::names::text_list_or;
 use super::names_scope::{Moment, Place};
-use super::program::Setting;
+use super::program::{Machine, Setting};
 use super::text::{Known, Secrets, Usage, check_static, check_static_text};
 use super::value::{Value, format_size};
 use crate::diagnostic::did_you_mean;
@@ -457,6 +457,18 @@ pub fn image_parts(image: &str) -> Option<(&str, &str)> {
     let path = path.trim();
     let clean = |text: &str| !text.trim().is_empty() && !text.chars().any(char::is_control);
     (clean(datastore) && clean(path)).then_some((datastore, path))
+}
+
+/// Disks of a linked clone lie on its source's, and can't grow.
+pub(super) fn check(machine: &Machine, problems: &mut Problems) {
+    if let Some(disk) = machine.hardware.devices.grown.first().filter(|_| machine.linked) {
+        problems.push(
+            Diagnostic::new(&codes::BAD_ARGUMENT, "the disks of a linked clone can't grow")
+                .primary(disk.span, "")
+                .label(machine.span, "a linked clone")
+                .help("leave out `--linked`, or use `DISK ADD`"),
+        );
+    }
 }
 
 /// What a machine's own placement and its adapters say of the same one.

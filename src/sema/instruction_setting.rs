@@ -110,13 +110,13 @@ impl Checker<'_> {
             | Body::Tag { .. }
             | Body::Checkpoint { .. }
             | Body::Snapshot { .. }
-            | Body::Seal
             | Body::OnFail { .. }
             | Body::Healthcheck { .. }
             | Body::OnRemove { .. }
             | Body::Serial { .. } => {}
             // Steps have their own place.
             Body::Run { .. }
+            | Body::Seal
             | Body::Key { .. }
             | Body::Copy { .. }
             | Body::Fetch { .. }

@@ -224,21 +224,21 @@ impl Checker<'_> {
         };
         super::devices::check_network(&making, problems);
         let keys = self.key_infos(id);
-        let machine = self.machine(id);
+        let checked = self.machine(id);
         let unknown = Span::new(crate::source::SourceId(0), 0, 0);
         let span = span.unwrap_or(unknown);
-        Machine {
+        let machine = Machine {
             id,
             stage: StageId(stage_index as u32),
-            replica: machine.and_then(|m| m.value.value()),
-            name: machine.and_then(|m| m.name.clone()).unwrap_or_else(|| label.clone()),
+            replica: checked.and_then(|m| m.value.value()),
+            name: checked.and_then(|m| m.name.clone()).unwrap_or_else(|| label.clone()),
             label,
             span,
             origin: origin.unwrap_or(Origin::Inventory { name: String::new(), span }),
             linked,
             snapshot,
             os,
-            outputs: machine.map(|m| m.outputs.clone()).unwrap_or_default(),
+            outputs: checked.map(|m| m.outputs.clone()).unwrap_or_default(),
             placement: making.placement,
             default_placement: self.placement.clone(),
             default_login: self.login.clone(),
@@ -249,7 +249,10 @@ impl Checker<'_> {
             steps: making.steps,
             keys,
             wanted: Vec::new(),
-        }
+        };
+        super::seal::check(self, &machine, problems);
+        super::devices::check(&machine, problems);
+        machine
     }
 
     fn key_infos(&self, id: MachineId) -> IndexMap<String, KeyInfo> {

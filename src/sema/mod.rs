@@ -38,6 +38,7 @@ mod script_exec;
 #[cfg(test)]
 mod script_tests;
 pub(crate) mod script_text;
+mod seal;
 mod stage;
 mod stage_for;
 pub mod template;
