@@ -167,6 +167,9 @@ impl<'a> Maker<'a> {
         w.sink.text(self.world.places.get(&machine.id).map_or("", String::as_str));
         w.hardware(&machine.hardware);
         w.option(machine.address.as_ref(), Writer::address);
+        if !machine.more_addresses.is_empty() {
+            w.list(&machine.more_addresses, Writer::address);
+        }
         w.option(machine.hostname.as_ref(), Writer::hostname);
         if machine.address.is_some() || machine.hostname.is_some() {
             w.context(&machine.context, Uses::Login);
@@ -286,13 +289,16 @@ impl Writer<'_, '_> {
     }
 
     fn address(&mut self, address: &Address) {
-        let Address { cidr, gateway, dns, search, device, method, span: _ } = address;
+        let Address { cidr, gateway, dns, search, device, nic, method, span: _ } = address;
         self.option(cidr.as_ref(), Self::rt);
         self.option(gateway.as_ref(), Self::rt);
         self.list(dns, Self::rt);
         self.list(search, Self::template);
         self.option(device.as_ref(), Self::template);
         self.sink.text(&format!("{method:?}"));
+        if *nic != 1 {
+            self.sink.number(u64::from(*nic));
+        }
     }
 
     fn hostname(&mut self, hostname: &Hostname) {

@@ -65,7 +65,21 @@ impl Checker<'_> {
             }
             Body::Address { .. } => {
                 let address = self.address(making, instruction, problems)?;
-                making.address.get_or_insert(address);
+                let all = making.address.iter().chain(&making.more_addresses);
+                let mut same = all.filter(|other| other.nic == address.nic && other.device == address.device);
+                if let Some(first) = same.next() {
+                    problems.push(
+                        Diagnostic::new(&codes::GIVEN_TWICE, "ADDRESS is given twice")
+                            .primary(instruction.span, "given again here")
+                            .label(first.span, "first given here")
+                            .help("keep one of them; `--nic=2` is the second adapter's"),
+                    );
+                    return None;
+                }
+                match &making.address {
+                    None => making.address = Some(address),
+                    Some(_) => making.more_addresses.push(address),
+                }
             }
             Body::Hostname { name } => {
                 let place = making.place(Moment::Network);
@@ -274,15 +288,35 @@ impl Checker<'_> {
             search.iter().filter_map(|t| self.text(t, "a search domain", CONFIGURED, place, problems)).collect();
         let device = device.as_ref().and_then(|t| self.text(t, "the device", CONFIGURED, place, problems));
         let method = self.method(instruction, place, problems);
+        let nic = self.nic_flag(instruction, making, problems);
         (problems.len() == before).then_some(Address {
             cidr,
             gateway,
             dns,
             search,
             device,
+            nic: nic.unwrap_or(1),
             method,
             span: instruction.span,
         })
+    }
+
+    /// `--nic=`.
+    fn nic_flag(&self, instruction: &Instruction, making: &Making, problems: &mut Problems) -> Option<u32> {
+        let text = instruction.flag("nic")?.value.as_ref()?;
+        let place = making.place(Moment::Before("the number of a network adapter"));
+        let usage = Usage { what: "the number of a network adapter", secrets: CONFIGURED };
+        let refuse =
+            |value: &Value| bad_argument(text.span, format!("`--nic` is from 1 to 10, not {}", value.to_text()));
+        let number = self.number_in(Number { text, usage, bounds: 1..=10 }, refuse, place, problems);
+        if let Body::Address { device: Some(device), .. } = &instruction.body {
+            problems.push(
+                bad_argument(text.span, "an ADDRESS has `--nic` or DEVICE, not both")
+                    .label(device.span, "the device is named here")
+                    .help("keep one of them"),
+            );
+        }
+        number
     }
 
     /// `--method=`.

@@ -35,6 +35,7 @@ pub(super) struct Making {
     pub hardware: Hardware,
     pub config_spans: IndexMap<String, Span>,
     pub address: Option<super::program::Address>,
+    pub more_addresses: Vec<super::program::Address>,
     pub hostname: Option<super::program::Hostname>,
     /// As it is before the first step.
     pub network: Option<GuestContext>,
@@ -197,6 +198,7 @@ impl Checker<'_> {
             hardware: Hardware::default(),
             config_spans: IndexMap::new(),
             address: None,
+            more_addresses: Vec::new(),
             hostname: None,
             network: None,
             steps: Vec::new(),
@@ -244,6 +246,7 @@ impl Checker<'_> {
             default_login: self.login.clone(),
             hardware: making.hardware,
             address: making.address,
+            more_addresses: making.more_addresses,
             hostname: making.hostname,
             context: making.network.unwrap_or(making.context),
             steps: making.steps,

@@ -99,12 +99,6 @@ pub static FLAGS: &[(Option<Keyword>, &str, &[&str], Refused)] = &[
             instead: Some("`auto`, `nmcli`, `netplan` and `ifupdown` are there"),
         },
     ),
-    (
-        Some(Keyword::Address),
-        "nic",
-        &[],
-        Refused { what: "`ADDRESS --nic`", instead: Some("DEVICE names the guest's device") },
-    ),
 ];
 
 /// Everything that is refused, for the documentation.

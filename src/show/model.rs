@@ -106,6 +106,8 @@ pub struct Machine {
     pub hardware: Hardware,
     /// ADDRESS.
     pub address: Option<Address>,
+    /// Those of other adapters.
+    pub more_addresses: Vec<Address>,
     /// HOSTNAME.
     pub hostname: Option<String>,
     /// What its clone, start, network and end wait for.
@@ -181,6 +183,8 @@ pub struct Hardware {
 /// An ADDRESS.
 #[derive(Clone, Debug, Serialize)]
 pub struct Address {
+    /// `--nic=`.
+    pub nic: u32,
     /// None: DHCP.
     pub cidr: Option<String>,
     /// GATEWAY.

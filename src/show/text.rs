@@ -86,7 +86,7 @@ fn machine(out: &mut String, machine: &Machine, args: &[Argument]) {
     for pair in &hardware.labels {
         fact("label", one_line(&format!("{}={}", pair.name, pair.value)));
     }
-    if let Some(address) = &machine.address {
+    for address in machine.address.iter().chain(&machine.more_addresses) {
         let mut text = address.cidr.clone().unwrap_or_else(|| "DHCP".to_owned());
         if let Some(gateway) = &address.gateway {
             let _ = write!(text, ", gateway {gateway}");
@@ -96,6 +96,9 @@ fn machine(out: &mut String, machine: &Machine, args: &[Argument]) {
         }
         if !address.search.is_empty() {
             let _ = write!(text, ", search {}", address.search.join(" "));
+        }
+        if address.nic != 1 {
+            let _ = write!(text, ", adapter {}", address.nic);
         }
         fact("address", text);
     }
