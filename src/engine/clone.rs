@@ -135,7 +135,6 @@ pub(super) fn marks(shared: &Shared, machine: &Machine) -> Vec<(String, String)>
 
 fn changes(shared: &Shared, machine: &Machine) -> Result<HardwareChange, Stop> {
     let asked = &machine.hardware;
-    let settings = &asked.devices.settings;
     let mut extra = marks(shared, machine);
     // What a clone inherits isn't true of it.
     extra.push((MARK.to_owned(), String::new()));
@@ -147,11 +146,6 @@ fn changes(shared: &Shared, machine: &Machine) -> Result<HardwareChange, Stop> {
         cores_per_socket: asked.cores,
         memory_mib: asked.memory.map(|bytes| bytes >> 20),
         annotation: asked.annotation.as_ref().map(|text| shared.text(text)).transpose()?,
-        firmware: settings.firmware.map(|firmware| firmware.as_str().to_owned()),
-        secure_boot: settings.secure_boot,
-        cpu_hot_add: settings.cpu_hot_add,
-        memory_hot_add: settings.memory_hot_add,
-        nested: settings.nested,
         extra,
         networks: Vec::new(),
     })

@@ -24,6 +24,11 @@ pub(super) fn resolve(
         cdrom: asked.cdrom.as_ref().map(|cdrom| cdrom.image.clone()),
         vtpm: asked.settings.vtpm,
         version: asked.settings.version,
+        firmware: asked.settings.firmware.map(|firmware| firmware.as_str().to_owned()),
+        secure_boot: asked.settings.secure_boot,
+        cpu_hot_add: asked.settings.cpu_hot_add,
+        memory_hot_add: asked.settings.memory_hot_add,
+        nested: asked.settings.nested,
         ..DeviceChange::default()
     };
     for nic in &asked.nics {

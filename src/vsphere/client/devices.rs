@@ -7,7 +7,7 @@ use super::session::Client;
 use super::vm::same;
 use crate::vsphere::wire::{
     Any, DeviceOperation, Element, Field, Nic, NicBacking, OptionValue, ReconfigVmTask, UpgradeVmTask, Value,
-    VirtualDeviceConfigSpec, VirtualDeviceConnectInfo, VirtualMachineConfigSpec,
+    VirtualDeviceConfigSpec, VirtualDeviceConnectInfo, VirtualMachineBootOptions, VirtualMachineConfigSpec,
 };
 use crate::vsphere::wire::{Moref, NIC_KINDS};
 
@@ -36,7 +36,7 @@ struct Controller {
     own: Option<i32>,
 }
 
-/// Changes of a virtual machine's devices; what is absent stays.
+/// Changes of a virtual machine's devices and of its other hardware; what is absent stays.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeviceChange {
     /// What the first network adapter is attached to, where `nics` says nothing of it.
@@ -55,6 +55,16 @@ pub struct DeviceChange {
     pub vtpm: Option<bool>,
     /// The hardware version at least.
     pub version: Option<u32>,
+    /// `bios` or `efi`.
+    pub firmware: Option<String>,
+    /// Secure boot.
+    pub secure_boot: Option<bool>,
+    /// Whether processors can be added while it runs.
+    pub cpu_hot_add: Option<bool>,
+    /// Whether memory can be added while it runs.
+    pub memory_hot_add: Option<bool>,
+    /// Whether virtual machines can run within it.
+    pub nested: Option<bool>,
 }
 
 /// What of a change a machine's devices don't allow.
@@ -125,14 +135,21 @@ impl Client {
             self.upgrade(vm, wanted, deadline).await?;
         }
         let mark = mark.map(|(key, value)| OptionValue { key: key.to_owned(), value: Any::of(&value.to_owned()) });
-        if device_change.is_empty() && mark.is_none() {
-            return Ok(());
-        }
         let spec = VirtualMachineConfigSpec {
             device_change,
             extra_config: mark.into_iter().collect(),
+            firmware: change.firmware.clone(),
+            boot_options: change
+                .secure_boot
+                .map(|enabled| VirtualMachineBootOptions { efi_secure_boot_enabled: Some(enabled) }),
+            cpu_hot_add_enabled: change.cpu_hot_add,
+            memory_hot_add_enabled: change.memory_hot_add,
+            nested_hv_enabled: change.nested,
             ..VirtualMachineConfigSpec::default()
         };
+        if spec == VirtualMachineConfigSpec::default() {
+            return Ok(());
+        }
         let request = ReconfigVmTask { this: vm.clone(), spec };
         let task = self.begin_once(vm, "VirtualMachine.reconfigure", &request).await?;
         self.wait_task(&task, "change the virtual machine's devices", deadline).await?;

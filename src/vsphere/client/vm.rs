@@ -12,8 +12,8 @@ use crate::vsphere::wire::{
     AnswerVm, Any, CloneVmTask, CreateSnapshotTask, DestroyTask, DeviceOperation, Element, MarkAsTemplate,
     MarkAsVirtualMachine, Method, Moref, Nic, NicBacking, OptionValue, PowerOffVmTask, PowerOnVmTask, PowerState,
     RebootGuest, ReconfigVmTask, RemoveSnapshotTask, RenameTask, ResetVmTask, RevertToSnapshotTask, ShutdownGuest,
-    VirtualDeviceConfigSpec, VirtualMachineBootOptions, VirtualMachineCloneSpec, VirtualMachineConfigSpec,
-    VirtualMachineQuestionInfo, VirtualMachineRelocateSpec, VirtualMachineSnapshotInfo, VirtualMachineSnapshotTree,
+    VirtualDeviceConfigSpec, VirtualMachineCloneSpec, VirtualMachineConfigSpec, VirtualMachineQuestionInfo,
+    VirtualMachineRelocateSpec, VirtualMachineSnapshotInfo, VirtualMachineSnapshotTree,
 };
 
 /// A power-on that takes longer than this is looked at: it may wait for an answer.
@@ -53,16 +53,6 @@ pub struct HardwareChange {
     pub memory_mib: Option<u64>,
     /// The annotation.
     pub annotation: Option<String>,
-    /// `bios` or `efi`.
-    pub firmware: Option<String>,
-    /// Secure boot.
-    pub secure_boot: Option<bool>,
-    /// Whether processors can be added while it runs.
-    pub cpu_hot_add: Option<bool>,
-    /// Whether memory can be added while it runs.
-    pub memory_hot_add: Option<bool>,
-    /// Whether virtual machines can run within it.
-    pub nested: Option<bool>,
     /// Extra configuration; an empty value removes the key.
     pub extra: Vec<(String, String)>,
     /// What network adapters are attached to, by position: the first adapter, the second, … `None` leaves one alone.
@@ -78,13 +68,6 @@ impl HardwareChange {
             num_cores_per_socket: self.cores_per_socket.map(|n| i32::try_from(n).unwrap_or(i32::MAX)),
             memory_mb: self.memory_mib.map(|n| i64::try_from(n).unwrap_or(i64::MAX)),
             extra_config: extra.collect(),
-            firmware: self.firmware.clone(),
-            boot_options: self
-                .secure_boot
-                .map(|enabled| VirtualMachineBootOptions { efi_secure_boot_enabled: Some(enabled) }),
-            cpu_hot_add_enabled: self.cpu_hot_add,
-            memory_hot_add_enabled: self.memory_hot_add,
-            nested_hv_enabled: self.nested,
             ..VirtualMachineConfigSpec::default()
         }
     }
