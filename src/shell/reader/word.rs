@@ -78,9 +78,9 @@ impl Reader<'_> {
                 }
                 byte if is_meta(byte) => break,
                 _ => {
-                    let from = self.pos;
-                    self.pos += self.char_len();
-                    pieces.text(self.slice(from..self.pos), false);
+                    let text =
+                        self.plain(|b| is_meta(b) || matches!(b, b'\\' | b'\'' | b'"' | b'$' | b'`' | b'[' | b'='));
+                    pieces.text(text, false);
                 }
             }
         }
@@ -138,9 +138,8 @@ impl Reader<'_> {
                     return Ok(());
                 }
                 Some(_) => {
-                    let from = self.pos;
-                    self.pos += self.char_len();
-                    pieces.text(self.slice(from..self.pos), true);
+                    let text = self.plain(|b| b == b'\'');
+                    pieces.text(text, true);
                 }
             }
         }
@@ -190,9 +189,8 @@ impl Reader<'_> {
                 Some(b'$') => self.dollar(true, pieces)?,
                 Some(b'`') => self.backtick(pieces)?,
                 Some(_) => {
-                    let from = self.pos;
-                    self.pos += self.char_len();
-                    pieces.text(self.slice(from..self.pos), true);
+                    let text = self.plain(|b| matches!(b, b'"' | b'\\' | b'$' | b'`'));
+                    pieces.text(text, true);
                 }
             }
         }
