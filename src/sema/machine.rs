@@ -50,7 +50,7 @@ impl Making {
 impl Checker<'_> {
     /// What other machines may ask of this one: its ARGs, which lines are steps, its keys, outputs and name.
     pub(super) fn prepare(&mut self, id: MachineId, problems: &mut Problems) {
-        let mut found = Problems::new();
+        let mut found = Problems::beside(problems);
         self.prepare_args(id, &mut found);
         let origin = self.origin(id, &mut found);
         let inherited_os = match &origin {
@@ -153,7 +153,7 @@ impl Checker<'_> {
 
     /// All of a machine.
     pub(super) fn build(&mut self, id: MachineId, problems: &mut Problems) -> Machine {
-        let mut found = Problems::new();
+        let mut found = Problems::beside(problems);
         let machine = self.build_machine(id, &mut found);
         if machine.steps.iter().any(|s| s.text.is_empty()) || self.machine(id).is_some_and(|m| m.origin.is_none()) {
             self.fail(id, machine.span);

@@ -51,16 +51,19 @@ pub struct Program {
 
 impl Program {
     /// The machine of that id.
+    #[allow(clippy::indexing_slicing, reason = "an id is given with what it names, in this program")]
     pub fn machine(&self, id: MachineId) -> &Machine {
         &self.machines[id.0 as usize]
     }
 
     /// The stage of that id.
+    #[allow(clippy::indexing_slicing, reason = "an id is given with what it names, in this program")]
     pub fn stage(&self, id: StageId) -> &Stage {
         &self.stages[id.0 as usize]
     }
 
     /// The step of that id.
+    #[allow(clippy::indexing_slicing, reason = "an id is given with what it names, in this program")]
     pub fn step(&self, id: StepId) -> &Step {
         &self.machine(id.machine).steps[id.index as usize]
     }
