@@ -227,7 +227,7 @@ fn a_part_of_a_file_is_looked_at_where_it_is_included() {
     fs::write(there.join("steps.vmwfile"), "RUN echo ${{ pakcage }}\n").expect("written");
     let (code, out, err) = run(directory.path(), &["lint", "--format=concise", "parts/steps.vmwfile"]);
     assert_eq!(code, 1, "{err}");
-    assert_eq!(out, "parts/steps.vmwfile:1:14: error[VMW126 unknown-name] nothing is called `pakcage`\n");
+    assert_eq!(out, "parts/steps.vmwfile:1:14: error[VMW100 unknown-name] nothing is called `pakcage`\n");
     // No other file includes it: it is told what such a file would be.
     fs::remove_file(directory.path().join("VMWfile")).expect("removed");
     let (code, out, err) = run(directory.path(), &["lint", "parts/steps.vmwfile"]);
