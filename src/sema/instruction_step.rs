@@ -224,13 +224,13 @@ impl Checker<'_> {
         instruction: &Instruction,
         place: Place,
         problems: &mut Problems,
-    ) -> Option<GuestContext> {
+    ) -> Option<Arc<GuestContext>> {
         let mut context = making.context.clone();
         if let Some(text) = instruction.flag("user").and_then(|f| f.value.as_ref()) {
             let secrets = Secrets::Refused("a user's name is shown");
             let name = self.text(text, "the name of the user", secrets, place, problems)?;
             let how = context.user.as_ref().map_or(via(None), |u| u.via);
-            context.user = Some(RunAs { name, via: how });
+            Arc::make_mut(&mut context).user = Some(RunAs { name, via: how });
         }
         for flag in instruction.flags.iter().filter(|f| f.name.node == "env") {
             let Some((name, value)) = flag.value.as_ref().and_then(split_pair) else {
@@ -242,7 +242,7 @@ impl Checker<'_> {
                 return None;
             };
             let var = env_var(&name.node, name.span, &value, &self.view(place), problems)?;
-            context.env.push(Arc::new(var));
+            Arc::make_mut(&mut context).add_env(var);
         }
         Some(context)
     }

@@ -1,6 +1,6 @@
 //! One machine: what is known of it before its steps are checked, and then all of it.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
@@ -28,7 +28,7 @@ const CONDITION: Usage<'static> =
 pub(super) struct Making {
     pub id: MachineId,
     pub line: usize,
-    pub context: GuestContext,
+    pub context: Arc<GuestContext>,
     pub shell: ShellKind,
     pub note: Option<Template>,
     pub placement: Placement,
@@ -37,7 +37,7 @@ pub(super) struct Making {
     pub address: Option<super::program::Address>,
     pub hostname: Option<super::program::Hostname>,
     /// As it is before the first step.
-    pub network: Option<GuestContext>,
+    pub network: Option<Arc<GuestContext>>,
     pub steps: Vec<Step>,
 }
 
@@ -74,7 +74,7 @@ impl Checker<'_> {
     }
 
     /// A copy of a machine's lines: cheap, and free of the borrow.
-    pub(super) fn lines(&self, id: MachineId) -> Vec<Rc<Instruction>> {
+    pub(super) fn lines(&self, id: MachineId) -> Vec<Arc<Instruction>> {
         let stage = self.machine(id).and_then(|m| self.stages.get(m.stage));
         stage.map(|s| s.lines.clone()).unwrap_or_default()
     }
@@ -183,8 +183,10 @@ impl Checker<'_> {
         };
         let Inherited { context, shell } = inherited.unwrap_or_else(|| {
             let shell = ShellKind::default_of(os);
-            let context =
-                GuestContext { shell: vec![Template::literal(shell.name.clone())], ..GuestContext::default() };
+            let context = Arc::new(GuestContext {
+                shell: vec![Template::literal(shell.name.clone())],
+                ..GuestContext::default()
+            });
             Inherited { context, shell }
         });
         let mut making = Making {
@@ -280,7 +282,7 @@ pub(super) fn placeholder(id: StepId, span: Span) -> Step {
         note: None,
         text: String::new(),
         action: Action::Reboot,
-        context: GuestContext::default(),
+        context: Arc::default(),
         options: StepOptions::default(),
         needs: Vec::new(),
     }
