@@ -62,7 +62,7 @@ pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
                 target.name.clone()
             };
             let mut extra = marks(&shared, machine);
-            extra.push(cache::text_for_clone(&shared, machine));
+            extra.push(cache::text_for_clone(&shared, machine).await);
             let request = CloneRequest {
                 name,
                 placement: target.placement.clone(),

@@ -52,6 +52,10 @@ pub(super) fn inventory(found: Inventory, past: &Past) -> Inventory {
 /// Something that is needed can't be had again.
 pub(super) fn restore(shared: &Shared) -> Result<(), Vec<Diagnostic>> {
     let past = &shared.past;
+    past.remove_unpacked(&shared.options.build);
+    for id in &past.touched {
+        shared.cache.spoil(*id);
+    }
     if past.done.is_empty() {
         return Ok(());
     }
