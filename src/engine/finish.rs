@@ -45,6 +45,9 @@ pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
         let made = shared.client.create_snapshot(&vm, "vmwbuild", "for linked clones", limit(&shared)).await;
         made.map_err(|e| Stop::vsphere(&e, machine.span, "making a snapshot"))?;
     }
+    if !template && let Some((output, name)) = outputs.iter().find_map(|(o, _)| Some((o, o.snapshot.as_ref()?))) {
+        leave_snapshot(&shared, &vm, name, output.span).await?;
+    }
     if !template && !outputs.is_empty() {
         cache::remember(&shared, machine, &vm).await;
     }
@@ -68,7 +71,10 @@ pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
                 snapshot: None,
                 hardware: HardwareChange { extra, ..HardwareChange::default() },
             };
-            clone(&shared, &vm, request, machine, number + 1).await?
+            let made = clone(&shared, &vm, request, machine, number + 1).await?;
+            // A clone has none of its source's.
+            super::hardware::label(&shared, machine, &made.0).await?;
+            made
         } else {
             if output.kind == OutputKind::Template {
                 itself = false;
@@ -126,6 +132,22 @@ pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
     }
     shared.board.set_source(worker.id, vm);
     Ok(built)
+}
+
+/// `OUTPUT --snapshot`; an earlier process of this build may have made it.
+async fn leave_snapshot(shared: &Shared, vm: &Moref, name: &str, span: Span) -> Result<(), Stop> {
+    let failed = |e: &_| Stop::vsphere(e, span, "making the snapshot");
+    let trees = shared.client.snapshots(vm).await.map_err(|e| failed(&e))?;
+    let mut open: Vec<_> = trees.iter().collect();
+    while let Some(tree) = open.pop() {
+        if tree.name == name {
+            return Ok(());
+        }
+        open.extend(&tree.child_snapshot_list);
+    }
+    let about = format!("left by the build {}", shared.options.build);
+    let made = shared.client.create_snapshot(vm, name, &about, limit(shared)).await;
+    made.map(drop).map_err(|e| failed(&e))
 }
 
 fn limit(shared: &Shared) -> Deadline {

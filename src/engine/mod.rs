@@ -13,6 +13,7 @@ pub mod codes;
 pub mod event;
 mod export;
 mod finish;
+mod hardware;
 pub mod journal;
 mod ledger;
 mod limits;

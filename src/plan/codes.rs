@@ -46,9 +46,14 @@ codes! {
     NO_TRANSFERS 667 "no-transfers" Warning
         "File transfers go straight to the ESXi host that runs a machine, on TCP 443, and from here that doesn't work \
          for some hosts. Commands, their output and small files go through vCenter and work nevertheless.";
+    DEVICES_DIFFER 668 "devices-differ"
+        "DISK and NIC name a device by the number of its label in vCenter (`Hard disk 1`, `Network adapter 1`), and the \
+         source has none of that number; or a disk would shrink, which vSphere can't, or lies on a snapshot, so that it \
+         can't grow.";
     NAME_TAKEN 691 "name-taken"
         "There is already a machine or template of the name that an OUTPUT gives, in the same folder. \
          `OUTPUT --exists=replace` swaps it for the new one once everything is built.";
     NO_SNAPSHOT 694 "no-snapshot"
-        "A linked clone shares the disks of a snapshot, and the source has none, or none of the name given.";
+        "A linked clone shares the disks of a snapshot, and `FROM --snapshot` clones from one: the source has none, or none \
+         of the name given.";
 }

@@ -128,6 +128,7 @@ impl Checker<'_> {
                 let name = super::text::check_static_text(name, usage, &self.view(place), problems)?;
                 Action::Checkpoint(name.value())
             }
+            Body::Seal => Action::Run(super::seal::command()),
             // NOTE has been taken; the rest are no steps, or have been refused.
             Body::Note { .. } => return None,
             Body::Arg { .. } | Body::Secret { .. } | Body::Include { .. } | Body::From { .. } | Body::Output { .. } => {
@@ -152,7 +153,6 @@ impl Checker<'_> {
             | Body::Label { .. }
             | Body::Tag { .. }
             | Body::Snapshot { .. }
-            | Body::Seal
             | Body::OnFail { .. }
             | Body::Healthcheck { .. }
             | Body::OnRemove { .. }
@@ -226,6 +226,9 @@ impl Checker<'_> {
         problems: &mut Problems,
     ) -> Option<Arc<GuestContext>> {
         let mut context = making.context.clone();
+        if matches!(instruction.body, Body::Seal) {
+            super::seal::context(&mut context);
+        }
         if let Some(text) = instruction.flag("user").and_then(|f| f.value.as_ref()) {
             let secrets = Secrets::Refused("a user's name is shown");
             let name = self.text(text, "the name of the user", secrets, place, problems)?;

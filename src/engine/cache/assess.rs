@@ -176,7 +176,7 @@ pub(super) fn all_snapshots(properties: &Properties) -> Vec<(String, Moref, Stri
 fn place(resolved: &Resolved) -> String {
     let place = &resolved.placement;
     let host = place.host.as_ref().map_or("", |h| h.value.as_str());
-    let network = match &resolved.network {
+    let network = match &resolved.devices.network {
         None => String::new(),
         Some(NicBacking::Port(port)) => format!("{} {:?}", port.port.switch_uuid, port.port.portgroup_key),
         Some(NicBacking::Network(network)) => network.device_name.clone(),
