@@ -227,7 +227,7 @@ impl Checker<'_> {
     ) -> Option<Arc<GuestContext>> {
         let mut context = making.context.clone();
         if matches!(instruction.body, Body::Seal) {
-            super::seal::context(&mut context);
+            super::seal::context(Arc::make_mut(&mut context));
         }
         if let Some(text) = instruction.flag("user").and_then(|f| f.value.as_ref()) {
             let secrets = Secrets::Refused("a user's name is shown");
