@@ -2,8 +2,7 @@
 //!
 //! ```` ```sh,run ```` is run: all such blocks of a page by one shell, in an empty directory, with `vmwbuild` on PATH and
 //! nothing else set. `<!-- file: NAME -->` before a block writes it to that file first. ```` ```text,prints ```` after
-//! a block holds lines of which each must be in what was printed; what stands between `<!-- run` and `-->` is run too, but no
-//! reader sees it: it makes what a page takes for granted. A block that is only ```` ```sh ```` needs what a test
+//! a block holds lines of which each must be in what was printed. A block that is only ```` ```sh ```` needs what a test
 //! doesn't have, and says so by what it names.
 
 use std::{
@@ -27,6 +26,8 @@ const NEEDS: &[&str] = &[
     "~/.config",
     "jq ",
     "images",
+    "vmwbuild resume",
+    "vmwbuild cache",
     "vmwbuild sandbox  ",
     "examples/hello --secret",
     "tests/run",
@@ -57,24 +58,13 @@ fn what_can_be_run_is_run() {
     assert!(ran >= 5, "only {ran} blocks");
 }
 
-/// What is run and not seen, with the line at which it begins.
-fn unseen(lines: &[&str]) -> Vec<(usize, String)> {
-    let begins = lines.iter().enumerate().filter(|(_, line)| **line == "<!-- run");
-    let commands = |at: usize| lines.iter().skip(at + 1).take_while(|line| **line != "-->").map(|l| format!("{l}\n"));
-    begins.map(|(at, _)| (at + 1, commands(at).collect())).collect()
-}
-
 /// Runs the blocks of a page; how many.
 fn run(page: &str, text: &str, all: &[(usize, String, String)]) -> usize {
     let dir = tempfile::tempdir().unwrap();
     let lines: Vec<&str> = text.lines().collect();
     let mut script = "set -eu\n".to_owned();
     let (mut ran, mut wanted): (usize, Vec<(usize, String)>) = (0, Vec::new());
-    let mut unseen = unseen(&lines).into_iter().peekable();
     for (line, info, body) in all {
-        while let Some((_, commands)) = unseen.next_if(|(at, _)| at < line) {
-            script.push_str(&commands);
-        }
         // `line` is the first of the body, counted from 1: the fence is above it.
         let above = line.checked_sub(3).and_then(|at| lines.get(at)).copied().unwrap_or_default();
         if let Some(name) = above.strip_prefix("<!-- file: ").and_then(|rest| rest.strip_suffix(" -->")) {
