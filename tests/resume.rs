@@ -581,3 +581,22 @@ fn what_is_half_fetched_goes_with_the_process_after() {
         remove(&site, &format!("f{at}"));
     }
 }
+
+#[test]
+fn a_build_that_is_killed_at_its_very_end_leaves_no_files() {
+    let site = sandbox();
+    let text = "ARG p\nFROM linux AS giver\nOUTPUT NONE\nRUN echo given > /root/f\n\
+                FROM giver AS vm\nOUTPUT VM ${{ p }}-vm\nCOPY --from=giver /root/f /root/f\n";
+    let dir = context(&[("VMWfile", text)]);
+    succeeded(build(&site, dir.path(), "whole", ""));
+    let last = journal(dir.path()).lines().count() - 1;
+    remove(&site, "whole");
+    let dir = context(&[("VMWfile", text)]);
+    let killed = build(&site, dir.path(), "cut", &last.to_string());
+    assert_eq!(killed.code, None, "{killed}");
+    assert!(journal(dir.path()).lines().last().unwrap().contains("\"how\":\"done\""), "{killed}");
+    assert_eq!(read(&site, dir.path(), "cut-vm", "/root/f"), "given\n");
+    for entry in std::fs::read_dir(dir.path().join(".state/builds")).unwrap() {
+        assert!(!entry.unwrap().path().join("files").exists(), "files are left: {killed}");
+    }
+}

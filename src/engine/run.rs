@@ -163,9 +163,10 @@ async fn end(shared: &Shared, failed: Option<FailureClass>) -> Option<Diagnostic
         Some(_) => Ending::Failed,
     };
     let names = shared.ledger.open().iter().map(|(_, entry)| cleanup::path(entry)).collect();
+    // Before the end is written down: nobody looks after a build that is over.
+    shared.scratch.remove();
     // A journal that can't be written has been told of before.
     let _ = shared.journal.intend(&Record::Ended { how, when: journal::now(), left: names }).await;
-    shared.scratch.remove();
     left
 }
 
