@@ -182,6 +182,7 @@ pub(super) fn prepare(
     };
     let engine = Options {
         build: build.id,
+        file: load::identity(&options.input),
         context,
         parallel: usize::from(options.parallel),
         clones: engine::ClonesAtOnce {

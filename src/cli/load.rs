@@ -254,6 +254,24 @@ impl Loaded {
     }
 }
 
+/// What a project is called: as its directory.
+fn project_name(context: &Path) -> String {
+    std::fs::canonicalize(context)
+        .ok()
+        .and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()))
+        .unwrap_or_else(|| "vmwbuild".to_owned())
+}
+
+/// What the machines of a VMWfile belong to, wherever it is checked out: the project's name, and the file's path below it.
+pub(crate) fn identity(input: &args::Input) -> String {
+    let Ok(Place { file, context }) = place(&input.context, input.file.as_deref()) else { return String::new() };
+    let project = project_name(&context);
+    let whole = |path: &Path| std::fs::canonicalize(path).ok();
+    let below = whole(&file).zip(whole(&context)).and_then(|(f, c)| f.strip_prefix(c).ok().map(Path::to_path_buf));
+    let name = below.or_else(|| file.file_name().map(PathBuf::from)).unwrap_or_default();
+    format!("{project}/{}", name.display())
+}
+
 /// Reads, parses and checks what `input` names. None when there is nothing to read.
 pub(crate) fn load(
     input: &args::Input,
@@ -274,10 +292,7 @@ pub(crate) fn load(
     for (name, value) in defaults(&main.1.arg_names().collect::<Vec<_>>()) {
         values.entry(name).or_insert(value);
     }
-    let project = std::fs::canonicalize(&place.context)
-        .ok()
-        .and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()))
-        .unwrap_or_else(|| "vmwbuild".to_owned());
+    let project = project_name(&place.context);
     let inputs = Inputs {
         purpose,
         args: values.clone(),

@@ -151,6 +151,7 @@ async fn planned(
     };
     let known = cache::assess(client, &question).await?;
     found.settle(|id| known.is_made(id), |id| known.why(id));
+    found.problems.extend(known.lacking(program));
     let mut sources: Vec<Moref> = Vec::new();
     let mut hosts: Vec<Moref> = Vec::new();
     for machine in program.machines.iter().filter_map(|m| found.machines.get(&m.id)) {
@@ -189,6 +190,7 @@ async fn planned(
 fn making(known: &cache::Known) -> Making {
     match &known.verdict {
         Verdict::Cached => Making::Cached,
+        Verdict::Kept => Making::Kept,
         Verdict::Unneeded => Making::Unneeded,
         Verdict::Made(_) => Making::Made {
             why: known.reason().map(str::to_owned),
@@ -228,6 +230,7 @@ fn text(plan: &Plan, server: &Server, program: &Program, parallel: usize) -> Str
         let mut row = |key: &str, value: String| out.push_str(&format!("  {key:<9} {value}\n"));
         match &first.making {
             Making::Cached => row("CACHED", "it is there, and is taken as it is".to_owned()),
+            Making::Kept => row("KEPT", "it is there, and stays as it is (`--exists=keep`)".to_owned()),
             Making::Unneeded => row("CACHED", "it leaves nothing, and nothing that is made needs it".to_owned()),
             Making::Made { why, from } => {
                 if let Some(why) = why {
@@ -382,6 +385,7 @@ fn document(plan: &Plan, server: &Server, parallel: usize, findings: Vec<Value>)
                 "steps": p.steps,
                 "cache": match &p.making {
                     Making::Cached => json!({ "state": "cached" }),
+                    Making::Kept => json!({ "state": "kept" }),
                     Making::Unneeded => json!({ "state": "unneeded" }),
                     Making::Made { why, from } => json!({
                         "state": "made",

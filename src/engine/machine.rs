@@ -10,7 +10,7 @@ use super::ledger::EntryId;
 use super::options::BuiltOutput;
 use super::sessions::Sessions;
 use super::shared::{Shared, Slot, Stop};
-use super::{ask, boot, cache, clone, export, finish, network, resume, steps};
+use super::{ask, boot, cache, clone, export, finish, kept, network, resume, steps};
 use crate::sema::order::Node;
 use crate::sema::program::{Attr, Machine};
 use crate::sema::value::Value;
@@ -23,6 +23,8 @@ pub(super) struct Worker {
     pub(super) slot: Slot,
     /// Its virtual machine and its entry in the ledger, once cloned.
     pub(super) vm: Option<(Moref, EntryId)>,
+    /// One that was there before the build, and stays.
+    existing: Option<Moref>,
     /// The guest accounts that it has logged in with.
     pub(super) sessions: Sessions,
     /// Whether the batch of an earlier process was looked for.
@@ -33,15 +35,17 @@ pub(super) struct Worker {
 
 /// Runs a machine; says how it ended.
 pub(super) async fn run(shared: Arc<Shared>, id: MachineId) -> Result<Vec<BuiltOutput>, Stop> {
-    if let Some(outputs) = cache::taken(&shared, id) {
+    if let Some(vm) = cache::asked(&shared, id) {
+        return kept::run(shared, id, vm).await;
+    }
+    if let Some(outputs) = cache::taken(&shared, id, Duration::ZERO) {
         return Ok(outputs);
     }
-    let slot = Slot::new(Arc::clone(&shared.slots));
-    let mut worker = Worker { shared, id, slot, vm: None, sessions: Sessions::default(), attached: false, began: None };
+    let mut worker = Worker::new(shared, id);
     let result = worker.way().await;
     if result.is_err() {
         worker.shared.board.stop(id);
-        worker.sessions.abandon(&worker.shared).await;
+        worker.sessions.abandon(&worker.shared, false).await;
     }
     let outcome = match &result {
         Ok(outputs) => {
@@ -60,6 +64,17 @@ pub(super) async fn run(shared: Arc<Shared>, id: MachineId) -> Result<Vec<BuiltO
 }
 
 impl Worker {
+    fn new(shared: Arc<Shared>, id: MachineId) -> Self {
+        let slot = Slot::new(Arc::clone(&shared.slots));
+        let sessions = Sessions::default();
+        Worker { shared, id, slot, vm: None, existing: None, sessions, attached: false, began: None }
+    }
+
+    /// Of a machine that was there before the build, and stays.
+    pub(super) fn of_existing(shared: Arc<Shared>, id: MachineId, vm: Moref) -> Self {
+        Worker { existing: Some(vm), ..Worker::new(shared, id) }
+    }
+
     pub(super) fn machine(&self) -> &Machine {
         self.shared.program.machine(self.id)
     }
@@ -68,7 +83,13 @@ impl Worker {
         self.shared.events.send(Event::Phase { machine: self.id, phase });
     }
 
-    /// The virtual machine; there is one from the clone on.
+    /// The virtual machine, made by this build or not; there is one from the clone on.
+    pub(super) fn there(&self) -> Result<Moref, Stop> {
+        let made = self.vm.as_ref().map(|(vm, _)| vm);
+        made.or(self.existing.as_ref()).cloned().ok_or(Stop::Cancelled)
+    }
+
+    /// The virtual machine that this build makes; there is one from the clone on.
     pub(super) fn vm(&self) -> Result<(Moref, EntryId), Stop> {
         self.vm.clone().ok_or(Stop::Cancelled)
     }

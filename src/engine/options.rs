@@ -14,6 +14,8 @@ use crate::plan::PlacementDefaults;
 pub struct Options {
     /// `build.id`; also marks the machines of this build in their extraConfig.
     pub build: String,
+    /// What the machines belong to, for whoever finds them: the project's name, and the VMWfile's path below it.
+    pub file: String,
     /// The directory that COPY reads from and FETCH writes below.
     pub context: PathBuf,
     /// How many machines may be worked on at once; waiting ones don't count.

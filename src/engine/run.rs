@@ -205,6 +205,7 @@ async fn prepare(
     };
     let assessment = cache::assess(client, &question).await.map_err(failed)?;
     found.settle(|id| assessment.is_made(id), |id| assessment.why(id));
+    found.problems.extend(assessment.lacking(program));
     match found.problems.first() {
         None => Ok((found, assessment)),
         Some(first) => Err((class_of(first.class), found.problems.iter().map(|p| p.diagnostic.clone()).collect())),

@@ -46,9 +46,14 @@ codes! {
     NO_TRANSFERS 667 "no-transfers" Warning
         "File transfers go straight to the ESXi host that runs a machine, on TCP 443, and from here that doesn't work \
          for some hosts. Commands, their output and small files go through vCenter and work nevertheless.";
+    KEPT_SILENT 720 "kept-machine-silent"
+        "A machine is there, and `OUTPUT --exists=keep` leaves it as it is; but a machine that is to be made needs a key, an \
+         address or a file of it, and it can't be asked: it is powered off or a template, or what it gave isn't there any \
+         more (`KEY … FROM FILE … DELETE`).";
     NAME_TAKEN 691 "name-taken"
         "There is already a machine or template of the name that an OUTPUT gives, in the same folder. \
-         `OUTPUT --exists=replace` swaps it for the new one once everything is built.";
+         `OUTPUT --exists=replace` swaps it for the new one once everything is built, and `--exists=keep` leaves it as it \
+         is and makes only what isn't there.";
     NO_SNAPSHOT 694 "no-snapshot"
         "A linked clone shares the disks of a snapshot, and the source has none, or none of the name given.";
 }

@@ -52,6 +52,8 @@ pub enum Making {
     },
     /// It is there already.
     Cached,
+    /// It is there, and stays as it is, whatever the recipe says.
+    Kept,
     /// It leaves nothing, and nothing that is made needs it.
     Unneeded,
 }

@@ -210,8 +210,8 @@ fn taken(entity: &Entity, span: Span) -> Failed {
     let diagnostic = Diagnostic::new(&codes::NAME_TAKEN, format!("there is already a {kind} `{}`", entity.path))
         .primary(span, "this name is taken")
         .help(
-            "`OUTPUT --exists=replace …` swaps it for the new one once everything is built; or choose another name, \
-             or remove it",
+            "`OUTPUT --exists=replace …` swaps it for the new one once everything is built, `--exists=keep` leaves it \
+             as it is; or choose another name, or remove it",
         );
     (Class::Operation, diagnostic)
 }

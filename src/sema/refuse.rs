@@ -80,12 +80,6 @@ pub fn flag(keyword: Keyword, name: &str, value: Option<&str>) -> Option<Refused
 pub static FLAGS: &[(Option<Keyword>, &str, &[&str], Refused)] = &[
     (Some(Keyword::Output), "after", &[], Refused { what: "`OUTPUT --after`", instead: None }),
     (Some(Keyword::Output), "snapshot", &[], Refused { what: "`OUTPUT --snapshot`", instead: None }),
-    (
-        Some(Keyword::Output),
-        "exists",
-        &["keep"],
-        Refused { what: "`OUTPUT --exists=keep`", instead: Some("`--exists=fail` and `--exists=replace` are there") },
-    ),
     (Some(Keyword::From), "os", &["windows"], Refused { what: "`FROM --os=windows`", instead: None }),
     (
         Some(Keyword::Address),

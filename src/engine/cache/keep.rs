@@ -6,6 +6,7 @@ use super::{files, secrets};
 use crate::cache::{Checkpoint, MARK, Mark, Record, Verdict};
 use crate::engine::event::MachineId;
 use crate::engine::journal;
+use crate::engine::marks;
 use crate::engine::shared::Shared;
 use crate::sema::context::Ignored;
 use crate::sema::order::attr_name;
@@ -15,11 +16,12 @@ use crate::sema::value_parse::parse_key;
 use crate::vsphere::client::{Deadline, HardwareChange};
 use crate::vsphere::wire::Moref;
 
-/// Writes it to a machine that is complete but for its name. Where it can't be written, the next build makes the machine
+/// Writes it, and that it is finished, to a machine that is complete but for its name. Where it can't be written, the next build makes the machine
 /// again: worth a note, no failure.
 pub(in crate::engine) async fn remember(shared: &Shared, machine: &Machine, vm: &Moref) {
-    let Some(text) = finished(shared, machine, Some(vm)) else { return };
-    let change = HardwareChange { extra: vec![(MARK.to_owned(), text)], ..HardwareChange::default() };
+    let remembered = finished(shared, machine, Some(vm)).map(|text| (MARK.to_owned(), text));
+    let extra = remembered.into_iter().chain([marks::made(vm)]).collect();
+    let change = HardwareChange { extra, ..HardwareChange::default() };
     let deadline = Deadline::after(shared.options.deadlines.task);
     if let Err(error) = shared.client.reconfigure(vm, &change, deadline).await {
         shared
@@ -115,7 +117,7 @@ fn needs(shared: &Shared, machine: &Machine, mark: &Mark) -> BTreeMap<String, St
     let of = |id: &MachineId| {
         let known = shared.cache.known(*id)?;
         let build = match (&known.verdict, &known.there) {
-            (Verdict::Cached, Some(there)) => there.record.build.clone(),
+            (Verdict::Cached | Verdict::Kept, Some(there)) => there.record.build.clone(),
             _ => shared.options.build.clone(),
         };
         Some((shared.program.machine(*id).label.clone(), build))

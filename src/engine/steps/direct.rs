@@ -124,7 +124,7 @@ async fn act(worker: &mut Worker, machine: &Machine, step: &Step) -> Result<(), 
 /// Restarts the guest and waits until it is back.
 pub(in crate::engine) async fn reboot(worker: &mut Worker, step: &Step) -> Result<(), Stop> {
     let shared = Arc::clone(&worker.shared);
-    let (vm, _) = worker.vm()?;
+    let vm = worker.there()?;
     let limit = step.options.timeout.unwrap_or(shared.options.deadlines.boot);
     let failed = |e: &crate::vsphere::client::Error| Stop::vsphere(e, step.span, "REBOOT");
     shared.events.waiting(worker.id, "the restart", Some(limit));

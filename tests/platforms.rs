@@ -1,0 +1,240 @@
+//! Platforms that live on, by the real binary: growing what is there, listing and removing what builds have made.
+
+#![allow(clippy::unwrap_used)] // a test may
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::site::Site;
+use common::{DEADLINE, Run, context, run};
+use serde_json::Value;
+use tempfile::TempDir;
+use vmwbuild::vsphere::client::{Client, Deadline, EntityKind};
+use vmwbuild::vsphere::wire::Moref;
+
+/// A project on a vCenter.
+struct Project {
+    site: Site,
+    dir: TempDir,
+}
+
+/// What came of a build.
+struct Built {
+    run: Run,
+    result: Value,
+    /// Requests by method.
+    requests: BTreeMap<String, u64>,
+}
+
+impl Built {
+    fn of(&self, machine: &str) -> &Value {
+        let all = self.result["machines"].as_array().unwrap();
+        all.iter().find(|m| m["machine"] == machine).unwrap_or_else(|| panic!("no {machine}: {}", self.result))
+    }
+
+    fn result_of(&self, machine: &str) -> &str {
+        self.of(machine)["result"].as_str().unwrap()
+    }
+
+    /// The outcomes of its steps.
+    fn steps(&self, machine: &str) -> Vec<&str> {
+        self.of(machine)["steps"].as_array().unwrap().iter().map(|s| s["outcome"].as_str().unwrap_or("-")).collect()
+    }
+
+    fn count(&self, method: &str) -> u64 {
+        self.requests.get(method).copied().unwrap_or_default()
+    }
+}
+
+/// What a run said, in one line.
+fn said(run: &Run) -> String {
+    format!("{}{}", run.stdout(), run.stderr()).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn soon() -> Deadline {
+    Deadline::after(DEADLINE)
+}
+
+impl Project {
+    fn new(site: Site, text: &str) -> Self {
+        Project { site, dir: context(&[("VMWfile", text)]) }
+    }
+
+    fn write(&self, text: &str) {
+        std::fs::write(self.dir.path().join("VMWfile"), text).unwrap();
+    }
+
+    fn try_build(&self, args: &[&str]) -> Built {
+        let template = format!("template={}", self.site.template());
+        let result = tempfile::NamedTempFile::new().unwrap();
+        let path = result.path().to_str().unwrap().to_owned();
+        let mut all = vec!["build", "--progress", "plain", "--result", &path];
+        if std::fs::read_to_string(self.dir.path().join("VMWfile")).unwrap().contains("ARG template") {
+            all.extend(["--arg", &template]);
+        }
+        all.extend(args);
+        let before = self.site.requests();
+        let run = run(&mut self.site.with_state(self.dir.path(), &all), DEADLINE);
+        let mut requests = self.site.requests();
+        for (method, count) in before {
+            *requests.entry(method).or_default() -= count;
+        }
+        let text = std::fs::read_to_string(result.path()).unwrap();
+        let result = serde_json::from_str(&text).unwrap_or_default();
+        Built { run, result, requests }
+    }
+
+    fn build(&self, args: &[&str]) -> Built {
+        let built = self.try_build(args);
+        assert_eq!(built.run.code, Some(0), "{}\n{}", built.run, self.site.log());
+        built
+    }
+
+    fn tool(&self, args: &[&str]) -> Run {
+        run(&mut self.site.with_state(self.dir.path(), args), DEADLINE)
+    }
+
+    fn done(&self, args: &[&str]) -> Run {
+        let run = self.tool(args);
+        assert_eq!(run.code, Some(0), "{run}\n{}", self.site.log());
+        run
+    }
+
+    fn read(&self, vm: &str, path: &str) -> String {
+        self.done(&["exec", vm, "--", "cat", path]).stdout()
+    }
+
+    fn client<T>(&self, work: impl AsyncFnOnce(&Client) -> T) -> T {
+        self.site.with_client(work)
+    }
+
+    /// All machines and templates by name.
+    fn machines(&self) -> BTreeMap<String, Moref> {
+        self.client(async |client| {
+            let inventory = client.inventory().await.unwrap();
+            inventory.all(EntityKind::Vm).map(|e| (e.name.clone(), e.moref.clone())).collect()
+        })
+    }
+
+    fn moref(&self, name: &str) -> Moref {
+        self.machines().get(name).unwrap_or_else(|| panic!("no {name}")).clone()
+    }
+
+    fn power_off(&self, name: &str) {
+        let vm = self.moref(name);
+        self.client(async |client| client.power_off(&vm, soon()).await.unwrap());
+    }
+}
+
+const CLUSTER: &str = "ARG template\nARG workers: int = 1\n\
+    FROM ${{ template }} AS base\nOUTPUT TEMPLATE --exists=keep keep-base\n\
+    RUN echo base > /root/base\n\
+    FROM base AS manager\nOUTPUT VM --exists=keep keep-manager\n\
+    RUN od -An -N8 -tx1 /dev/urandom | tr -d ' \\n' > /root/token; echo made >> /root/made\n\
+    KEY token: secret FROM FILE /root/token\n\
+    KEY number: int FROM RUN echo 41\n\
+    KEY next = number + 1\n\
+    KEY unused FROM RUN echo unused >> /root/made; echo x\n\
+    FROM base AS worker FOR n IN 1..${{ workers }}\nOUTPUT VM --exists=keep keep-worker-${{ n }}\n\
+    RUN echo ${{ manager.token }} > /root/token\n\
+    RUN echo ${{ manager.next }} > /root/next\n";
+
+fn a_second_build_makes_what_is_missing(site: Site) {
+    let project = Project::new(site, CLUSTER);
+    project.build(&[]);
+    let before = project.machines();
+    // Nothing is missing: nobody is asked for anything.
+    let same = project.build(&[]);
+    assert!(["base", "manager", "worker[1]"].iter().all(|m| same.result_of(m) == "cached"), "{}", same.run);
+    let work = ["CloneVM_Task", "ReconfigVM_Task", "PowerOnVM_Task", "StartProgramInGuest", "ListFilesInGuest"];
+    assert!(work.iter().all(|m| same.count(m) == 0), "{:?}", same.requests);
+    // Another recipe makes no difference to what is there.
+    project.write(&CLUSTER.replace("echo base", "echo another"));
+    let grown = project.build(&["--arg", "workers=3"]);
+    for machine in ["base", "manager", "worker[1]"] {
+        assert_eq!(grown.result_of(machine), "cached", "{}", grown.run);
+    }
+    for machine in ["worker[2]", "worker[3]"] {
+        assert_eq!(grown.result_of(machine), "built", "{}", grown.run);
+    }
+    assert_eq!(grown.count("CloneVM_Task"), 2, "{:?}", grown.requests);
+    // Only what is needed is captured again.
+    assert_eq!(grown.steps("manager"), ["cached", "done", "done", "done", "cached"], "{}", grown.result);
+    assert_eq!(project.read("keep-manager", "/root/made"), "made\nunused\n");
+    let token = project.read("keep-manager", "/root/token");
+    assert_eq!(token.len(), 16, "{token:?}");
+    for worker in ["keep-worker-1", "keep-worker-2", "keep-worker-3"] {
+        assert_eq!(project.read(worker, "/root/token").trim_end(), token);
+        assert_eq!(project.read(worker, "/root/next"), "42\n");
+        assert_eq!(project.read(worker, "/root/base"), "base\n");
+    }
+    let after = project.machines();
+    assert!(before.iter().all(|(name, vm)| after.get(name) == Some(vm)), "{before:?} {after:?}");
+    // Nothing of ours stays in the guest that was asked.
+    let left = project.done(&["exec", "keep-manager", "--", "ls", "-A", "/root"]).stdout();
+    assert!(!left.contains("vmwbuild") || left.lines().count() <= 4, "{left}");
+    let plan = project.done(&[
+        "plan",
+        "--arg",
+        &format!("template={}", project.site.template()),
+        "--arg",
+        "workers=4",
+        "--json",
+    ]);
+    let plan: Value = serde_json::from_str(&plan.stdout()).unwrap();
+    let states: Vec<&str> =
+        plan["machines"].as_array().unwrap().iter().map(|m| m["cache"]["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["kept", "kept", "kept", "kept", "kept", "made"], "{plan:#}");
+}
+
+#[test]
+fn a_second_build_makes_what_is_missing_on_the_sandbox() {
+    a_second_build_makes_what_is_missing(Site::here().unwrap());
+}
+
+#[test]
+fn a_second_build_makes_what_is_missing_on_vcsim() {
+    if let Some(site) = Site::vcsim() {
+        a_second_build_makes_what_is_missing(site);
+    }
+}
+
+#[test]
+fn what_is_kept_and_cannot_be_asked_is_told() {
+    let project = Project::new(Site::here().unwrap(), CLUSTER);
+    project.build(&[]);
+    project.power_off("keep-manager");
+    let before = project.machines();
+    // Nothing is needed of it: it may be off.
+    project.build(&[]);
+    let refused = project.try_build(&["--arg", "workers=2"]);
+    assert_eq!(refused.run.code, Some(5), "{}", refused.run);
+    let words = said(&refused.run);
+    for text in [
+        "`keep-manager` is kept as it is, and can't give what new machines need",
+        "the key `token` of it is needed, and it doesn't run",
+    ] {
+        assert!(words.contains(text), "no {text:?} in {}", refused.run);
+    }
+    assert!(!words.contains("`number`"), "remembered: {}", refused.run);
+    assert_eq!(project.machines(), before);
+}
+
+#[test]
+fn a_half_made_machine_is_not_kept() {
+    let text = "ARG template\nFROM ${{ template }} AS a\nOUTPUT VM --exists=keep keep-half\nRUN false\n";
+    let project = Project::new(Site::here().unwrap(), text);
+    assert_ne!(project.try_build(&["--on-error", "keep"]).run.code, Some(0));
+    let before = project.machines();
+    assert!(before.contains_key("keep-half"), "{before:?}");
+    project.write(&text.replace("false", "true"));
+    let refused = project.try_build(&[]);
+    assert_eq!(refused.run.code, Some(5), "{}", refused.run);
+    let words = said(&refused.run);
+    assert!(words.contains("or has left it half-made: `vmwbuild clean"), "{}", refused.run);
+    assert_eq!(project.machines(), before);
+    project.done(&["clean", "--yes"]);
+    project.build(&[]);
+}
