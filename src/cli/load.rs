@@ -264,10 +264,14 @@ fn project_name(context: &Path) -> String {
 
 /// What the machines of a VMWfile belong to, wherever it is checked out: the project's name, and the file's path below it.
 pub(crate) fn identity(input: &args::Input) -> String {
-    let Ok(Place { file, context }) = place(&input.context, input.file.as_deref()) else { return String::new() };
-    let project = project_name(&context);
+    place(&input.context, input.file.as_deref()).map_or_else(|_| String::new(), |place| identity_of(&place))
+}
+
+/// The same of a place.
+pub(crate) fn identity_of(Place { file, context }: &Place) -> String {
+    let project = project_name(context);
     let whole = |path: &Path| std::fs::canonicalize(path).ok();
-    let below = whole(&file).zip(whole(&context)).and_then(|(f, c)| f.strip_prefix(c).ok().map(Path::to_path_buf));
+    let below = whole(file).zip(whole(context)).and_then(|(f, c)| f.strip_prefix(c).ok().map(Path::to_path_buf));
     let name = below.or_else(|| file.file_name().map(PathBuf::from)).unwrap_or_default();
     format!("{project}/{}", name.display())
 }

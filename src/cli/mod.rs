@@ -3,12 +3,14 @@
 mod args;
 mod arguments;
 mod ask;
+mod belongings;
 mod build;
 mod builds;
 mod cache;
 mod clean;
 pub mod codes;
 mod complete;
+mod confirm;
 mod convert;
 mod cp;
 mod doctor;
@@ -35,6 +37,7 @@ mod settings;
 mod shellcheck;
 mod show;
 mod stdin;
+mod table;
 mod telling;
 mod terminal;
 mod toml_file;
@@ -70,6 +73,8 @@ pub fn run(args: std::env::ArgsOs) -> ExitCode {
         args::Command::Resume(options) => resume::run(options, cli.color, cli.verbose),
         args::Command::Builds(options) => builds::run(options),
         args::Command::Clean(options) => clean::run(options, cli.color, cli.verbose),
+        args::Command::Ls(options) => belongings::ls(options, cli.color, cli.verbose),
+        args::Command::Destroy(options) => belongings::destroy(options, cli.color, cli.verbose),
         args::Command::Cache(options) => cache::run(options, cli.color, cli.verbose),
         args::Command::Exec(options) => exec::run(options, cli.color, cli.verbose),
         args::Command::Cp(options) => cp::run(options, cli.color, cli.verbose),

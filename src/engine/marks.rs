@@ -51,6 +51,8 @@ pub struct Marks {
     pub file: String,
     /// How the machine stands.
     pub standing: Standing,
+    /// Whether that is told by its name, and not by its reference.
+    pub by_name: bool,
 }
 
 /// How a machine that bears our marks stands.
@@ -82,7 +84,11 @@ impl Marks {
             (None, Some(_)) => Standing::Copy,
             (None, None) => Standing::HalfMade,
         };
-        Some(Marks { build, machine: text(MACHINE), file: text(FILE), standing })
+        let by_name = standing == Standing::Finished && value(MADE) != Some(vm.value.as_str()) && {
+            let record = value(MARK).and_then(Record::of);
+            record.is_none_or(|record| record.vm.is_none())
+        };
+        Some(Marks { build, machine: text(MACHINE), file: text(FILE), standing, by_name })
     }
 
     /// The same from properties, `config.extraConfig` among them.

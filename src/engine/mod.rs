@@ -4,6 +4,7 @@
 //! the values they gave are noted. Whatever is made in vCenter stands in the `ledger` before it is asked for.
 
 mod ask;
+pub mod belongings;
 mod board;
 mod boot;
 pub mod cache;
