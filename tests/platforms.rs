@@ -268,7 +268,9 @@ fn what_builds_have_made_is_listed_and_removed(site: Site) {
     let all = project.ls(&[]);
     assert_eq!(names(&all), ["own-base", "own-image", "own-vm"]);
     let file = format!("{}/VMWfile", project.dir.path().canonicalize().unwrap().file_name().unwrap().to_str().unwrap());
-    for (name, stage, kind) in [("own-base", "base", "template"), ("own-image", "two", "template"), ("own-vm", "two", "VM")] {
+    for (name, stage, kind) in
+        [("own-base", "base", "template"), ("own-image", "two", "template"), ("own-vm", "two", "VM")]
+    {
         let one = &all[name];
         assert_eq!((one["stage"].as_str(), one["kind"].as_str()), (Some(stage), Some(kind)), "{one}");
         assert_eq!((one["build"].as_str(), one["file"].as_str()), (Some(&*build), Some(&*file)), "{one}");
@@ -292,7 +294,8 @@ fn what_builds_have_made_is_listed_and_removed(site: Site) {
     )
     .unwrap();
     let template = format!("template={}", project.site.template());
-    let failed = project.tool(&["build", "-f", "VMWfile.other", "--arg", &template, "--on-error", "keep", "--parallel", "1"]);
+    let failed =
+        project.tool(&["build", "-f", "VMWfile.other", "--arg", &template, "--on-error", "keep", "--parallel", "1"]);
     assert_eq!(failed.code, Some(4), "{failed}");
     let other = project.ls(&["-f", "VMWfile.other"]);
     assert_eq!(other["other-half"]["state"], "half-made", "{other:?}");
@@ -349,4 +352,107 @@ fn what_builds_have_made_is_listed_and_removed_on_vcsim() {
     if let Some(site) = Site::vcsim() {
         what_builds_have_made_is_listed_and_removed(site);
     }
+}
+
+/// Machines for others to work on: `on-web-1` and so on.
+fn webs(site: Site, count: u32) -> Project {
+    let text = "ARG template\nARG count: int\nFROM ${{ template }} AS web FOR n IN 1..${{ count }}\n\
+        OUTPUT VM on-web-${{ n }}\nRUN echo 1 > /root/version\n";
+    let project = Project::new(site, text);
+    project.build(&["--arg", &format!("count={count}")]);
+    project
+}
+
+const PATCH: &str = "ON 'on-web-*' AS web\nSERIAL 1\n\
+    SNAPSHOT before-patch\n\
+    ONFAIL RUN cat /root/why\n\
+    ONFAIL REVERT before-patch\n\
+    RUN echo 2 > /root/version; echo ${{ self.name }} > /root/name\n\
+    KEY version: int FROM RUN cat /root/version\n\
+    RUN test ! -e /root/bad\n";
+
+impl Project {
+    fn run_in(&self, vm: &str, script: &str) {
+        self.done(&["exec", vm, "--", "sh", "-c", script]);
+    }
+
+    fn versions(&self, count: u32) -> Vec<String> {
+        let of = |n| self.read(&format!("on-web-{n}"), "/root/version").trim_end().to_owned();
+        (1..=count).map(of).collect()
+    }
+}
+
+fn steps_run_on_machines_that_exist(site: Site) {
+    let project = webs(site, 2);
+    let before = project.machines();
+    project.write(&PATCH.replace("SNAPSHOT before-patch\n", "").replace("ONFAIL REVERT before-patch\n", ""));
+    let plan: Value = serde_json::from_str(&project.done(&["plan", "--json"]).stdout()).unwrap();
+    common::schema::Schema::new("plan.json").check(&plan).unwrap();
+    assert_eq!(plan["machines"].as_array().unwrap().len(), 2, "{plan:#}");
+    let built = project.build(&[]);
+    assert_eq!(project.versions(2), ["2", "2"]);
+    assert_eq!(project.read("on-web-2", "/root/name"), "on-web-2\n");
+    assert_eq!(built.result["keys"]["web[on-web-1]"]["version"], 2, "{}", built.result);
+    for method in
+        ["CloneVM_Task", "PowerOnVM_Task", "PowerOffVM_Task", "ShutdownGuest", "ReconfigVM_Task", "Destroy_Task"]
+    {
+        assert_eq!(built.count(method), 0, "{method}");
+    }
+    assert_eq!(project.machines(), before);
+    // By folder. (The simulator has machines of its own there, without guests.)
+    if !project.site.is_vcsim() {
+        project.write("ON FOLDER vm AS all\nRUN echo 3 > /root/version\n");
+        project.build(&[]);
+        assert_eq!(project.versions(2), ["3", "3"]);
+    }
+    // Nothing of ours stays in the guests.
+    let left = project.done(&["exec", "on-web-1", "--", "ls", "-A", "/root"]).stdout();
+    assert!(left.lines().filter(|l| l.contains("vmwbuild")).count() <= 1, "{left}");
+    project.write(&PATCH.replace("on-web-*", "nobody-*"));
+    let none = project.try_build(&[]).run;
+    assert_eq!(none.code, Some(5), "{none}");
+    assert!(said(&none).contains("no machine's name fits `nobody-*`"), "{none}");
+}
+
+#[test]
+fn steps_run_on_machines_that_exist_on_the_sandbox() {
+    steps_run_on_machines_that_exist(Site::here().unwrap());
+}
+
+#[test]
+fn steps_run_on_machines_that_exist_on_vcsim() {
+    if let Some(site) = Site::vcsim() {
+        steps_run_on_machines_that_exist(site);
+    }
+}
+
+#[test]
+fn what_fails_goes_back_and_serial_says_who_goes_on() {
+    let project = webs(Site::here().unwrap(), 3);
+    let before = project.machines();
+    project.run_in("on-web-1", "echo because > /root/why; touch /root/bad");
+    project.write(PATCH);
+    let failed = project.try_build(&[]);
+    assert_eq!(failed.run.code, Some(4), "{}", failed.run);
+    assert!(said(&failed.run).contains("because"), "{}", failed.run);
+    assert!(said(&failed.run).contains("it is again as it was at the snapshot `before-patch`"), "{}", failed.run);
+    assert_eq!(project.versions(3), ["1", "1", "1"], "{}", failed.run);
+    assert_eq!(failed.result_of("web[on-web-2]"), "cancelled", "{}", failed.result);
+    // The snapshot stays, and another one of its name isn't made.
+    let again = project.try_build(&[]);
+    assert_eq!(again.run.code, Some(5), "{}", again.run);
+    assert!(said(&again.run).contains("`on-web-1` has a snapshot `before-patch` already"), "{}", again.run);
+    project.write(
+        &PATCH.replace("before-patch", "before-${{ build.id }}").replace("SERIAL 1", "SERIAL --max-failures=1 1"),
+    );
+    let most = project.try_build(&[]);
+    assert_eq!(most.run.code, Some(4), "{}", most.run);
+    assert_eq!(project.versions(3), ["1", "2", "2"], "{}", most.run);
+    assert_eq!(project.machines(), before);
+    // One that is off is left off.
+    project.power_off("on-web-3");
+    project.write("ON 'on-web-3' AS web\nRUN true\n");
+    let off = project.try_build(&[]).run;
+    assert_eq!(off.code, Some(5), "{off}");
+    assert!(said(&off).contains("`on-web-3` isn't powered on"), "{off}");
 }

@@ -73,7 +73,7 @@ pub fn decide(
             _ if keeps.contains_key(&machine.id) => Verdict::Kept,
             Some(Ok(_)) => Verdict::Cached,
             Some(Err(why)) => Verdict::Made(why.clone()),
-            None if leaves_nothing(machine) && needed.contains(&machine.id) => Verdict::Unneeded,
+            None if leaves_nothing(machine) && !exists(machine) && needed.contains(&machine.id) => Verdict::Unneeded,
             None => Verdict::Made("it leaves nothing to be found again".to_owned()),
         })
         .collect();
@@ -123,6 +123,11 @@ pub fn decide(
 
 fn is_made(verdicts: &[Verdict], id: MachineId) -> bool {
     verdicts.get(id.0 as usize).is_some_and(Verdict::is_made)
+}
+
+/// Whether a machine is there before the build, and its steps are what is wanted.
+fn exists(machine: &Machine) -> bool {
+    matches!(machine.origin, Origin::Existing { .. })
 }
 
 fn leaves_nothing(machine: &Machine) -> bool {

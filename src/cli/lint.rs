@@ -231,7 +231,8 @@ fn errors(checked: &Checked) -> usize {
 }
 
 fn look(target: &Target, options: &args::Lint, buffers: &load::Buffers) -> (Checked, Vec<PathBuf>) {
-    let build = load::Build { id: "lint".to_owned(), date: "1970-01-01T00:00:00Z".to_owned(), args: None };
+    let build =
+        load::Build { id: "lint".to_owned(), date: "1970-01-01T00:00:00Z".to_owned(), args: None, existing: None };
     let purpose = if options.strict { Purpose::Build } else { Purpose::Lint };
     let (mut sources, mut problems) = (Sources::new(), Problems::new());
     let input = args::Input { context: target.path.clone(), args: options.args.clone(), ..Default::default() };

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{args, arguments, codes, project, shellcheck};
 use crate::diagnostic::{Diagnostic, Problems, Severity, did_you_mean};
 use crate::lint;
+use crate::sema::existing::Selected;
 use crate::sema::program::Program;
 use crate::sema::{Files, Inputs, Purpose};
 use crate::source::{SourceId, Sources};
@@ -207,6 +208,8 @@ pub(crate) struct Build {
     pub(crate) date: String,
     /// The values of ARGs, where they are those of an earlier process: flags, files and variables don't count then.
     pub(crate) args: Option<arguments::Values>,
+    /// The machines that its ONs mean, once they were looked for.
+    pub(crate) existing: Option<Selected>,
 }
 
 impl Build {
@@ -221,7 +224,7 @@ impl Build {
         }
         let random: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
         let stamp = format!("{:04}{:02}{:02}", now.year(), u8::from(now.month()), now.day());
-        Build { id: format!("{stamp}-{random}"), date: date.unwrap_or_default(), args: None }
+        Build { id: format!("{stamp}-{random}"), date: date.unwrap_or_default(), args: None, existing: None }
     }
 }
 
@@ -299,6 +302,7 @@ pub(crate) fn load(
     let project = project_name(&place.context);
     let inputs = Inputs {
         purpose,
+        existing: build.existing.clone(),
         args: values.clone(),
         targets: input.targets.clone(),
         context: place.context.clone(),

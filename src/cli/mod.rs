@@ -32,6 +32,7 @@ mod report;
 mod resume;
 mod sandbox;
 mod secrets;
+mod select;
 mod selftest;
 mod settings;
 mod shellcheck;

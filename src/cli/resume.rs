@@ -42,6 +42,7 @@ fn prepare(options: &args::Resume) -> Result<(args::Build, load::Build, Earlier)
         id: header.build.clone(),
         date: header.date.clone(),
         args: Some(header.args.clone().into_iter().collect()),
+        existing: Some(header.existing.clone()),
     };
     let earlier = Earlier { journal, past, placement: record::placement(&header.settings) };
     Ok((flags(options, &header)?, id, earlier))

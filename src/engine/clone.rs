@@ -99,6 +99,7 @@ fn source(shared: &Shared, machine: &Machine) -> Result<(Moref, String), Stop> {
             let resolved = shared.resolved.get(&machine.id).ok_or(Stop::Cancelled)?;
             resolved.source.clone().ok_or(Stop::Cancelled)
         }
+        Origin::Existing { .. } => Err(Stop::Cancelled), // nothing is cloned
         Origin::Machine(parent) => {
             let source = shared.board.source(*parent).ok_or(Stop::Cancelled)?;
             Ok((source, shared.program.machine(*parent).label.clone()))

@@ -36,6 +36,12 @@ codes! {
     NO_BUILD 652 "no-build"
         "No build of that id is remembered, or none that could be meant. `vmwbuild builds` lists builds: those that have \
          ended and left nothing are forgotten after a while.";
+    NOT_ON 722 "existing-machine-off"
+        "A machine that an ON means is powered off, or was made a template. Its steps need a running guest, and ON never \
+         changes the power of a machine that isn't its own.";
+    SNAPSHOT_TAKEN 723 "snapshot-taken"
+        "SNAPSHOT makes a snapshot that stays, and the machine has one of that name that another build, or somebody, has \
+         made: with two of a name nobody could tell which one is gone back to.";
     NO_LOGIN 690 "no-login"
         "A stage has commands to run in a guest, but no account to run them with: neither a LOGIN in the VMWfile \
          nor `--login` (or its variables) gives user and password.";

@@ -14,6 +14,7 @@ use super::cache;
 use super::cleanup;
 use super::codes;
 use super::event::{EdgeInfo, Event, MachineId, MachineInfo, StepInfo};
+use super::existing;
 use super::journal::{self, Ending, Record};
 use super::ledger::Ledger;
 use super::limits::Limits;
@@ -104,6 +105,7 @@ pub async fn build(
         swaps: Swaps::default(),
         cache: cache::State::new(assessment),
         chosen: Chosen::default(),
+        failures: existing::Failures::default(),
         program,
         dag,
         client,
@@ -238,8 +240,9 @@ async fn machines(shared: &Arc<Shared>) -> Result<Vec<BuiltOutput>, Failure> {
             Some(Ok((id, Ok(built)))) => {
                 outputs.insert(id, built);
             }
-            Some(Ok((_, Err(stop)))) => {
-                if shared.on_error() != OnError::Continue {
+            Some(Ok((id, Err(stop)))) => {
+                let passes = existing::tolerated(shared, shared.program.machine(id));
+                if shared.on_error() != OnError::Continue && !passes {
                     shared.stop.cancel();
                 }
                 stops.push(stop);

@@ -141,6 +141,13 @@ fn one(
             Some(root) => (root.clone(), None),
             None => return Ok(None),
         },
+        Origin::Existing { path, moref, span } => {
+            let vm = moref.as_ref().map(|moref| Moref::new("VirtualMachine", moref));
+            let gone = || Error::NotFound { kind: "virtual machine", name: path.clone(), near: Vec::new() };
+            let entity = vm.as_ref().and_then(|vm| inventory.get(vm)).ok_or_else(gone);
+            let entity = entity.map_err(|e| failed(&e, *span))?;
+            (entity.clone(), Some((entity.moref.clone(), entity.path.clone())))
+        }
         Origin::Inventory { name, span } => {
             let entity = match inventory.vm(name, datacenter.as_ref()) {
                 Err(Error::NotFound { .. }) if wishes.sandbox => {

@@ -107,8 +107,8 @@ impl Checker<'_> {
             | Body::Seal
             | Body::OnFail { .. }
             | Body::Healthcheck { .. }
-            | Body::OnRemove { .. }
-            | Body::Serial { .. } => {}
+            | Body::OnRemove { .. } => {}
+            Body::Serial { .. } => self.serial_setting(making, instruction, problems)?,
             // Steps have their own place.
             Body::Run { .. }
             | Body::Key { .. }

@@ -39,6 +39,8 @@ pub(super) struct Making {
     /// As it is before the first step.
     pub network: Option<GuestContext>,
     pub steps: Vec<Step>,
+    pub on_fail: Vec<super::program::Hook>,
+    pub serial: Option<super::program::Serial>,
 }
 
 impl Making {
@@ -55,7 +57,7 @@ impl Checker<'_> {
         let origin = self.origin(id, &mut found);
         let inherited_os = match &origin {
             Some(Origin::Machine(parent)) => self.machine(*parent).map_or(Os::Unix, |m| m.os),
-            Some(Origin::Inventory { .. }) | None => Os::Unix,
+            Some(Origin::Inventory { .. } | Origin::Existing { .. }) | None => Os::Unix,
         };
         let os = self.os(id, inherited_os);
         self.prepare_steps(id, &mut found);
@@ -155,6 +157,7 @@ impl Checker<'_> {
     pub(super) fn build(&mut self, id: MachineId, problems: &mut Problems) -> Machine {
         let mut found = Problems::new();
         let machine = self.build_machine(id, &mut found);
+        super::hook::snapshots(&machine, &mut found);
         if machine.steps.iter().any(|s| s.text.is_empty()) || self.machine(id).is_some_and(|m| m.origin.is_none()) {
             self.fail(id, machine.span);
         }
@@ -179,7 +182,7 @@ impl Checker<'_> {
         let os = self.machine(id).map_or(Os::Unix, |m| m.os);
         let inherited = match &origin {
             Some(Origin::Machine(parent)) => self.inherited.get(parent).cloned(),
-            Some(Origin::Inventory { .. }) | None => None,
+            Some(Origin::Inventory { .. } | Origin::Existing { .. }) | None => None,
         };
         let Inherited { context, shell } = inherited.unwrap_or_else(|| {
             let shell = ShellKind::default_of(os);
@@ -200,6 +203,8 @@ impl Checker<'_> {
             hostname: None,
             network: None,
             steps: Vec::new(),
+            on_fail: Vec::new(),
+            serial: None,
         };
         for (line, instruction) in self.lines(id).iter().enumerate() {
             making.line = line;
@@ -246,6 +251,8 @@ impl Checker<'_> {
             hostname: making.hostname,
             context: making.network.unwrap_or(making.context),
             steps: making.steps,
+            on_fail: making.on_fail,
+            serial: making.serial,
             keys,
             wanted: Vec::new(),
         }

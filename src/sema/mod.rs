@@ -6,6 +6,7 @@ pub mod codes_stages;
 pub mod codes_values;
 pub mod context;
 pub mod eval;
+pub mod existing;
 pub mod expr;
 mod expr_check;
 mod expr_coerce;
@@ -17,6 +18,7 @@ mod expr_tests;
 mod expr_world;
 pub mod filter;
 mod filter_apply;
+mod hook;
 mod include;
 mod input;
 mod instruction;
@@ -99,4 +101,6 @@ pub struct Inputs {
     pub build_date: String,
     /// The project directory's name, for default names.
     pub project: String,
+    /// The machines that ON's selectors mean; None: not looked for yet.
+    pub existing: Option<existing::Selected>,
 }

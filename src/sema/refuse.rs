@@ -30,20 +30,25 @@ pub fn keyword(keyword: Keyword) -> Option<Refused> {
         K::Cpu | K::Memory | K::Config | K::Annotation | K::Address | K::Hostname => None,
         K::Login | K::User | K::Workdir | K::Env | K::Shell => None,
         K::Run | K::Key | K::Copy | K::Fetch | K::Reboot | K::Wait | K::Note | K::Checkpoint => None,
-        K::On => refused("`ON`", None),
         K::Disk => refused("`DISK`", Some("give the source template the disks that you need")),
         K::Nic => refused("`NIC`", Some("NETWORK connects the first adapter")),
         K::Cdrom => refused("`CDROM`", Some("COPY brings files into the guest")),
         K::Hardware => refused("`HARDWARE`", Some("CPU, MEMORY and CONFIG are there")),
         K::Label => refused("`LABEL`", Some("ANNOTATION and CONFIG can hold the same text")),
         K::Tag => refused("`TAG`", Some("ANNOTATION and CONFIG can hold the same text")),
-        K::Snapshot => refused("`SNAPSHOT`", None),
         K::Seal => refused("`SEAL`", Some("RUN the commands that clean the guest as the last step")),
-        K::OnFail => refused("`ONFAIL`", Some("`--on-error keep` leaves a failed machine to look at")),
         K::Healthcheck => refused("`HEALTHCHECK`", Some("`WAIT RUN command` checks once, during the build")),
         K::OnRemove => refused("`ONREMOVE`", None),
-        K::Serial => refused("`SERIAL`", Some("`--serial` on a step takes the replicas one at a time")),
+        K::On | K::Snapshot | K::OnFail | K::Serial => None,
     }
+}
+
+/// What is refused of an ON's selector.
+pub fn selector(word: &str) -> Option<Refused> {
+    if word == "TAG" {
+        return refused("`ON TAG`", Some("`ON 'web*'` and `ON FOLDER web` are there"));
+    }
+    None
 }
 
 /// What is refused of a FROM's source.
@@ -110,6 +115,7 @@ pub static FLAGS: &[(Option<Keyword>, &str, &[&str], Refused)] = &[
 /// Everything that is refused, for the documentation.
 pub fn all() -> Vec<Refused> {
     let mut out: Vec<Refused> = Keyword::ALL.iter().filter_map(|k| keyword(*k)).collect();
+    out.extend(selector("TAG"));
     out.extend([source("library:"), source("ova:")].into_iter().flatten());
     out.extend([OutputKind::Library, OutputKind::Ova].into_iter().filter_map(output));
     out.extend(FLAGS.iter().map(|(_, _, _, refused)| *refused));

@@ -144,6 +144,8 @@ static HEALTH_FLAGS: &[FlagInfo] = &[
     flag("timeout", Value("DURATION"), "how long one may take"),
     flag("retry", Value("N"), "how many failures in a row count"),
 ];
+static SERIAL_FLAGS: &[FlagInfo] =
+    &[flag("max-failures", Value("N"), "how many may fail before no further one is begun; 0 if not given")];
 static HOOK_FLAGS: &[FlagInfo] = &[
     flag("timeout", Value("DURATION"), "how long it may take"),
     flag("user", Value("NAME"), "who runs it"),
@@ -530,7 +532,15 @@ impl Keyword {
                 "ONREMOVE RUN docker swarm leave"
             ),
             Keyword::Serial => {
-                info!("SERIAL", Machine, "how many replicas are built at a time", ["SERIAL count"], [], &[], "SERIAL 1")
+                info!(
+                    "SERIAL",
+                    Machine,
+                    "how many machines of an ON are worked on at a time",
+                    ["SERIAL count"],
+                    [],
+                    SERIAL_FLAGS,
+                    "SERIAL 1"
+                )
             }
         }
     }

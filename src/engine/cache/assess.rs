@@ -8,15 +8,15 @@ use super::{Known, Start, There, Use, attr_named, files, secrets, values};
 use crate::cache::{
     Asked, CHECKPOINT_PREFIX, Digest, Found, Kept, MARK, Mark, Recipe, Record, Unknown, Verdict, World, decide, recipes,
 };
+use crate::diagnostic::Diagnostic;
 use crate::engine::event::{MachineId, StepId};
 use crate::engine::journal::Past;
 use crate::engine::marks::{Marks, Standing};
 use crate::engine::options::{BuiltOutput, LoginDefaults};
-use crate::diagnostic::Diagnostic;
 use crate::plan::{self, Resolved};
 use crate::sema::context::Ignored;
-use crate::sema::order_refs;
 use crate::sema::order::Node;
+use crate::sema::order_refs;
 use crate::sema::program::{Attr, Exists, Machine, Origin, Output, Program, Ref};
 use crate::sema::value::Value;
 use crate::syntax::ast::OutputKind;
@@ -288,7 +288,8 @@ impl Assessor<'_> {
     fn begun(&self, id: MachineId) -> bool {
         let past = self.question.past;
         // Of a machine that is kept, steps are done without its being made.
-        past.entries.iter().any(|e| e.machine == id) || past.done.iter().any(|n| matches!(n, Node::Clone(m) if *m == id))
+        past.entries.iter().any(|e| e.machine == id)
+            || past.done.iter().any(|n| matches!(n, Node::Clone(m) if *m == id))
     }
 
     /// A machine that is there and is kept, or why it can't be; None: it isn't there, or isn't to be kept.
@@ -333,13 +334,8 @@ impl Assessor<'_> {
             cached: true,
             ..crate::engine::finish::describe(machine.id, machine, output, made, &target.name)
         });
-        let there = There {
-            vm: (*vm).clone(),
-            outputs: outputs.collect(),
-            keys: values(machine, &record),
-            attrs,
-            record,
-        };
+        let there =
+            There { vm: (*vm).clone(), outputs: outputs.collect(), keys: values(machine, &record), attrs, record };
         let kept = Kept {
             running: power == PowerState::On,
             keys: there.keys.keys().cloned().collect(),
@@ -545,7 +541,9 @@ fn difference(machine: &Machine, recipe: &Recipe, record: &Record) -> String {
         None => "it was made from another recipe".to_owned(),
         Some(0) => match machine.origin {
             Origin::Machine(_) => "what it is made from, its place, its hardware or its network is another".to_owned(),
-            Origin::Inventory { .. } => "its source, its place, its hardware or its network is another".to_owned(),
+            Origin::Inventory { .. } | Origin::Existing { .. } => {
+                "its source, its place, its hardware or its network is another".to_owned()
+            }
         },
         Some(same) => match machine.steps.get(same - 1) {
             Some(step) => format!("from step {same} on it is another: {}", step.text),
@@ -559,6 +557,7 @@ fn difference(machine: &Machine, recipe: &Recipe, record: &Record) -> String {
 fn unknown(program: &Program, unknown: &Unknown) -> String {
     let text = |id: &StepId| program.step(*id).text.clone();
     match unknown {
+        Unknown::Existing => "it is there, and its steps are done on it".to_owned(),
         Unknown::Source => "its source is a VM, and nothing tells when its disks have changed".to_owned(),
         Unknown::Other(id) => format!("it depends on `{}`, which is always made", program.machine(*id).label),
         Unknown::NoCache(step) => format!("`--no-cache` on {}", text(step)),

@@ -97,7 +97,7 @@ fn sure(shared: &Shared, machine: &Machine) -> bool {
     });
     let parent = match machine.origin {
         Origin::Machine(parent) => Some(parent),
-        Origin::Inventory { .. } => None,
+        Origin::Inventory { .. } | Origin::Existing { .. } => None,
     };
     let values = cache.known(machine.id).map(|k| k.recipe.whole.values.clone()).unwrap_or_default();
     let mut inner = cache.inner();
@@ -112,7 +112,7 @@ fn sure(shared: &Shared, machine: &Machine) -> bool {
 fn needs(shared: &Shared, machine: &Machine, mark: &Mark) -> BTreeMap<String, String> {
     let parent = match machine.origin {
         Origin::Machine(parent) => Some(parent),
-        Origin::Inventory { .. } => None,
+        Origin::Inventory { .. } | Origin::Existing { .. } => None,
     };
     let of = |id: &MachineId| {
         let known = shared.cache.known(*id)?;

@@ -156,7 +156,12 @@ impl State {
     pub(super) fn new(assessment: Assessment) -> Self {
         let unsure = (0u32..).zip(&assessment.machines).filter(|(_, k)| !k.sure).map(|(id, _)| MachineId(id));
         let inner = Inner { checkpoints: assessment.checkpoints, unsure: unsure.collect(), begun: HashMap::new() };
-        State { machines: assessment.machines, files: assessment.files, asked: assessment.asked, inner: Mutex::new(inner) }
+        State {
+            machines: assessment.machines,
+            files: assessment.files,
+            asked: assessment.asked,
+            inner: Mutex::new(inner),
+        }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -207,7 +212,8 @@ pub(super) fn restore(shared: &Shared) {
         if let Some(there) = there {
             for (name, value) in &there.keys {
                 let again = machine.keys.get(name).and_then(|k| k.step);
-                let Some(value) = value.as_ref().filter(|_| !again.is_some_and(|s| shared.cache.asked.steps.contains(&s)))
+                let Some(value) =
+                    value.as_ref().filter(|_| !again.is_some_and(|s| shared.cache.asked.steps.contains(&s)))
                 else {
                     continue;
                 };

@@ -15,7 +15,7 @@ use super::super::options::FailureClass;
 use super::super::sessions::{self, Sessions};
 use super::super::shared::{Shared, Stop};
 use super::outcome::{Ended, finished, told, verb};
-use super::{checkpoint, copy, job, wait};
+use super::{checkpoint, copy, job, snapshot, wait};
 use crate::diagnostic::Diagnostic;
 use crate::sema::order::Node;
 use crate::sema::program::{Action, KeySource, Machine, Ref, Step, Template};
@@ -116,6 +116,7 @@ async fn act(worker: &mut Worker, machine: &Machine, step: &Step) -> Result<(), 
             Ok(())
         }
         Action::Checkpoint(name) => Box::pin(checkpoint::run(worker, machine, step, name.as_ref())).await,
+        Action::Snapshot(name) => Box::pin(snapshot::run(worker, machine, step, name)).await,
         // These are jobs.
         Action::Run(_) | Action::Key { .. } => Ok(()),
     }
