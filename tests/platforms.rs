@@ -456,3 +456,33 @@ fn what_fails_goes_back_and_serial_says_who_goes_on() {
     assert_eq!(off.code, Some(5), "{off}");
     assert!(said(&off).contains("`on-web-3` isn't powered on"), "{off}");
 }
+
+/// The files of an example, as a project of its own.
+fn example(name: &str) -> String {
+    std::fs::read_to_string(
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name).join("VMWfile"),
+    )
+    .unwrap()
+}
+
+#[test]
+fn the_examples_of_a_pool_that_grows_and_is_patched_work() {
+    let project = Project::new(Site::here().unwrap(), &example("growing-pool"));
+    let secret = ["--secret", "id=root_password,cmd=echo guest-password"];
+    let build = |more: &[&str]| project.build(&[&secret[..], more].concat());
+    build(&["--arg", "workers=1"]);
+    let grown = build(&["--arg", "workers=3"]);
+    assert_eq!(grown.count("CloneVM_Task"), 2, "{:?}", grown.requests);
+    let token = project.read("pool-manager", "/etc/pool/token");
+    assert_eq!(project.read("pool-worker-03", "/etc/pool/token").trim_end(), token);
+    project.write(&example("patch"));
+    project.run_in("pool-worker-02", ": > /etc/pool/token");
+    let patched = project.try_build(&secret);
+    assert_eq!(patched.run.code, Some(4), "{}", patched.run);
+    for (worker, release) in [("pool-worker-01", "2\n"), ("pool-worker-02", "1\n"), ("pool-worker-03", "2\n")] {
+        assert_eq!(project.read(worker, "/etc/pool/release"), release, "{worker}: {}", patched.run);
+    }
+    project.write(&example("growing-pool"));
+    project.done(&["destroy", ".", "--yes"]);
+    assert!(!project.machines().keys().any(|name| name.starts_with("pool-")));
+}
