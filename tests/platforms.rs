@@ -486,3 +486,85 @@ fn the_examples_of_a_pool_that_grows_and_is_patched_work() {
     project.done(&["destroy", ".", "--yes"]);
     assert!(!project.machines().keys().any(|name| name.starts_with("pool-")));
 }
+
+const POOL: &str = "ARG template\nARG workers: int = 2\n\
+    FROM ${{ template }} AS manager\nOUTPUT VM up-manager\n\
+    RUN od -An -N8 -tx1 /dev/urandom | tr -d ' \\n' > /root/token\n\
+    KEY token: secret FROM FILE /root/token\n\
+    FROM ${{ template }} AS worker FOR n IN 1..${{ workers }}\nOUTPUT VM up-worker-${{ n }}\n\
+    HEALTHCHECK --retry=2 --interval=1s RUN test -e /root/well\n\
+    ONREMOVE --on=manager RUN echo ${{ self.name }} >> /root/removed\n\
+    RUN echo ${{ manager.token }} > /root/token; touch /root/well\n";
+
+impl Project {
+    fn up(&self, args: &[&str]) -> Run {
+        let template = format!("template={}", self.site.template());
+        self.tool(&[&["up", "--progress", "plain", "--arg", &template], args].concat())
+    }
+
+    fn upped(&self, args: &[&str]) -> Run {
+        let run = self.up(args);
+        assert_eq!(run.code, Some(0), "{run}\n{}", self.site.log());
+        run
+    }
+}
+
+fn what_is_dead_is_replaced(site: Site) {
+    let project = Project::new(site, POOL);
+    project.upped(&[]);
+    let first = project.machines();
+    // All is well: nothing is done.
+    project.upped(&[]);
+    assert_eq!(project.machines(), first);
+    // One grows, one is off, one is sick.
+    project.run_in("up-worker-1", "rm /root/well");
+    project.power_off("up-worker-2");
+    let many = project.up(&["--replace-at-most", "1"]);
+    assert_eq!(many.code, Some(5), "{many}");
+    assert!(said(&many).contains("2 machines are dead, and at most 1 are replaced at once"), "{many}");
+    assert_eq!(project.machines(), first);
+    let healed = project.upped(&["--arg", "workers=3"]);
+    let words = said(&healed);
+    assert!(words.contains("`worker[1]` is dead: its HEALTHCHECK fails: exit code 1"), "{healed}");
+    assert!(words.contains("`worker[2]` is dead: it is powered off"), "{healed}");
+    let now = project.machines();
+    assert_eq!(now["up-manager"], first["up-manager"]);
+    assert!(["up-worker-1", "up-worker-2"].iter().all(|name| now[*name] != first[*name]), "{now:?}");
+    let removed = project.read("up-manager", "/root/removed");
+    let mut removed: Vec<&str> = removed.lines().collect();
+    removed.sort_unstable();
+    assert_eq!(removed, ["up-worker-1", "up-worker-2"]);
+    let token = project.read("up-manager", "/root/token");
+    for worker in ["up-worker-1", "up-worker-2", "up-worker-3"] {
+        assert_eq!(project.read(worker, "/root/token").trim_end(), token, "{worker}");
+    }
+    // One that somebody has taken away is made again.
+    let gone = project.moref("up-worker-3");
+    project.client(async |client| client.destroy_vm(&gone, soon()).await.unwrap());
+    project.upped(&["--arg", "workers=3"]);
+    assert!(project.machines().contains_key("up-worker-3"));
+}
+
+#[test]
+fn what_is_dead_is_replaced_on_the_sandbox() {
+    what_is_dead_is_replaced(Site::here().unwrap());
+}
+
+#[test]
+fn what_is_dead_is_replaced_on_vcsim() {
+    if let Some(site) = Site::vcsim() {
+        what_is_dead_is_replaced(site);
+    }
+}
+
+#[test]
+fn what_cannot_be_checked_is_not_replaced() {
+    let project = Project::new(Site::here().unwrap(), POOL);
+    project.upped(&[]);
+    let before = project.machines();
+    let password = project.dir.path().join("wrong");
+    std::fs::write(&password, "wrong\n").unwrap();
+    let refused = project.up(&["--login", "root", "--login-password-file", password.to_str().unwrap()]);
+    assert_eq!(refused.code, Some(4), "{refused}");
+    assert_eq!(project.machines(), before);
+}

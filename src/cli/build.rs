@@ -41,6 +41,8 @@ pub(super) struct Beside {
     pub(super) earlier: Option<Earlier>,
     /// Who hears all that is said to the server.
     pub(super) recorder: Option<Recorder>,
+    /// For `up`.
+    pub(super) up: Option<engine::Up>,
 }
 
 /// What an earlier process has left to go on with.
@@ -49,6 +51,8 @@ pub(super) struct Earlier {
     pub(super) past: Past,
     /// Placement as it was then: today's variables don't count.
     pub(super) placement: PlacementDefaults,
+    /// Whether it was begun by `up`.
+    pub(super) up: bool,
 }
 
 /// Builds, or goes on with a build.
@@ -84,18 +88,23 @@ fn attempt(
         }
     };
     telling.show(&found, sources);
-    let load::Linted { program, context, values, defaults } = loaded;
+    let load::Linted { mut program, context, values, defaults } = loaded;
     if options.on_error == args::OnError::Ask && !terminal::can_ask() {
         telling.show([&ask::nobody()], sources);
         return 2;
     }
     let (date, existing) = (build.date.clone(), build.existing.clone().unwrap_or_default());
-    let Beside { earlier, recorder } = beside;
+    let Beside { earlier, recorder, up } = beside;
+    let up = up.or(earlier.as_ref().filter(|e| e.up).map(|_| engine::Up::default()));
+    if up.is_some() {
+        super::up::keep(&mut program);
+    }
     let taken_up = earlier.is_some();
     let world = World { env: &env, defaults: &defaults, verbose };
     let prepared = secret_values(options, &program, taken_up).and_then(|secrets| {
         let (endpoint, mut engine) =
             prepare(options, &program, Of { context, build, earlier, secrets, endpoint: known }, world)?;
+        engine.up = up;
         if !taken_up {
             let given = record::Given { date: &date, values, existing, sources };
             let header = record::header(options, &engine, endpoint.as_ref(), given, world);
@@ -257,6 +266,7 @@ pub(super) fn prepare(
             key: if options.sandbox { None } else { record::cache_key() },
         },
         sandbox: options.sandbox && !options.sandbox_options.strict,
+        up: None,
     };
     Ok((endpoint, engine))
 }

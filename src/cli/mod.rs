@@ -42,6 +42,7 @@ mod table;
 mod telling;
 mod terminal;
 mod toml_file;
+mod up;
 mod vcenter;
 
 use std::process::ExitCode;
@@ -71,6 +72,7 @@ pub fn run(args: std::env::ArgsOs) -> ExitCode {
     };
     let code = match &cli.command {
         args::Command::Build(options) => build::run(options, cli.color, cli.verbose),
+        args::Command::Up(options) => up::run(options, cli.color, cli.verbose),
         args::Command::Resume(options) => resume::run(options, cli.color, cli.verbose),
         args::Command::Builds(options) => builds::run(options),
         args::Command::Clean(options) => clean::run(options, cli.color, cli.verbose),

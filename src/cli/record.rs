@@ -187,6 +187,7 @@ pub(super) fn header(
         args: values.into_iter().collect(),
         targets: flags.input.targets.clone(),
         existing,
+        up: engine.up.is_some(),
         sandbox: flags.sandbox,
         connection,
         settings: Settings {

@@ -44,7 +44,7 @@ fn prepare(options: &args::Resume) -> Result<(args::Build, load::Build, Earlier)
         args: Some(header.args.clone().into_iter().collect()),
         existing: Some(header.existing.clone()),
     };
-    let earlier = Earlier { journal, past, placement: record::placement(&header.settings) };
+    let earlier = Earlier { journal, past, placement: record::placement(&header.settings), up: header.up };
     Ok((flags(options, &header)?, id, earlier))
 }
 

@@ -39,6 +39,9 @@ codes! {
     NOT_ON 722 "existing-machine-off"
         "A machine that an ON means is powered off, or was made a template. Its steps need a running guest, and ON never \
          changes the power of a machine that isn't its own.";
+    TOO_MANY_DEAD 724 "too-many-dead"
+        "`vmwbuild up` has found more dead machines than it may replace at once. Many that die together are rather a sign \
+         of something else: a host, a network, a check that is wrong.";
     SNAPSHOT_TAKEN 723 "snapshot-taken"
         "SNAPSHOT makes a snapshot that stays, and the machine has one of that name that another build, or somebody, has \
          made: with two of a name nobody could tell which one is gone back to.";

@@ -15,6 +15,7 @@ pub mod event;
 mod existing;
 mod export;
 mod finish;
+mod heal;
 mod hooks;
 pub mod journal;
 mod kept;
@@ -35,6 +36,7 @@ mod steps;
 pub mod sweep;
 
 pub use ask::{Answer, Look, Looked, Question};
+pub use heal::Up;
 pub use options::{
     Built, BuiltOutput, ClonesAtOnce, Control, Deadlines, Failure, FailureClass, GuestLogin, LoginDefaults, OnError,
     Options,

@@ -40,6 +40,8 @@ pub struct Options {
     pub past: Past,
     /// How the cache is used.
     pub cache: super::cache::Use,
+    /// How what is dead is replaced; None: it isn't looked for.
+    pub up: Option<super::heal::Up>,
     /// Whether a FROM name that the inventory lacks becomes the sandbox's default template.
     pub sandbox: bool,
 }

@@ -15,6 +15,7 @@ use super::cleanup;
 use super::codes;
 use super::event::{EdgeInfo, Event, MachineId, MachineInfo, StepInfo};
 use super::existing;
+use super::heal;
 use super::journal::{self, Ending, Record};
 use super::ledger::Ledger;
 use super::limits::Limits;
@@ -64,8 +65,12 @@ pub async fn build(
             requests: client.requests().total,
         });
     };
+    let prepared = async {
+        heal::run(&program, &client, &options, &control, &events).await?;
+        prepare(&program, &client, &options).await
+    };
     let found = tokio::select! {
-        found = prepare(&program, &client, &options) => found,
+        found = prepared => found,
         () = control.stop.cancelled() => Err((FailureClass::Interrupted, vec![interrupted()])),
     };
     let (found, assessment) = match found {

@@ -34,6 +34,13 @@ codes! {
     wrong "ON 'web*' AS web\nMEMORY 2GiB\nRUN apt-get -qy upgrade\n"
     right "ON 'web*' AS web\nRUN apt-get -qy upgrade\n";
 
+    /// What is gone when it would be used.
+    NOT_LASTING = 262 "not-lasting" Error
+    about "HEALTHCHECK and ONREMOVE are run by `vmwbuild up` when the build that has made the machine is long over: keys and \
+           addresses that only that build knew aren't known any more. Names, ARGs, SECRETs and loop values are."
+    wrong "FROM debian-12 AS web\nOUTPUT VM web\nKEY port: int FROM RUN cat /etc/port\nHEALTHCHECK RUN nc -z localhost ${{ port }}\n"
+    right "FROM debian-12 AS web\nOUTPUT VM web\nHEALTHCHECK RUN nc -z localhost \"$(cat /etc/port)\"\n";
+
     /// A snapshot that isn't there, or doesn't stay.
     BAD_REVERT = 261 "snapshot-without-effect" Error
     about "`ONFAIL REVERT name` goes back to the snapshot that `SNAPSHOT name` of the same stage has made. A snapshot is \

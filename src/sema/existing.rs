@@ -149,7 +149,7 @@ pub(super) fn fits(from: &Instruction, instruction: &Instruction, problems: &mut
     let made = match keyword {
         K::Output | K::Cpu | K::Memory | K::Disk | K::Nic | K::Cdrom | K::Hardware | K::Config | K::Annotation => true,
         K::Datacenter | K::Cluster | K::Host | K::Pool | K::Datastore | K::Folder | K::Network => true,
-        K::Address | K::Hostname | K::Checkpoint | K::Seal => true,
+        K::Address | K::Hostname | K::Checkpoint | K::Seal | K::Healthcheck | K::OnRemove => true,
         _ => false,
     };
     if on && made {

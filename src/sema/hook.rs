@@ -1,24 +1,105 @@
-//! What is done when a stage fails, and how many machines are worked on at a time.
+//! What is done when a stage fails or lives on, and how many machines are worked on at a time.
+
+use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, Problems};
-use crate::syntax::ast::{Body, Instruction, OnFail};
+use crate::source::Span;
+use crate::syntax::ast::{Body, Command, Instruction, OnFail};
 
 use super::check::Checker;
 use super::instruction::{Number, flag_usage};
 use super::instruction_step::PATHS;
 use super::machine::{Making, bad_argument};
 use super::names_scope::Moment;
-use super::program::{Hook, HookAction, Machine, MachineId, Serial};
-use super::{codes, script};
+use super::program::{
+    GuestContext, Health, Hook, HookAction, Invocation, Machine, MachineId, Ref, Removal, Serial, StageId,
+};
+use super::{codes, order_refs, script};
+
+/// How long between two checks, and how many failures in a row count, where the file doesn't say.
+const INTERVAL: Duration = Duration::from_secs(10);
+const RETRY: u32 = 3;
 
 impl Checker<'_> {
-    /// An ONFAIL.
-    pub(super) fn on_fail(
+    /// ONFAIL, HEALTHCHECK, ONREMOVE.
+    pub(super) fn hook(
         &mut self,
         making: &mut Making,
         instruction: &Instruction,
         problems: &mut Problems,
     ) -> Option<()> {
+        let place = making.place(Moment::Steps);
+        match &instruction.body {
+            Body::Healthcheck { command } => {
+                let interval = self.flag_duration(instruction, "interval", place, problems).unwrap_or(INTERVAL);
+                let timeout = self.flag_duration(instruction, "timeout", place, problems);
+                let retry = self.flag_count(instruction, "retry", place, problems).unwrap_or(RETRY);
+                let (command, context) = self.lasting(making, instruction, command, problems)?;
+                if let Some(first) = &making.health {
+                    problems.push(
+                        Diagnostic::new(&codes::GIVEN_TWICE, "HEALTHCHECK is given twice")
+                            .primary(instruction.span, "given again here")
+                            .label(first.span, "first given here")
+                            .help("check all of it in one command"),
+                    );
+                    return None;
+                }
+                let (span, text) = (instruction.span, self.title(instruction));
+                making.health = Some(Health { span, text, command, context, interval, timeout, retry });
+                Some(())
+            }
+            Body::OnRemove { command } => {
+                let timeout = self.flag_duration(instruction, "timeout", place, problems);
+                let on = match self.flag_text(instruction, "on", "the stage of `--on`", place, problems) {
+                    None => None,
+                    Some(name) => {
+                        let span = instruction.flag("on").map_or(instruction.span, |f| f.span);
+                        let (machines, _) = self.machines_meant(&name, span, "--on", problems)?;
+                        let stage = machines.first().and_then(|m| self.machine(*m)).map(|m| m.stage);
+                        stage.map(|stage| StageId(stage as u32))
+                    }
+                };
+                let (command, context) = self.lasting(making, instruction, command, problems)?;
+                let (span, text) = (instruction.span, self.title(instruction));
+                making.on_remove.push(Removal { span, text, command, context, timeout, on });
+                Some(())
+            }
+            _ => self.on_fail(making, instruction, problems),
+        }
+    }
+
+    /// A command that is run when the build is long over: what only the build knew isn't known any more.
+    fn lasting(
+        &mut self,
+        making: &Making,
+        instruction: &Instruction,
+        command: &Command,
+        problems: &mut Problems,
+    ) -> Option<(Invocation, GuestContext)> {
+        let place = making.place(Moment::Steps);
+        let context = self.step_context(making, instruction, place, problems)?;
+        let view = self.view(place);
+        let command = script::check_command(command, &instruction.heredocs, &making.shell, &view, problems)?;
+        let mut gone: Vec<Span> = Vec::new();
+        let mut visit = |reference: &Ref, span: Span| match reference {
+            Ref::Secret(_) => {}
+            Ref::Key(..) | Ref::Attr(..) => gone.push(span),
+        };
+        command.refs(&mut visit);
+        order_refs::context(&context, order_refs::Uses::All, &mut visit);
+        for span in &gone {
+            let keyword = instruction.keyword.node;
+            problems.push(
+                Diagnostic::at(&codes::NOT_LASTING, *span, format!("{keyword} is run when the build is long over"))
+                    .label(instruction.span, "used here")
+                    .help("use names, ARGs, SECRETs and loop values; keep other values in a file of the guest"),
+            );
+        }
+        gone.is_empty().then_some((command, context))
+    }
+
+    /// An ONFAIL.
+    fn on_fail(&mut self, making: &mut Making, instruction: &Instruction, problems: &mut Problems) -> Option<()> {
         let Body::OnFail { action } = &instruction.body else { return Some(()) };
         let place = making.place(Moment::Steps);
         let timeout = self.flag_duration(instruction, "timeout", place, problems);
@@ -88,11 +169,11 @@ pub(super) fn snapshots(machine: &Machine, problems: &mut Problems) {
         }
     }
     let stays = matches!(machine.origin, Origin::Existing { .. })
-        || machine.outputs.iter().any(|o| o.kind == crate::syntax::ast::OutputKind::Vm);
+        || machine.outputs.iter().any(|o| o.kind != crate::syntax::ast::OutputKind::None);
     if let Some(step) = machine.steps.iter().find(|s| matches!(s.action, Action::Snapshot(_))).filter(|_| !stays) {
         problems.push(
             Diagnostic::at(&codes::BAD_REVERT, step.span, "this machine doesn't stay, so neither does its snapshot")
-                .help("SNAPSHOT is for `OUTPUT VM` and ON; CHECKPOINT keeps a place to go on from"),
+                .help("give the stage an OUTPUT; CHECKPOINT keeps a place to go on from"),
         );
     }
 }

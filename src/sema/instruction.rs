@@ -77,7 +77,7 @@ impl Checker<'_> {
                 }
             }
             Standing::Hook => {
-                if self.on_fail(making, instruction, problems).is_none() {
+                if self.hook(making, instruction, problems).is_none() {
                     self.fail(making.id, instruction.span);
                 }
             }

@@ -40,6 +40,8 @@ pub(super) struct Making {
     pub network: Option<GuestContext>,
     pub steps: Vec<Step>,
     pub on_fail: Vec<super::program::Hook>,
+    pub health: Option<super::program::Health>,
+    pub on_remove: Vec<super::program::Removal>,
     pub serial: Option<super::program::Serial>,
 }
 
@@ -204,6 +206,8 @@ impl Checker<'_> {
             network: None,
             steps: Vec::new(),
             on_fail: Vec::new(),
+            health: None,
+            on_remove: Vec::new(),
             serial: None,
         };
         for (line, instruction) in self.lines(id).iter().enumerate() {
@@ -252,6 +256,8 @@ impl Checker<'_> {
             context: making.network.unwrap_or(making.context),
             steps: making.steps,
             on_fail: making.on_fail,
+            health: making.health,
+            on_remove: making.on_remove,
             serial: making.serial,
             keys,
             wanted: Vec::new(),

@@ -160,6 +160,15 @@ pub fn machine(machine: &Machine, visit: &mut Visit<'_>) {
     }
     context(&machine.context, Uses::Files, visit);
     machine.on_fail.iter().for_each(|h| hook(h, visit));
+    for (command, own) in machine
+        .health
+        .iter()
+        .map(|h| (&h.command, &h.context))
+        .chain(machine.on_remove.iter().map(|r| (&r.command, &r.context)))
+    {
+        command.refs(visit);
+        context(own, Uses::All, visit);
+    }
     for own in &machine.steps {
         step(own, visit);
         if let Action::Copy(copy) = &own.action {

@@ -151,6 +151,10 @@ pub struct Machine {
     pub steps: Vec<Step>,
     /// ONFAIL, in order.
     pub on_fail: Vec<Hook>,
+    /// HEALTHCHECK.
+    pub health: Option<Health>,
+    /// ONREMOVE, in order.
+    pub on_remove: Vec<Removal>,
     /// SERIAL.
     pub serial: Option<Serial>,
     /// Types of its keys, by name, with the step that captures each.
@@ -220,6 +224,42 @@ pub enum HookAction {
     Fetch { paths: Vec<Template>, dest: Template },
     /// Back to the snapshot that a step of the machine has made.
     Revert(String),
+}
+
+/// How a machine that lives on is checked.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// The instruction.
+    pub span: Span,
+    /// As shown.
+    pub text: String,
+    /// It succeeds while the machine is well.
+    pub command: Invocation,
+    /// Who runs it, where and with what.
+    pub context: GuestContext,
+    /// `--interval`.
+    pub interval: Duration,
+    /// `--timeout`.
+    pub timeout: Option<Duration>,
+    /// `--retry`: how many failures in a row count.
+    pub retry: u32,
+}
+
+/// What is done elsewhere before a machine that lives on is removed.
+#[derive(Clone, Debug)]
+pub struct Removal {
+    /// The instruction.
+    pub span: Span,
+    /// As shown.
+    pub text: String,
+    /// What is run.
+    pub command: Invocation,
+    /// Who runs it, where and with what.
+    pub context: GuestContext,
+    /// `--timeout`.
+    pub timeout: Option<Duration>,
+    /// `--on`: on a machine of that stage; None: on another one of its own.
+    pub on: Option<StageId>,
 }
 
 /// How many machines of a stage are worked on at a time.

@@ -37,8 +37,7 @@ pub fn keyword(keyword: Keyword) -> Option<Refused> {
         K::Label => refused("`LABEL`", Some("ANNOTATION and CONFIG can hold the same text")),
         K::Tag => refused("`TAG`", Some("ANNOTATION and CONFIG can hold the same text")),
         K::Seal => refused("`SEAL`", Some("RUN the commands that clean the guest as the last step")),
-        K::Healthcheck => refused("`HEALTHCHECK`", Some("`WAIT RUN command` checks once, during the build")),
-        K::OnRemove => refused("`ONREMOVE`", None),
+        K::Healthcheck | K::OnRemove => None,
         K::On | K::Snapshot | K::OnFail | K::Serial => None,
     }
 }

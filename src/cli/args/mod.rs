@@ -12,7 +12,7 @@ mod shared;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 pub(crate) use belongings::{Destroy, Ls};
-pub(crate) use build::{Build, Builds, Clean, Clones, OnError, Plan, Progress, Resume};
+pub(crate) use build::{Build, Builds, Clean, Clones, OnError, Plan, Progress, Resume, Up};
 pub(crate) use cache::{Cache, CacheCommand, CacheLs, CachePrune};
 pub(crate) use file::{Convert, Explain, Fmt, Format, Graph, GraphFormat, Lint, Lsp, Show};
 pub(crate) use machine::{Cp, Exec};
@@ -62,6 +62,16 @@ pub(crate) enum Command {
                             vmwbuild build -f VMWfile.lab --arg workers=5 --secret id=pw,env=PW\n  \
                             vmwbuild build --sandbox examples/hello")]
     Build(Box<Build>),
+    /// Make what a VMWfile declares and isn't there, and replace what is dead
+    #[command(
+        after_help = "As `build`, but what is there stays (as with `OUTPUT --exists=keep`), unless the file says \
+                            `--exists=replace`. Before that, machines that this VMWfile has made and that are powered off, \
+                            whose VMware Tools don't answer, or whose HEALTHCHECK fails, are removed: ONREMOVE runs on a \
+                            machine that lives, and then they are made anew.\n\nExamples:\n  \
+                            vmwbuild up examples/pool --arg workers=5\n  \
+                            vmwbuild up --replace-at-most 0       make what is missing, and replace nothing"
+    )]
+    Up(Box<Up>),
     /// Go on with a build whose process was killed, or lost vCenter
     #[command(
         after_help = "What the journal of the build tells is done is not done again, and commands that still run \
