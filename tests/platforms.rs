@@ -482,7 +482,15 @@ fn the_examples_of_a_pool_that_grows_and_is_patched_work() {
     for (worker, release) in [("pool-worker-01", "2\n"), ("pool-worker-02", "1\n"), ("pool-worker-03", "2\n")] {
         assert_eq!(project.read(worker, "/etc/pool/release"), release, "{worker}: {}", patched.run);
     }
-    project.write(&example("growing-pool"));
+    project.write(&example("healing-pool"));
+    let up = || project.done(&[&["up", "--progress", "plain"], &secret[..]].concat());
+    up();
+    let before = project.machines();
+    project.power_off("healing-worker-02");
+    up();
+    assert_ne!(project.moref("healing-worker-02"), before["healing-worker-02"]);
+    assert_eq!(project.moref("healing-worker-01"), before["healing-worker-01"]);
+    assert_eq!(project.read("healing-manager", "/etc/pool/removed"), "healing-worker-02\n");
     project.done(&["destroy", ".", "--yes"]);
     assert!(!project.machines().keys().any(|name| name.starts_with("pool-")));
 }
@@ -564,7 +572,7 @@ fn what_cannot_be_checked_is_not_replaced() {
     let before = project.machines();
     let password = project.dir.path().join("wrong");
     std::fs::write(&password, "wrong\n").unwrap();
-    let refused = project.up(&["--login", "root", "--login-password-file", password.to_str().unwrap()]);
+    let refused = project.up(&["--login", "nobody-here", "--login-password-file", password.to_str().unwrap()]);
     assert_eq!(refused.code, Some(4), "{refused}");
     assert_eq!(project.machines(), before);
 }

@@ -77,10 +77,18 @@ async fn heal(
     events: &Events,
 ) -> Result<(), Refused> {
     let Some(up) = options.up.filter(|_| options.past.entries.is_empty()) else { return Ok(()) };
-    let all = belongings::list(client).await.map_err(|e| failed(&e))?;
+    // What is begun in a guest or in vCenter is ended; waiting isn't.
+    let stopped = || (FailureClass::Interrupted, vec![super::run::interrupted()]);
+    let all = tokio::select! {
+        all = belongings::list(client) => all.map_err(|e| failed(&e))?,
+        () = control.stop.cancelled() => return Err(stopped()),
+    };
     let there: Vec<There<'_>> = program.machines.iter().filter_map(|m| there(m, &all, options)).collect();
     let mut dead: BTreeMap<MachineId, String> = BTreeMap::new();
-    let silent = join_all(there.iter().map(|one| silent(client, one))).await;
+    let silent = tokio::select! {
+        silent = join_all(there.iter().map(|one| silent(client, one))) => silent,
+        () = control.stop.cancelled() => return Err(stopped()),
+    };
     for (one, why) in there.iter().zip(silent) {
         if let Some(why) = why.map_err(|e| failed(&e))? {
             dead.insert(one.machine.id, why);
@@ -102,6 +110,9 @@ async fn heal(
     dead.iter().map(told).for_each(|text| events.note(None, &text));
     part(program, &there, &dead, client, options, control, events).await;
     for one in there.iter().filter(|one| dead.contains_key(&one.machine.id)) {
+        if control.stop.is_cancelled() {
+            return Err(stopped());
+        }
         match belongings::remove(client, &one.owned).await {
             Ok(None) => events.note(None, &format!("removed {}", one.owned.path)),
             Ok(Some(why)) => events.note(None, &format!("left alone: {}: {why}", one.owned.path)),

@@ -65,13 +65,12 @@ pub async fn build(
             requests: client.requests().total,
         });
     };
-    let prepared = async {
-        heal::run(&program, &client, &options, &control, &events).await?;
-        prepare(&program, &client, &options).await
-    };
-    let found = tokio::select! {
-        found = prepared => found,
-        () = control.stop.cancelled() => Err((FailureClass::Interrupted, vec![interrupted()])),
+    let found = match heal::run(&program, &client, &options, &control, &events).await {
+        Err(refused) => Err(refused),
+        Ok(()) => tokio::select! {
+            found = prepare(&program, &client, &options) => found,
+            () = control.stop.cancelled() => Err((FailureClass::Interrupted, vec![interrupted()])),
+        },
     };
     let (found, assessment) = match found {
         Ok(found) => found,

@@ -44,7 +44,7 @@ codes! {
     /// A snapshot that isn't there, or doesn't stay.
     BAD_REVERT = 261 "snapshot-without-effect" Error
     about "`ONFAIL REVERT name` goes back to the snapshot that `SNAPSHOT name` of the same stage has made. A snapshot is \
-           of use on a machine that stays: that of an ON, or an `OUTPUT VM`."
+           of use on a machine that stays: that of an ON, or one with an OUTPUT."
     wrong "ON 'web*' AS web\nONFAIL REVERT before\nRUN apt-get -qy upgrade\n"
     right "ON 'web*' AS web\nSNAPSHOT before\nONFAIL REVERT before\nRUN apt-get -qy upgrade\n";
 

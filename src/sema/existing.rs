@@ -156,9 +156,9 @@ pub(super) fn fits(from: &Instruction, instruction: &Instruction, problems: &mut
         problems.push(
             Diagnostic::new(
                 &codes::NOT_ON_EXISTING,
-                format!("{keyword} shapes a machine that is made, and ON's exist"),
+                format!("{keyword} is for machines that are made, and those of an ON exist"),
             )
-            .primary(instruction.keyword.span, "takes it out")
+            .primary(instruction.keyword.span, "has no meaning here")
             .label(from.span, "the machines of this stage are there already")
             .help("take the line out: the steps of an ON run on machines as they are"),
         );
