@@ -60,6 +60,19 @@
 //! assert_eq!(between, 1);
 //! ```
 
+// What input, a server or a guest can reach ends in a diagnostic, never in a panic. (Tests are to panic.)
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
 // The code that pest generates without `std` asks for it by name.
 extern crate alloc;
 

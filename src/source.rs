@@ -89,7 +89,7 @@ impl Source {
     pub fn line_col(&self, offset: u32) -> (usize, usize) {
         let offset = offset.min(self.text.len() as u32);
         let line = self.line_starts.partition_point(|s| *s <= offset) - 1;
-        let start = self.line_starts[line] as usize;
+        let start = self.line_starts.get(line).map_or(0, |start| *start as usize);
         let before = self.text.get(start..offset as usize).unwrap_or_default();
         (line + 1, before.chars().count() + 1)
     }
@@ -115,7 +115,7 @@ impl Source {
     pub fn line(&self, number: usize) -> &str {
         let Some(start) = number.checked_sub(1).and_then(|n| self.line_starts.get(n)) else { return "" };
         let end = self.line_starts.get(number).map_or(self.text.len(), |e| *e as usize);
-        self.text[*start as usize..end].trim_end_matches(['\n', '\r'])
+        self.text.get(*start as usize..end).unwrap_or_default().trim_end_matches(['\n', '\r'])
     }
 
     /// How many lines there are; a file that ends in a line end has an empty last one.
@@ -145,7 +145,15 @@ impl Sources {
         id
     }
 
+    /// Calls a file something else in messages.
+    pub fn rename(&mut self, id: SourceId, name: impl Into<String>) {
+        if let Some(file) = self.files.get_mut(id.0 as usize) {
+            *file = Arc::new(Source::new(name.into(), file.path.clone(), file.text.clone()));
+        }
+    }
+
     /// The file. Ids come from [`Sources::add`] of the same value only.
+    #[allow(clippy::indexing_slicing, reason = "an id is made by `add`, and nothing is ever taken out")]
     pub fn get(&self, id: SourceId) -> &Arc<Source> {
         &self.files[id.0 as usize]
     }

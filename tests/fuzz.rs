@@ -353,6 +353,37 @@ fn adversaries(n: usize) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// Files of `n` wrong names beside as many right ones: each wrong one is like many of the right ones.
+fn wrong_names(n: usize) -> Vec<(&'static str, String)> {
+    let lines = |line: &dyn Fn(usize) -> String| (0..n).map(line).collect::<String>();
+    let stage = "FROM debian AS a\n";
+    let args = lines(&|i| format!("ARG value_{i} = {i}\n"));
+    let keys = lines(&|i| format!("KEY key_{i} = {i}\n"));
+    vec![
+        ("names", format!("{args}{stage}{}", lines(&|i| format!("RUN echo ${{{{ vlaue_{i}x }}}}\n")))),
+        ("keys", format!("{stage}{keys}FROM debian AS b\n{}", lines(&|i| format!("RUN echo ${{{{ a.kye_{i}x }}}}\n")))),
+        ("stages", lines(&|i| format!("FROM debian AS web_{i}\nRUN --after=wbe_{i}x true\n"))),
+        ("names in stages", lines(&|i| format!("FROM debian AS web_{i}\nRUN echo ${{{{ wbe_{i}x.ip }}}}\n"))),
+    ]
+}
+
+#[test]
+fn wrong_names_take_time_as_the_file_grows() {
+    // More than are kept, so that most of them are only counted.
+    const SMALL: usize = if cfg!(debug_assertions) { 400 } else { 1250 };
+    let mut slow = Vec::new();
+    for ((what, small), (_, large)) in wrong_names(SMALL).into_iter().zip(wrong_names(4 * SMALL)) {
+        let beside = beside();
+        let check = |text: &str| assert!(checked(text, Purpose::Lint, &beside) > 0);
+        let (a, b) = (work(|| check(&small)), work(|| check(&large)));
+        println!("{what}: {a:?}, {b:?}");
+        if b > a * 9 || b > Duration::from_secs(20) {
+            slow.push(format!("{what}: {a:?}, and {b:?} for four times the file"));
+        }
+    }
+    assert!(slow.is_empty(), "{}", slow.join("\n"));
+}
+
 /// Four times the file may take nine times as long: caches get cold, tables grow. What is quadratic takes sixteen.
 #[test]
 fn time_grows_as_the_file() {

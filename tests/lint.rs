@@ -199,6 +199,105 @@ fn an_included_file_is_mended_once() {
     assert_eq!(fs::read_to_string(directory.path().join("part.vmwfile")).expect("there"), "RUN true\n");
 }
 
+/// A deployment of parts, each of which means something only where it is included.
+fn parts() -> TempDir {
+    project(&[
+        ("VMWfile", "ARG package = \"nginx\"\nFROM Debian AS web\nINCLUDE parts/steps.vmwfile\nrun true\n"),
+        ("parts/steps.vmwfile", "RUN yum install -y ${{ package }}\nRUN reboot\nINCLUDE ../deep/more.vmwfile\n"),
+        ("deep/more.vmwfile", "run apt-get update\n"),
+    ])
+}
+
+#[test]
+fn a_part_of_a_file_is_looked_at_where_it_is_included() {
+    let directory = parts();
+    let steps =
+        "parts/steps.vmwfile:2:5: warning[VMW357 reboot-in-run] `reboot` takes the machine down under the build\n";
+    let more = "deep/more.vmwfile:1:1: advice[VMW500 keyword-case] `run` is written `RUN`\n";
+    // As `pre-commit` gives it: by itself, from the top.
+    let (code, out, err) = run(directory.path(), &["lint", "--format=concise", "parts/steps.vmwfile"]);
+    assert_eq!((code, out.as_str()), (0, steps), "{err}");
+    // From its own directory; and one that a part includes in turn.
+    let there = directory.path().join("parts");
+    let (code, out, err) = run(&there, &["lint", "--format=concise", "steps.vmwfile"]);
+    assert_eq!((code, out.as_str()), (0, steps.replace("parts/", "").as_str()), "{err}");
+    let (code, out, err) = run(directory.path(), &["lint", "--format=concise", "deep"]);
+    assert_eq!((code, out.as_str()), (0, more), "{err}");
+    // What is wrong in it is told, but nothing of the file around it.
+    fs::write(there.join("steps.vmwfile"), "RUN echo ${{ pakcage }}\n").expect("written");
+    let (code, out, err) = run(directory.path(), &["lint", "--format=concise", "parts/steps.vmwfile"]);
+    assert_eq!(code, 1, "{err}");
+    assert_eq!(out, "parts/steps.vmwfile:1:14: error[VMW100 unknown-name] nothing is called `pakcage`\n");
+    // No other file includes it: it is told what such a file would be.
+    fs::remove_file(directory.path().join("VMWfile")).expect("removed");
+    let (code, out, err) = run(directory.path(), &["lint", "parts/steps.vmwfile"]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.contains("a part that other files INCLUDE is looked at as a part of one of them"), "{err}");
+}
+
+#[test]
+fn a_part_of_a_file_is_formatted_by_itself() {
+    let directory = parts();
+    let read = |name: &str| fs::read_to_string(directory.path().join(name)).expect("there");
+    let (code, _, err) = run(directory.path(), &["fmt", "VMWfile"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(read("VMWfile").ends_with("RUN true\n"));
+    assert_eq!(read("deep/more.vmwfile"), "run apt-get update\n", "it wasn't named");
+    let (code, _, err) = run(directory.path(), &["fmt", "deep/more.vmwfile", "parts/steps.vmwfile"]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(read("deep/more.vmwfile"), "RUN apt-get update\n");
+    assert_eq!(run(directory.path(), &["fmt", "--check", "deep", "parts", "."]).0, 0);
+}
+
+#[test]
+fn fix_mends_the_files_that_are_asked_about_only() {
+    let directory = parts();
+    let read = |name: &str| fs::read_to_string(directory.path().join(name)).expect("there");
+    let (code, _, err) = run(directory.path(), &["lint", "--fix", "VMWfile"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(read("VMWfile").ends_with("RUN true\n"));
+    assert_eq!(read("deep/more.vmwfile"), "run apt-get update\n");
+    assert!(err.contains("1 finding mended in 1 file"), "{err}");
+    assert!(err.contains("`lint --fix deep/more.vmwfile`"), "{err}");
+    // A part by itself is mended as it is where it is included, and the file around it is not.
+    let whole = read("VMWfile").replace("RUN true", "run true");
+    fs::write(directory.path().join("VMWfile"), &whole).expect("written");
+    let (code, _, err) = run(directory.path(), &["lint", "--fix", "deep/more.vmwfile"]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!((read("deep/more.vmwfile").as_str(), read("VMWfile")), ("RUN apt-get update\n", whole), "{err}");
+    assert!(err.contains("1 finding mended in 1 file") && !err.contains("more can be mended"), "{err}");
+}
+
+#[test]
+fn pragmas_and_ignores_hold_in_the_file_that_they_are_for() {
+    let directory = project(&[
+        (
+            "vmwbuild.toml",
+            "[lint.per-file-ignores]\n\"parts/\" = [\"reboot-in-run\"]\n\"VMWfile\" = [\"apt-for-people\"]\n",
+        ),
+        ("VMWfile", "FROM Debian AS web\nRUN apt update\nRUN reboot\nINCLUDE parts/a.vmwfile\nINCLUDE b.vmwfile\n"),
+        ("parts/a.vmwfile", "RUN reboot\nRUN apt update\n"),
+        ("b.vmwfile", "# vmw: allow-file(reboot-in-run)\n\nRUN reboot\n# vmw: allow(apt-for-people)\nRUN apt update\n"),
+    ]);
+    let found = "VMWfile:3:5: warning[VMW357 reboot-in-run] `reboot` takes the machine down under the build\n\
+                 parts/a.vmwfile:2:5: warning[VMW361 apt-for-people] `apt` is for people at a terminal\n";
+    for files in [&["VMWfile"][..], &["."], &["parts", "VMWfile", "b.vmwfile"]] {
+        let (code, out, err) = run(directory.path(), &[&["lint", "--format=concise"], files].concat());
+        let mut lines: Vec<&str> = out.lines().collect();
+        lines.sort();
+        assert_eq!((code, lines), (0, found.lines().collect()), "{files:?}: {err}");
+    }
+    // A part's pragmas are for the part, and one that allows nothing there is told though the file around has it.
+    let more = "# vmw: allow-file(apt-for-people)\n\nRUN apt update\n# vmw: allow(reboot-in-run)\nRUN true\n";
+    fs::write(directory.path().join("b.vmwfile"), more).expect("written");
+    let (_, out, _) = run(directory.path(), &["lint", "--format=concise", "VMWfile"]);
+    assert!(out.contains("b.vmwfile:4:14: warning[VMW505 unused-pragma]"), "{out}");
+    // A build shows the same.
+    let (_, _, err) = run(directory.path(), &["build", "--sandbox", "--progress=plain"]);
+    let reboots = err.matches("reboot-in-run").count();
+    assert!(err.contains("VMWfile:3:5") && !err.contains("parts/a.vmwfile:1:5"), "{reboots} {err}");
+}
+
 #[test]
 fn a_build_shows_warnings_and_goes_on() {
     let directory = project(&[("VMWfile", "from linux AS web\nOUTPUT NONE\nKEY kernel FROM RUN uname -r\n")]);

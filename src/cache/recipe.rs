@@ -349,7 +349,7 @@ impl Writer<'_, '_> {
 
     /// Of an account its name counts, not its password: that opens the guest, and changes nothing in it.
     fn context(&mut self, context: &GuestContext, uses: Uses) {
-        let GuestContext { login, user, workdir, env, shell } = context;
+        let GuestContext { login, user, workdir, env, open_env: _, shell } = context;
         if uses >= Uses::Login {
             let machine = self.maker.machine;
             let [command_line, environment] = &self.maker.world.users;

@@ -90,8 +90,8 @@ fn lines(text: &str) -> Result<Vec<(String, String)>, String> {
             return Err(format!("line {} is no `name = value`: {line}", number + 1));
         };
         let (name, value) = (name.trim(), value.trim());
-        let quoted = |q| value.len() >= 2 && value.starts_with(q) && value.ends_with(q);
-        let value = if quoted('"') || quoted('\'') { &value[1..value.len() - 1] } else { value };
+        let within = |q| value.strip_prefix(q).and_then(|v| v.strip_suffix(q));
+        let value = within('"').or_else(|| within('\'')).unwrap_or(value);
         out.push((name.to_owned(), value.to_owned()));
     }
     Ok(out)

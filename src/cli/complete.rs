@@ -152,7 +152,7 @@ fn bodies() -> Vec<ast::Body> {
     let (mut sources, mut problems) = (Sources::new(), Problems::new());
     let Some((_, file)) = load::parse(&file, &mut sources, &mut problems) else { return Vec::new() };
     let bodies = file.items.into_iter().filter_map(|item| match item {
-        ast::Item::Instruction(instruction) => Some(instruction.body),
+        ast::Item::Instruction(instruction) => Some(instruction.body.clone()),
         ast::Item::Blank(_) | ast::Item::Comment(_) | ast::Item::Directive { .. } => None,
     });
     bodies.collect()

@@ -1,7 +1,7 @@
 //! `vmwbuild lint`: parse, check and lint without contacting anything.
 
-use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,7 +13,8 @@ use super::{args, codes, fmt, load, shellcheck, terminal};
 use crate::diagnostic::{Diagnostic, Problems, Severity, render_all};
 use crate::lint::{Config, fix, normal};
 use crate::sema::Purpose;
-use crate::source::Sources;
+use crate::source::{Source, SourceId, Sources};
+use crate::syntax::ast::Body;
 
 /// Rounds of mending: a mend may make room for another.
 const ROUNDS: usize = 8;
@@ -24,7 +25,6 @@ struct Target {
     /// Whether the command line names it itself.
     named: bool,
     project: Option<Project>,
-    config: Config,
 }
 
 /// What came of one.
@@ -37,6 +37,18 @@ struct Outcome {
     fixes: usize,
 }
 
+/// The files that are asked about, as they can be compared: only those are mended.
+struct Ours(HashSet<PathBuf>);
+
+impl Ours {
+    /// The files that a finding's mend changes and that aren't among them.
+    fn lacks<'a>(&self, found: &Diagnostic, sources: &'a Sources) -> Vec<&'a Source> {
+        let edits = found.fix.iter().flat_map(|fix| &fix.edits);
+        let files = edits.map(|edit| sources.get(edit.span.source).as_ref());
+        files.filter(|file| file.path.as_deref().is_some_and(|path| !self.0.contains(&real(path)))).collect()
+    }
+}
+
 /// Runs it; the exit code.
 pub(crate) fn run(options: &args::Lint, color: args::When) -> u8 {
     let targets = match targets(options) {
@@ -46,7 +58,8 @@ pub(crate) fn run(options: &args::Lint, color: args::When) -> u8 {
             return 2;
         }
     };
-    let mut outcomes = all(&targets, options);
+    let ours = Ours(targets.iter().map(|t| real(&t.path)).collect());
+    let mut outcomes = all(&targets, &ours, options);
     // What another file includes is checked there, where its names are known.
     let included: HashSet<PathBuf> = outcomes.iter().flat_map(|(_, o)| o.included.clone()).collect();
     outcomes.retain(|(i, _)| targets.get(*i).is_none_or(|t| t.named || !included.contains(&real(&t.path))));
@@ -65,13 +78,21 @@ pub(crate) fn run(options: &args::Lint, color: args::When) -> u8 {
         return 2;
     }
     let people = matches!(options.format, args::Format::Full | args::Format::Concise);
+    let safe = |d: &&Diagnostic| d.fix.as_ref().is_some_and(|f| f.safe);
+    let mends = checked.iter().flat_map(|c| c.list.iter().filter(safe).map(|d| ours.lacks(d, &c.sources)));
+    let (mendable, others): (Vec<_>, Vec<_>) = mends.partition(Vec::is_empty);
+    let elsewhere: BTreeSet<&str> = others.iter().flatten().map(|file| file.name.as_str()).collect();
     if errors + warnings > 0 && people {
-        let mendable = checked.iter().flat_map(|c| &c.list).filter(|d| d.fix.as_ref().is_some_and(|f| f.safe)).count();
-        let hint = match mendable {
+        let hint = match mendable.len() {
             0 => String::new(),
             n => format!(" ({n} can be mended with --fix)"),
         };
         terminal::say(&format!("{}, {}{hint}", count(errors, "error"), count(warnings, "warning")));
+    }
+    if people && let Some(first) = elsewhere.first() {
+        let names = elsewhere.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let what = if elsewhere.len() == 1 { "it" } else { "them" };
+        terminal::say(&format!("in {names} more can be mended: name {what} too, as in `lint --fix {first}`"));
     }
     let too_many = options.max_warnings.is_some_and(|max| warnings > max);
     if too_many && people {
@@ -97,19 +118,8 @@ fn targets(options: &args::Lint) -> Result<Vec<Target>, Vec<Diagnostic>> {
                 .entry(directory)
                 .or_insert_with(|| Project::of(Some(&path)).map_err(|problem| problems.push(problem)));
             let project = project.clone().ok().flatten();
-            let mut config = Config::default();
-            if let Some(project) = &project {
-                match project.config(Some(&path)) {
-                    Ok(levels) => config = levels,
-                    Err(list) => problems.extend(list),
-                }
-            }
-            if let Err(errors) = config.set_lists(&options.allow, &options.warn, &options.deny) {
-                let list = errors.into_iter().map(|e| Diagnostic::new(&codes::BAD_CONFIG, e.message).help(e.help));
-                problems.extend(list);
-            }
-            config.shellcheck = options.shellcheck;
-            targets.push(Target { path, named, project, config });
+            levels(project.as_ref(), Some(&path), options, &mut problems);
+            targets.push(Target { path, named, project });
         }
     }
     if options.shellcheck {
@@ -119,6 +129,26 @@ fn targets(options: &args::Lint) -> Result<Vec<Target>, Vec<Diagnostic>> {
     let mut said = HashSet::new();
     problems.retain(|p| said.insert(p.message.clone()));
     if problems.is_empty() { Ok(targets) } else { Err(problems) }
+}
+
+/// What counts in a file: the levels of the project for its path, then those of the command line.
+fn levels(
+    project: Option<&Project>,
+    path: Option<&Path>,
+    options: &args::Lint,
+    problems: &mut Vec<Diagnostic>,
+) -> Config {
+    let mut config = Config::default();
+    match project.map(|project| project.config(path)) {
+        Some(Ok(levels)) => config = levels,
+        Some(Err(list)) => problems.extend(list),
+        None => {}
+    }
+    if let Err(errors) = config.set_lists(&options.allow, &options.warn, &options.deny) {
+        problems.extend(errors.into_iter().map(|e| Diagnostic::new(&codes::BAD_CONFIG, e.message).help(e.help)));
+    }
+    config.shellcheck = options.shellcheck;
+    config
 }
 
 /// All VMWfiles below a directory that .gitignore doesn't hold back; what isn't a directory stands for itself.
@@ -159,7 +189,7 @@ pub(crate) fn expand(path: &Path) -> Vec<PathBuf> {
 }
 
 /// Looks at all of them, on all processors, and gives the outcomes in the targets' order.
-fn all(targets: &[Target], options: &args::Lint) -> Vec<(usize, Outcome)> {
+fn all(targets: &[Target], ours: &Ours, options: &args::Lint) -> Vec<(usize, Outcome)> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(targets.len());
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(targets.len()));
@@ -167,7 +197,7 @@ fn all(targets: &[Target], options: &args::Lint) -> Vec<(usize, Outcome)> {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(target) = targets.get(index) else { break };
-            let outcome = one(target, options);
+            let outcome = one(target, ours, options);
             done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((index, outcome));
         }
     };
@@ -185,34 +215,42 @@ fn all(targets: &[Target], options: &args::Lint) -> Vec<(usize, Outcome)> {
     done
 }
 
-/// Looks at one, and mends it if that is asked for.
-fn one(target: &Target, options: &args::Lint) -> Outcome {
+/// Looks at one, and mends it if that is asked for: it, and of what it includes those files that are asked about too.
+fn one(target: &Target, ours: &Ours, options: &args::Lint) -> Outcome {
     let mut buffers = load::Buffers::default();
     let mut originals: Vec<(PathBuf, String)> = Vec::new();
     let mut fixes = 0;
-    let (mut checked, mut included) = look(target, options, &buffers);
+    let mut view = look(target, &target.path, options, &buffers);
+    let included = std::mem::take(&mut view.included);
+    let mut root = target.path.clone();
+    if (!view.whole || errors(&view.checked) > 0)
+        && let Some((home, within)) = home(target, options)
+    {
+        (root, view) = (home, within);
+    }
     if options.fix || options.diff {
         for _ in 0..ROUNDS {
-            let mended = fix::apply(&checked.list, &checked.sources, options.unsafe_fixes);
+            let sources = &view.checked.sources;
+            let mends = |d: &&Diagnostic| ours.lacks(d, sources).is_empty();
+            let mended = fix::apply(view.checked.list.iter().filter(mends), sources, options.unsafe_fixes);
             if mended.count == 0 {
                 break;
             }
             let mut tried = buffers.clone();
             for (id, text) in &mended.texts {
-                let source = checked.sources.get(*id);
+                let source = sources.get(*id);
                 let path = source.path.clone().unwrap_or_else(|| PathBuf::from("-"));
                 if !originals.iter().any(|(p, _)| *p == path) {
                     originals.push((path.clone(), source.text.to_string()));
                 }
                 tried.set(&path, text.clone());
             }
-            let before = errors(&checked);
-            let (now, included_now) = look(target, options, &tried);
-            if errors(&now) > before {
+            let now = look(target, &root, options, &tried);
+            if errors(&now.checked) > errors(&view.checked) {
                 // A mend that breaks a file is none: what stands so far is kept.
                 break;
             }
-            (checked, included, buffers) = (now, included_now, tried);
+            (view, buffers) = (now, tried);
             fixes += mended.count;
         }
     }
@@ -223,28 +261,91 @@ fn one(target: &Target, options: &args::Lint) -> Outcome {
             (new != old).then_some((path, old, new))
         })
         .collect();
-    Outcome { checked, included, mended, fixes }
+    Outcome { checked: view.checked, included, mended, fixes }
 }
 
 fn errors(checked: &Checked) -> usize {
     checked.list.iter().filter(|d| d.severity == Severity::Error && d.code.severity == Severity::Error).count()
 }
 
-fn look(target: &Target, options: &args::Lint, buffers: &load::Buffers) -> (Checked, Vec<PathBuf>) {
+/// What a look at a file, or at one that includes it, has shown.
+struct View {
+    checked: Checked,
+    /// The files that it includes.
+    included: Vec<PathBuf>,
+    /// Whether it says what a machine is made from.
+    whole: bool,
+}
+
+/// Looks at a target within a file: itself, or one that includes it. Only what is found in the target counts then.
+fn look(target: &Target, root: &Path, options: &args::Lint, buffers: &load::Buffers) -> View {
     let build =
         load::Build { id: "lint".to_owned(), date: "1970-01-01T00:00:00Z".to_owned(), args: None, existing: None };
     let purpose = if options.strict { Purpose::Build } else { Purpose::Lint };
     let (mut sources, mut problems) = (Sources::new(), Problems::new());
-    let input = args::Input { context: target.path.clone(), args: options.args.clone(), ..Default::default() };
+    let input = args::Input { context: root.to_path_buf(), args: options.args.clone(), ..Default::default() };
     let defaults = |names: &[&str]| target.project.as_ref().map(|p| p.values(names)).unwrap_or_default();
     let loaded = load::load(&input, purpose, &build, &defaults, buffers, &mut sources, &mut problems);
-    let mut included = Vec::new();
+    let mut view = View {
+        checked: Checked { list: Vec::new(), sources: Sources::new() },
+        included: Vec::new(),
+        whole: loaded.is_none(),
+    };
     if let Some(loaded) = loaded {
         let of_file = |id| sources.get(id).path.as_deref().map(real);
-        included = loaded.files.iter().skip(1).filter_map(|(id, _)| of_file(*id)).collect();
-        problems = loaded.lint(problems, &mut sources, &target.config);
+        view.included = loaded.files.iter().skip(1).filter_map(|(id, _)| of_file(*id)).collect();
+        let mut lines = loaded.files.iter().flat_map(|(_, file)| file.instructions());
+        view.whole = lines.any(|line| matches!(line.body, Body::From { .. } | Body::On { .. }));
+        // What is wrong with levels was told before anything was looked at.
+        let levels = |path: Option<&Path>| levels(target.project.as_ref(), path, options, &mut Vec::new());
+        problems = loaded.lint(problems, &mut sources, &levels);
     }
-    (Checked { list: problems.sorted(), sources }, included)
+    let mut list = problems.sorted();
+    if root != target.path {
+        let own = real(&target.path);
+        let within: Vec<SourceId> = sources
+            .iter()
+            .filter(|(_, source)| source.path.as_deref().is_some_and(|path| real(path) == own))
+            .map(|(id, _)| id)
+            .collect();
+        list.retain(|d| d.primary.as_ref().is_some_and(|label| within.contains(&label.span.source)));
+        // As it was asked for, not as it is seen from there.
+        within.iter().for_each(|id| sources.rename(*id, target.path.display().to_string()));
+    }
+    view.checked = Checked { list, sources };
+    view
+}
+
+/// How far above an included file the files are looked for that may include it.
+const ABOVE: usize = 4;
+
+/// A VMWfile near a part of one that includes it, and the part as it is there: alone it lacks what it is to be
+/// included for.
+fn home(target: &Target, options: &args::Lint) -> Option<(PathBuf, View)> {
+    let own = std::fs::canonicalize(&target.path).ok()?;
+    let mut directory = target.path.parent().unwrap_or(Path::new("")).to_path_buf();
+    for _ in 0..ABOVE {
+        for candidate in expand(if directory.as_os_str().is_empty() { Path::new(".") } else { &directory }) {
+            if candidate.is_dir() || real(&candidate) == own {
+                continue;
+            }
+            let text = crate::source::read_file_text(&candidate).unwrap_or_default();
+            if !text.to_ascii_uppercase().contains("INCLUDE") {
+                continue;
+            }
+            let view = look(target, &candidate, options, &load::Buffers::default());
+            if view.whole && view.included.contains(&own) {
+                return Some((candidate, view));
+            }
+        }
+        // `parts` lies in ``, `` in `..`: names stay as short as they were given.
+        directory = match directory.components().next_back() {
+            Some(Component::Normal(_)) => directory.parent().map(Path::to_path_buf)?,
+            Some(Component::RootDir | Component::Prefix(_)) => return None,
+            Some(Component::ParentDir | Component::CurDir) | None => directory.join(".."),
+        };
+    }
+    None
 }
 
 /// A path as it can be compared.

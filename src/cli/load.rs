@@ -241,8 +241,19 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Lints it, and applies levels and pragmas to all that was found. `found` is what reading it gave.
-    pub(crate) fn lint(&self, found: Problems, sources: &mut Sources, config: &lint::Config) -> Problems {
+    /// Lints it, and applies levels and pragmas to all that was found. `found` is what reading it gave, `levels`
+    /// gives those of each file.
+    pub(crate) fn lint(
+        &self,
+        found: Problems,
+        sources: &mut Sources,
+        levels: &dyn Fn(Option<&Path>) -> lint::Config,
+    ) -> Problems {
+        let level = |id: SourceId| levels(sources.get(id).path.as_deref());
+        let mut ids = self.files.iter().map(|(id, _)| *id);
+        let mut config = ids.next().map(level).unwrap_or_default();
+        ids.for_each(|id| config.set_for(id, level(id)));
+        let config = &config;
         let files: Vec<(SourceId, &ast::File)> = self.files.iter().map(|(id, file)| (*id, file)).collect();
         let linted = lint::lint(&files, self.program.as_ref(), sources, config);
         for span in lint::secrets::told(linted.iter()) {
@@ -346,11 +357,11 @@ pub(crate) fn linted_program(
     let loaded = load(input, Purpose::Build, build, &own, &Buffers::default(), sources, problems)?;
     let file = loaded.files.first().and_then(|(id, _)| sources.get(*id).path.clone());
     // What is wrong with the project's file is `lint`'s to tell; a build doesn't hang on it.
-    let config = project::Project::of(file.as_deref()).ok().flatten().map(|p| p.config(file.as_deref()));
-    let config = config.and_then(Result::ok).unwrap_or_default();
+    let project = project::Project::of(file.as_deref()).ok().flatten();
+    let levels = |file: Option<&Path>| project.as_ref().and_then(|p| p.config(file).ok()).unwrap_or_default();
     let found = std::mem::take(problems);
     // A denied lint stops no build: it is shown as what it is without.
-    let capped = loaded.lint(found, sources, &config).into_iter().map(|d| {
+    let capped = loaded.lint(found, sources, &levels).into_iter().map(|d| {
         let severity = if d.code.severity == Severity::Error { d.severity } else { d.severity.min(Severity::Warning) };
         d.severity(severity)
     });

@@ -241,7 +241,8 @@ fn generate(length: usize) -> Result<String, Diagnostic> {
         // Bytes past the largest multiple would make the first signs likelier.
         let limit = 256 - 256 % SIGNS.len();
         let fair = bytes.iter().filter(|b| usize::from(**b) < limit);
-        out.extend(fair.map(|b| char::from(SIGNS[usize::from(*b) % SIGNS.len()])).take(length - out.len()));
+        let signs = fair.filter_map(|b| SIGNS.get(usize::from(*b) % SIGNS.len()).copied().map(char::from));
+        out.extend(signs.take(length - out.len()));
     }
     Ok(out)
 }

@@ -63,7 +63,7 @@ impl Connection {
 pub(crate) fn without_userinfo(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(s, r)| (s, r));
     // Users and passwords with `@` or `/` in them happen, unescaped: the last `@` is what counts.
-    let host = rest.rfind('@').map_or(rest, |at| &rest[at + 1..]);
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
     if scheme.is_empty() { host.to_owned() } else { format!("{scheme}://{host}") }
 }
 

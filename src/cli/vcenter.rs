@@ -221,7 +221,7 @@ fn without_values(message: &str) -> String {
         return message.to_owned();
     }
     // What is quoted may hold quotes itself: nothing after the first one is trusted.
-    let said = said.find(['`', '"', '\'']).map_or(said, |at| said[..at].trim_end());
+    let said = said.split_once(['`', '"', '\'']).map_or(said, |(before, _)| before.trim_end());
     // Our own type's name tells nobody anything.
     match expected.map(|e| e.strip_prefix("struct ").map_or(e, |_| "a table")) {
         Some(expected) => format!("{said}, expected {expected}"),
@@ -341,11 +341,13 @@ fn listed(book: &Book) -> String {
             [format!("{mark}{}", s.name), s.url.clone(), user, format!("password: {}", s.password_from())]
         })
         .collect();
-    let width = |at: usize| rows.iter().map(|r| r[at].chars().count()).max().unwrap_or_default();
-    let widths = [width(0), width(1), width(2)];
-    let line = |r: &[String; 4]| {
-        let padded: String = (0..3).map(|at| format!("{:<1$}  ", r[at], widths[at])).collect();
-        format!("{padded}{}\n", r[3])
+    let mut widths = [0; 4];
+    for row in &rows {
+        widths.iter_mut().zip(row).for_each(|(width, text)| *width = (*width).max(text.chars().count()));
+    }
+    let line = |row: &[String; 4]| {
+        let padded: String = row.iter().zip(widths).map(|(text, width)| format!("{text:<width$}  ")).collect();
+        format!("{}\n", padded.trim_end())
     };
     rows.iter().map(line).collect()
 }

@@ -5,10 +5,12 @@
 
 mod codes_macro;
 mod excerpt;
+mod near;
 mod render;
 mod secret;
 
 pub(crate) use codes_macro::codes;
+pub use near::did_you_mean;
 pub use render::{Style, render, render_all};
 pub use secret::{blanked, without_secrets};
 
@@ -204,6 +206,8 @@ pub struct Problems {
     met: HashSet<ErrorKey>,
     /// How many of the list are errors.
     errors: usize,
+    /// How many errors were kept where these go to.
+    before: usize,
     /// Errors that were only counted: what they are about.
     unkept: Vec<ErrorKey>,
 }
@@ -224,6 +228,11 @@ impl Problems {
     /// None yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// None yet, of what is to be passed on to others.
+    pub fn beside(others: &Problems) -> Self {
+        Problems { before: others.before + others.errors, ..Self::default() }
     }
 
     /// Adds one. Of errors only the first few hundred are kept, the others counted.
@@ -290,6 +299,17 @@ impl Problems {
         self.list.len() + self.unkept.len()
     }
 
+    /// Whether a further error is only counted, so that nobody reads what would help against it.
+    pub fn is_full(&self) -> bool {
+        self.before + self.errors >= MOST_ERRORS
+    }
+
+    /// [`did_you_mean`] for a further error, as long as somebody reads it: many wrong names among many right ones
+    /// cost no more than a few.
+    pub fn did_you_mean<'a>(&self, name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+        if self.is_full() { None } else { did_you_mean(name, candidates) }
+    }
+
     /// How many errors are only counted.
     pub fn unkept(&self) -> usize {
         self.unkept.len()
@@ -316,19 +336,4 @@ impl IntoIterator for Problems {
     fn into_iter(self) -> Self::IntoIter {
         self.list.into_iter()
     }
-}
-
-/// The candidate nearest to `name`, if one is near enough to be what was meant.
-pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = name.to_lowercase();
-    candidates
-        .into_iter()
-        .map(|c| (strsim::damerau_levenshtein(&lower, &c.to_lowercase()), c))
-        .filter(|(distance, c)| {
-            let (mine, theirs) = (name.chars().count(), c.chars().count());
-            // A third of the letters may differ, but never all of them: `x` is no slip for `b`.
-            *distance <= (mine.max(theirs) / 3).max(1) && *distance < mine.min(theirs)
-        })
-        .min_by_key(|(distance, c)| (*distance, *c))
-        .map(|(_, c)| c)
 }

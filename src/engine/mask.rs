@@ -62,7 +62,7 @@ impl Masker {
         let longest = inner.patterns.iter().map(Vec::len).max().unwrap_or(0);
         let from = data.len().saturating_sub(longest.saturating_sub(1));
         (from..data.len())
-            .find(|at| inner.patterns.iter().any(|p| p.starts_with(&data[*at..])))
+            .find(|at| data.get(*at..).is_some_and(|rest| inner.patterns.iter().any(|p| p.starts_with(rest))))
             .map_or(0, |at| data.len() - at)
     }
 }
@@ -72,11 +72,11 @@ fn replace(automaton: Option<&AhoCorasick>, data: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(data.len());
     let mut from = 0;
     for found in automaton.find_iter(data) {
-        out.extend_from_slice(&data[from..found.start()]);
+        out.extend_from_slice(data.get(from..found.start()).unwrap_or_default());
         out.extend_from_slice(MASK.as_bytes());
         from = found.end();
     }
-    out.extend_from_slice(&data[from..]);
+    out.extend_from_slice(data.get(from..).unwrap_or_default());
     out
 }
 
@@ -111,7 +111,8 @@ fn forms_of(text: &str, out: &mut BTreeSet<Vec<u8>>) {
     add(percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string());
     add(url::form_urlencoded::byte_serialize(text.as_bytes()).collect());
     let json = serde_json::Value::from(text).to_string();
-    add(json[1..json.len() - 1].to_owned());
+    // Without its quotes.
+    add(json.get(1..json.len().saturating_sub(1)).unwrap_or_default().to_owned());
     add(text.replace('\'', "'\\''"));
     add(text.replace('"', "\\\""));
     add(text.replace('\n', "\\n"));

@@ -25,9 +25,9 @@ pub(super) async fn run(worker: &mut Worker) -> Result<(), Stop> {
         let script = guest::network_script(method(address.method), &settings(&shared, address)?);
         jobs.push((Job::sh(jobs.len() as u64, script), address.span, "ADDRESS"));
     }
-    if !jobs.is_empty() {
+    if let Some(first) = jobs.first().map(|(_, span, _)| *span) {
         worker.phase(Phase::Network);
-        let login = sessions::needed(&shared, machine, &machine.context, jobs[0].1)?;
+        let login = sessions::needed(&shared, machine, &machine.context, first)?;
         let root = (login.user != "root").then(|| guest::RunAs { user: "root".to_owned(), via: guest::Via::Auto });
         let guest = Sessions::of(worker, login, machine.span).await?;
         for (mut job, span, what) in jobs {

@@ -2,6 +2,11 @@
 //! runs to the right. An arrow that leaves its row goes down or up in the gutter behind its column, then along a
 //! channel above the row of its target: it never crosses a box.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "arrows name boxes of this view, and cells and rows are made for them here"
+)]
+
 use std::collections::{BTreeMap, HashMap};
 
 use unicode_width::UnicodeWidthStr;

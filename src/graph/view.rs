@@ -189,6 +189,10 @@ pub fn view(dag: &Dag, program: &Program, grain: Grain) -> View {
 impl View {
     /// Works out the ranks. Machines that wait for each other's steps have no order; what would go round in a circle
     /// stays where it is.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "arrows are made between boxes of this view, and the lists are as long"
+    )]
     fn rank(&mut self) {
         let mut waits = vec![0usize; self.boxes.len()];
         let mut out: Vec<Vec<usize>> = vec![Vec::new(); self.boxes.len()];

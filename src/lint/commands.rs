@@ -28,8 +28,36 @@ pub(super) struct State {
     shell: ShellKind,
     /// Whether a USER holds.
     pub user: bool,
-    /// The names of ENV.
-    pub env: Vec<Rc<str>>,
+    /// The names of ENV, the last first.
+    env: Option<Rc<Env>>,
+}
+
+/// A name of ENV and those before it: what commands have in common is there once.
+#[derive(Debug)]
+struct Env {
+    name: Box<str>,
+    before: Option<Rc<Env>>,
+}
+
+impl State {
+    fn add_env(&mut self, name: &str) {
+        self.env = Some(Rc::new(Env { name: name.into(), before: self.env.take() }));
+    }
+
+    /// The names of ENV, the last first.
+    pub fn env(&self) -> impl Iterator<Item = &str> {
+        std::iter::successors(self.env.as_deref(), |env| env.before.as_deref()).map(|env| &*env.name)
+    }
+}
+
+impl Drop for Env {
+    /// One after another: thousands of them, dropped by recursion, would exhaust the stack.
+    fn drop(&mut self) {
+        let mut before = self.before.take();
+        while let Some(mut env) = before.and_then(Rc::into_inner) {
+            before = env.before.take();
+        }
+    }
 }
 
 /// One guest command.
@@ -106,7 +134,7 @@ impl Shell<'_> {
 
     /// Whether a variable is set by ENV, or by the step's `--env`.
     pub fn has_env(&self, name: &str) -> bool {
-        self.state.env.iter().any(|n| n.as_ref() == name)
+        self.state.env().any(|n| n == name)
             || self.instruction.flags.iter().any(|f| {
                 f.name.node == "env"
                     && f.value
@@ -226,7 +254,7 @@ fn start(stages: &[Stage<'_>], index: usize, ends: &[Option<Rc<State>>]) -> Rc<S
         Some(os) if os.eq_ignore_ascii_case("windows") => Os::Windows,
         Some(_) | None => Os::Unix,
     };
-    follow_all(stages, &chain, Rc::new(State { shell: ShellKind::default_of(os), user: false, env: Vec::new() }))
+    follow_all(stages, &chain, Rc::new(State { shell: ShellKind::default_of(os), user: false, env: None }))
 }
 
 /// Stages between the one that is known and the first of the chain, which stand later in the file.
@@ -248,7 +276,7 @@ fn follow(state: &mut Rc<State>, instruction: &Instruction) {
         Body::User { .. } => Rc::make_mut(state).user = true,
         Body::Env { pairs } => {
             let state = Rc::make_mut(state);
-            state.env.extend(pairs.iter().map(|p| Rc::from(p.key.node.as_str())));
+            pairs.iter().for_each(|p| state.add_env(&p.key.node));
         }
         _ => {}
     }
@@ -334,7 +362,7 @@ pub(super) fn ran<'a>(shells: &'a [Shell<'a>]) -> Vec<Ran<'a>> {
             }
             for (depth, call) in shell::calls(&command.words).into_iter().enumerate() {
                 let args = call.args().iter().map(Word::leading_text).collect();
-                out.push(Ran { shell, index, depth, words: call.words, name: call.name(), args });
+                out.push(Ran { shell, index, depth, words: call.words, name: call.name().into_owned(), args });
             }
         }
     }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::rule::Rule;
 use crate::diagnostic::{Code, Diagnostic, Severity, did_you_mean};
+use crate::source::SourceId;
 
 /// What becomes of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +39,8 @@ pub struct Config {
     foreign: HashMap<String, Level>,
     /// Whether ShellCheck is among those that look.
     pub shellcheck: bool,
+    /// The levels of files that have their own: those of `per-file-ignores`, by the files that are included.
+    files: HashMap<SourceId, Config>,
 }
 
 /// What a name in a level or pragma is for.
@@ -93,8 +96,23 @@ impl Config {
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
-    /// Whether a rule is to be run at all.
+    /// Gives a file of the compilation levels of its own. What isn't given any has those of the main file.
+    pub fn set_for(&mut self, file: SourceId, levels: Config) {
+        self.files.insert(file, levels);
+    }
+
+    /// The levels that count in a file.
+    pub(super) fn of(&self, file: Option<SourceId>) -> &Config {
+        file.and_then(|file| self.files.get(&file)).unwrap_or(self)
+    }
+
+    /// Whether a rule is to be run at all: one that any of the files wants is.
     pub(super) fn runs(&self, rule: &Rule) -> bool {
+        self.runs_here(rule) || self.files.values().any(|levels| levels.runs_here(rule))
+    }
+
+    /// Whether a rule counts in the files that these levels are for.
+    pub(super) fn runs_here(&self, rule: &Rule) -> bool {
         match self.levels.get(&rule.code.number) {
             Some(level) => *level != Level::Allow,
             None => !rule.opt_in && self.all != Some(Level::Allow),
@@ -108,8 +126,12 @@ impl Config {
         self.levels.get(&code.number).copied().or(all)
     }
 
-    /// The severity of a finding; None: it isn't reported.
+    /// The severity of a finding, by the levels of the file that it is in; None: it isn't reported.
     pub(super) fn severity(&self, found: &Diagnostic) -> Option<Severity> {
+        self.of(found.primary.as_ref().map(|label| label.span.source)).severity_here(found)
+    }
+
+    fn severity_here(&self, found: &Diagnostic) -> Option<Severity> {
         let foreign = found.foreign.as_ref().and_then(|f| self.foreign.get(f)).copied();
         match foreign.or_else(|| self.level(found.code)) {
             _ if fixed(found) => Some(Severity::Error),

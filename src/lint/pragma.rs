@@ -102,7 +102,7 @@ pub fn settle(
     }
     if complete {
         for pragma in pragmas.values().flat_map(Pragmas::all) {
-            unused(pragma, sources, config, &mut problems);
+            unused(pragma, sources, config.of(Some(pragma.comment.source)), &mut problems);
         }
     }
     kept.extend(problems);
@@ -243,7 +243,7 @@ fn unused(pragma: &Pragma, sources: &Sources, config: &Config, problems: &mut Pr
 
 /// Whether a code is of a rule that isn't run.
 fn is_off(code: &Code, config: &Config) -> bool {
-    *code == SHELLCHECK && !config.shellcheck || super::rules().iter().any(|r| r.code == code && !config.runs(r))
+    *code == SHELLCHECK && !config.shellcheck || super::rules().iter().any(|r| r.code == code && !config.runs_here(r))
 }
 
 /// A comment with the blanks before it and its line end.

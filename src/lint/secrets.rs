@@ -12,7 +12,7 @@ use crate::source::{SourceId, Sources, Span};
 // Patterns that are constants compile, as the tests see.
 /// What a line has at least: most have none of it.
 static MAYBE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)passw|mysql|mariadb|sshpass|pass\b|passphrase|pwd|secret|token|api_?key|_key|credential|://|^[ \t]*login[ \t]").ok()
+    Regex::new(r"(?im)passw|mysql|mariadb|sshpass|pass\b|passphrase|pwd|secret|token|api_?key|_key|credential|://|^[ \t]*login[ \t]").ok()
 });
 /// `LOGIN user PASSWORD value`, and what people write instead of it.
 static LOGIN: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -44,14 +44,18 @@ pub fn written(sources: &Sources, id: SourceId) -> Vec<Span> {
     let mut out = Vec::new();
     let text = &sources.get(id).text;
     let Some(maybe) = MAYBE.as_ref() else { return out };
-    let mut start = 0;
-    for line in text.split('\n') {
-        if maybe.is_match(line) {
-            for range in in_line(line.trim_end_matches('\r')) {
-                out.push(Span::new(id, start + range.start, start + range.end));
-            }
+    // Each line that has something of it, once: most files have few.
+    let mut from = 0;
+    while let Some(found) = text.get(from..).and_then(|rest| maybe.find(rest)) {
+        let at = from + found.start();
+        let start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
+        let rest = text.get(at..).unwrap_or_default();
+        let end = rest.find('\n').map_or(text.len(), |end| at + end);
+        let line = text.get(start..end).unwrap_or_default();
+        for range in in_line(line.trim_end_matches('\r')) {
+            out.push(Span::new(id, start + range.start, start + range.end));
         }
-        start += line.len() + 1;
+        from = end + 1;
     }
     out
 }

@@ -37,7 +37,7 @@ pub fn scripts<'a>(files: &[(SourceId, &'a ast::File)], sources: &Sources) -> Ve
     let mut known: HashMap<String, usize> = HashMap::new();
     for shell in commands::read(&stages, sources) {
         let Some((text, before)) = script_text(&shell) else { continue };
-        let env = shell.state.env.iter().map(|name| name.to_string()).collect();
+        let env = shell.state.env().map(|name| name.to_string()).collect();
         let place = Place { shell, env };
         match known.get(&text) {
             Some(index) => {

@@ -60,7 +60,12 @@ pub(super) fn analyse(path: &Path, documents: &Documents, host: &dyn Host) -> Op
     let program = program.filter(|_| !problems.has_errors());
     let files = lint::with_included((id, main), &sources);
     let borrowed: Vec<(SourceId, &ast::File)> = files.iter().map(|(id, file)| (*id, file)).collect();
-    let config = host.levels(path);
+    let mut config = host.levels(path);
+    for (id, _) in files.iter().skip(1) {
+        if let Some(included) = sources.get(*id).path.as_deref() {
+            config.set_for(*id, host.levels(included));
+        }
+    }
     problems.extend(lint::lint(&borrowed, program.as_ref(), &sources, &config));
     let found = lint::settle(problems, &borrowed, &sources, &config, program.is_some()).sorted();
     let index = Index::new(&files, &sources, program.as_ref());

@@ -22,7 +22,8 @@ pub(super) struct Part {
 pub(super) fn critical(record: &Record) -> Vec<Part> {
     let end = |at: usize| record.machines.get(at)?.spans.last().map(|s| s.to.unwrap_or(record.last));
     // A build that failed took as long as what failed; others were cut short.
-    let failed = |at: usize| matches!(record.machines[at].result, Some(MachineResult::Failed(_)));
+    let failed =
+        |at: usize| matches!(record.machines.get(at), Some(m) if matches!(m.result, Some(MachineResult::Failed(_))));
     let last = (0..record.machines.len()).filter(|at| end(*at).is_some()).max_by_key(|at| (failed(*at), end(*at)));
     let Some(mut machine) = last else { return Vec::new() };
     let mut before = end(machine).unwrap_or(record.last);
@@ -30,8 +31,7 @@ pub(super) fn critical(record: &Record) -> Vec<Part> {
     // Each turn goes back in time or to a machine that was waited for: it ends, but a record may be cut short.
     for _ in 0..100_000 {
         let Some(of) = record.machines.get(machine) else { break };
-        let Some(at) = of.spans.iter().rposition(|s| s.from < before) else { break };
-        let span = &of.spans[at];
+        let Some((at, span)) = of.spans.iter().enumerate().rfind(|(_, s)| s.from < before) else { break };
         if let (Kind::Wait, Some(on)) = (span.kind, span.on) {
             let Some(other) = record.machines.iter().position(|m| m.info.id == on.machine()) else { break };
             // It ended with what was waited for, a moment before the wait did.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use super::View;
-use super::text::Lines;
+use super::text::OpenLines;
 use crate::engine::event::{
     EdgeInfo, Event, MachineId, MachineInfo, MachineResult, Made, Node, Outcome, Phase, StepId, Stream,
 };
@@ -110,7 +110,7 @@ pub(super) struct StepRecord {
     pub(super) outcome: Option<Outcome>,
     pub(super) attempts: u32,
     pub(super) output: Output,
-    open: [Lines; 2],
+    open: OpenLines,
 }
 
 /// The beginning and the end of a command's output.
@@ -152,6 +152,7 @@ impl Output {
 }
 
 impl MachineRecord {
+    #[allow(clippy::indexing_slicing, reason = "one was just pushed")]
     fn enter(&mut self, at: Duration, kind: Kind, text: String) -> &mut Span {
         self.leave(at);
         self.spans.push(Span { kind, text, from: at, to: None, on: None, step: None });
@@ -251,7 +252,7 @@ impl Record {
                 if !self.output {
                     return;
                 }
-                let lines = self.step(*step).map(|s| s.open[usize::from(*stream == Stream::Err)].push(data));
+                let lines = self.step(*step).map(|s| s.open.of(*stream).push(data));
                 self.lines(*step, *stream, lines.unwrap_or_default());
             }
             Event::Retry { step, attempt, of, reason, .. } => {
@@ -305,8 +306,8 @@ impl Record {
 
     /// The last line of a step's output, which has no end.
     fn rest(&mut self, step: StepId) {
-        for (at, stream) in [Stream::Out, Stream::Err].into_iter().enumerate() {
-            let rest = self.step(step).and_then(|s| s.open[at].finish());
+        for stream in [Stream::Out, Stream::Err] {
+            let rest = self.step(step).and_then(|s| s.open.of(stream).finish());
             self.lines(step, stream, rest.into_iter().collect());
         }
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::engine::event::Stream;
+
 /// Splits a command's output into lines and shows each as a terminal would: a carriage return starts the line
 /// over, a backspace goes one back, erasing erases, other escape sequences and control characters are dropped (a guest
 /// must not move the user's cursor). What is written elsewhere on the screen, as progress bars below a scrolling
@@ -9,6 +11,28 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     pending: Vec<u8>,
+}
+
+/// What a command's two streams have printed of a line that isn't over yet.
+#[derive(Debug, Default)]
+pub(crate) struct OpenLines {
+    out: Lines,
+    err: Lines,
+}
+
+impl OpenLines {
+    /// That of a stream.
+    pub(crate) fn of(&mut self, stream: Stream) -> &mut Lines {
+        match stream {
+            Stream::Out => &mut self.out,
+            Stream::Err => &mut self.err,
+        }
+    }
+
+    /// Those that have begun.
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = String> + '_ {
+        [&self.out, &self.err].into_iter().filter_map(Lines::unfinished)
+    }
 }
 
 /// A line longer than this is cut in pieces: memory stays bounded whatever a guest prints.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::View;
 use super::screen::{Line, Look, Screen};
-use super::text::{Lines, columns, limit, span, wrap};
-use crate::engine::event::{Event, MachineId, MachineInfo, MachineResult, Outcome, Phase, StepId, Stream};
+use super::text::{OpenLines, columns, limit, span, wrap};
+use crate::engine::event::{Event, MachineId, MachineInfo, MachineResult, Outcome, Phase, StepId};
 
 /// How many lines of a running command's output are shown: where several run, and where one does.
 const TAIL: usize = 4;
@@ -56,7 +56,7 @@ struct Row {
     begun: bool,
     percent: Option<u8>,
     tail: VecDeque<String>,
-    open: [Lines; 2],
+    open: OpenLines,
 }
 
 enum State {
@@ -322,7 +322,7 @@ impl Row {
 
     /// The last lines of its output, the one that has no end yet too.
     fn output(&self) -> Vec<String> {
-        let unfinished = self.open.iter().filter_map(Lines::unfinished);
+        let unfinished = self.open.unfinished();
         self.tail.iter().cloned().chain(unfinished).filter(|line| !line.trim().is_empty()).collect()
     }
 }
@@ -339,7 +339,7 @@ impl<W: Write + Send> View for Tty<W> {
                     begun: false,
                     percent: None,
                     tail: VecDeque::new(),
-                    open: Default::default(),
+                    open: OpenLines::default(),
                 };
                 self.machines = machines.iter().map(row).collect();
             }
@@ -370,7 +370,7 @@ impl<W: Write + Send> View for Tty<W> {
             Event::StepStarted { step } => self.enter(step.machine, at, State::Step(*step)),
             Event::Output { step, stream, data } => {
                 if let Some(row) = self.row(step.machine) {
-                    let lines = row.open[usize::from(*stream == Stream::Err)].push(data);
+                    let lines = row.open.of(*stream).push(data);
                     row.tail.extend(lines);
                     let over = row.tail.len().saturating_sub(TAIL_ALONE);
                     row.tail.drain(..over);

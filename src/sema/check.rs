@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
@@ -199,8 +200,8 @@ pub(super) struct KeyDecl {
 /// A stage, its names known.
 #[derive(Debug)]
 pub(super) struct StageInfo {
-    pub from: Rc<Instruction>,
-    pub lines: Vec<Rc<Instruction>>,
+    pub from: Arc<Instruction>,
+    pub lines: Vec<Arc<Instruction>>,
     /// Counted from 1 in the file, for a stage without name.
     pub ordinal: usize,
     pub name: Option<Spanned<String>>,
@@ -352,7 +353,7 @@ pub(super) struct Lazy {
 /// Who goes on from where a machine's lines end.
 #[derive(Clone, Debug)]
 pub(super) struct Inherited {
-    pub context: super::program::GuestContext,
+    pub context: Arc<super::program::GuestContext>,
     pub shell: ShellKind,
 }
 

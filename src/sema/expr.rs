@@ -16,6 +16,9 @@ pub trait Scope {
     /// What a bare name means here. `span` is where it is used; a returned [`Rt`] carries it.
     fn resolve(&self, name: &str, span: Span) -> Result<Resolved, Lookup>;
 
+    /// All names that mean something here, for "did you mean".
+    fn names(&self) -> Vec<String>;
+
     /// What `owner.name` means here: a key or an attribute. With [`Owner::Stage`] of a stage that has a FOR the
     /// answer is a list in FOR's order. `name.span` is where it is used; a returned [`Rt`] carries it.
     fn member(&self, owner: &Owner, name: &Spanned<String>) -> Result<Resolved, Lookup>;
@@ -77,6 +80,8 @@ pub struct Why {
 /// Why a name has no meaning here.
 #[derive(Clone, Debug)]
 pub enum Lookup {
+    /// There is no such name; [`Scope::names`] are those that there are.
+    UnknownName,
     /// There is none of that name.
     Unknown {
         /// What there is, for "did you mean"; all that could stand here.

@@ -68,7 +68,7 @@ pub fn check_expr_as(expr: &Expr, want: &Type, what: &str, scope: &dyn Scope, pr
 /// One expression on its way.
 pub(super) struct Checker<'a> {
     pub(super) scope: &'a dyn Scope,
-    problems: &'a mut Problems,
+    pub(super) problems: &'a mut Problems,
     /// Inside what `default` looks at: a missing value is no error.
     pub(super) in_default: u32,
     /// In a branch that is not taken: only types count.

@@ -97,6 +97,12 @@ impl Checker<'_> {
             }
             Err(lookup) => {
                 let message = format!("nothing is called `{name}`");
+                let lookup = match lookup {
+                    // All names are many names: they are asked for only where somebody reads of them.
+                    Lookup::UnknownName if self.problems.is_full() => Lookup::Unknown { candidates: Vec::new() },
+                    Lookup::UnknownName => Lookup::Unknown { candidates: self.scope.names() },
+                    other => other,
+                };
                 match (lookup, elsewhere(name)) {
                     (Lookup::Unknown { candidates }, Some(help)) if !candidates.iter().any(|c| c.contains(name)) => {
                         self.report(Diagnostic::at(&codes::UNKNOWN_NAME, span, message).help(help));
@@ -121,10 +127,13 @@ impl Checker<'_> {
 
     fn lookup(&mut self, lookup: Lookup, code: &'static Code, message: &str, name: &str, span: Span) {
         match lookup {
-            Lookup::Silent => {}
+            Lookup::Silent | Lookup::UnknownName => {}
             Lookup::Refused(diagnostic) => self.report(*diagnostic),
             Lookup::Unknown { candidates } => {
                 let mut d = Diagnostic::at(code, span, message);
+                if self.problems.is_full() {
+                    return self.report(d);
+                }
                 match did_you_mean(name, candidates.iter().map(String::as_str)) {
                     Some(near) => {
                         d = d.help(format!("did you mean `{near}`?")).replace(

@@ -188,11 +188,13 @@ impl Scope for World {
             "self" => Ok(Resolved::Owner(Owner::Machine(MachineId(0)))),
             "manager" => Ok(Resolved::Owner(Owner::Stage(StageId(0)))),
             "worker" => Ok(Resolved::Owner(Owner::Stage(StageId(1)))),
-            _ => {
-                let names = ["n", "name", "path", "flag", "hosts", "pw", "token", "port", "manager", "worker", "self"];
-                Err(Lookup::Unknown { candidates: names.map(str::to_owned).to_vec() })
-            }
+            _ => Err(Lookup::UnknownName),
         }
+    }
+
+    fn names(&self) -> Vec<String> {
+        let names = ["n", "name", "path", "flag", "hosts", "pw", "token", "port", "manager", "worker", "self"];
+        names.map(str::to_owned).to_vec()
     }
 
     fn member(&self, owner: &Owner, name: &Spanned<String>) -> Result<Resolved, Lookup> {

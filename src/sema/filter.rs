@@ -290,6 +290,7 @@ impl Filter {
     }
 
     /// Its row of the table.
+    #[allow(clippy::indexing_slicing, reason = "the table is a constant with rows in it")]
     pub fn signature(self) -> &'static Signature {
         // The table has a row for each variant (a test holds it), so that the first row is never returned for another.
         TABLE.iter().find(|s| s.filter == self).unwrap_or(&TABLE[0])

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Problems, did_you_mean};
 use crate::source::{SourceId, Sources, Span};
@@ -18,16 +18,16 @@ const MAX_INCLUDES: usize = 1000;
 #[derive(Debug)]
 pub(super) struct RawStage {
     /// FROM (or ON).
-    pub from: Rc<Instruction>,
+    pub from: Arc<Instruction>,
     /// What follows, in order.
-    pub lines: Vec<Rc<Instruction>>,
+    pub lines: Vec<Arc<Instruction>>,
 }
 
 /// All lines, INCLUDE followed.
 #[derive(Debug, Default)]
 pub(super) struct Layout {
     /// Those before the first FROM of their file.
-    pub globals: Vec<Rc<Instruction>>,
+    pub globals: Vec<Arc<Instruction>>,
     /// The stages, in the order written.
     pub stages: Vec<RawStage>,
 }
@@ -89,7 +89,7 @@ impl Walk<'_> {
         }
     }
 
-    fn instruction(&mut self, instruction: &Instruction, path: Option<&Path>) {
+    fn instruction(&mut self, instruction: &Arc<Instruction>, path: Option<&Path>) {
         match &instruction.body {
             Body::Include { path: target } => match target.literal() {
                 Some(name) => self.include(instruction, target.span, &name, path),
@@ -100,18 +100,18 @@ impl Walk<'_> {
             },
             Body::From { .. } | Body::On { .. } => {
                 self.open = Open::Stage(self.layout.stages.len());
-                self.layout.stages.push(RawStage { from: Rc::new(instruction.clone()), lines: vec![] });
+                self.layout.stages.push(RawStage { from: Arc::clone(instruction), lines: vec![] });
             }
             _ => self.line(instruction),
         }
     }
 
-    fn line(&mut self, instruction: &Instruction) {
+    fn line(&mut self, instruction: &Arc<Instruction>) {
         match &mut self.open {
-            Open::Global => self.layout.globals.push(Rc::new(instruction.clone())),
+            Open::Global => self.layout.globals.push(Arc::clone(instruction)),
             Open::Stage(index) => {
                 if let Some(stage) = self.layout.stages.get_mut(*index) {
-                    stage.lines.push(Rc::new(instruction.clone()));
+                    stage.lines.push(Arc::clone(instruction));
                 }
             }
             Open::Closed { include, told } => {

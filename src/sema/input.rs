@@ -275,5 +275,10 @@ fn outside(instruction: &Instruction, layout: &Layout) -> Diagnostic {
         }
         Some(_) | None => diagnostic.help("write `FROM template` before it: what the machine is made from"),
     };
-    diagnostic.note("before the first FROM stand ARG, SECRET, INCLUDE, and placement and LOGIN as defaults")
+    let diagnostic =
+        diagnostic.note("before the first FROM stand ARG, SECRET, INCLUDE, and placement and LOGIN as defaults");
+    match layout.stages.is_empty() {
+        true => diagnostic.note("a part that other files INCLUDE is looked at as a part of one of them"),
+        false => diagnostic,
+    }
 }

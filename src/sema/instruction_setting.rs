@@ -68,24 +68,26 @@ impl Checker<'_> {
                 making.hostname.get_or_insert(Hostname { name, method, span: instruction.span });
             }
             Body::Login { user, password } => {
-                making.context.login = Some(self.login_value(instruction, user, password.as_ref(), steps, problems)?);
+                Arc::make_mut(&mut making.context).login =
+                    Some(self.login_value(instruction, user, password.as_ref(), steps, problems)?);
             }
             Body::User { name } => {
                 let how = self.flag_word(instruction, "via", steps, problems);
                 let secrets = Secrets::Refused("a user's name is shown");
                 let name = self.text(name, "the name of the USER", secrets, steps, problems)?;
-                making.context.user = Some(RunAs { name, via: via(how.as_deref()) });
+                Arc::make_mut(&mut making.context).user = Some(RunAs { name, via: via(how.as_deref()) });
             }
             Body::Workdir { path } => {
                 let secrets = Secrets::Refused("paths are shown, in the guest too");
                 let path = self.text(path, "the path of the WORKDIR", secrets, steps, problems)?;
-                making.context.workdir = Some(joined(making.context.workdir.as_ref(), path));
+                let context = Arc::make_mut(&mut making.context);
+                context.workdir = Some(joined(context.workdir.as_ref(), path));
             }
             Body::Env { pairs } => {
                 let mut failed = false;
                 for pair in pairs {
                     match env_var(&pair.key.node, pair.key.span, &pair.value, &self.view(steps), problems) {
-                        Some(var) => making.context.env.push(Arc::new(var)),
+                        Some(var) => Arc::make_mut(&mut making.context).add_env(var),
                         None => failed = true,
                     }
                 }
@@ -312,7 +314,7 @@ impl Checker<'_> {
                 return None;
             }
         }
-        making.context.shell = words;
+        Arc::make_mut(&mut making.context).shell = words;
         Some(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::diagnostic::{Diagnostic, Problems, did_you_mean};
+use crate::diagnostic::{Diagnostic, Problems};
 use crate::source::Span;
 use crate::syntax::Keyword;
 use crate::syntax::ast::{Body, Command, Instruction, KeyFrom, Text, WaitFor};
@@ -35,7 +35,7 @@ impl Checker<'_> {
     ) {
         if index.is_none() {
             // What `default` is for may be the very thing that leaves the step out.
-            let mut found = Problems::new();
+            let mut found = Problems::beside(problems);
             self.checked_step(making, instruction, index, &mut found);
             problems.absorb(found, |code, _| code != codes_values::DEFAULT_UNUSED.number);
         } else {
@@ -228,13 +228,13 @@ impl Checker<'_> {
         instruction: &Instruction,
         place: Place,
         problems: &mut Problems,
-    ) -> Option<GuestContext> {
+    ) -> Option<Arc<GuestContext>> {
         let mut context = making.context.clone();
         if let Some(text) = instruction.flag("user").and_then(|f| f.value.as_ref()) {
             let secrets = Secrets::Refused("a user's name is shown");
             let name = self.text(text, "the name of the user", secrets, place, problems)?;
             let how = context.user.as_ref().map_or(via(None), |u| u.via);
-            context.user = Some(RunAs { name, via: how });
+            Arc::make_mut(&mut context).user = Some(RunAs { name, via: how });
         }
         for flag in instruction.flags.iter().filter(|f| f.name.node == "env") {
             let Some((name, value)) = flag.value.as_ref().and_then(split_pair) else {
@@ -246,7 +246,7 @@ impl Checker<'_> {
                 return None;
             };
             let var = env_var(&name.node, name.span, &value, &self.view(place), problems)?;
-            context.env.push(Arc::new(var));
+            Arc::make_mut(&mut context).add_env(var);
         }
         Some(context)
     }
@@ -278,7 +278,7 @@ impl Checker<'_> {
                     span,
                     format!("{} has no key `{key}` to come after", stage.called()),
                 );
-                if let Some(near) = did_you_mean(&key, stage.keys.keys().map(String::as_str)) {
+                if let Some(near) = problems.did_you_mean(&key, stage.keys.keys().map(String::as_str)) {
                     diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
                 }
                 problems.push(diagnostic);
@@ -306,9 +306,8 @@ impl Checker<'_> {
             None => (owner, None),
         };
         let Some(stage) = self.stage_named(name) else {
-            let known: Vec<&str> = self.stage_names.keys().map(String::as_str).collect();
             let mut diagnostic = Diagnostic::at(&codes::UNKNOWN_STAGE, span, format!("there is no stage `{name}`"));
-            diagnostic = match did_you_mean(name, known.iter().copied()) {
+            diagnostic = match problems.did_you_mean(name, self.stage_names.keys().map(String::as_str)) {
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
                 None => diagnostic.note(format!("`{flag}` takes a stage that `FROM … AS name` names")),
             };

@@ -1,6 +1,6 @@
 //! One machine: what is known of it before its steps are checked, and then all of it.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
@@ -28,7 +28,7 @@ const CONDITION: Usage<'static> =
 pub(super) struct Making {
     pub id: MachineId,
     pub line: usize,
-    pub context: GuestContext,
+    pub context: Arc<GuestContext>,
     pub shell: ShellKind,
     pub note: Option<Template>,
     pub placement: Placement,
@@ -37,7 +37,7 @@ pub(super) struct Making {
     pub address: Option<super::program::Address>,
     pub hostname: Option<super::program::Hostname>,
     /// As it is before the first step.
-    pub network: Option<GuestContext>,
+    pub network: Option<Arc<GuestContext>>,
     pub steps: Vec<Step>,
     pub on_fail: Vec<super::program::Hook>,
     pub health: Option<super::program::Health>,
@@ -54,7 +54,7 @@ impl Making {
 impl Checker<'_> {
     /// What other machines may ask of this one: its ARGs, which lines are steps, its keys, outputs and name.
     pub(super) fn prepare(&mut self, id: MachineId, problems: &mut Problems) {
-        let mut found = Problems::new();
+        let mut found = Problems::beside(problems);
         self.prepare_args(id, &mut found);
         let origin = self.origin(id, &mut found);
         let inherited_os = match &origin {
@@ -78,7 +78,7 @@ impl Checker<'_> {
     }
 
     /// A copy of a machine's lines: cheap, and free of the borrow.
-    pub(super) fn lines(&self, id: MachineId) -> Vec<Rc<Instruction>> {
+    pub(super) fn lines(&self, id: MachineId) -> Vec<Arc<Instruction>> {
         let stage = self.machine(id).and_then(|m| self.stages.get(m.stage));
         stage.map(|s| s.lines.clone()).unwrap_or_default()
     }
@@ -157,7 +157,7 @@ impl Checker<'_> {
 
     /// All of a machine.
     pub(super) fn build(&mut self, id: MachineId, problems: &mut Problems) -> Machine {
-        let mut found = Problems::new();
+        let mut found = Problems::beside(problems);
         let machine = self.build_machine(id, &mut found);
         super::hook::snapshots(&machine, &mut found);
         if machine.steps.iter().any(|s| s.text.is_empty()) || self.machine(id).is_some_and(|m| m.origin.is_none()) {
@@ -188,8 +188,10 @@ impl Checker<'_> {
         };
         let Inherited { context, shell } = inherited.unwrap_or_else(|| {
             let shell = ShellKind::default_of(os);
-            let context =
-                GuestContext { shell: vec![Template::literal(shell.name.clone())], ..GuestContext::default() };
+            let context = Arc::new(GuestContext {
+                shell: vec![Template::literal(shell.name.clone())],
+                ..GuestContext::default()
+            });
             Inherited { context, shell }
         });
         let mut making = Making {
@@ -293,7 +295,7 @@ pub(super) fn placeholder(id: StepId, span: Span) -> Step {
         note: None,
         text: String::new(),
         action: Action::Reboot,
-        context: GuestContext::default(),
+        context: Arc::default(),
         options: StepOptions::default(),
         needs: Vec::new(),
     }

@@ -71,7 +71,22 @@ impl Scope for View<'_, '_> {
         if let Some(elsewhere) = self.elsewhere(name, span) {
             return Err(Lookup::Refused(Box::new(elsewhere)));
         }
-        Err(Lookup::Unknown { candidates: self.candidates() })
+        Err(Lookup::UnknownName)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut out: Vec<String> = Vec::new();
+        if let Some((_, stage, line, _)) = self.here() {
+            out.extend(stage.loop_var.iter().map(|v| v.node.clone()));
+            out.extend(stage.args.iter().filter(|(_, a)| a.line < line).map(|(n, _)| n.clone()));
+            out.extend(stage.keys.iter().filter(|(_, k)| k.line < line).map(|(n, _)| n.clone()));
+            out.push("self".into());
+        }
+        out.extend(self.checker.args.keys().cloned());
+        out.extend(self.checker.secrets.keys().cloned());
+        out.extend(self.checker.stages.iter().filter_map(|s| s.name.as_ref()).map(|n| n.node.clone()));
+        out.push("build".into());
+        out
     }
 
     fn member(&self, owner: &Owner, name: &Spanned<String>) -> Result<Resolved, Lookup> {
@@ -239,22 +254,6 @@ impl<'c> View<'c, '_> {
                 .help(format!("write `{mended}`"))
                 .replace(format!("write `{mended}`"), false, span, mended),
         )
-    }
-
-    /// All names that mean something here.
-    fn candidates(&self) -> Vec<String> {
-        let mut out: Vec<String> = Vec::new();
-        if let Some((_, stage, line, _)) = self.here() {
-            out.extend(stage.loop_var.iter().map(|v| v.node.clone()));
-            out.extend(stage.args.iter().filter(|(_, a)| a.line < line).map(|(n, _)| n.clone()));
-            out.extend(stage.keys.iter().filter(|(_, k)| k.line < line).map(|(n, _)| n.clone()));
-            out.push("self".into());
-        }
-        out.extend(self.checker.args.keys().cloned());
-        out.extend(self.checker.secrets.keys().cloned());
-        out.extend(self.checker.stages.iter().filter_map(|s| s.name.as_ref()).map(|n| n.node.clone()));
-        out.push("build".into());
-        out
     }
 
     fn member_of_stage(&self, id: StageId, name: &Spanned<String>) -> Result<Resolved, Lookup> {

@@ -78,7 +78,7 @@ pub fn context(context: &GuestContext, uses: Uses, visit: &mut Visit<'_>) {
         context.workdir.iter().for_each(|w| w.refs(visit));
     }
     if uses >= Uses::All {
-        context.env.iter().for_each(|v| env_refs(&v.value, visit));
+        context.open_env.iter().for_each(|v| env_refs(&v.value, visit));
         context.shell.iter().for_each(|t| t.refs(visit));
     }
 }

@@ -12,6 +12,7 @@ use crate::syntax::Keyword;
 use crate::syntax::ast::{BinaryOp, OutputKind, Type, UnaryOp};
 
 use super::filter::Filter;
+use super::template::env_refs;
 use super::value::Value;
 
 /// Index of a secret in [`Program::secrets`].
@@ -52,16 +53,19 @@ pub struct Program {
 
 impl Program {
     /// The machine of that id.
+    #[allow(clippy::indexing_slicing, reason = "an id is given with what it names, in this program")]
     pub fn machine(&self, id: MachineId) -> &Machine {
         &self.machines[id.0 as usize]
     }
 
     /// The stage of that id.
+    #[allow(clippy::indexing_slicing, reason = "an id is given with what it names, in this program")]
     pub fn stage(&self, id: StageId) -> &Stage {
         &self.stages[id.0 as usize]
     }
 
     /// The step of that id.
+    #[allow(clippy::indexing_slicing, reason = "an id is given with what it names, in this program")]
     pub fn step(&self, id: StepId) -> &Step {
         &self.machine(id.machine).steps[id.index as usize]
     }
@@ -146,7 +150,7 @@ pub struct Machine {
     /// HOSTNAME, if given.
     pub hostname: Option<Hostname>,
     /// The network step's guest context (who configures the network).
-    pub context: GuestContext,
+    pub context: Arc<GuestContext>,
     /// In sequence. Those that `--if` leaves out are not in it.
     pub steps: Vec<Step>,
     /// ONFAIL, in order.
@@ -492,8 +496,24 @@ pub struct GuestContext {
     /// ENV, in order; a later value of the same name stands for the earlier (and may use it). Shared, since every
     /// step has all that were set before it.
     pub env: Vec<Arc<EnvVar>>,
+    /// Those of `env` whose value refers to something that only the running build knows: few, where there may be
+    /// hundreds that every step has.
+    pub open_env: Vec<Arc<EnvVar>>,
     /// SHELL: the interpreter and its arguments; the script's path follows. Default `["sh"]`.
     pub shell: Vec<Template>,
+}
+
+impl GuestContext {
+    /// One more variable, for what follows.
+    pub(super) fn add_env(&mut self, var: EnvVar) {
+        let var = Arc::new(var);
+        let mut open = false;
+        env_refs(&var.value, &mut |_, _| open = true);
+        if open {
+            self.open_env.push(Arc::clone(&var));
+        }
+        self.env.push(var);
+    }
 }
 
 /// `LOGIN`.
@@ -566,7 +586,7 @@ pub struct Step {
     /// What it does.
     pub action: Action,
     /// Who does it, where and with what (the step's own `--user` and `--env` worked in).
-    pub context: GuestContext,
+    pub context: Arc<GuestContext>,
     /// The flags.
     pub options: StepOptions,
     /// What must have been before it can start, but for the machine's own earlier steps.

@@ -1,5 +1,6 @@
 //! The simple commands of a shell text: just enough of a tree for rules and lints.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// What a [`Command`] is.
@@ -30,7 +31,7 @@ pub struct Command {
 
 impl Command {
     /// Its name, if that is plain text.
-    pub fn name(&self) -> Option<String> {
+    pub fn name(&self) -> Option<Cow<'_, str>> {
         self.words.first().and_then(Word::text)
     }
 }
@@ -116,7 +117,10 @@ impl Piece {
 
 impl Word {
     /// Its text, if it consists of nothing else.
-    pub fn text(&self) -> Option<String> {
+    pub fn text(&self) -> Option<Cow<'_, str>> {
+        if let [Piece::Text { text, .. }] = self.pieces.as_slice() {
+            return Some(Cow::Borrowed(text));
+        }
         let mut all = String::new();
         for piece in &self.pieces {
             match piece {
@@ -124,7 +128,7 @@ impl Word {
                 Piece::Hole(_) | Piece::Expansion(_) => return None,
             }
         }
-        Some(all)
+        Some(Cow::Owned(all))
     }
 
     /// The text with which it begins, up to the first hole or expansion.

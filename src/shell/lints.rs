@@ -69,7 +69,7 @@ pub fn foreign_code(dialect: Dialect, text: &str, holes: &[Hole]) -> Vec<Foreign
             let name = call.name();
             let at = call.words.first().map_or(0..0, |w| w.span.clone());
             for (names, language, with_argument, program, stdin) in PROGRAMS {
-                if !names.contains(&name.as_str()) {
+                if !names.contains(&name.as_ref()) {
                     continue;
                 }
                 let mut holes_here: Vec<usize> = Vec::new();
@@ -111,7 +111,7 @@ fn program_words<'a>(args: &'a [Word], with_argument: &[&str], program: &Program
                     continue;
                 }
                 found.push(word);
-                if word.text().is_some_and(|t| options.contains(&t.as_str())) {
+                if word.text().is_some_and(|t| options.contains(&t.as_ref())) {
                     found.extend(args.get(index + 1));
                 }
             }
@@ -130,7 +130,7 @@ fn plain_arguments<'a>(args: &'a [Word], with_argument: &[&str]) -> Vec<&'a Word
         let mut taken = option_words(word, with_argument);
         if taken == 0 {
             found.push(word);
-        } else if word.text().is_some_and(|t| NAMED.contains(&t.as_str())) {
+        } else if word.text().is_some_and(|t| NAMED.contains(&t.as_ref())) {
             taken = 3;
         }
         rest = rest.get(taken.max(1)..).unwrap_or_default();
@@ -233,18 +233,18 @@ pub fn external_arguments(dialect: Dialect, text: &str, holes: &[Hole]) -> Vec<E
         // The innermost that is external says it best; a builtin that runs another (`exec`) is looked through.
         let all = calls(&command.words);
         let external =
-            all.iter().rev().find(|c| !BUILTINS.contains(&c.name().as_str()) && !functions.contains(c.name().as_str()));
+            all.iter().rev().find(|c| !BUILTINS.contains(&c.name().as_ref()) && !functions.contains(c.name().as_ref()));
         let Some(innermost) = external else { continue };
         let outermost = all
             .iter()
-            .find(|c| !BUILTINS.contains(&c.name().as_str()) && !functions.contains(c.name().as_str()))
+            .find(|c| !BUILTINS.contains(&c.name().as_ref()) && !functions.contains(c.name().as_ref()))
             .unwrap_or(innermost);
         for word in outermost.args() {
             let inner = innermost.args().first().is_some_and(|first| word.span.start >= first.span.start);
             let of = if inner { innermost } else { outermost };
             let at = of.words.first().map_or(0..0, |w| w.span.clone());
             for hole in word.holes() {
-                found.push(ExternalArgument { hole, command: of.name(), at: at.clone() });
+                found.push(ExternalArgument { hole, command: of.name().into_owned(), at: at.clone() });
             }
         }
     }

@@ -27,6 +27,7 @@ mod tests;
 mod weave;
 mod wrappers;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -228,6 +229,9 @@ pub fn commands(dialect: Dialect, text: &str, holes: &[Hole]) -> Vec<Command> {
 /// are all the candidates, so that what stands inside a `${{ … }}` isn't taken for shell text. As far as the text
 /// can be read.
 pub fn quoted_heredoc_ranges(dialect: Dialect, text: &str, holes: &[Hole]) -> Vec<Range<usize>> {
+    if !text.contains("<<") {
+        return Vec::new();
+    }
     own_reading(dialect, text, holes).map(|r| r.quoted).unwrap_or_default()
 }
 
@@ -242,11 +246,40 @@ pub struct Unclosed {
 
 /// The quote that is left open at the end of a shell text, if there is one.
 pub fn unclosed_quote(dialect: Dialect, text: &str, holes: &[Hole]) -> Option<Unclosed> {
+    if toggles_close(text) {
+        return None;
+    }
     let stop = own_reading(dialect, text, holes)?.stop?;
     match stop.why {
         Why::Unclosed(quote @ ('\'' | '"' | '`')) => Some(Unclosed { at: stop.at, quote }),
         Why::Unclosed(_) | Why::TooDeep | Why::TooComplex | Why::Syntax(_) => None,
     }
+}
+
+/// Whether every quote of a text is closed, for texts in which quotes are nothing but toggles: no escape, comment,
+/// substitution, parameter or here-document. Most are such, and need not be read.
+fn toggles_close(text: &str) -> bool {
+    let mut open = None;
+    let mut before = 0;
+    let mut bytes = text.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        match (open, byte) {
+            (Some(quote), byte) if byte == quote => open = None,
+            (Some(b'\''), _) => {}
+            (_, b'`') => return false,
+            // A line that goes on.
+            (_, b'\\') if bytes.peek() == Some(&b'\n') => {}
+            (_, b'\\') => return false,
+            (_, b'(' | b'{' | b'[' | b'\'' | b'"') if before == b'$' => return false,
+            (Some(_), _) => {}
+            (None, b'\'' | b'"') => open = Some(byte),
+            (None, b'#') => return false,
+            (None, b'<' | b'(') if before == byte => return false,
+            (None, _) => {}
+        }
+        before = byte;
+    }
+    open.is_none()
 }
 
 fn own_reading(dialect: Dialect, text: &str, holes: &[Hole]) -> Option<reader::Reading> {
@@ -268,7 +301,10 @@ fn sound(text: &str, holes: &[Hole]) -> bool {
 
 /// The text with every hole written as letters, of the same length. None if every letter occurs in such a row in
 /// the text itself.
-fn mask(text: &str, holes: &[Hole]) -> Option<String> {
+fn mask<'a>(text: &'a str, holes: &[Hole]) -> Option<Cow<'a, str>> {
+    if holes.is_empty() {
+        return Some(Cow::Borrowed(text));
+    }
     let row = |letter: u8| {
         let mut length = 0;
         text.bytes().any(|b| {
@@ -286,7 +322,7 @@ fn mask(text: &str, holes: &[Hole]) -> Option<String> {
         from = hole.end;
     }
     masked.push_str(text.get(from..)?);
-    Some(masked)
+    Some(Cow::Owned(masked))
 }
 
 fn next_char(text: &str, at: usize) -> usize {

@@ -61,7 +61,7 @@ pub(super) fn check(dialect: Dialect, reading: &Reading, holes: &[Hole], level: 
             continue;
         }
         for call in calls(&writer.words) {
-            match call.name().as_str() {
+            match call.name().as_ref() {
                 "cat" | "tee" => check.input(writer, reader),
                 "echo" | "printf" => {
                     let parts: Vec<&[Piece]> = call.args().iter().map(|w| w.pieces.as_slice()).collect();
@@ -78,9 +78,10 @@ fn again<'a>(call: &Call<'a>) -> Option<Again<'a>> {
     let name = call.name();
     let args = call.args();
     let at = call.words.first().map_or(0..0, |w| w.span.clone());
-    let result =
-        |words: Vec<&'a Word>, stdin: bool| Some(Again { command: name.clone(), at: at.clone(), words, stdin });
-    match name.as_str() {
+    let result = |words: Vec<&'a Word>, stdin: bool| {
+        Some(Again { command: name.clone().into_owned(), at: at.clone(), words, stdin })
+    };
+    match name.as_ref() {
         "eval" => result(args.iter().collect(), false),
         "trap" => result(skip_options(args, &[]).iter().take(1).collect(), false),
         "alias" | "bind" | "complete" | "compgen" | "parallel" => result(args.iter().collect(), false),
@@ -118,7 +119,7 @@ fn again<'a>(call: &Call<'a>) -> Option<Again<'a>> {
             let options: &[&str] = &["-w", "-E", "--timeout", "--conflict-exit-code"];
             let rest = skip_options(args, options).get(1..).unwrap_or_default();
             let code = rest.first().and_then(Word::text).is_some_and(|t| t == "-c" || t == "--command");
-            match (name.as_str(), code) {
+            match (name.as_ref(), code) {
                 (_, true) => result(rest.iter().skip(1).take(1).collect(), false),
                 ("sg", false) => result(rest.iter().collect(), false),
                 _ => None,

@@ -109,7 +109,7 @@ impl Rules<'_> {
         let args = call.args();
         let at = call.words.first().map_or(0..0, |w| w.span.clone());
         let ksh = self.dialect == Dialect::Ksh;
-        match name.as_str() {
+        match name.as_ref() {
             "[" | "test" => self.test(call.words, &name),
             "let" => args.iter().for_each(|w| self.ints(w, Place::Let, &at)),
             "read" => self.named_arguments(args, &["-d", "-i", "-n", "-N", "-p", "-t", "-u"], &name, &at),
@@ -217,7 +217,7 @@ fn option_argument(args: &[Word], letter: char) -> Option<&Word> {
 /// Whether a `printf` format may have a conversion for which ksh evaluates the argument.
 fn evaluates(format: &Word) -> bool {
     let Some(text) = format.text() else { return true };
-    let mut rest = text.as_str();
+    let mut rest = &*text;
     while let Some((_, after)) = rest.split_once('%') {
         let spec = after.trim_start_matches(|c: char| c.is_ascii_digit() || "#-+ .*'l".contains(c));
         if !spec.starts_with(['s', 'b', 'q', '%', 'P', 'R', 'H']) {
@@ -233,7 +233,7 @@ fn integer_variables(commands: &[Command]) -> HashSet<String> {
     let mut names: HashSet<String> = INTEGER_VARIABLES.iter().map(|n| (*n).to_owned()).collect();
     for call in commands.iter().flat_map(|c| calls(&c.words)) {
         let name = call.name();
-        let declares = match name.as_str() {
+        let declares = match name.as_ref() {
             "integer" => true,
             "declare" | "typeset" | "local" | "readonly" | "export" => call.args().iter().any(|w| has_flag(w, 'i')),
             _ => false,

@@ -558,6 +558,16 @@ fn cases() -> ProptestConfig {
 proptest! {
     #![proptest_config(cases())]
 
+    /// The short cut of [`unclosed_quote`] agrees with the reading that it saves.
+    #[test]
+    fn toggles_that_close_are_no_unclosed_quote(text in soup()) {
+        if toggles_close(&text) {
+            let stop = own_reading(Dialect::Bash, &text, &[]).and_then(|r| r.stop);
+            let quote = stop.filter(|s| matches!(s.why, Why::Unclosed('\'' | '"' | '`')));
+            prop_assert_eq!(quote, None, "{}", text);
+        }
+    }
+
     #[test]
     fn no_text_panics(text in soup()) {
         let mut found = Vec::new();

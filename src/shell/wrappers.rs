@@ -1,5 +1,9 @@
 //! Which command a simple command runs in the end: `sudo -u root timeout 5 sh -c …` is also `timeout` and `sh`.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use super::command::Word;
 use super::dialect::base_name;
 
@@ -12,8 +16,12 @@ pub struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// Its name without directories. Only calls with a name that is plain text are made.
-    pub fn name(&self) -> String {
-        self.words.first().and_then(Word::text).map(|t| base_name(&t).to_owned()).unwrap_or_default()
+    pub fn name(&self) -> Cow<'a, str> {
+        match self.words.first().and_then(Word::text) {
+            Some(Cow::Borrowed(text)) => Cow::Borrowed(base_name(text)),
+            Some(Cow::Owned(text)) => Cow::Owned(base_name(&text).to_owned()),
+            None => Cow::Borrowed(""),
+        }
     }
 
     /// Its arguments.
@@ -96,6 +104,9 @@ const WRAPPERS: &[Wrapper] = &[
     Wrapper { names: &["linux32", "linux64", "catchsegv", "eatmydata"], with_argument: &[], before: 0 },
 ];
 
+static BY_NAME: LazyLock<HashMap<&str, &Wrapper>> =
+    LazyLock::new(|| WRAPPERS.iter().flat_map(|w| w.names.iter().map(move |name| (*name, w))).collect());
+
 /// Tools that run commands elsewhere and have too many options to know: a shell with an option among their arguments
 /// is taken for one that they run.
 const REMOTE: &[&str] = &[
@@ -149,7 +160,7 @@ pub fn calls(words: &[Word]) -> Vec<Call<'_>> {
         let args = call.args();
         if name == "find" {
             let is_exec =
-                |w: &Word| w.text().is_some_and(|t| matches!(t.as_str(), "-exec" | "-execdir" | "-ok" | "-okdir"));
+                |w: &Word| w.text().is_some_and(|t| matches!(t.as_ref(), "-exec" | "-execdir" | "-ok" | "-okdir"));
             let starts = args.iter().enumerate().filter(|(_, w)| is_exec(w)).map(|(at, _)| at);
             for at in starts.take(MAX_CHAIN) {
                 let inner = args.get(at + 1..).unwrap_or_default();
@@ -175,7 +186,7 @@ pub fn calls(words: &[Word]) -> Vec<Call<'_>> {
             rest = skip_options(args.get(user + 1 + usize::from(apart)..).unwrap_or_default(), &[]);
             continue;
         }
-        let Some(wrapper) = WRAPPERS.iter().find(|w| w.names.contains(&name)) else { break };
+        let Some(wrapper) = BY_NAME.get(name) else { break };
         let mut inner = skip_options(args, wrapper.with_argument);
         inner = inner.get(wrapper.before..).unwrap_or_default();
         if wrapper.before > 0 {
@@ -226,7 +237,7 @@ pub(super) fn option_words(word: &Word, with_argument: &[&str]) -> usize {
     }
     let Some(text) = word.text() else { return 1 };
     if text.starts_with("--") {
-        return 1 + usize::from(with_argument.contains(&text.as_str()));
+        return 1 + usize::from(with_argument.contains(&text.as_ref()));
     }
     // `-nu root`: the first letter that takes an argument takes the rest of the word, if there is one.
     let takes = |letter: char| with_argument.iter().any(|o| o.strip_prefix('-') == Some(letter.to_string().as_str()));

@@ -249,8 +249,8 @@ fn one_line(text: &str) -> String {
 
 /// Three columns; the last may be empty.
 fn table(out: &mut String, indent: &str, rows: &[[String; 3]]) {
-    let width = |column: usize| rows.iter().map(|r| r[column].width()).max().unwrap_or(0).min(44);
-    let (first, second) = (width(0), width(1));
+    let width = |column: fn(&[String; 3]) -> &String| rows.iter().map(|r| column(r).width()).max().unwrap_or(0).min(44);
+    let (first, second) = (width(|[a, _, _]| a), width(|[_, b, _]| b));
     for [a, b, c] in rows {
         let pad = |text: &str, to: usize| " ".repeat(to.saturating_sub(text.width()));
         let mut line = format!("{indent}{a}{}  {b}", pad(a, first));

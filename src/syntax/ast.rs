@@ -6,6 +6,8 @@
 
 #![allow(missing_docs)] // fields say what they are by the syntax quoted at their variant
 
+use std::sync::Arc;
+
 use crate::source::{SourceId, Span, Spanned};
 
 use super::keyword::Keyword;
@@ -56,7 +58,7 @@ pub enum Item {
         value: String,
     },
     /// An instruction.
-    Instruction(Box<Instruction>),
+    Instruction(Arc<Instruction>),
 }
 
 /// One instruction with its heredocs.

@@ -1,6 +1,7 @@
 //! A whole file, and texts by themselves.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::ast::{Expr, ExprKind, File, Item, Text};
 use super::confusion::{self, Before};
@@ -191,7 +192,7 @@ fn item(cx: &mut Cx<'_>, line: &Line, before: &mut Before, items: &mut Vec<Item>
         return instruction::lost_heredoc(cx, line);
     };
     if let Some(instruction) = instruction::read(cx, keyword, start, start + word_end, line) {
-        items.push(Item::Instruction(Box::new(instruction)));
+        items.push(Item::Instruction(Arc::new(instruction)));
     }
     *before = Before {
         end: Some(line.range.end),

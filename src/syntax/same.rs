@@ -1,5 +1,7 @@
 //! Comparing what two files say.
 
+use std::sync::Arc;
+
 use super::ast::{
     Body, Command, CopySource, Expr, ExprKind, File, For, ForOver, Instruction, Item, KeyFrom, OnFail, Pair, Piece,
     Text, WaitFor,
@@ -28,7 +30,7 @@ fn bare(file: &File) -> File {
             }
             Item::Comment(text) => comment(text),
             Item::Directive { span, .. } => *span = NOWHERE,
-            Item::Instruction(instruction) => self::instruction(instruction),
+            Item::Instruction(instruction) => self::instruction(Arc::make_mut(instruction)),
         }
         items.push(item);
     }

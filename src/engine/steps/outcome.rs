@@ -108,7 +108,7 @@ pub(in crate::engine) fn failed(shared: &Shared, machine: &Machine, what: &str, 
     let tail = String::from_utf8_lossy(&tail);
     let lines: Vec<&str> = tail.lines().collect();
     if !lines.is_empty() {
-        let shown = &lines[lines.len().saturating_sub(TAIL)..];
+        let shown = lines.get(lines.len().saturating_sub(TAIL)..).unwrap_or_default();
         diagnostic = diagnostic.note(format!("standard error ended with:\n{}", indent(shown)));
     }
     if end.attempts > 1 {

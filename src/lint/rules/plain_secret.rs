@@ -74,7 +74,7 @@ fn check(cx: &Cx<'_>, out: &mut Problems) {
 }
 
 fn takes_password(command: &crate::shell::Command) -> bool {
-    let words: Vec<String> = command.words.iter().filter_map(|w| w.text()).collect();
+    let words: Vec<String> = command.words.iter().filter_map(|w| w.text().map(Into::into)).collect();
     words.iter().any(|w| w == "chpasswd")
         || words.iter().any(|w| w == "passwd") && words.iter().any(|w| w == "--stdin")
         || words.iter().any(|w| w == "--password-stdin")

@@ -21,7 +21,7 @@ fn check(cx: &Cx<'_>, out: &mut Problems) {
         let Some(command) = shell.commands.last() else { continue };
         let plain = |c: &crate::shell::Command| {
             c.words.is_empty() && !c.assignments.is_empty() && c.redirects.is_empty()
-                || c.name().is_some_and(|n| STATE.contains(&n.as_str()))
+                || c.name().is_some_and(|n| STATE.contains(&n.as_ref()))
         };
         // `. ./setup` may do anything besides.
         let runs = |c: &crate::shell::Command| c.name().is_some_and(|n| n == "." || n == "source") && c.words.len() > 1;

@@ -107,7 +107,7 @@ fn excerpt(shown: &str) -> &str {
     for line in shown.split_inclusive('\n') {
         let text = line.trim_start();
         if text.starts_with('╭') || text.starts_with("help:") {
-            return &shown[at..];
+            return shown.get(at..).unwrap_or_default();
         }
         at += line.len();
     }

@@ -181,7 +181,7 @@ impl Reader<'_> {
     pub(super) fn function(&mut self, command: &Command) -> Read<()> {
         let Some(name) = command.words.first() else { return self.syntax("a function lacks its name") };
         self.refuse_in(name.span.clone(), &RefusalKind::Name("a function".into()), name.span.clone());
-        self.out.functions.extend(name.text());
+        self.out.functions.extend(name.text().map(Into::into));
         self.pos += 1;
         self.blanks()?;
         if self.peek() != Some(b')') {
@@ -199,7 +199,7 @@ impl Reader<'_> {
         }
         let name = self.word(false)?.word;
         self.refuse_in(name.span.clone(), &RefusalKind::Name("a function".into()), name.span.clone());
-        self.out.functions.extend(name.text());
+        self.out.functions.extend(name.text().map(Into::into));
         self.blanks()?;
         if self.peek() == Some(b'(') {
             self.pos += 1;

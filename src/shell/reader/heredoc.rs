@@ -31,7 +31,13 @@ impl Reader<'_> {
             return self.stop(start, Why::Syntax("the delimiter of this here-document has several lines"));
         }
         let quoted = target.bare_text().is_none();
-        self.pending.push(Pending { delimiter, quoted, strip: operator == "<<-", at: start, place: (None, index) });
+        self.pending.push(Pending {
+            delimiter: delimiter.into_owned(),
+            quoted,
+            strip: operator == "<<-",
+            at: start,
+            place: (None, index),
+        });
         Ok(Redirect { operator: operator.to_owned(), span, target, heredoc: None })
     }
 

@@ -20,6 +20,8 @@ pub(super) enum Ended {
 /// Words that mean something else at a command's beginning.
 const OPENING: &[&str] = &["{", "if", "while", "until", "for", "case"];
 const OPENING_BASH: &[&str] = &["select", "function", "[["];
+/// The length of the longest of all these, `function`.
+const LONGEST: usize = 8;
 const OTHERS: &[&str] = &["then", "elif", "else", "fi", "do", "done", "esac", "}", "in"];
 
 impl Reader<'_> {
@@ -102,10 +104,18 @@ impl Reader<'_> {
 
     /// The keyword that stands here, if it is one of these.
     pub(super) fn keyword(&self, of: &[&'static str]) -> Option<&'static str> {
-        of.iter().copied().find(|word| {
-            let after = self.pos + word.len();
-            self.starts_with(word) && self.hole_at(after).is_none() && self.at(after).is_none_or(is_meta)
-        })
+        let here = self.bare();
+        of.iter().copied().find(|word| *word == here)
+    }
+
+    /// What stands here up to a metacharacter, if it is no longer than a keyword can be; empty if a hole follows.
+    fn bare(&self) -> &str {
+        let rest = self.bytes.get(self.pos..self.end.min(self.pos + LONGEST + 1)).unwrap_or_default();
+        let length = rest.iter().position(|b| is_meta(*b)).unwrap_or(rest.len());
+        if length > LONGEST || self.hole_at(self.pos + length).is_some() {
+            return "";
+        }
+        self.slice(self.pos..self.pos + length)
     }
 
     fn and_or(&mut self) -> Read<()> {
@@ -183,10 +193,11 @@ impl Reader<'_> {
             }
             return self.redirects_after();
         }
-        if self.keyword(OTHERS).is_some() {
+        let word = self.bare();
+        if OTHERS.contains(&word) {
             return self.syntax("this keyword has no beginning");
         }
-        if self.bash && self.keyword(&["coproc"]).is_some() {
+        if self.bash && word == "coproc" {
             return self.syntax("`coproc` isn't understood");
         }
         self.simple()

@@ -236,9 +236,22 @@ impl<'a> Reader<'a> {
         self.slice(self.pos..self.end).chars().next().map_or(1, char::len_utf8)
     }
 
+    /// Goes past the character here and all that follow up to a hole or a byte of `special`: text that is plain in
+    /// its place, read in one go.
+    fn plain(&mut self, special: impl Fn(u8) -> bool) -> &'a str {
+        let from = self.pos;
+        self.pos += self.char_len();
+        let next = self.holes.partition_point(|h| h.start < self.pos);
+        let end = self.holes.get(next).map_or(self.end, |h| h.start.min(self.end));
+        let rest = self.bytes.get(self.pos..end).unwrap_or_default();
+        // Special bytes are ASCII, so that this is a character's boundary.
+        self.pos += rest.iter().position(|b| special(*b)).unwrap_or(rest.len());
+        self.slice(from..self.pos)
+    }
+
     /// The hole that begins at a byte.
     fn hole_at(&self, pos: usize) -> Option<usize> {
-        if pos >= self.end {
+        if pos >= self.end || self.holes.is_empty() {
             return None;
         }
         self.holes.binary_search_by_key(&pos, |h| h.start).ok()

@@ -41,12 +41,10 @@ impl Reader<'_> {
                 }
                 continue;
             }
+            if self.quoting(&mut pieces)? {
+                continue;
+            }
             match byte {
-                b'\\' => self.backslash(&mut pieces)?,
-                b'\'' => self.single(&mut pieces)?,
-                b'"' => self.double(&mut pieces)?,
-                b'$' => self.dollar(false, &mut pieces)?,
-                b'`' => self.backtick(&mut pieces)?,
                 b'<' | b'>' if self.bash && self.at(self.pos + 1) == Some(b'(') => {
                     let from = self.pos;
                     self.pos += 2;
@@ -78,9 +76,9 @@ impl Reader<'_> {
                 }
                 byte if is_meta(byte) => break,
                 _ => {
-                    let from = self.pos;
-                    self.pos += self.char_len();
-                    pieces.text(self.slice(from..self.pos), false);
+                    let text =
+                        self.plain(|b| is_meta(b) || matches!(b, b'\\' | b'\'' | b'"' | b'$' | b'`' | b'[' | b'='));
+                    pieces.text(text, false);
                 }
             }
         }
@@ -98,6 +96,19 @@ impl Reader<'_> {
             Some((name, rest)) => self.bash && is_name(name) && rest.ends_with(']'),
             None => is_name(text),
         }
+    }
+
+    /// Reads what quotes or expands outside quotes, if that is what stands here.
+    fn quoting(&mut self, pieces: &mut Pieces) -> Read<bool> {
+        match self.peek() {
+            Some(b'\\') => self.backslash(pieces)?,
+            Some(b'\'') => self.single(pieces)?,
+            Some(b'"') => self.double(pieces)?,
+            Some(b'$') => self.dollar(false, pieces)?,
+            Some(b'`') => self.backtick(pieces)?,
+            Some(_) | None => return Ok(false),
+        }
+        Ok(true)
     }
 
     fn backslash(&mut self, pieces: &mut Pieces) -> Read<()> {
@@ -138,9 +149,8 @@ impl Reader<'_> {
                     return Ok(());
                 }
                 Some(_) => {
-                    let from = self.pos;
-                    self.pos += self.char_len();
-                    pieces.text(self.slice(from..self.pos), true);
+                    let text = self.plain(|b| b == b'\'');
+                    pieces.text(text, true);
                 }
             }
         }
@@ -190,9 +200,8 @@ impl Reader<'_> {
                 Some(b'$') => self.dollar(true, pieces)?,
                 Some(b'`') => self.backtick(pieces)?,
                 Some(_) => {
-                    let from = self.pos;
-                    self.pos += self.char_len();
-                    pieces.text(self.slice(from..self.pos), true);
+                    let text = self.plain(|b| matches!(b, b'"' | b'\\' | b'$' | b'`'));
+                    pieces.text(text, true);
                 }
             }
         }
@@ -455,6 +464,9 @@ impl Reader<'_> {
                 pieces.hole(hole);
                 continue;
             }
+            if self.quoting(pieces)? {
+                continue;
+            }
             let from = self.pos;
             match self.peek() {
                 None | Some(b'\n') => return self.stop(open, Why::Unclosed('[')),
@@ -465,26 +477,6 @@ impl Reader<'_> {
                 Some(b']') => {
                     level -= 1;
                     self.pos += 1;
-                }
-                Some(b'\\') => {
-                    self.backslash(pieces)?;
-                    continue;
-                }
-                Some(b'\'') => {
-                    self.single(pieces)?;
-                    continue;
-                }
-                Some(b'"') => {
-                    self.double(pieces)?;
-                    continue;
-                }
-                Some(b'$') => {
-                    self.dollar(false, pieces)?;
-                    continue;
-                }
-                Some(b'`') => {
-                    self.backtick(pieces)?;
-                    continue;
                 }
                 Some(_) => self.pos += self.char_len(),
             }
@@ -540,6 +532,9 @@ impl Reader<'_> {
                 pieces.hole(hole);
                 continue;
             }
+            if self.quoting(pieces)? {
+                continue;
+            }
             let from = self.pos;
             match self.peek() {
                 None | Some(b'\n') => return self.stop(open, Why::Unclosed('(')),
@@ -550,26 +545,6 @@ impl Reader<'_> {
                 Some(b')') => {
                     level -= 1;
                     self.pos += 1;
-                }
-                Some(b'\\') => {
-                    self.backslash(pieces)?;
-                    continue;
-                }
-                Some(b'\'') => {
-                    self.single(pieces)?;
-                    continue;
-                }
-                Some(b'"') => {
-                    self.double(pieces)?;
-                    continue;
-                }
-                Some(b'$') => {
-                    self.dollar(false, pieces)?;
-                    continue;
-                }
-                Some(b'`') => {
-                    self.backtick(pieces)?;
-                    continue;
                 }
                 Some(b'&' | b';' | b'<' | b'>') => return self.syntax("this can't stand in a pattern"),
                 Some(_) => self.pos += self.char_len(),
@@ -592,13 +567,11 @@ impl Reader<'_> {
                 pieces.hole(hole);
                 continue;
             }
+            if self.quoting(&mut pieces)? {
+                continue;
+            }
             let from = self.pos;
             match byte {
-                b'\\' => self.backslash(&mut pieces)?,
-                b'\'' => self.single(&mut pieces)?,
-                b'"' => self.double(&mut pieces)?,
-                b'$' => self.dollar(false, &mut pieces)?,
-                b'`' => self.backtick(&mut pieces)?,
                 b'\n' => break,
                 b' ' | b'\t' if level == 0 => break,
                 b'&' | b';' | b'<' | b'>' => return self.syntax("this must be quoted in a regular expression"),

@@ -12,7 +12,7 @@ fn instructions(text: &str) -> Vec<Instruction> {
     file.items
         .into_iter()
         .filter_map(|i| match i {
-            Item::Instruction(it) => Some(*it),
+            Item::Instruction(it) => Some(it.as_ref().clone()),
             _ => None,
         })
         .collect()
