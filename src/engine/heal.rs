@@ -239,11 +239,11 @@ fn step(
     text: String,
     span: crate::source::Span,
     command: &Invocation,
-    context: &GuestContext,
+    context: &Arc<GuestContext>,
     options: StepOptions,
 ) -> Step {
     let id = StepId { machine: MachineId(0), index: 0 };
-    let (action, context) = (Action::Run(command.clone()), context.clone());
+    let (action, context) = (Action::Run(command.clone()), Arc::clone(context));
     Step { id, span, note: None, text, action, context, options, needs: Vec::new() }
 }
 

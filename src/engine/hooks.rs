@@ -69,7 +69,7 @@ async fn one(worker: &mut Worker, hook: &Hook, limit: Duration) -> Result<String
             let end = guest.run(job).await.map_err(|e| Stop::guest(&e, hook.span, "ONFAIL RUN"))?;
             let mut text = end.exit.to_string();
             for part in [end.captured.unwrap_or_default(), end.stderr_tail] {
-                let tail = &part[part.len().saturating_sub(MOST)..];
+                let tail = part.get(part.len().saturating_sub(MOST)..).unwrap_or_default();
                 let tail = String::from_utf8_lossy(tail);
                 if !tail.trim().is_empty() {
                     text = format!("{text}\n{}", tail.trim_end());

@@ -150,7 +150,10 @@ pub(super) fn fits(from: &Instruction, instruction: &Instruction, problems: &mut
         K::Output | K::Cpu | K::Memory | K::Disk | K::Nic | K::Cdrom | K::Hardware | K::Config | K::Annotation => true,
         K::Datacenter | K::Cluster | K::Host | K::Pool | K::Datastore | K::Folder | K::Network => true,
         K::Address | K::Hostname | K::Checkpoint | K::Seal | K::Healthcheck | K::OnRemove => true,
-        _ => false,
+        K::Label | K::Tag => true,
+        K::Arg | K::Secret | K::Include | K::From | K::On | K::Serial => false,
+        K::Login | K::User | K::Workdir | K::Env | K::Shell => false,
+        K::Run | K::Key | K::Copy | K::Fetch | K::Reboot | K::Wait | K::Note | K::Snapshot | K::OnFail => false,
     };
     if on && made {
         problems.push(

@@ -1,5 +1,6 @@
 //! What is done when a stage fails or lives on, and how many machines are worked on at a time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, Problems};
@@ -75,7 +76,7 @@ impl Checker<'_> {
         instruction: &Instruction,
         command: &Command,
         problems: &mut Problems,
-    ) -> Option<(Invocation, GuestContext)> {
+    ) -> Option<(Invocation, Arc<GuestContext>)> {
         let place = making.place(Moment::Steps);
         let context = self.step_context(making, instruction, place, problems)?;
         let view = self.view(place);

@@ -213,7 +213,7 @@ pub struct Hook {
     /// What.
     pub action: HookAction,
     /// Who does it, where and with what.
-    pub context: GuestContext,
+    pub context: Arc<GuestContext>,
     /// `--timeout`.
     pub timeout: Option<Duration>,
 }
@@ -240,7 +240,7 @@ pub struct Health {
     /// It succeeds while the machine is well.
     pub command: Invocation,
     /// Who runs it, where and with what.
-    pub context: GuestContext,
+    pub context: Arc<GuestContext>,
     /// `--interval`.
     pub interval: Duration,
     /// `--timeout`.
@@ -259,7 +259,7 @@ pub struct Removal {
     /// What is run.
     pub command: Invocation,
     /// Who runs it, where and with what.
-    pub context: GuestContext,
+    pub context: Arc<GuestContext>,
     /// `--timeout`.
     pub timeout: Option<Duration>,
     /// `--on`: on a machine of that stage; None: on another one of its own.
