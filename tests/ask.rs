@@ -185,6 +185,43 @@ fn a_failed_step_is_looked_at_mended_and_tried_again() {
 }
 
 #[test]
+fn a_machine_that_was_looked_into_is_not_remembered_even_by_another_process() {
+    let site = site();
+    // Undisturbed, what is there as it would be made isn't made again.
+    let text = "FROM linux AS web\nOUTPUT TEMPLATE --exists=replace web\nRUN test -e /root/wanted || exit 3\n";
+    for looks in [true, false] {
+        let text = if looks { text.to_owned() } else { text.replace("test -e /root/wanted ||", "test -e /root ||") };
+        let dir = context(&[("VMWfile", &text)]);
+        if looks {
+            let mut terminal = start(&site, dir.path(), &[]);
+            terminal.wait_for("What now?");
+            terminal.wait_for("> ");
+            terminal.type_line("l");
+            terminal.wait_for("root@web /root> ");
+            terminal.type_line("touch /root/wanted; echo made");
+            terminal.wait_for("\nmade");
+            terminal.wait_for("root@web /root> ");
+            kill_process(Pid::from_child(&terminal.child), Signal::KILL).unwrap();
+            let (seen, code) = terminal.end();
+            assert_eq!(code, None, "{seen}");
+            let mut resume = site.with_state(dir.path(), &["resume", "--progress", "plain", "--on-error", "clean"]);
+            let resumed = common::run(&mut resume, LONG);
+            // The step had failed: it is done now, and was never run twice by itself.
+            assert!(resumed.code == Some(0) || resumed.code == Some(4), "{resumed}");
+            if resumed.code == Some(4) {
+                panic!("{resumed}");
+            }
+        } else {
+            let built = common::run(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]), LONG);
+            assert_eq!(built.code, Some(0), "{built}");
+        }
+        let plan = common::run(&mut site.with_state(dir.path(), &["plan"]), LONG);
+        assert_eq!(plan.code, Some(0), "{plan}");
+        assert_eq!(plan.stdout().contains("CACHED"), !looks, "{plan}");
+    }
+}
+
+#[test]
 fn a_machine_is_kept_or_removed_as_answered() {
     let site = site();
     let text = "FROM linux AS web\nOUTPUT VM web\nRUN exit 3\n";

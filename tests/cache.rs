@@ -751,20 +751,49 @@ fn two_builds_at_once_do_not_disturb_each_other() {
 fn a_checkpoint_that_vanishes_is_no_failure() {
     let project = checked();
     let holder = project.checkpoints().remove(0);
-    // It is removed between the look and the clone: the first stage takes its time.
-    let file = CHECKED.replace(
-        "FROM linux AS image\n",
-        "FROM linux AS slow\nOUTPUT VM --exists=replace cache-slow\nKEY when FROM RUN sleep 3; echo now\nFROM linux AS image\nANNOTATION ${{ slow.when }}\n",
-    );
-    project.write("VMWfile", &file);
-    project.done(&["cache", "prune", "--all", "--yes"]);
-    // With a value of another machine in its hardware, the checkpoint is one that belongs to that machine's build.
-    let failed = project.try_build(&["--arg", "last=exit 3"]);
-    assert_eq!(failed.run.code, Some(4));
-    assert_ne!(project.checkpoints(), [holder]);
-    let built = project.build(&["--arg", "last=true"]);
-    assert_eq!(built.result_of("image"), "built");
+    // The server takes its time with the clone from the checkpoint: it has been looked at, and is removed meanwhile.
+    let clones = || project.site.requests().get("CloneVM_Task").copied().unwrap_or_default();
+    let before = clones();
+    project.site.meddle(|s| s.inject(vmwbuild::sandbox::Rule::parse("CloneVM_Task:slow=4000").unwrap()));
+    let built = std::thread::scope(|scope| {
+        let build = scope.spawn(|| project.build(&["--arg", "last=true"]));
+        while clones() == before {
+            assert!(!build.is_finished(), "no clone was asked for");
+            std::thread::yield_now();
+        }
+        project.destroy(&holder);
+        build.join().unwrap()
+    });
+    built.says("is gone: made from its source");
+    assert_eq!(built.how("image"), ("built".to_owned(), ["done"; 6].map(str::to_owned).to_vec()));
     assert_eq!(project.read("cache-vm", "/root/log"), "first\nsecond a word\nvm a word\n");
+    assert!(!project.checkpoints().contains(&holder));
+}
+
+#[test]
+fn a_build_that_reads_a_large_file_hears_ctrl_c() {
+    let project =
+        Project::on_sandbox(&[("VMWfile", "FROM linux AS image\nOUTPUT TEMPLATE cache-image\nCOPY big /big\n")]);
+    // A hole takes no place on the disk, and minutes to read.
+    let file = std::fs::File::create(project.dir.path().join("big")).unwrap();
+    file.set_len(1 << 40).unwrap();
+    let mut command = project.site.with_state(project.dir.path(), &["build", "--progress", "plain"]);
+    let running = common::Running::start(&mut command);
+    // The sources were asked for: what is copied is read next.
+    let asked = || project.site.requests().get("RetrievePropertiesEx").copied().unwrap_or_default();
+    let open = |pid: u32| {
+        let files = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        files.filter_map(|f| std::fs::read_link(f.path()).ok()).any(|to| to.ends_with("big"))
+    };
+    let begun = std::time::Instant::now();
+    while !open(running.id()) {
+        assert!(begun.elapsed() < DEADLINE, "it isn't read, after {} requests", asked());
+        std::thread::yield_now();
+    }
+    running.signal("INT");
+    let done = running.finish(DEADLINE);
+    assert_eq!(done.code, Some(130), "{done}");
+    assert!(project.machines().keys().all(|name| name == "linux"), "{done}");
 }
 
 #[test]

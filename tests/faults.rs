@@ -12,6 +12,7 @@ use std::time::Duration;
 use common::embedded::*;
 use common::{Run, context, run, vmwbuild};
 use futures_util::StreamExt;
+use vmwbuild::guest;
 use vmwbuild::sandbox::{Rule, Sandbox};
 use vmwbuild::vsphere::client::EntityKind;
 
@@ -265,6 +266,121 @@ async fn what_a_guest_refuses_is_told() {
     rows.extend(each(&privileges, &["fault=NoPermission:count=1000"], 5));
     rows.extend(each(&["StartProgramInGuest"], &["fault=RestrictedVersion:count=1000"], 5));
     insta::assert_snapshot!(play(rows).await);
+}
+
+/// What a guest that never answers comes to: the build's deadline ends it, and says for what it waited.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_stays_busy_is_waited_for_until_the_deadline() {
+    let busy = ["tools-away", "fault=GuestOperationsUnavailable", "fault=TaskInProgress"];
+    for fault in busy {
+        let (sandbox, _) =
+            spoiled(vec![Rule::parse(&format!("StartProgramInGuest:{fault}:count=1000000")).unwrap()]).await;
+        let dir = context(&[("VMWfile", "FROM linux AS app\nOUTPUT VM app\nRUN true\n")]);
+        let mut command = vmwbuild(dir.path());
+        command.args(["build", "--progress", "plain", "--color", "never", "--timeout", "4s"]);
+        command.args(["--vcenter", &sandbox.url(), "--username", sandbox.username()]);
+        command.args(["--thumbprint", sandbox.thumbprint()]).env("VMWBUILD_PASSWORD", sandbox.password());
+        command.env("VMWBUILD_LOGIN", "root:guest-password");
+        let done = tokio::task::spawn_blocking(move || {
+            let _dir = dir;
+            run(&mut command, Duration::from_secs(60))
+        });
+        let done = done.await.unwrap();
+        assert_eq!(done.code, Some(6), "{fault}: {done}");
+        let said = done.stderr();
+        assert!(said.contains("waiting for the guest to let") && said.contains("VMW"), "{fault}: {said}");
+        // Asked ever more rarely.
+        let asked = sandbox.requests().get("StartProgramInGuest").copied().unwrap_or_default();
+        assert!((2..=40).contains(&asked), "{fault}: asked {asked} times: {said}");
+        sandbox.forgive();
+        // Whoever has less patience is told what the guest said.
+        sandbox.inject(Rule::parse(&format!("StartProgramInGuest:{fault}:count=1000000")).unwrap());
+        let client = connect(&sandbox).await;
+        let inventory = client.inventory().await.unwrap();
+        assert!(inventory.vm("app", None).is_err(), "{fault}: it was removed: {said}");
+        let vm = clone_of(&client, "linux", "other").await;
+        boot(&client, &vm).await;
+        let options = guest::Options { patience: Duration::from_secs(2), ..guest::Options::default() };
+        let login = guest::Login { user: "root".to_owned(), password: "any".to_owned() };
+        let ran = async {
+            let guest = guest::Guest::open(&client, &vm, &login, options).await?;
+            guest.run_batch(&[guest::Job::sh(0, "true")], &mut |_| ()).await.map(drop)
+        };
+        let error = ran.await.expect_err("it is busy").to_string();
+        assert!(error.starts_with("the guest did not answer for 2 s: "), "{fault}: {error}");
+        client.logout().await.unwrap();
+        sandbox.stop().await;
+    }
+}
+
+/// Snapshots that are gone back to and removed, and a reset: each is done, and once, whatever becomes of the replies.
+#[tokio::test(flavor = "multi_thread")]
+async fn snapshots_and_resets_are_done_once_whatever_becomes_of_the_replies() {
+    let ways =
+        ["drop-before", "drop-after", "503", "expire", "drop-before:count=2", "drop-after:count=2", "503:count=3"];
+    for way in ways {
+        let (sandbox, client) = spoiled(Vec::new()).await;
+        let vm = clone_of(&client, "linux", "one").await;
+        let guest = boot(&client, &vm).await;
+        upload(&guest, "/etc/rc.local", "#!/bin/sh\necho boot >> /root/boots\n").await;
+        assert_eq!(
+            common::embedded::run(&guest, "chmod 755 /etc/rc.local; echo before > /root/state").await,
+            0,
+            "{way}"
+        );
+        let first = client.create_snapshot(&vm, "first", "", soon()).await.unwrap();
+        let second = client.create_snapshot(&vm, "second", "", soon()).await.unwrap();
+        for method in ["ResetVM_Task", "RemoveSnapshot_Task", "RevertToSnapshot_Task"] {
+            sandbox.inject(Rule::parse(&format!("{method}:{way}")).unwrap());
+        }
+        client.reset(&vm, soon()).await.unwrap_or_else(|e| panic!("{way}: {e}"));
+        let guest = boot_again(&client, &vm).await;
+        assert_eq!(output(&guest, "cat /root/boots").await, "boot\n", "{way}: reset once");
+        client.remove_snapshot(&second, soon()).await.unwrap_or_else(|e| panic!("{way}: {e}"));
+        let names = |trees: &[vmwbuild::vsphere::wire::VirtualMachineSnapshotTree]| {
+            trees.iter().map(|t| (t.name.clone(), t.child_snapshot_list.len())).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&client.snapshots(&vm).await.unwrap()), [("first".to_owned(), 0)], "{way}");
+        assert_eq!(common::embedded::run(&guest, "echo after > /root/state").await, 0, "{way}");
+        client.revert_to_snapshot(&first, soon()).await.unwrap_or_else(|e| panic!("{way}: {e}"));
+        assert_eq!(names(&client.snapshots(&vm).await.unwrap()), [("first".to_owned(), 0)], "{way}");
+        if client.vm_state(&vm).await.unwrap().power != vmwbuild::vsphere::wire::PowerState::On {
+            client.power_on(&vm, soon()).await.unwrap();
+        }
+        let guest = boot_again(&client, &vm).await;
+        assert_eq!(output(&guest, "cat /root/state").await, "before\n", "{way}: gone back to");
+        client.logout().await.unwrap();
+        assert_eq!(sandbox.sessions(), 0, "{way}");
+        sandbox.stop().await;
+    }
+}
+
+/// A disk that is really full: for a command, and for what is copied.
+#[test]
+fn a_full_disk_in_the_guest_is_told() {
+    let disk =
+        "FROM linux AS app\nOUTPUT VM app\nRUN mkdir /root/small && mount -t tmpfs -o size=256k none /root/small\n";
+    let big = vec![b'x'; BIG];
+    for (step, place) in [
+        ("RUN head -c 3000000 /dev/zero > /root/small/zeros\n", "VMWfile:4:1"),
+        ("COPY big /root/small/big\n", "VMWfile:4:1"),
+        (
+            "KEY word FROM RUN cat /bin/* > /root/small/all; echo w > /root/small/w && cat /root/small/w\n",
+            "VMWfile:4:1",
+        ),
+    ] {
+        let dir = context(&[("VMWfile", format!("{disk}{step}").as_bytes()), ("big", &big)]);
+        let mut command = vmwbuild(dir.path());
+        command.args(["build", "--sandbox", "--progress", "plain", "--color", "never"]);
+        let done = run(&mut command, Duration::from_secs(60));
+        assert_eq!(done.code, Some(4), "{step}: {done}");
+        let said = done.stderr();
+        let (_, problem) = said.split_once("\n\n").unwrap_or_else(|| panic!("{step}: {done}"));
+        // tar says how much it could write, not why.
+        let told = ["No space left on device", "the space that is left"].iter().any(|why| problem.contains(why));
+        assert!(told && problem.contains(place), "{step}: {said}");
+        assert!(!said.contains("panicked") && !said.contains("left behind"), "{step}: {said}");
+    }
 }
 
 /// `--fault` is for `build --sandbox` too.

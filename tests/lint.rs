@@ -371,10 +371,12 @@ fn the_lints_page_is_current() {
          [lint.per-file-ignores]\n\"lab/\" = [\"fixed-placement\"]\n\n[args]\nworkers = 3\n```\n\n\
          `[args]` are values for checking, for ARGs that have no default. *Warnings* are shown by `vmwbuild build` too; \
          *advice* by `lint` alone; what is *off* is so until a level names it.\n\n\
-         `lint` searches directories for `VMWfile`, `VMWfile.*` and `*.vmwfile`, but for what `.gitignore` names. It exits \
+         `lint` searches directories for `VMWfile`, `VMWfile.*` and `*.vmwfile`, but for what `.gitignore` names. A part that \
+         another file INCLUDEs is looked at there, also when it is named alone: in the nearest of its own directory and the \
+         three above. Its pragmas are for itself, and `per-file-ignores` go by its own path. `lint` exits \
          with 1 at errors, denied lints and more warnings than `--max-warnings`, with 2 when a level or `vmwbuild.toml` \
          is wrong, else with 0. `--fix` applies mends that don't change what a file means, `--unsafe-fixes` the others \
-         too, `--diff` only shows them. `--format` is `full`, `concise`, `json` (described by \
+         too, `--diff` only shows them; only files that are named or found are changed, not what they include. `--format` is `full`, `concise`, `json` (described by \
          [schemas/lint.json](schemas/lint.json)), `github`, `gitlab` or `sarif`; `--output` names a file.\n\n\
          `--shellcheck` asks the program ShellCheck too, if it is on PATH, about commands for sh, bash and ksh. Passwords that \
          are written in a file are shown as asterisks in every format (`--diff` shows the lines as they are).\n",

@@ -316,3 +316,44 @@ fn vcenter_learns_what_the_guest_has() {
     let net: String = net.split_whitespace().collect();
     assert!(net.contains(r#""ipAddress":"10.3.3.3","prefixLength":16"#), "{net}");
 }
+
+/// As somebody who isn't root runs the sandbox: with one user id for all accounts of a guest.
+#[test]
+fn an_ordinary_user_gives_addresses_and_names_too() {
+    let Some(root) = packages() else { return };
+    if !rustix::process::geteuid().is_root() {
+        // Whoever runs this is one: the other tests show the same.
+        return;
+    }
+    // What lies in a template can be replaced by such a guest, but not changed in place.
+    let text = "FROM net AS plain\nOUTPUT TEMPLATE t-plain\nRUN rm -f /usr/sbin/netplan /usr/bin/nmcli\n\
+                FROM plain AS app\nOUTPUT VM app\nADDRESS 10.1.2.3/24 GATEWAY 10.1.2.1 DNS 10.1.2.2\n\
+                HOSTNAME web.example.org\nCOPY --chmod=0755 look /usr/local/bin/look\nRUN look; hostname\n";
+    let dir = context(&[("VMWfile", text), ("look", LOOK)]);
+    // In a place of its own: the user may not look into root's directories.
+    let place = tempfile::Builder::new().prefix("vmwbuild-user-").tempdir_in("/tmp").unwrap();
+    let at = |name: &str| place.path().join(name);
+    for name in ["home", "net"] {
+        std::fs::create_dir(at(name)).unwrap();
+    }
+    std::fs::copy(env!("CARGO_BIN_EXE_vmwbuild"), at("vmwbuild")).unwrap();
+    let moved = std::process::Command::new("cp").arg("-r").arg(dir.path()).arg(at("project")).status().unwrap();
+    let owned =
+        std::process::Command::new("chown").args(["-R", "12345:12345"]).arg(at("project")).arg(at("home")).status();
+    assert!(moved.success() && owned.unwrap().success());
+    let open = std::process::Command::new("chmod").arg("755").arg(place.path()).arg(at("vmwbuild")).status().unwrap();
+    assert!(open.success());
+    let mut command = std::process::Command::new("unshare");
+    let script = "mount --bind \"$0\" \"$1/net\" && cd \"$1/project\" && exec setpriv --reuid 12345 --regid 12345 \
+                  --clear-groups env -i PATH=\"$PATH\" HOME=\"$1/home\" \"$1/vmwbuild\" build --sandbox \
+                  --progress plain --color never --target app --sandbox-template \"net=$1/net\"";
+    command.args(["--mount", "sh", "-c", script, &root]).arg(place.path());
+    let done = run(&mut command, DEADLINE);
+    assert_eq!(done.code, Some(0), "{done}");
+    let said = done.stderr();
+    assert!(said.contains("note: this user has no subordinate ids"), "{said}");
+    for line in ["eth0 10.1.2.3/24", "default via 10.1.2.1 dev eth0", "nameserver 10.1.2.2", "web.example.org"] {
+        assert!(said.lines().any(|l| l.ends_with(&format!("| {line}"))), "no {line:?}: {done}");
+    }
+    assert!(done.stdout().contains("VM app  10.1.2.3"), "{done}");
+}

@@ -543,3 +543,41 @@ fn rename(site: &Site, from: &str, to: &str) {
         client.rename(&vm.moref, to, Deadline::after(Duration::from_secs(30))).await.unwrap();
     });
 }
+
+/// The names in a directory that begin as those of what is on its way.
+fn passing(dir: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let names = names.map(|e| e.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with(".vmwbuild-")).collect()
+}
+
+#[test]
+fn what_is_half_fetched_goes_with_the_process_after() {
+    let site = sandbox();
+    // So many files that unpacking them takes a while.
+    let text = "ARG p\nFROM linux AS vm\nOUTPUT VM ${{ p }}-vm\n\
+                RUN mkdir /root/many; cd /root/many; for d in $(seq 40); do mkdir $d; (cd $d; touch $(seq 400)); done\n\
+                FETCH /root/many out/there\n";
+    for (at, how) in [["resume", "--progress", "plain"].as_slice(), &["clean", "--yes"]].into_iter().enumerate() {
+        let dir = context(&[("VMWfile", text)]);
+        let out = dir.path().join("out");
+        let arg = format!("p=f{at}");
+        let mut command = site.with_state(dir.path(), &["build", "--progress", "plain", "--arg", &arg]);
+        let running = common::Running::start(&mut command);
+        let begun = std::time::Instant::now();
+        while passing(&out).is_empty() {
+            assert!(begun.elapsed() < DEADLINE, "nothing is fetched");
+            std::thread::yield_now();
+        }
+        running.signal("KILL");
+        let killed = running.finish(DEADLINE);
+        assert_eq!(killed.code, None, "{killed}");
+        assert_eq!(passing(&out).len(), 1, "it was killed while it unpacked");
+        // What isn't this build's stays.
+        std::fs::create_dir(out.join(".vmwbuild-other-1")).unwrap();
+        let done = succeeded(vmwbuild(&site, dir.path(), how));
+        assert_eq!(passing(&out), [".vmwbuild-other-1"], "{how:?}: {done}");
+        assert_eq!(out.join("there/40/400").exists(), how[0] == "resume", "{done}");
+        remove(&site, &format!("f{at}"));
+    }
+}

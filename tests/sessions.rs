@@ -9,7 +9,7 @@ mod common;
 use std::process::Command;
 use std::time::Duration;
 
-use common::embedded::config;
+use common::embedded::{config, connect};
 use common::{DEADLINE, Run, Running, context, run, vmwbuild};
 use tempfile::TempDir;
 use vmwbuild::sandbox::{Config, Sandbox};
@@ -94,5 +94,42 @@ fn a_session_is_closed_however_a_build_ends() {
         let cleaned = run(&mut place.command(&["clean", "--yes"]), DEADLINE);
         assert_eq!(cleaned.code, Some(0), "{signals:?}: {cleaned}");
         place.end(&format!("{signals:?}: {done}"));
+    }
+}
+
+/// Nothing else is asked while a command runs for longer than a session may be idle: the keepalive alone holds it, and
+/// without that it is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_in_which_nothing_is_asked_is_kept() {
+    const IDLE: Duration = Duration::from_secs(2);
+    let waited = |sandbox: &Sandbox, method: &str| sandbox.requests().get(method).copied().unwrap_or_default();
+    for kept in [true, false] {
+        let sandbox = Sandbox::start(Config { session_idle: IDLE, ..config() }).await.unwrap();
+        let client = connect(&sandbox).await;
+        let vm = common::embedded::clone_of(&client, "linux", "vm").await;
+        let guest = common::embedded::boot(&client, &vm).await;
+        let soon = common::embedded::soon;
+        guest.start(&common::embedded::program("/bin/sleep", "6"), soon()).await.unwrap();
+        let before = sandbox.requests().values().sum::<u64>();
+        let begun = tokio::time::Instant::now();
+        if kept {
+            client.keep_alive(IDLE / 4);
+            // Each comes half a second after the one before: so many take longer than the session may be idle.
+            while waited(&sandbox, "CurrentTime") < 10 {
+                assert!(begun.elapsed() < DEADLINE, "it isn't kept alive");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            assert!(begun.elapsed() > IDLE * 2, "{:?}", begun.elapsed());
+            let asked = sandbox.requests().values().sum::<u64>() - before;
+            assert_eq!(asked, waited(&sandbox, "CurrentTime"), "nothing else was asked");
+        } else {
+            // Nothing happens: that is what is tried.
+            tokio::time::sleep(IDLE + IDLE / 2).await;
+        }
+        client.inventory().await.unwrap();
+        assert_eq!(waited(&sandbox, "Login"), if kept { 1 } else { 2 }, "kept: {kept}");
+        client.logout().await.unwrap();
+        assert_eq!(sandbox.sessions(), 0);
+        sandbox.stop().await;
     }
 }

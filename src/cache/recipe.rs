@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::digest::{Digest, Sink};
+use crate::sema::devices::{Devices, Settings};
 use crate::sema::order_refs::{Uses, uses};
 use crate::sema::program::{
     Action, Address, Attr, Copy, CopyFrom, EnvPiece, GuestContext, Hardware, Hostname, Invocation, KeySource, Machine,
@@ -169,6 +170,9 @@ impl<'a> Maker<'a> {
         w.sink.text(self.world.places.get(&machine.id).map_or("", String::as_str));
         w.hardware(&machine.hardware);
         w.option(machine.address.as_ref(), Writer::address);
+        if !machine.more_addresses.is_empty() {
+            w.list(&machine.more_addresses, Writer::address);
+        }
         w.option(machine.hostname.as_ref(), Writer::hostname);
         if machine.address.is_some() || machine.hostname.is_some() {
             w.context(&machine.context, Uses::Login);
@@ -242,7 +246,7 @@ impl Writer<'_, '_> {
     }
 
     fn hardware(&mut self, hardware: &Hardware) {
-        let Hardware { cpus, cores, memory, config, annotation } = hardware;
+        let Hardware { cpus, cores, memory, config, annotation, devices, labels } = hardware;
         let number = |n: &Option<u32>| n.map_or(u64::MAX, u64::from);
         self.sink.number(number(cpus));
         self.sink.number(number(cores));
@@ -252,16 +256,57 @@ impl Writer<'_, '_> {
             w.template(value);
         });
         self.option(annotation.as_ref(), Self::template);
+        // Nothing is written of what isn't asked for, so that recipes of before still hold.
+        if !devices.is_empty() {
+            self.devices(devices);
+        }
+        if !labels.is_empty() {
+            self.sink.text("labels");
+            self.list(labels, |w, (key, value)| {
+                w.sink.text(key);
+                w.template(value);
+            });
+        }
+    }
+
+    fn devices(&mut self, devices: &Devices) {
+        let Devices { grown, added, nics, new_nics, cdrom, settings } = devices;
+        self.sink.text("devices");
+        self.list(grown, |w, disk| {
+            w.sink.number(u64::from(disk.number));
+            w.sink.number(disk.size);
+        });
+        self.list(added, |w, disk| {
+            w.sink.number(disk.size);
+            w.sink.flag(disk.thin);
+        });
+        self.list(nics, |w, nic| {
+            w.sink.number(u64::from(nic.number));
+            w.option(nic.network.as_ref(), |w, network| w.sink.text(&network.value));
+        });
+        self.list(new_nics, |w, network| w.sink.text(&network.value));
+        self.option(cdrom.as_ref(), |w, cdrom| {
+            w.option(cdrom.image.as_deref(), |w, image| w.sink.text(image));
+        });
+        let Settings { firmware, secure_boot, vtpm, version, cpu_hot_add, memory_hot_add, nested, span: _ } = settings;
+        self.option(firmware.as_ref(), |w, firmware| w.sink.text(firmware.as_str()));
+        for switch in [secure_boot, vtpm, cpu_hot_add, memory_hot_add, nested] {
+            self.option(switch.as_ref(), |w, on| w.sink.flag(*on));
+        }
+        self.sink.number(version.map_or(u64::MAX, u64::from));
     }
 
     fn address(&mut self, address: &Address) {
-        let Address { cidr, gateway, dns, search, device, method, span: _ } = address;
+        let Address { cidr, gateway, dns, search, device, nic, method, span: _ } = address;
         self.option(cidr.as_ref(), Self::rt);
         self.option(gateway.as_ref(), Self::rt);
         self.list(dns, Self::rt);
         self.list(search, Self::template);
         self.option(device.as_ref(), Self::template);
         self.sink.text(&format!("{method:?}"));
+        if *nic != 1 {
+            self.sink.number(u64::from(*nic));
+        }
     }
 
     fn hostname(&mut self, hostname: &Hostname) {

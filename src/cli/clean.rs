@@ -100,6 +100,9 @@ fn one(
     verbose: u8,
 ) -> Result<(), Refused> {
     let (journal, header, past) = store.open(name).map_err(|e| record::refused(name, store, e))?;
+    if !options.dry_run {
+        past.remove_unpacked(&header.build);
+    }
     let left = past.left();
     if left.is_empty() || header.sandbox {
         terminal::say(&format!("the build {name} has left nothing"));

@@ -257,6 +257,9 @@ fn text(plan: &Plan, server: &Server, program: &Program, parallel: usize) -> Str
         if let Some(network) = &first.network {
             row("network", network.clone());
         }
+        for change in &first.devices {
+            row("hardware", change.clone());
+        }
         for left in group.iter().flat_map(|p| &p.outputs) {
             let what = match &left.replaces {
                 Some(old) if *old == left.path => " (replaces the one that is there, in the end)".to_owned(),
@@ -314,8 +317,8 @@ fn groups<'a>(plan: &'a Plan, program: &Program) -> Vec<Vec<&'a Planned>> {
     let alike = |a: &Planned, b: &Planned| {
         program.machine(a.id).stage == program.machine(b.id).stage
             && a.making == b.making
-            && (&a.source, &a.pool, &a.datastore, &a.host, &a.network, a.needs, a.steps, &a.after)
-                == (&b.source, &b.pool, &b.datastore, &b.host, &b.network, b.needs, b.steps, &b.after)
+            && (&a.source, &a.pool, &a.datastore, &a.host, &a.network, &a.devices, a.needs, a.steps, &a.after)
+                == (&b.source, &b.pool, &b.datastore, &b.host, &b.network, &b.devices, b.needs, b.steps, &b.after)
     };
     for planned in &plan.machines {
         match out.last_mut() {
@@ -384,6 +387,7 @@ fn document(plan: &Plan, server: &Server, parallel: usize, findings: Vec<Value>)
                 "folder": p.folder,
                 "host": p.host,
                 "network": p.network,
+                "devices": p.devices,
                 "bytes": { "taken": p.needs, "growth": p.may_grow },
                 "outputs": p.outputs.iter()
                     .map(|o| json!({ "kind": o.kind, "path": o.path, "replaces": o.replaces }))

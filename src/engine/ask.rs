@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Node, Stream};
+use super::journal::Record;
 use super::machine::{Worker, describe};
 use super::mask::MaskedStream;
 use super::options::OnError;
@@ -136,6 +137,8 @@ pub(super) async fn ask(worker: &mut Worker, node: Node, stop: Stop) -> Result<(
             Ok(Some(Answer::Run(look))) => {
                 // Nobody knows what somebody does in there.
                 shared.cache.spoil(worker.id);
+                let touched = Record::Touched { machine: worker.id.0 };
+                shared.journal.intend(&touched).await.map_err(|e| Stop::journal(&e))?;
                 run(worker, machine, step, look).await;
             }
             Ok(Some(Answer::Keep)) => break OnError::Keep,

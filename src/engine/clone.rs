@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::event::{Event, Phase};
+use super::hardware;
 use super::journal::{Record, text_of};
 use super::ledger::{Entry, EntryId, State};
 use super::limits;
@@ -33,13 +34,18 @@ pub(super) async fn run(worker: &mut Worker) -> Result<(), Stop> {
     let (source, from) = source(&shared, machine)?;
     let resolved = shared.resolved.get(&worker.id).ok_or(Stop::Cancelled)?;
     worker.phase(Phase::Cloning { from });
-    let linked = if machine.linked { Some(snapshot(&shared, machine, &source).await?) } else { None };
+    hardware::check(&shared, machine, resolved, &source).await?;
+    let base = match machine.linked || machine.snapshot.is_some() {
+        true => Some(snapshot(&shared, machine, &source).await?),
+        false => None,
+    };
+    let (linked, snapshot) = if machine.linked { (base, None) } else { (None, base) };
     let (name, placement) = target(&shared, machine, resolved);
-    let hardware = hardware(&shared, machine)?;
-    let request = CloneRequest { name, placement, template: false, linked, snapshot: None, hardware };
+    let hardware = changes(&shared, machine)?;
+    let request = CloneRequest { name, placement, template: false, linked, snapshot, hardware };
     let (vm, entry) = clone(&shared, &source, request, machine, 0).await?;
     worker.vm = Some((vm.clone(), entry));
-    network(worker, resolved, &vm).await
+    hardware::run(worker, resolved, &vm).await
 }
 
 /// Clones from the checkpoint that the cache has found. False: there is none, or none any more.
@@ -58,12 +64,12 @@ async fn checkpoint(worker: &mut Worker) -> Result<bool, Stop> {
         Record::Start { machine: worker.id.0, from: text_of(&start.vm), record: Box::new(start.record.clone()) };
     shared.journal.intend(&record).await.map_err(|e| Stop::journal(&e))?;
     let (name, placement) = target(&shared, machine, resolved);
-    let (snapshot, hardware) = (Some(start.snapshot.clone()), hardware(&shared, machine)?);
+    let (snapshot, hardware) = (Some(start.snapshot.clone()), changes(&shared, machine)?);
     let request = CloneRequest { name, placement, template: false, linked: None, snapshot, hardware };
     match clone(&shared, &start.vm, request, machine, 0).await {
         Ok((vm, entry)) => {
             worker.vm = Some((vm.clone(), entry));
-            network(worker, resolved, &vm).await?;
+            hardware::network(worker, resolved, &vm).await?;
             super::cache::begun(&shared, machine, start);
             Ok(true)
         }
@@ -80,16 +86,6 @@ async fn checkpoint(worker: &mut Worker) -> Result<bool, Stop> {
         }
         Err(stop) => Err(stop),
     }
-}
-
-/// Attaches the network that the machine is to have.
-async fn network(worker: &Worker, resolved: &crate::plan::Resolved, vm: &Moref) -> Result<(), Stop> {
-    let Some(network) = &resolved.network else { return Ok(()) };
-    worker.phase(Phase::Configuring);
-    let (client, span) = (&worker.shared.client, worker.machine().span);
-    let change = HardwareChange { networks: vec![Some(network.clone())], ..HardwareChange::default() };
-    let done = client.reconfigure(vm, &change, Deadline::after(worker.shared.options.deadlines.task)).await;
-    done.map_err(|e| Stop::vsphere(&e, span, "attaching the network"))
 }
 
 /// What it is cloned from, and that thing's name.
@@ -129,7 +125,7 @@ pub(super) fn passing_name(shared: &Shared, machine: &Machine) -> String {
     format!("vmwbuild-{}-{}-{label}", shared.options.build, machine.id.0)
 }
 
-fn hardware(shared: &Shared, machine: &Machine) -> Result<HardwareChange, Stop> {
+fn changes(shared: &Shared, machine: &Machine) -> Result<HardwareChange, Stop> {
     let asked = &machine.hardware;
     let mut extra = super::marks::making(shared, machine);
     // What a clone inherits isn't true of it.
@@ -147,7 +143,7 @@ fn hardware(shared: &Shared, machine: &Machine) -> Result<HardwareChange, Stop> 
     })
 }
 
-/// The snapshot that a linked clone shares.
+/// The snapshot that it is cloned from.
 async fn snapshot(shared: &Shared, machine: &Machine, source: &Moref) -> Result<Moref, Stop> {
     let trees = shared.client.snapshots(source).await;
     let trees = trees.map_err(|e| Stop::vsphere(&e, machine.span, "reading the snapshots"))?;
@@ -169,7 +165,10 @@ async fn snapshot(shared: &Shared, machine: &Machine, source: &Moref) -> Result<
         let mut names: Vec<&str> = all.iter().map(|tree| tree.name.as_str()).collect();
         names.sort_unstable();
         let help = if names.is_empty() {
-            "make a snapshot of the source, or leave out `--linked`".to_owned()
+            match machine.linked {
+                true => "make a snapshot of the source, or leave out `--linked`".to_owned(),
+                false => "make one of that name, or leave out `--snapshot`".to_owned(),
+            }
         } else {
             format!("it has: {}", names.join(", "))
         };

@@ -46,6 +46,9 @@ pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
         let made = shared.client.create_snapshot(&vm, "vmwbuild", "for linked clones", limit(&shared)).await;
         made.map_err(|e| Stop::vsphere(&e, machine.span, "making a snapshot"))?;
     }
+    if !template && let Some((output, name)) = outputs.iter().find_map(|(o, _)| Some((o, o.snapshot.as_ref()?))) {
+        leave_snapshot(&shared, &vm, name, output.span).await?;
+    }
     if !template && !outputs.is_empty() {
         cache::remember(&shared, machine, &vm).await;
     }
@@ -61,7 +64,7 @@ pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
             };
             let mut extra = marks::making(&shared, machine);
             extra.push(marks::made_as(&target.name));
-            extra.push(cache::text_for_clone(&shared, machine));
+            extra.push(cache::text_for_clone(&shared, machine).await);
             let request = CloneRequest {
                 name,
                 placement: target.placement.clone(),
@@ -70,7 +73,10 @@ pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
                 snapshot: None,
                 hardware: HardwareChange { extra, ..HardwareChange::default() },
             };
-            clone(&shared, &vm, request, machine, number + 1).await?
+            let made = clone(&shared, &vm, request, machine, number + 1).await?;
+            // A clone has none of its source's.
+            super::hardware::label(&shared, machine, &made.0).await?;
+            made
         } else {
             if output.kind == OutputKind::Template {
                 itself = false;
@@ -128,6 +134,22 @@ pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
     }
     shared.board.set_source(worker.id, vm);
     Ok(built)
+}
+
+/// `OUTPUT --snapshot`; an earlier process of this build may have made it.
+async fn leave_snapshot(shared: &Shared, vm: &Moref, name: &str, span: Span) -> Result<(), Stop> {
+    let failed = |e: &_| Stop::vsphere(e, span, "making the snapshot");
+    let trees = shared.client.snapshots(vm).await.map_err(|e| failed(&e))?;
+    let mut open: Vec<_> = trees.iter().collect();
+    while let Some(tree) = open.pop() {
+        if tree.name == name {
+            return Ok(());
+        }
+        open.extend(&tree.child_snapshot_list);
+    }
+    let about = format!("left by the build {}", shared.options.build);
+    let made = shared.client.create_snapshot(vm, name, &about, limit(shared)).await;
+    made.map(drop).map_err(|e| failed(&e))
 }
 
 fn limit(shared: &Shared) -> Deadline {

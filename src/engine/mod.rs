@@ -15,6 +15,7 @@ pub mod event;
 mod existing;
 mod export;
 mod finish;
+mod hardware;
 mod heal;
 mod hooks;
 pub mod journal;

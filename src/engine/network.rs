@@ -21,7 +21,7 @@ pub(super) async fn run(worker: &mut Worker) -> Result<(), Stop> {
         let name = shared.text(&hostname.name)?;
         jobs.push((Job::sh(jobs.len() as u64, guest::hostname_script(&name)), hostname.span, "HOSTNAME"));
     }
-    if let Some(address) = &machine.address {
+    for address in machine.address.iter().chain(&machine.more_addresses) {
         let script = guest::network_script(method(address.method), &settings(&shared, address)?);
         jobs.push((Job::sh(jobs.len() as u64, script), address.span, "ADDRESS"));
     }
@@ -106,7 +106,7 @@ fn settings(shared: &Shared, address: &Address) -> Result<guest::Address, Stop> 
         dns: address.dns.iter().map(ip).collect::<Result<_, _>>()?,
         search: address.search.iter().map(|t| shared.text(t)).collect::<Result<_, _>>()?,
         device: address.device.as_ref().map(|t| shared.text(t)).transpose()?,
-        nic: 1,
+        nic: address.nic,
     })
 }
 

@@ -53,6 +53,10 @@ pub(super) fn inventory(found: Inventory, past: &Past) -> Inventory {
 /// Something that is needed can't be had again.
 pub(super) fn restore(shared: &Shared) -> Result<(), Vec<Diagnostic>> {
     let past = &shared.past;
+    past.remove_unpacked(&shared.options.build);
+    for id in &past.touched {
+        shared.cache.spoil(*id);
+    }
     if past.done.is_empty() {
         return Ok(());
     }
@@ -149,7 +153,7 @@ fn again(shared: &Shared) -> HashSet<StepId> {
         order_refs::hardware(&machine.hardware, &mut visit);
         machine.default_login.iter().for_each(|l| order_refs::login(l, &mut visit));
         order_refs::context(&machine.context, order_refs::Uses::Files, &mut visit);
-        machine.address.iter().for_each(|a| order_refs::address(a, &mut visit));
+        machine.address.iter().chain(&machine.more_addresses).for_each(|a| order_refs::address(a, &mut visit));
         machine.hostname.iter().for_each(|h| order_refs::hostname(h, &mut visit));
         for step in machine.steps.iter().filter(|s| !past.done.contains(&Node::Step(s.id))) {
             references(step, &mut open);

@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 use super::batch::{Carried, local};
 use super::error::{Error, Result};
 use super::job::{Body, CopyContent, CopyEntry, Job, RunAs};
-use super::unpack::{Wanted, place};
+use super::unpack::{self, Wanted, place};
 use super::{Guest, done};
 use crate::vsphere::client::Source;
 
@@ -119,7 +119,8 @@ impl Guest {
             self.delete(&remote).await?;
         }
         let dest = dest.to_owned();
-        blocking(move || place(file.path(), &wanted, &dest, into)).await
+        let prefix = unpack::prefix(self.options.build.as_deref());
+        blocking(move || place(file.path(), &wanted, &dest, into, &prefix)).await
     }
 
     /// Fetches one file of the work directory, by a transfer or through vCenter.

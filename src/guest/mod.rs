@@ -57,6 +57,7 @@ pub use job::{
 };
 pub use network::{Address, NetworkMethod, hostname_script, network_script};
 pub use ticket::{Attached, JobMark, Standing, Ticket};
+pub use unpack::{fetched_into, remove_unpacked};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -107,6 +108,8 @@ pub struct Options {
     pub grace: Duration,
     /// Where archives on their way are kept; None: with the system's temporary files. A process that is killed leaves them.
     pub scratch: Option<std::path::PathBuf>,
+    /// The build that fetches: what is left half unpacked by a process that was killed bears its id.
+    pub build: Option<String>,
     /// The largest file, in bytes, that is sent or fetched through vCenter where transfers fail or are ruled out.
     pub vcenter_limit: u64,
 }
@@ -121,6 +124,7 @@ impl Default for Options {
             patience: Duration::from_secs(600),
             grace: Duration::from_secs(5),
             scratch: None,
+            build: None,
             vcenter_limit: 32 << 20,
         }
     }

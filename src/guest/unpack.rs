@@ -52,14 +52,13 @@ fn relative(path: &Path) -> Option<PathBuf> {
 
 /// Unpacks an archive here and moves what was asked for to its places. One file or directory goes to `dest` itself, unless
 /// `into` is set or `dest` is a directory.
-pub(super) fn place(archive: &Path, wanted: &[Wanted], dest: &Path, into: bool) -> Result<Vec<PathBuf>> {
-    let single = wanted.len() == 1 && !into && !dest.is_dir();
-    let directory =
-        if single { dest.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")) } else { dest };
+/// `prefix` begins the name of the directory that it is unpacked in, which is gone at the end.
+pub(super) fn place(archive: &Path, wanted: &[Wanted], dest: &Path, into: bool, prefix: &str) -> Result<Vec<PathBuf>> {
+    let single = single(wanted.len(), dest, into);
+    let directory = fetched_into(wanted.len(), dest, into);
     fs::create_dir_all(directory).map_err(|e| local(directory, &e))?;
     // Beside the destination, so that a rename does, and nothing half-written ever has its final name.
-    let scratch =
-        tempfile::Builder::new().prefix(".vmwbuild-").tempdir_in(directory).map_err(|e| local(directory, &e))?;
+    let scratch = tempfile::Builder::new().prefix(prefix).tempdir_in(directory).map_err(|e| local(directory, &e))?;
     let file = fs::File::open(archive).map_err(|e| local(archive, &e))?;
     unpack(&mut Archive::new(file), wanted, scratch.path())?;
     let mut written = Vec::new();
@@ -74,6 +73,37 @@ pub(super) fn place(archive: &Path, wanted: &[Wanted], dest: &Path, into: bool) 
         written.push(to);
     }
     Ok(written)
+}
+
+/// Whether what is fetched gets the destination's own name.
+fn single(count: usize, dest: &Path, into: bool) -> bool {
+    count == 1 && !into && !dest.is_dir()
+}
+
+/// The directory in which so many things that are fetched will be.
+pub fn fetched_into(count: usize, dest: &Path, into: bool) -> &Path {
+    match single(count, dest, into) {
+        true => dest.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")),
+        false => dest,
+    }
+}
+
+/// What the names of directories begin with in which a build unpacks what it fetches.
+pub(super) fn prefix(build: Option<&str>) -> String {
+    build.map_or_else(|| ".vmwbuild-".to_owned(), |build| format!(".vmwbuild-{build}-"))
+}
+
+/// Removes what a process of a build that was killed has left half unpacked in a directory.
+pub fn remove_unpacked(directory: &Path, build: &str) {
+    let prefix = prefix(Some(build));
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.filter_map(|entry| entry.ok()) {
+        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(&prefix));
+        if ours && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            // What can't be removed is in nobody's way.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Unpacks what was asked for into an empty directory of ours.
@@ -220,7 +250,7 @@ mod tests {
         let archive = tempfile::NamedTempFile::new().expect("a file");
         fs::write(archive.path(), tar.into_inner().expect("an archive")).expect("written");
         let asked = Wanted::of(&String::from_utf8(place_of(asked.as_bytes())).expect("text")).expect("a path");
-        let said = match place(archive.path(), &[asked], &world.path().join("here/out"), false) {
+        let said = match place(archive.path(), &[asked], &world.path().join("here/out"), false, ".vmwbuild-") {
             Ok(_) => "fetched".to_owned(),
             Err(e) => e.to_string().replace(&world.path().display().to_string(), "%"),
         };
@@ -310,7 +340,7 @@ mod tests {
         let archive = world.path().join("archive");
         fs::write(&archive, [header.as_bytes().as_slice(), &[7; 5000]].concat()).expect("written");
         let dest = world.path().join("out");
-        place(&archive, &[Wanted::of("/f").expect("a path")], &dest, false).expect_err("a lie");
+        place(&archive, &[Wanted::of("/f").expect("a path")], &dest, false, ".vmwbuild-").expect_err("a lie");
         assert_eq!(tree(world.path()).len(), 2, "{:?}", tree(world.path()));
     }
 

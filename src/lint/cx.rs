@@ -47,6 +47,13 @@ impl Stage<'_> {
     }
 }
 
+impl Stage<'_> {
+    /// Whether it takes out of its guest what is one machine's own.
+    pub fn seals(&self) -> bool {
+        self.lines.iter().any(|l| matches!(l.body, Body::Seal))
+    }
+}
+
 impl<'a> Cx<'a> {
     /// All instructions, globals first.
     pub fn instructions(&self) -> impl Iterator<Item = &'a Instruction> + '_ {

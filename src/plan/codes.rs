@@ -46,6 +46,10 @@ codes! {
     NO_TRANSFERS 667 "no-transfers" Warning
         "File transfers go straight to the ESXi host that runs a machine, on TCP 443, and from here that doesn't work \
          for some hosts. Commands, their output and small files go through vCenter and work nevertheless.";
+    DEVICES_DIFFER 668 "devices-differ"
+        "DISK and NIC name a device by the number of its label in vCenter (`Hard disk 1`, `Network adapter 1`), and the \
+         source has none of that number; or a disk would shrink, which vSphere can't, or lies on a snapshot, so that it \
+         can't grow.";
     KEPT_SILENT 720 "kept-machine-silent"
         "A machine is there, and `OUTPUT --exists=keep` leaves it as it is; but a machine that is to be made needs a key, an \
          address or a file of it, and it can't be asked: it is powered off or a template, or what it gave isn't there any \
@@ -55,5 +59,6 @@ codes! {
          `OUTPUT --exists=replace` swaps it for the new one once everything is built, and `--exists=keep` leaves it as it \
          is and makes only what isn't there.";
     NO_SNAPSHOT 694 "no-snapshot"
-        "A linked clone shares the disks of a snapshot, and the source has none, or none of the name given.";
+        "A linked clone shares the disks of a snapshot, and `FROM --snapshot` clones from one: the source has none, or none \
+         of the name given.";
 }

@@ -6,7 +6,7 @@ use super::resolve::Found;
 use crate::sema::program::{Action, HookAction, Machine, MachineId, Origin, Program};
 use crate::syntax::ast::OutputKind;
 use crate::vsphere::client::{Inventory, Properties};
-use crate::vsphere::wire::{Moref, PowerState, VirtualMachineSnapshotInfo};
+use crate::vsphere::wire::{Element, Moref, PowerState, VirtualMachineSnapshotInfo};
 
 /// Properties of sources that [`Source::read`] understands.
 pub const SOURCE: &[&str] = &[
@@ -17,6 +17,7 @@ pub const SOURCE: &[&str] = &[
     "config.guestId",
     "config.guestFullName",
     "config.hardware.memoryMB",
+    "config.hardware.device",
     "summary.storage.committed",
     "summary.storage.uncommitted",
     "snapshot",
@@ -83,6 +84,8 @@ pub struct Source {
     pub memory_mib: u64,
     /// The names of its snapshots.
     pub snapshots: Vec<String>,
+    /// Its devices.
+    pub devices: Vec<Element>,
 }
 
 impl Source {
@@ -110,6 +113,7 @@ impl Source {
             uncommitted: bytes("summary.storage.uncommitted"),
             memory_mib: u64::try_from(p.get::<i32>("config.hardware.memoryMB").unwrap_or_default()).unwrap_or_default(),
             snapshots,
+            devices: p.list("config.hardware.device"),
         }
     }
 }
@@ -187,7 +191,7 @@ pub fn privileges(program: &Program, found: &Found, inventory: &Inventory) -> Ve
                 add(&place.folder, &[privilege]);
             }
         }
-        if let Some((network, _)) = &resolved.network_named {
+        for (network, _) in &resolved.networks {
             add(network, &["Network.Assign"]);
         }
         for output in &resolved.outputs {
@@ -212,6 +216,7 @@ fn of_machine(machine: &Machine, program: &Program) -> Vec<&'static str> {
     if hardware.annotation.is_some() {
         list.push("VirtualMachine.Config.Annotation");
     }
+    list.extend(super::devices::privileges(machine));
     if crate::graph::boots(machine) {
         list.extend(["VirtualMachine.Interact.PowerOn", "VirtualMachine.Interact.PowerOff"]);
         list.extend(GUEST);
@@ -224,6 +229,9 @@ fn of_machine(machine: &Machine, program: &Program) -> Vec<&'static str> {
     }
     if machine.steps.iter().any(|s| matches!(s.action, Action::Checkpoint(_))) {
         list.extend(["VirtualMachine.Provisioning.Clone", "VirtualMachine.State.CreateSnapshot"]);
+    }
+    if machine.outputs.iter().any(|o| o.snapshot.is_some()) {
+        list.push("VirtualMachine.State.CreateSnapshot");
     }
     let origin = Origin::Machine(machine.id);
     if program.machines.iter().any(|m| m.origin == origin) {

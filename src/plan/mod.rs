@@ -1,11 +1,13 @@
 //! What a build will do to an inventory, worked out from the program and facts alone: nothing here asks a server.
 
 pub mod codes;
+mod devices;
 mod facts;
 mod outlook;
 mod resolve;
 mod wishes;
 
+pub use devices::misfit;
 pub use facts::{Facts, HOST, Host, Making, SOURCE, Source, privileges};
 pub use outlook::{From, HostPlan, Left, Plan, Planned, Space, plan, size};
 pub use resolve::{Found, Problem, Resolved, ResolvedOutput, resolve};

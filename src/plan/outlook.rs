@@ -50,8 +50,10 @@ pub struct Planned {
     pub folder: String,
     /// Path of the host, where one was asked for.
     pub host: Option<String>,
-    /// Path of the network, where one is set.
+    /// Path of the first adapter's network, where NETWORK is set.
     pub network: Option<String>,
+    /// What else of its devices changes, in words.
+    pub devices: Vec<String>,
     /// Bytes that its clones take at once.
     pub needs: u64,
     /// Bytes that they may grow by.
@@ -145,6 +147,12 @@ pub fn plan(program: &Program, dag: &Dag, found: &Found, inventory: &Inventory, 
         if let Some((moref, from)) = resolved.source.as_ref().filter(|_| made) {
             let template = inventory.get(moref).is_some_and(|e| e.template);
             judge(machine, from, template, &source, &mut out);
+            if let Err(wrong) = resolved.devices.specs(&source.devices)
+                && !machine.hardware.devices.is_empty()
+            {
+                let diagnostic = super::devices::misfit(machine, &wrong);
+                out.problems.push(Problem { class: Class::Operation, diagnostic, machine: machine.id });
+            }
         }
         let exists = matches!(machine.origin, Origin::Existing { .. });
         let (needs, may_grow) = if made && !exists { space(machine, &source) } else { (0, 0) };
@@ -220,8 +228,15 @@ fn space(machine: &Machine, source: &Source) -> (u64, u64) {
     // Each checkpoint is kept on a clone of the machine.
     let kept = machine.steps.iter().filter(|s| matches!(s.action, Action::Checkpoint(_))).count() as u64;
     let copies = copies + kept;
+    let (thick, thin) = super::devices::space(machine, &source.devices);
+    let source = &Source {
+        committed: source.committed.saturating_add(thick),
+        uncommitted: source.uncommitted.saturating_add(thin),
+        ..source.clone()
+    };
     let whole = source.committed.saturating_add(source.uncommitted);
-    let (own, own_growth) = if machine.linked { (0, whole) } else { (source.committed, source.uncommitted) };
+    let (own, own_growth) =
+        if machine.linked { (thick, whole.saturating_sub(thick)) } else { (source.committed, source.uncommitted) };
     let memory = machine.hardware.memory.unwrap_or(source.memory_mib << 20);
     let swap = if crate::graph::boots(machine) { memory } else { 0 };
     (
@@ -238,7 +253,7 @@ fn judge(machine: &Machine, path: &str, template: bool, source: &Source, out: &m
             out.problems.push(Problem { class: Class::Operation, diagnostic, machine: machine.id });
         }
     };
-    if machine.linked {
+    if machine.linked || machine.snapshot.is_some() {
         let found = match &machine.snapshot {
             Some(name) => source.snapshots.contains(name),
             None => !source.snapshots.is_empty(),
@@ -379,7 +394,8 @@ fn planned(
         datastore: path(&place.datastore),
         folder: place.folder_path.clone(),
         host: place.host.as_ref().map(path),
-        network: resolved.network_named.as_ref().map(|(_, path)| path.clone()),
+        network: resolved.devices.network.as_ref().and(resolved.networks.first()).map(|(_, path)| path.clone()),
+        devices: machine.hardware.devices.words(),
         needs,
         may_grow,
         outputs: outputs.collect(),

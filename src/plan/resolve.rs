@@ -10,7 +10,7 @@ use crate::sema::program::{Exists, Machine, MachineId, Origin, Output, Program};
 use crate::source::Span;
 use crate::syntax::Keyword;
 use crate::syntax::ast::OutputKind;
-use crate::vsphere::client::{Class, Entity, EntityKind, Error, Inventory, Placement, PlacementRequest};
+use crate::vsphere::client::{Class, DeviceChange, Entity, EntityKind, Error, Inventory, Placement, PlacementRequest};
 use crate::vsphere::wire::{Moref, NicBacking};
 
 /// The template that a sandbox has under every name.
@@ -23,10 +23,10 @@ pub struct Resolved {
     pub source: Option<(Moref, String)>,
     /// Where it goes.
     pub placement: Placement,
-    /// What its first network adapter is attached to, if that changes.
-    pub network: Option<NicBacking>,
-    /// That network, and its path.
-    pub network_named: Option<(Moref, String)>,
+    /// What its devices become, its first adapter's network among it.
+    pub devices: DeviceChange,
+    /// The networks that its adapters are attached to anew, and their paths; NETWORK's first.
+    pub networks: Vec<(Moref, String)>,
     /// Its outputs, in order.
     pub outputs: Vec<ResolvedOutput>,
 }
@@ -114,7 +114,26 @@ pub fn resolve(program: &Program, wishes: Wishes<'_>, inventory: &Inventory) -> 
     found
 }
 
-type Failed = (Class, Diagnostic);
+pub(super) type Failed = (Class, Diagnostic);
+
+/// Networks that are looked up, and those that were.
+pub(super) struct Networks<'a> {
+    pub inventory: &'a Inventory,
+    pub datacenter: &'a Moref,
+    pub named: Vec<(Moref, String)>,
+}
+
+impl Networks<'_> {
+    /// What an adapter is attached to by that name.
+    pub fn find(&mut self, name: &str, span: Span) -> Result<NicBacking, Failed> {
+        let within = Some(self.datacenter);
+        let backing = self.inventory.network(name, within).map_err(|e| failed(&e, span))?;
+        if let Ok(entity) = self.inventory.find(EntityKind::Network, name, within) {
+            self.named.push((entity.moref.clone(), entity.path.clone()));
+        }
+        Ok(backing)
+    }
+}
 
 fn one(
     machine: &Machine,
@@ -170,17 +189,13 @@ fn one(
         folder: setting(Keyword::Folder),
     };
     let placement = inventory.place(&request, &root).map_err(|e| failed(&e, placement_span(machine, &e)))?;
-    let mut network_named = None;
+    let mut networks = Networks { inventory, datacenter: &placement.datacenter, named: Vec::new() };
     let network = match setting(Keyword::Network) {
-        Some(name) => {
-            let within = Some(&placement.datacenter);
-            let at = |e: Error| failed(&e, place_of(Keyword::Network));
-            network_named = inventory.find(EntityKind::Network, &name, within).ok();
-            Some(inventory.network(&name, within).map_err(at)?)
-        }
+        Some(name) => Some(networks.find(&name, place_of(Keyword::Network))?),
         None => None,
     };
-    let network_named = network_named.map(|e| (e.moref.clone(), e.path.clone()));
+    let devices = super::devices::resolve(machine, network, &mut networks)?;
+    let networks = networks.named;
     let outputs = machine
         .outputs
         .iter()
@@ -188,7 +203,7 @@ fn one(
         .map(|output| target(output, &request, &placement, &root, inventory))
         .collect::<Result<Vec<_>, Failed>>()?;
     roots.insert(machine.id, root);
-    Ok(Some(Resolved { source, placement, network, network_named, outputs }))
+    Ok(Some(Resolved { source, placement, devices, networks, outputs }))
 }
 
 /// An output's folder and name; whether the name is free.
@@ -223,7 +238,7 @@ fn taken(entity: &Entity, span: Span) -> Failed {
     (Class::Operation, diagnostic)
 }
 
-fn failed(error: &Error, span: Span) -> Failed {
+pub(super) fn failed(error: &Error, span: Span) -> Failed {
     let diagnostic = error.diagnostic();
     let diagnostic = if diagnostic.primary.is_none() { diagnostic.primary(span, "") } else { diagnostic };
     (error.class(), diagnostic)

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::faults::{Answer, duplicate_name, invalid_name, not_found};
 use super::machine::Vm;
-use crate::vsphere::wire::Moref;
+use crate::vsphere::wire::{CustomFieldDef, Moref};
 
 /// Which types derive from which, as far as clients ask for base types.
 const BASES: &[(&str, &str)] = &[
@@ -110,6 +110,8 @@ pub(super) struct Inventory {
     floor: u64,
     /// What changed since somebody asked last.
     fresh: Vec<Moref>,
+    /// Custom attributes.
+    pub fields: Vec<CustomFieldDef>,
 }
 
 impl Inventory {

@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::guests::{LayerId, NicReport, Parent};
 use super::model::NETWORK;
 use crate::vsphere::wire::{
     Description, Element, Field, Moref, Value, VirtualDeviceConnectInfo, VirtualMachineQuestionInfo,
 };
+
+/// The hardware version of new machines, and the newest.
+pub(super) const HARDWARE: u32 = 19;
+pub(super) const NEWEST_HARDWARE: u32 = 21;
 
 /// Whether a machine runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +87,34 @@ pub(super) struct Config {
     pub guest_id: String,
     pub extra: Vec<(String, String)>,
     pub devices: Vec<Element>,
+    pub traits: Traits,
+}
+
+/// Settings of the virtual hardware that nothing here depends on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Traits {
+    /// `vmx-19`: the number.
+    pub version: u32,
+    /// `bios` or `efi`.
+    pub firmware: String,
+    pub secure_boot: bool,
+    pub cpu_hot_add: bool,
+    pub memory_hot_add: bool,
+    pub nested: bool,
+}
+
+impl Default for Traits {
+    fn default() -> Self {
+        Traits {
+            version: HARDWARE,
+            firmware: "efi".to_owned(),
+            secure_boot: false,
+            cpu_hot_add: false,
+            memory_hot_add: false,
+            nested: false,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -93,6 +127,8 @@ pub(super) struct Vm {
     pub pool: Option<Moref>,
     pub datastore: Moref,
     pub config: Config,
+    /// Custom attributes by their key. A snapshot has none, and a clone doesn't take them over.
+    pub labels: Vec<(i32, String)>,
     pub version: u64,
     pub created: String,
     pub power: Power,
@@ -134,7 +170,9 @@ impl Vm {
                 guest_id: "otherLinux64Guest".to_owned(),
                 extra: Vec::new(),
                 devices: Vec::new(),
+                traits: Traits::default(),
             },
+            labels: Vec::new(),
             version: 1,
             created,
             power: Power::Off,
@@ -155,6 +193,12 @@ impl Vm {
 
     pub fn snapshot(&self, object: &Moref) -> Option<&Snapshot> {
         self.snapshots.iter().find(|s| s.object == *object)
+    }
+
+    /// The bytes that its disks can hold.
+    pub fn capacity(&self) -> i64 {
+        let disks = self.config.devices.iter().filter(|d| d.xsi_type.as_deref() == Some("VirtualDisk"));
+        disks.filter_map(|d| i64::read(d, "capacityInBytes").ok()).fold(0, i64::saturating_add)
     }
 
     /// The network adapter's addresses, in their order.

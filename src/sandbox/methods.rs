@@ -483,6 +483,7 @@ async fn inventory(server: &Arc<Server>, call: &Call) -> Answer<Element> {
     match (kind, call.method.as_str()) {
         ("VirtualMachine", "CloneVM_Task") => call.answer(&server.clone_vm(call)?),
         ("VirtualMachine", "ReconfigVM_Task") => call.answer(&server.reconfigure(call)?),
+        ("VirtualMachine", "UpgradeVM_Task") => call.answer(&server.upgrade(call)?),
         ("VirtualMachine", "RelocateVM_Task") => call.answer(&server.relocate(call)?),
         ("VirtualMachine", "PowerOnVM_Task") => call.answer(&server.power_on(call)?),
         ("VirtualMachine", "PowerOffVM_Task") => call.answer(&server.power_off(call)?),
@@ -512,7 +513,10 @@ async fn inventory(server: &Arc<Server>, call: &Call) -> Answer<Element> {
         ("AuthorizationManager", "HasPrivilegeOnEntities" | "FetchUserPrivilegeOnEntities") => {
             Err(not_supported(&call.method))
         }
-        ("CustomFieldsManager", _) => Err(not_supported(&call.method)),
+        ("CustomFieldsManager", "AddCustomFieldDef") => call.answer(&server.add_field(call)?),
+        ("CustomFieldsManager", "RenameCustomFieldDef") => call.answer(&server.rename_field(call)?),
+        ("CustomFieldsManager", "RemoveCustomFieldDef") => call.answer(&server.remove_field(call)?),
+        ("CustomFieldsManager", "SetField") => call.answer(&server.set_field(call)?),
         (_, "Rename_Task") if is_a(kind, "ManagedEntity") => call.answer(&server.rename(call)?),
         (_, "Destroy_Task") if is_a(kind, "ManagedEntity") => call.answer(&server.destroy(call)?),
         (_, "RefreshDatastore" | "RefreshNetworkSystem" | "Reload" | "RefreshStorageInfo") => call.answer(&()),

@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use super::error::Error;
 use super::guests::{LayerId, LayerInfo, Parent};
 use super::inventory::{Body, Inventory};
-use super::machine::{Config, Disk, Power, Reported, Snapshot, Vm};
+use super::machine::{Config, Disk, Power, Reported, Snapshot, Traits, Vm};
 use super::server::Server;
 use super::tls::Kept as KeptIdentity;
-use crate::vsphere::wire::{Element, Limits, Moref};
+use crate::vsphere::wire::{CustomFieldDef, Element, Limits, Moref};
 
 /// The form of the file.
 const VERSION: u32 = 1;
@@ -41,6 +41,16 @@ pub(super) struct Kept {
     pub api: KeptIdentity,
     pub hosts: KeptIdentity,
     objects: Vec<KeptObject>,
+    #[serde(default)]
+    fields: Vec<KeptField>,
+}
+
+/// A custom attribute.
+#[derive(Debug, Serialize, Deserialize)]
+struct KeptField {
+    key: i32,
+    name: String,
+    kind: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -67,6 +77,8 @@ struct KeptVm {
     top: Option<LayerId>,
     snapshots: Vec<KeptSnapshot>,
     current: Option<String>,
+    #[serde(default)]
+    labels: Vec<(i32, String)>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -79,6 +91,8 @@ struct KeptConfig {
     extra: Vec<(String, String)>,
     /// Each as an XML document.
     devices: Vec<String>,
+    #[serde(default)]
+    traits: Traits,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -213,6 +227,11 @@ fn of_server(server: &Server, api: &KeptIdentity, hosts: &KeptIdentity) -> Kept 
         api: api.clone(),
         hosts: hosts.clone(),
         objects: objects.collect(),
+        fields: inventory
+            .fields
+            .iter()
+            .map(|f| KeptField { key: f.key, name: f.name.clone(), kind: f.managed_object_type.clone() })
+            .collect(),
     }
 }
 
@@ -245,6 +264,7 @@ fn of_vm(vm: &Vm) -> KeptVm {
             })
             .collect(),
         current: vm.current.as_ref().map(shown),
+        labels: vm.labels.clone(),
     }
 }
 
@@ -258,6 +278,7 @@ fn of_config(config: &Config) -> KeptConfig {
         extra: config.extra.clone(),
         // What came by XML can be written as XML.
         devices: config.devices.iter().filter_map(|d| d.to_xml().ok()).collect(),
+        traits: config.traits.clone(),
     }
 }
 
@@ -267,6 +288,13 @@ impl Kept {
     pub fn restore(&self, inventory: &mut Inventory, layers: Option<&[LayerInfo]>) {
         let frozen: Option<HashMap<LayerId, bool>> = layers.map(|l| l.iter().map(|l| (l.id, l.frozen)).collect());
         inventory.reserve(self.number);
+        let fields = self.fields.iter().map(|f| CustomFieldDef {
+            key: f.key,
+            name: f.name.clone(),
+            kind: "string".to_owned(),
+            managed_object_type: f.kind.clone(),
+        });
+        inventory.fields = fields.collect();
         for kept in &self.objects {
             let object = read(&kept.object);
             match &kept.vm {
@@ -320,6 +348,7 @@ fn to_vm(kept: &KeptVm, frozen: Option<&HashMap<LayerId, bool>>) -> Option<Vm> {
     vm.uuid.clone_from(&kept.uuid);
     vm.instance_uuid.clone_from(&kept.instance_uuid);
     vm.template = kept.template;
+    vm.labels.clone_from(&kept.labels);
     vm.config = to_config(&kept.config);
     let (id, full_name) = kept.guest.clone().unzip();
     vm.reported = Reported { id, full_name, ..Reported::default() };
@@ -349,6 +378,7 @@ fn to_config(kept: &KeptConfig) -> Config {
         guest_id: kept.guest_id.clone(),
         extra: kept.extra.clone(),
         devices: kept.devices.iter().filter_map(device).collect(),
+        traits: kept.traits.clone(),
     }
 }
 

@@ -44,7 +44,18 @@ impl Checker<'_> {
             }
             Body::Cpu { count, cores } => self.cpu(making, count, cores.as_ref(), problems)?,
             Body::Memory { size } => self.memory(making, size, problems)?,
-            Body::Config { pairs } => self.config(making, pairs, problems)?,
+            Body::Disk { words } => self.disk(making, instruction, words, problems)?,
+            Body::Nic { words } => self.nic(making, instruction, words, problems)?,
+            Body::Cdrom { words } => self.cdrom(making, instruction, words, problems)?,
+            Body::Hardware { pairs } => self.hardware_settings(making, instruction, pairs, problems)?,
+            Body::Config { pairs } => {
+                let config = self.stored_pairs(making, "CONFIG", pairs, problems)?;
+                making.hardware.config.extend(config);
+            }
+            Body::Label { pairs } => {
+                let labels = self.stored_pairs(making, "LABEL", pairs, problems)?;
+                making.hardware.labels.extend(labels);
+            }
             Body::Annotation { text } => {
                 let place = making.place(Moment::Reconfigured);
                 let usage = Usage { what: "an ANNOTATION", secrets: STORED };
@@ -54,7 +65,21 @@ impl Checker<'_> {
             }
             Body::Address { .. } => {
                 let address = self.address(making, instruction, problems)?;
-                making.address.get_or_insert(address);
+                let all = making.address.iter().chain(&making.more_addresses);
+                let mut same = all.filter(|other| other.nic == address.nic && other.device == address.device);
+                if let Some(first) = same.next() {
+                    problems.push(
+                        Diagnostic::new(&codes::GIVEN_TWICE, "ADDRESS is given twice")
+                            .primary(instruction.span, "given again here")
+                            .label(first.span, "first given here")
+                            .help("keep one of them; `--nic=2` is the second adapter's"),
+                    );
+                    return None;
+                }
+                match &making.address {
+                    None => making.address = Some(address),
+                    Some(_) => making.more_addresses.push(address),
+                }
             }
             Body::Hostname { name } => {
                 let place = making.place(Moment::Network);
@@ -98,21 +123,16 @@ impl Checker<'_> {
             Body::Arg { .. } | Body::Secret { .. } | Body::Include { .. } | Body::From { .. } | Body::Output { .. } => {
             }
             Body::On { .. }
-            | Body::Disk { .. }
-            | Body::Nic { .. }
-            | Body::Cdrom { .. }
-            | Body::Hardware { .. }
-            | Body::Label { .. }
             | Body::Tag { .. }
             | Body::Checkpoint { .. }
             | Body::Snapshot { .. }
-            | Body::Seal
             | Body::OnFail { .. }
             | Body::Healthcheck { .. }
             | Body::OnRemove { .. } => {}
             Body::Serial { .. } => self.serial_setting(making, instruction, problems)?,
             // Steps have their own place.
             Body::Run { .. }
+            | Body::Seal
             | Body::Key { .. }
             | Body::Copy { .. }
             | Body::Fetch { .. }
@@ -221,13 +241,23 @@ impl Checker<'_> {
         Some(())
     }
 
-    fn config(&self, making: &mut Making, pairs: &[Pair], problems: &mut Problems) -> Option<()> {
+    /// The pairs of CONFIG and LABEL; each key once in a stage.
+    fn stored_pairs(
+        &self,
+        making: &mut Making,
+        keyword: &str,
+        pairs: &[Pair],
+        problems: &mut Problems,
+    ) -> Option<Vec<(String, Template)>> {
         let mut failed = false;
+        let mut found = Vec::new();
         let place = making.place(Moment::Reconfigured);
+        let what = format!("a value of {keyword}");
         for pair in pairs {
-            if let Some(first) = making.config_spans.get(&pair.key.node) {
+            let mark = format!("{keyword} {}", pair.key.node);
+            if let Some(first) = making.config_spans.get(&mark) {
                 problems.push(
-                    Diagnostic::new(&codes::GIVEN_TWICE, format!("CONFIG `{}` is given twice", pair.key.node))
+                    Diagnostic::new(&codes::GIVEN_TWICE, format!("{keyword} `{}` is given twice", pair.key.node))
                         .primary(pair.key.span, "given again here")
                         .label(*first, "first given here")
                         .help("keep one of them"),
@@ -235,16 +265,16 @@ impl Checker<'_> {
                 failed = true;
                 continue;
             }
-            making.config_spans.insert(pair.key.node.clone(), pair.key.span);
-            let usage = Usage { what: "a value of CONFIG", secrets: STORED };
+            making.config_spans.insert(mark, pair.key.span);
+            let usage = Usage { what: &what, secrets: STORED };
             let value = check_text(&pair.value, usage, &self.view(place), problems);
-            let value = value.filter(|v| no_control(v, pair.value.span, "a value of CONFIG", problems).is_some());
+            let value = value.filter(|v| no_control(v, pair.value.span, &what, problems).is_some());
             match value {
-                Some(value) => making.hardware.config.push((pair.key.node.clone(), value)),
+                Some(value) => found.push((pair.key.node.clone(), value)),
                 None => failed = true,
             }
         }
-        (!failed).then_some(())
+        (!failed).then_some(found)
     }
 
     fn address(&self, making: &Making, instruction: &Instruction, problems: &mut Problems) -> Option<Address> {
@@ -260,15 +290,35 @@ impl Checker<'_> {
             search.iter().filter_map(|t| self.text(t, "a search domain", CONFIGURED, place, problems)).collect();
         let device = device.as_ref().and_then(|t| self.text(t, "the device", CONFIGURED, place, problems));
         let method = self.method(instruction, place, problems);
+        let nic = self.nic_flag(instruction, making, problems);
         (problems.len() == before).then_some(Address {
             cidr,
             gateway,
             dns,
             search,
             device,
+            nic: nic.unwrap_or(1),
             method,
             span: instruction.span,
         })
+    }
+
+    /// `--nic=`.
+    fn nic_flag(&self, instruction: &Instruction, making: &Making, problems: &mut Problems) -> Option<u32> {
+        let text = instruction.flag("nic")?.value.as_ref()?;
+        let place = making.place(Moment::Before("the number of a network adapter"));
+        let usage = Usage { what: "the number of a network adapter", secrets: CONFIGURED };
+        let refuse =
+            |value: &Value| bad_argument(text.span, format!("`--nic` is from 1 to 10, not {}", value.to_text()));
+        let number = self.number_in(Number { text, usage, bounds: 1..=10 }, refuse, place, problems);
+        if let Body::Address { device: Some(device), .. } = &instruction.body {
+            problems.push(
+                bad_argument(text.span, "an ADDRESS has `--nic` or DEVICE, not both")
+                    .label(device.span, "the device is named here")
+                    .help("keep one of them"),
+            );
+        }
+        number
     }
 
     /// `--method=`.

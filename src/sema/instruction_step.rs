@@ -133,6 +133,7 @@ impl Checker<'_> {
                 let name = super::text::check_static_text(name, usage, &self.view(place), problems)?;
                 Action::Snapshot(name.value()?)
             }
+            Body::Seal => Action::Run(super::seal::command()),
             // NOTE has been taken; the rest are no steps, or have been refused.
             Body::Note { .. } => return None,
             Body::Arg { .. } | Body::Secret { .. } | Body::Include { .. } | Body::From { .. } | Body::Output { .. } => {
@@ -156,7 +157,6 @@ impl Checker<'_> {
             | Body::Hardware { .. }
             | Body::Label { .. }
             | Body::Tag { .. }
-            | Body::Seal
             | Body::OnFail { .. }
             | Body::Healthcheck { .. }
             | Body::OnRemove { .. }
@@ -230,6 +230,9 @@ impl Checker<'_> {
         problems: &mut Problems,
     ) -> Option<Arc<GuestContext>> {
         let mut context = making.context.clone();
+        if matches!(instruction.body, Body::Seal) {
+            super::seal::context(Arc::make_mut(&mut context));
+        }
         if let Some(text) = instruction.flag("user").and_then(|f| f.value.as_ref()) {
             let secrets = Secrets::Refused("a user's name is shown");
             let name = self.text(text, "the name of the user", secrets, place, problems)?;

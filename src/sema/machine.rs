@@ -35,6 +35,7 @@ pub(super) struct Making {
     pub hardware: Hardware,
     pub config_spans: IndexMap<String, Span>,
     pub address: Option<super::program::Address>,
+    pub more_addresses: Vec<super::program::Address>,
     pub hostname: Option<super::program::Hostname>,
     /// As it is before the first step.
     pub network: Option<Arc<GuestContext>>,
@@ -204,6 +205,7 @@ impl Checker<'_> {
             hardware: Hardware::default(),
             config_spans: IndexMap::new(),
             address: None,
+            more_addresses: Vec::new(),
             hostname: None,
             network: None,
             steps: Vec::new(),
@@ -233,27 +235,29 @@ impl Checker<'_> {
             }
             None => (None, false, None),
         };
+        super::devices::check_network(&making, problems);
         let keys = self.key_infos(id);
-        let machine = self.machine(id);
+        let checked = self.machine(id);
         let unknown = Span::new(crate::source::SourceId(0), 0, 0);
         let span = span.unwrap_or(unknown);
-        Machine {
+        let machine = Machine {
             id,
             stage: StageId(stage_index as u32),
-            replica: machine.and_then(|m| m.value.value()),
-            name: machine.and_then(|m| m.name.clone()).unwrap_or_else(|| label.clone()),
+            replica: checked.and_then(|m| m.value.value()),
+            name: checked.and_then(|m| m.name.clone()).unwrap_or_else(|| label.clone()),
             label,
             span,
             origin: origin.unwrap_or(Origin::Inventory { name: String::new(), span }),
             linked,
             snapshot,
             os,
-            outputs: machine.map(|m| m.outputs.clone()).unwrap_or_default(),
+            outputs: checked.map(|m| m.outputs.clone()).unwrap_or_default(),
             placement: making.placement,
             default_placement: self.placement.clone(),
             default_login: self.login.clone(),
             hardware: making.hardware,
             address: making.address,
+            more_addresses: making.more_addresses,
             hostname: making.hostname,
             context: making.network.unwrap_or(making.context),
             steps: making.steps,
@@ -263,7 +267,10 @@ impl Checker<'_> {
             serial: making.serial,
             keys,
             wanted: Vec::new(),
-        }
+        };
+        super::seal::check(self, &machine, problems);
+        super::devices::check(&machine, problems);
+        machine
     }
 
     fn key_infos(&self, id: MachineId) -> IndexMap<String, KeyInfo> {

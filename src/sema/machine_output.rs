@@ -62,7 +62,23 @@ impl Checker<'_> {
             // All had errors: something must stand here.
             outputs.push(none(given.first().map_or(self.stage_span(id), |(_, span)| *span)));
         }
+        self.one_snapshot(id, &outputs, problems);
         outputs
+    }
+
+    /// Where a stage leaves a VM, its template is a clone of it, made as a template at once: that has no snapshot.
+    fn one_snapshot(&self, id: MachineId, outputs: &[Output], problems: &mut Problems) {
+        let vm = outputs.iter().find(|o| o.kind == OutputKind::Vm);
+        let template = outputs.iter().find(|o| o.kind == OutputKind::Template && o.snapshot.is_some());
+        let (Some(vm), Some(template)) = (vm, template) else { return };
+        let lines = self.lines(id);
+        let written = lines.iter().find(|i| i.span == template.span).and_then(|i| i.flag("snapshot"));
+        problems.push(
+            Diagnostic::new(&codes::FLAG_WITHOUT_EFFECT, "beside a VM, a template can't have a snapshot")
+                .primary(written.map_or(template.span, |f| f.span), "")
+                .label(vm.span, "the machine itself is the VM")
+                .help("put the snapshot on the VM, or make the template in a stage of its own"),
+        );
     }
 
     fn stage_span(&self, id: MachineId) -> Span {
@@ -89,6 +105,12 @@ impl Checker<'_> {
             );
         }
         let snapshot = self.flag_text(instruction, "snapshot", "the snapshot of an OUTPUT", place, problems);
+        if let Some(flag) = instruction.flag("snapshot").filter(|_| kind == OutputKind::None) {
+            problems.push(
+                Diagnostic::at(&codes::FLAG_WITHOUT_EFFECT, flag.span, "OUTPUT NONE leaves no snapshot either")
+                    .help("leave it out"),
+            );
+        }
         let name = match (kind, name) {
             (OutputKind::None, _) => String::new(),
             (_, None) => return None, // the parser has said so

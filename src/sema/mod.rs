@@ -5,6 +5,7 @@ pub mod codes;
 pub mod codes_stages;
 pub mod codes_values;
 pub mod context;
+pub mod devices;
 pub mod eval;
 pub mod existing;
 pub mod expr;
@@ -39,6 +40,7 @@ mod script_exec;
 #[cfg(test)]
 mod script_tests;
 pub(crate) mod script_text;
+mod seal;
 mod stage;
 mod stage_for;
 pub mod template;

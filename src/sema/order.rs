@@ -182,7 +182,11 @@ pub fn edges(program: &Program) -> Vec<Edge> {
         }
         if has_network(machine) {
             let node = Node::Network(machine.id);
-            machine.address.iter().for_each(|a| refs::address(a, &mut |r, span| out.reference(r, node, span)));
+            machine
+                .address
+                .iter()
+                .chain(&machine.more_addresses)
+                .for_each(|a| refs::address(a, &mut |r, span| out.reference(r, node, span)));
             machine.hostname.iter().for_each(|h| refs::hostname(h, &mut |r, span| out.reference(r, node, span)));
             if machine.address.is_some() || machine.hostname.is_some() {
                 let uses = refs::Uses::Files;

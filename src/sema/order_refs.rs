@@ -32,6 +32,7 @@ pub fn hostname(hostname: &Hostname, visit: &mut Visit<'_>) {
 pub fn hardware(hardware: &Hardware, visit: &mut Visit<'_>) {
     hardware.config.iter().for_each(|(_, value)| value.refs(visit));
     hardware.annotation.iter().for_each(|t| t.refs(visit));
+    hardware.labels.iter().for_each(|(_, value)| value.refs(visit));
 }
 
 /// How much of a [`GuestContext`] an action uses. What it does not use it does not wait for.
@@ -152,7 +153,7 @@ pub fn hook(hook: &Hook, visit: &mut Visit<'_>) {
 /// All that a machine and its steps refer to.
 pub fn machine(machine: &Machine, visit: &mut Visit<'_>) {
     hardware(&machine.hardware, visit);
-    machine.address.iter().for_each(|a| address(a, visit));
+    machine.address.iter().chain(&machine.more_addresses).for_each(|a| address(a, visit));
     machine.hostname.iter().for_each(|h| hostname(h, visit));
     // The file's default counts where the stage has none, at its beginning at least.
     if machine.context.login.is_none() {

@@ -145,8 +145,10 @@ pub struct Machine {
     pub default_login: Option<Login>,
     /// Changes before the first power-on.
     pub hardware: Hardware,
-    /// ADDRESS, if given.
+    /// The first ADDRESS, if given: `stage.ip` is of it.
     pub address: Option<Address>,
+    /// Those of other adapters.
+    pub more_addresses: Vec<Address>,
     /// HOSTNAME, if given.
     pub hostname: Option<Hostname>,
     /// The network step's guest context (who configures the network).
@@ -338,6 +340,10 @@ pub struct Hardware {
     pub config: Vec<(String, Template)>,
     /// `ANNOTATION`.
     pub annotation: Option<Template>,
+    /// `DISK`, `NIC`, `CDROM`, `HARDWARE`.
+    pub devices: super::devices::Devices,
+    /// `LABEL`: custom attributes.
+    pub labels: Vec<(String, Template)>,
 }
 
 /// `ADDRESS`.
@@ -353,6 +359,8 @@ pub struct Address {
     pub search: Vec<Template>,
     /// The guest's device, else the first that is no loopback.
     pub device: Option<Template>,
+    /// `--nic=`, from 1; what a DEVICE isn't given by.
+    pub nic: u32,
     /// `--method=`.
     pub method: NetworkMethod,
     /// The instruction.

@@ -28,15 +28,10 @@ pub fn keyword(keyword: Keyword) -> Option<Refused> {
         K::Arg | K::Secret | K::Include | K::From | K::Output => None,
         K::Datacenter | K::Cluster | K::Host | K::Pool | K::Datastore | K::Folder | K::Network => None,
         K::Cpu | K::Memory | K::Config | K::Annotation | K::Address | K::Hostname => None,
+        K::Disk | K::Nic | K::Cdrom | K::Hardware | K::Label => None,
         K::Login | K::User | K::Workdir | K::Env | K::Shell => None,
-        K::Run | K::Key | K::Copy | K::Fetch | K::Reboot | K::Wait | K::Note | K::Checkpoint => None,
-        K::Disk => refused("`DISK`", Some("give the source template the disks that you need")),
-        K::Nic => refused("`NIC`", Some("NETWORK connects the first adapter")),
-        K::Cdrom => refused("`CDROM`", Some("COPY brings files into the guest")),
-        K::Hardware => refused("`HARDWARE`", Some("CPU, MEMORY and CONFIG are there")),
-        K::Label => refused("`LABEL`", Some("ANNOTATION and CONFIG can hold the same text")),
+        K::Run | K::Key | K::Copy | K::Fetch | K::Reboot | K::Wait | K::Note | K::Checkpoint | K::Seal => None,
         K::Tag => refused("`TAG`", Some("ANNOTATION and CONFIG can hold the same text")),
-        K::Seal => refused("`SEAL`", Some("RUN the commands that clean the guest as the last step")),
         K::Healthcheck | K::OnRemove => None,
         K::On | K::Snapshot | K::OnFail | K::Serial => None,
     }
@@ -83,7 +78,6 @@ pub fn flag(keyword: Keyword, name: &str, value: Option<&str>) -> Option<Refused
 /// Flags that are refused: of which instruction (None: of all), which, with which values (none: with any).
 pub static FLAGS: &[(Option<Keyword>, &str, &[&str], Refused)] = &[
     (Some(Keyword::Output), "after", &[], Refused { what: "`OUTPUT --after`", instead: None }),
-    (Some(Keyword::Output), "snapshot", &[], Refused { what: "`OUTPUT --snapshot`", instead: None }),
     (Some(Keyword::From), "os", &["windows"], Refused { what: "`FROM --os=windows`", instead: None }),
     (
         Some(Keyword::Address),
@@ -102,12 +96,6 @@ pub static FLAGS: &[(Option<Keyword>, &str, &[&str], Refused)] = &[
             what: "`HOSTNAME --method` `customize` and `powershell`",
             instead: Some("`auto`, `nmcli`, `netplan` and `ifupdown` are there"),
         },
-    ),
-    (
-        Some(Keyword::Address),
-        "nic",
-        &[],
-        Refused { what: "`ADDRESS --nic`", instead: Some("DEVICE names the guest's device") },
     ),
 ];
 

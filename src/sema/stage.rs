@@ -430,7 +430,9 @@ fn once(keyword: Keyword) -> bool {
     use Keyword as K;
     match keyword {
         K::Datacenter | K::Cluster | K::Host | K::Pool | K::Datastore | K::Folder | K::Network => true,
-        K::Cpu | K::Memory | K::Annotation | K::Address | K::Hostname | K::Serial => true,
+        K::Cpu | K::Memory | K::Annotation | K::Hostname | K::Serial => true,
+        // Each of another adapter.
+        K::Address => false,
         K::Arg | K::Secret | K::Include | K::From | K::On | K::Output | K::Disk | K::Nic | K::Cdrom => false,
         K::Hardware | K::Config | K::Label | K::Tag | K::Login | K::User | K::Workdir | K::Env | K::Shell => false,
         K::Run | K::Key | K::Copy | K::Fetch | K::Reboot | K::Wait | K::Note | K::Checkpoint | K::Snapshot => false,

@@ -119,12 +119,8 @@ impl Cx<'_> {
             outputs: machine.outputs.iter().map(output).collect(),
             placement: self.placement(machine),
             hardware: self.hardware(&machine.hardware),
-            address: machine.address.as_ref().map(|a| Address {
-                cidr: a.cidr.as_ref().map(|rt| self.value(rt)),
-                gateway: a.gateway.as_ref().map(|rt| self.value(rt)),
-                dns: a.dns.iter().map(|rt| self.value(rt)).collect(),
-                search: a.search.iter().map(|t| self.template(t)).collect(),
-            }),
+            address: machine.address.as_ref().map(|a| self.address(a)),
+            more_addresses: machine.more_addresses.iter().map(|a| self.address(a)).collect(),
             hostname: machine.hostname.as_ref().map(|h| self.template(&h.name)),
             waits_for: own.flat_map(|n| self.waits(n)).collect(),
             steps: machine.steps.iter().map(|s| self.step(s, machine)).collect(),
@@ -146,6 +142,16 @@ impl Cx<'_> {
             .collect()
     }
 
+    fn address(&self, a: &program::Address) -> Address {
+        Address {
+            nic: a.nic,
+            cidr: a.cidr.as_ref().map(|rt| self.value(rt)),
+            gateway: a.gateway.as_ref().map(|rt| self.value(rt)),
+            dns: a.dns.iter().map(|rt| self.value(rt)).collect(),
+            search: a.search.iter().map(|t| self.template(t)).collect(),
+        }
+    }
+
     fn hardware(&self, hardware: &program::Hardware) -> Hardware {
         let pair = |(name, value): &(String, Template)| Env { name: name.clone(), value: self.template(value) };
         Hardware {
@@ -154,6 +160,8 @@ impl Cx<'_> {
             memory: hardware.memory.map(format_size),
             config: hardware.config.iter().map(pair).collect(),
             annotation: hardware.annotation.as_ref().map(|t| self.template(t)),
+            devices: hardware.devices.words(),
+            labels: hardware.labels.iter().map(pair).collect(),
         }
     }
 

@@ -106,6 +106,8 @@ pub struct Machine {
     pub hardware: Hardware,
     /// ADDRESS.
     pub address: Option<Address>,
+    /// Those of other adapters.
+    pub more_addresses: Vec<Address>,
     /// HOSTNAME.
     pub hostname: Option<String>,
     /// What its clone, start, network and end wait for.
@@ -172,11 +174,17 @@ pub struct Hardware {
     pub config: Vec<Env>,
     /// ANNOTATION.
     pub annotation: Option<String>,
+    /// DISK, NIC, CDROM and HARDWARE, in words.
+    pub devices: Vec<String>,
+    /// LABEL.
+    pub labels: Vec<Env>,
 }
 
 /// An ADDRESS.
 #[derive(Clone, Debug, Serialize)]
 pub struct Address {
+    /// `--nic=`.
+    pub nic: u32,
     /// None: DHCP.
     pub cidr: Option<String>,
     /// GATEWAY.

@@ -80,7 +80,13 @@ fn machine(out: &mut String, machine: &Machine, args: &[Argument]) {
     if let Some(annotation) = &hardware.annotation {
         fact("annotation", one_line(annotation));
     }
-    if let Some(address) = &machine.address {
+    for change in &hardware.devices {
+        fact("hardware", change.clone());
+    }
+    for pair in &hardware.labels {
+        fact("label", one_line(&format!("{}={}", pair.name, pair.value)));
+    }
+    for address in machine.address.iter().chain(&machine.more_addresses) {
         let mut text = address.cidr.clone().unwrap_or_else(|| "DHCP".to_owned());
         if let Some(gateway) = &address.gateway {
             let _ = write!(text, ", gateway {gateway}");
@@ -90,6 +96,9 @@ fn machine(out: &mut String, machine: &Machine, args: &[Argument]) {
         }
         if !address.search.is_empty() {
             let _ = write!(text, ", search {}", address.search.join(" "));
+        }
+        if address.nic != 1 {
+            let _ = write!(text, ", adapter {}", address.nic);
         }
         fact("address", text);
     }

@@ -123,7 +123,7 @@ static ADDRESS_FLAGS: &[FlagInfo] = &[
         OneOf(&["auto", "customize", "nmcli", "netplan", "ifupdown", "powershell"]),
         "how the guest is told; auto if not given",
     ),
-    flag("nic", Value("N"), "which network adapter, from 0"),
+    flag("nic", Value("N"), "which network adapter, from 1"),
 ];
 static HOSTNAME_FLAGS: &[FlagInfo] = &[flag(
     "method",
@@ -316,7 +316,7 @@ impl Keyword {
                 ["DISK n SIZE size", "DISK ADD size [THIN|THICK]"],
                 ["SIZE", "ADD", "THIN", "THICK"],
                 &[],
-                "DISK 0 SIZE 40GB"
+                "DISK 1 SIZE 40GB"
             ),
             Keyword::Nic => info!(
                 "NIC",
@@ -325,7 +325,7 @@ impl Keyword {
                 ["NIC [n] NETWORK name", "NIC ADD name", "NIC n REMOVE"],
                 ["NETWORK", "ADD", "REMOVE"],
                 &[],
-                "NIC 1 NETWORK storage"
+                "NIC 2 NETWORK storage"
             ),
             Keyword::Cdrom => info!(
                 "CDROM",

@@ -387,6 +387,11 @@ impl Running {
         }
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by its name, such as `INT` for Ctrl-C.
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();

@@ -360,8 +360,13 @@ impl Site {
 
     /// govc against this site.
     pub fn govc_try(&self, args: &[&str]) -> Run {
+        run(&mut self.govc_command(args), DEADLINE)
+    }
+
+    /// govc against this site, to be run.
+    pub fn govc_command(&self, args: &[&str]) -> Command {
         match self {
-            Site::Vcsim(vcsim) => run(&mut vcsim.govc_command(args), DEADLINE),
+            Site::Vcsim(vcsim) => vcsim.govc_command(args),
             Site::Sandbox(sandbox) => {
                 let govc = super::setting("VMWBUILD_TEST_GOVC");
                 let mut command = Command::new(govc);
@@ -374,7 +379,7 @@ impl Site {
                     .env("GOVC_GUEST_LOGIN", "root:guest-password")
                     .env("GOVC_PERSIST_SESSION", "false")
                     .env("HOME", sandbox.dir.path());
-                run(&mut command, DEADLINE)
+                command
             }
         }
     }

@@ -14,10 +14,9 @@ use crate::engine::journal::Past;
 use crate::engine::marks::{Marks, Standing};
 use crate::engine::options::{BuiltOutput, LoginDefaults};
 use crate::plan::{self, Resolved};
-use crate::sema::context::Ignored;
 use crate::sema::order::Node;
 use crate::sema::order_refs;
-use crate::sema::program::{Attr, Exists, Machine, Origin, Output, Program, Ref};
+use crate::sema::program::{Attr, Copy, Exists, Machine, Origin, Output, Program, Ref};
 use crate::sema::value::Value;
 use crate::syntax::ast::OutputKind;
 use crate::vsphere::client::{Class, Client, EntityKind, Error, Inventory, Properties};
@@ -122,7 +121,7 @@ pub async fn assess(client: &Client, question: &Question<'_>) -> Result<Assessme
     wanted.sort();
     wanted.dedup();
     let read: HashMap<Moref, Properties> = client.properties_of(&wanted, READ).await?.into_iter().collect();
-    let files = read_files(question);
+    let files = read_files(question).await;
     let world = World {
         sources: sources(question, &read),
         places: question.found.machines.iter().map(|(id, r)| (*id, place(r))).collect(),
@@ -138,17 +137,20 @@ fn has_checkpoint(machine: &Machine) -> bool {
 }
 
 /// What is copied. Replicas copy alike: each set of files is read once.
-fn read_files(question: &Question<'_>) -> BTreeMap<StepId, Files> {
-    let ignored = Ignored::of(question.context);
-    let mut read: HashMap<String, Option<Files>> = HashMap::new();
-    let steps = question.program.machines.iter().flat_map(|m| &m.steps);
-    let of = |step: &crate::sema::program::Step| {
-        let copy = files::copies(step)?;
-        let what = format!("{:?} {:?}", copy.sources, copy.chmod);
-        let files = *read.entry(what).or_insert_with(|| files::read(question.context, &ignored, copy));
-        Some((step.id, files?))
-    };
-    steps.filter_map(of).collect()
+async fn read_files(question: &Question<'_>) -> BTreeMap<StepId, Files> {
+    let mut sets: HashMap<String, usize> = HashMap::new();
+    let mut wanted: Vec<Copy> = Vec::new();
+    let mut of: Vec<(StepId, usize)> = Vec::new();
+    for step in question.program.machines.iter().flat_map(|m| &m.steps) {
+        let Some(copy) = files::copies(step) else { continue };
+        let at = *sets.entry(format!("{:?} {:?}", copy.sources, copy.chmod)).or_insert_with(|| {
+            wanted.push(copy.clone());
+            wanted.len() - 1
+        });
+        of.push((step.id, at));
+    }
+    let read = files::read(question.context, wanted).await;
+    of.into_iter().filter_map(|(id, at)| Some((id, read.get(at).copied().flatten()?))).collect()
 }
 
 /// What identifies the sources of the inventory: a template by its configuration's version, whoever changes it; a
@@ -195,7 +197,7 @@ pub(super) fn all_snapshots(properties: &Properties) -> Vec<(String, Moref, Stri
 fn place(resolved: &Resolved) -> String {
     let place = &resolved.placement;
     let host = place.host.as_ref().map_or("", |h| h.value.as_str());
-    let network = match &resolved.network {
+    let network = match &resolved.devices.network {
         None => String::new(),
         Some(NicBacking::Port(port)) => format!("{} {:?}", port.port.switch_uuid, port.port.portgroup_key),
         Some(NicBacking::Network(network)) => network.device_name.clone(),

@@ -2,7 +2,9 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest as _, Sha256};
 
@@ -32,27 +34,73 @@ pub(super) struct Files {
     pub(super) state: Digest,
 }
 
-/// What a COPY would send now. None: it isn't known before the build, or can't be read; then its turn tells what is
-/// wrong.
-pub(super) fn read(context: &Path, ignored: &Ignored, copy: &Copy) -> Option<Files> {
-    // In this order: what is written while it is read shows afterwards.
-    let state = state(context, ignored, copy)?;
-    Some(Files { state, digest: walk(context, ignored, copy, true)? })
+/// What each COPY would send now. None: it isn't known before the build, or can't be read; then its turn tells what is
+/// wrong. Large files take their time: they are read beside the threads that talk to the server, until this is dropped.
+pub(super) async fn read(context: &Path, copies: Vec<Copy>) -> Vec<Option<Files>> {
+    beside(context, copies, |tree| {
+        // In this order: what is written while it is read shows afterwards.
+        let state = tree.walk(false)?;
+        Some(Files { state, digest: tree.walk(true)? })
+    })
+    .await
 }
 
 /// See [`Files::state`].
-pub(super) fn state(context: &Path, ignored: &Ignored, copy: &Copy) -> Option<Digest> {
-    walk(context, ignored, copy, false)
+pub(super) async fn states(context: &Path, copies: Vec<Copy>) -> Vec<Option<Digest>> {
+    beside(context, copies, |tree| tree.walk(false)).await
 }
 
-fn walk(context: &Path, ignored: &Ignored, copy: &Copy, contents: bool) -> Option<Digest> {
-    let mut tree = Tree { context, ignored, own_modes: copy.chmod.is_none(), contents, sink: Sink::new("files") };
-    for source in &copy.sources {
-        let CopyFrom::Path(path) = source else { continue };
-        let path = path.as_literal()?;
-        tree.any(&inside(path)?).ok()?;
+/// Looks at the files of each COPY on a thread that may wait for disks.
+async fn beside<T: Send + 'static>(
+    context: &Path,
+    copies: Vec<Copy>,
+    look: impl Fn(&Reading<'_>) -> Option<T> + Send + 'static,
+) -> Vec<Option<T>> {
+    if copies.is_empty() {
+        return Vec::new();
     }
-    Some(tree.sink.end())
+    let (count, context) = (copies.len(), PathBuf::from(context));
+    let over = Over::default();
+    let stop = Arc::clone(&over.0);
+    let all = tokio::task::spawn_blocking(move || {
+        let ignored = Ignored::of(&context);
+        let of = |copy| look(&Reading { context: &context, ignored: &ignored, copy, stop: &stop });
+        copies.iter().map(of).collect()
+    });
+    let none = || std::iter::repeat_with(|| None).take(count).collect();
+    all.await.unwrap_or_else(|_| none())
+}
+
+/// Says, when it is dropped, that nobody waits for what is read any more.
+#[derive(Default)]
+struct Over(Arc<AtomicBool>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A COPY whose files are looked at.
+struct Reading<'a> {
+    context: &'a Path,
+    ignored: &'a Ignored,
+    copy: &'a Copy,
+    stop: &'a AtomicBool,
+}
+
+impl Reading<'_> {
+    fn walk(&self, contents: bool) -> Option<Digest> {
+        let Reading { context, ignored, copy, stop } = *self;
+        let sink = Sink::new("files");
+        let mut tree = Tree { context, ignored, own_modes: copy.chmod.is_none(), contents, stop, sink };
+        for source in &copy.sources {
+            let CopyFrom::Path(path) = source else { continue };
+            let path = path.as_literal()?;
+            tree.any(&inside(path)?).ok()?;
+        }
+        Some(tree.sink.end())
+    }
 }
 
 struct Tree<'a> {
@@ -62,6 +110,7 @@ struct Tree<'a> {
     own_modes: bool,
     /// Whether contents are read, or only what is known of files.
     contents: bool,
+    stop: &'a AtomicBool,
     sink: Sink,
 }
 
@@ -115,6 +164,7 @@ impl Tree<'_> {
         let (mut file, mut hash, mut piece) = (File::open(full)?, Sha256::new(), vec![0; PIECE]);
         loop {
             match file.read(&mut piece)? {
+                _ if self.stop.load(Ordering::Relaxed) => return Err(io::ErrorKind::Interrupted.into()),
                 0 => break,
                 n => hash.update(piece.get(..n).unwrap_or_default()),
             }

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use super::{files, secrets};
 use crate::cache::{Checkpoint, MARK, Mark, Record, Verdict};
-use crate::engine::event::MachineId;
+use crate::engine::event::{MachineId, StepId};
 use crate::engine::journal;
 use crate::engine::marks;
 use crate::engine::shared::Shared;
-use crate::sema::context::Ignored;
 use crate::sema::order::attr_name;
-use crate::sema::program::{Attr, Machine, Origin, Ref};
+use crate::sema::program::{Attr, Copy, Machine, Origin, Ref};
 use crate::sema::types::holds_secret;
 use crate::sema::value_parse::parse_key;
 use crate::vsphere::client::{Deadline, HardwareChange};
@@ -19,7 +18,7 @@ use crate::vsphere::wire::Moref;
 /// Writes it, and that it is finished, to a machine that is complete but for its name. Where it can't be written, the next build makes the machine
 /// again: worth a note, no failure.
 pub(in crate::engine) async fn remember(shared: &Shared, machine: &Machine, vm: &Moref) {
-    let remembered = finished(shared, machine, Some(vm)).map(|text| (MARK.to_owned(), text));
+    let remembered = finished(shared, machine, Some(vm)).await.map(|text| (MARK.to_owned(), text));
     let extra = remembered.into_iter().chain([marks::made(vm)]).collect();
     let change = HardwareChange { extra, ..HardwareChange::default() };
     let deadline = Deadline::after(shared.options.deadlines.task);
@@ -31,14 +30,14 @@ pub(in crate::engine) async fn remember(shared: &Shared, machine: &Machine, vm: 
 }
 
 /// The same for a further template that is a clone of it.
-pub(in crate::engine) fn text_for_clone(shared: &Shared, machine: &Machine) -> (String, String) {
+pub(in crate::engine) async fn text_for_clone(shared: &Shared, machine: &Machine) -> (String, String) {
     // An empty value takes away what the clone has inherited.
-    (MARK.to_owned(), finished(shared, machine, None).unwrap_or_default())
+    (MARK.to_owned(), finished(shared, machine, None).await.unwrap_or_default())
 }
 
-fn finished(shared: &Shared, machine: &Machine, vm: Option<&Moref>) -> Option<String> {
+async fn finished(shared: &Shared, machine: &Machine, vm: Option<&Moref>) -> Option<String> {
     let recipe = &shared.cache.known(machine.id)?.recipe;
-    let mut record = record(shared, machine, &recipe.whole)?;
+    let mut record = record(shared, machine, &recipe.whole).await?;
     record.vm = vm.map(|vm| vm.value.clone());
     record.steps = std::iter::once(&recipe.base)
         .chain(&recipe.steps)
@@ -48,23 +47,23 @@ fn finished(shared: &Shared, machine: &Machine, vm: Option<&Moref>) -> Option<St
 }
 
 /// What is remembered with a checkpoint that is made after `steps` steps. None: nothing could go on from it.
-pub(in crate::engine) fn checkpoint_record(
+pub(in crate::engine) async fn checkpoint_record(
     shared: &Shared,
     machine: &Machine,
     steps: u32,
     name: Option<&String>,
 ) -> Option<Record> {
     let known = shared.cache.known(machine.id)?;
-    let mut record = record(shared, machine, known.recipe.steps.get(steps.checked_sub(1)? as usize)?)?;
+    let mut record = record(shared, machine, known.recipe.steps.get(steps.checked_sub(1)? as usize)?).await?;
     let done = |name: &String| machine.keys.get(name).and_then(|k| k.step).is_some_and(|s| s.index < steps);
     record.keys.retain(|name, _| done(name));
     record.checkpoint = Some(Checkpoint { steps, name: name.cloned(), snapshot: String::new() });
     Some(record)
 }
 
-fn record(shared: &Shared, machine: &Machine, mark: &Mark) -> Option<Record> {
+async fn record(shared: &Shared, machine: &Machine, mark: &Mark) -> Option<Record> {
     let digest = mark.digest.as_ref().ok()?;
-    if !sure(shared, machine) {
+    if !sure(shared, machine).await {
         return None;
     }
     let with = &shared.options.cache;
@@ -87,14 +86,12 @@ fn record(shared: &Shared, machine: &Machine, mark: &Mark) -> Option<Record> {
 
 /// Whether a machine is what its recipe says: its files, and those of what went into it, are still those that were read
 /// when the build began.
-fn sure(shared: &Shared, machine: &Machine) -> bool {
+async fn sure(shared: &Shared, machine: &Machine) -> bool {
     let cache = &shared.cache;
-    let ignored = Ignored::of(&shared.options.context);
-    let mut copies = machine.steps.iter().filter_map(|s| Some((s.id, files::copies(s)?)));
-    let same = copies.all(|(id, copy)| {
-        let then = cache.files.get(&id).map(|files| files.state);
-        files::state(&shared.options.context, &ignored, copy) == then
-    });
+    let copies = machine.steps.iter().filter_map(|s| Some((s.id, files::copies(s)?)));
+    let (ids, copies): (Vec<StepId>, Vec<Copy>) = copies.map(|(id, copy)| (id, copy.clone())).unzip();
+    let now = files::states(&shared.options.context, copies).await;
+    let same = ids.iter().zip(now).all(|(id, now)| now == cache.files.get(id).map(|files| files.state));
     let parent = match machine.origin {
         Origin::Machine(parent) => Some(parent),
         Origin::Inventory { .. } | Origin::Existing { .. } => None,

@@ -1,6 +1,7 @@
 //! What a journal tells of a build so far.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 
 use super::record::{Ending, Record, moref_of, node};
 use crate::engine::ledger::{Entry, State};
@@ -29,6 +30,10 @@ pub struct Past {
     pub(in crate::engine) digests: Option<Vec<String>>,
     /// The checkpoints that machines were to be cloned from: the machine that holds it, and what stood there.
     pub(in crate::engine) starts: HashMap<MachineId, (Moref, crate::cache::Record)>,
+    /// The machines in which somebody has run something by hand.
+    pub(in crate::engine) touched: HashSet<MachineId>,
+    /// The directories of this host in which something was unpacked.
+    pub(in crate::engine) fetches: HashSet<PathBuf>,
     /// How it ended, if it did.
     pub ended: Option<Ending>,
     /// Server and instance that it was begun on.
@@ -173,6 +178,12 @@ impl Past {
             Record::Restart { machine, step, boot } => {
                 self.restarts.insert(StepId { machine: MachineId(machine), index: step }, boot);
             }
+            Record::Touched { machine } => {
+                self.touched.insert(MachineId(machine));
+            }
+            Record::Fetch { directory } => {
+                self.fetches.insert(directory);
+            }
             Record::Key { machine, name, value } => {
                 self.keys.insert((MachineId(machine), name), value);
             }
@@ -190,6 +201,11 @@ impl Past {
         if let Some(entry) = self.entries.get_mut(entry as usize) {
             entry.state = state;
         }
+    }
+
+    /// Removes what this build's processes have left half unpacked on this host.
+    pub fn remove_unpacked(&self, build: &str) {
+        self.fetches.iter().for_each(|directory| crate::guest::remove_unpacked(directory, build));
     }
 
     /// What is still there, as far as the journal knows, and isn't the user's.

@@ -157,6 +157,10 @@ pub enum Record {
     Batch { machine: u32, first: u32, steps: u32, anchor: serde_json::Value },
     /// A restart is about to be asked for; what the guest calls its present boot.
     Restart { machine: u32, step: u32, boot: String },
+    /// Somebody is about to run something in a machine by hand: nobody knows what is in it then.
+    Touched { machine: u32 },
+    /// What comes out of a guest is about to be unpacked in a directory of this host's.
+    Fetch { directory: PathBuf },
     /// A key's value, unless it is secret.
     Key { machine: u32, name: String, value: String },
     /// An attribute's value.

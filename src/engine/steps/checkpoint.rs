@@ -48,7 +48,7 @@ pub(super) async fn run(
 }
 
 async fn keep(shared: &Shared, machine: &Machine, step: &Step, name: Option<&String>, vm: &Moref) -> Result<(), Stop> {
-    let record = cache::checkpoint_record(shared, machine, step.id.index + 1, name);
+    let record = cache::checkpoint_record(shared, machine, step.id.index + 1, name).await;
     let part = CHECKPOINT_PART + step.id.index;
     let Some((record, digest)) = record.and_then(|r| Digest::parse(&r.digest).map(|d| (r, d))) else {
         shared.events.note(Some(machine.id), "no checkpoint is kept: what comes before it isn't taken from the cache");

@@ -17,6 +17,7 @@ use super::super::shared::{Shared, Stop};
 use super::outcome::{Ended, finished, told, verb};
 use super::{checkpoint, copy, job, snapshot, wait};
 use crate::diagnostic::Diagnostic;
+use crate::guest::fetched_into;
 use crate::sema::order::Node;
 use crate::sema::program::{Action, KeySource, Machine, Ref, Step, Template};
 use crate::sema::types::holds_secret;
@@ -215,6 +216,10 @@ async fn fetch(
     let user = sessions::run_as(&shared, step.context.user.as_ref())?;
     let login = sessions::needed(&shared, machine, &step.context, step.span)?;
     let guest = Sessions::of(worker, login, step.span).await?;
+    let directory = fetched_into(paths.len(), &dest, into);
+    // Found again from wherever the build is gone on with, or cleaned up.
+    let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_path_buf());
+    shared.journal.intend(&Record::Fetch { directory }).await.map_err(|e| Stop::journal(&e))?;
     let fetched = shared.interruptible(guest.copy_out(&paths, &dest, into, user.as_ref())).await?;
     let written = fetched.map_err(|e| Stop::guest(&e, step.span, "FETCH"))?;
     for path in written {

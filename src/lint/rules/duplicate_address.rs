@@ -2,6 +2,7 @@
 
 use crate::lint::rule::*;
 use crate::sema::program::{Machine, RtKind};
+use crate::source::Span;
 use std::collections::HashMap;
 
 /// `duplicate-address`.
@@ -34,18 +35,18 @@ pub(super) static RULE: Rule = Rule::new(&CODE, check);
 
 fn check(cx: &Cx<'_>, out: &mut Problems) {
     let Some(program) = cx.program else { return };
-    let mut seen: HashMap<String, &Machine> = HashMap::new();
-    for machine in &program.machines {
-        let Some(address) = &machine.address else { continue };
+    let mut seen: HashMap<String, (&Machine, Span)> = HashMap::new();
+    let all = program.machines.iter().flat_map(|m| m.address.iter().chain(&m.more_addresses).map(move |a| (m, a)));
+    for (machine, address) in all {
         let Some(RtKind::Const(value)) = address.cidr.as_ref().map(|c| &c.kind) else { continue };
         let text = value.to_text();
         let ip = text.split('/').next().unwrap_or_default().to_owned();
         match seen.get(&ip) {
-            Some(first) => {
+            Some((first, place)) => {
                 let message = format!("`{}` and `{}` both get the address {ip}", first.label, machine.label);
                 let mut found = Diagnostic::at(&CODE, address.span, message);
-                if let Some(other) = first.address.as_ref().map(|a| a.span).filter(|s| *s != address.span) {
-                    found = found.label(other, "given here first");
+                if *place != address.span {
+                    found = found.label(*place, "given here first");
                 }
                 let help = if first.stage == machine.stage {
                     "compute it from the loop variable, as in `10.0.0.${{ 10 + n }}/24`"
@@ -55,7 +56,7 @@ fn check(cx: &Cx<'_>, out: &mut Problems) {
                 out.push(found.help(help));
             }
             None => {
-                seen.insert(ip, machine);
+                seen.insert(ip, (machine, address.span));
             }
         }
     }

@@ -17,7 +17,7 @@ pub static CODE: Code = Code {
 pub(super) static RULE: Rule = Rule::new(&CODE, check);
 
 fn check(cx: &Cx<'_>, out: &mut Problems) {
-    for (index, _) in cx.stages.iter().enumerate().filter(|(_, s)| s.leaves_template()) {
+    for (index, _) in cx.stages.iter().enumerate().filter(|(_, s)| s.leaves_template() && !s.seals()) {
         for ran in cx.ran_in(index) {
             let what = match ran.name.as_str() {
                 "ssh-keygen" if ran.letter('A') || ran.args.iter().any(|a| a.contains("/etc/ssh/")) => "SSH host keys",

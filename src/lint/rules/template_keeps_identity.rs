@@ -8,16 +8,10 @@ pub static CODE: Code = Code {
     name: "template-keeps-identity",
     severity: Severity::Advice,
     about: "A machine that has run has a machine ID, SSH host keys and perhaps cloud-init's state, and a \
-            template made of it hands them to every clone. Empty `/etc/machine-id`, remove `/etc/ssh/ssh_host_*` \
-            (where something makes new ones at boot) and run `cloud-init clean` in a last step. Off until it is \
+            template made of it hands them to every clone. SEAL takes them out in a last step. Off until it is \
             named, since many templates are cleaned when they are deployed.",
     wrong: concat!("FROM Debian AS image\n", "OUTPUT TEMPLATE image\n", "RUN touch /etc/done\n",),
-    right: concat!(
-        "FROM Debian AS image\n",
-        "OUTPUT TEMPLATE image\n",
-        "RUN touch /etc/done\n",
-        "RUN truncate -s 0 /etc/machine-id && rm -f /etc/ssh/ssh_host_*\n",
-    ),
+    right: concat!("FROM Debian AS image\n", "OUTPUT TEMPLATE image\n", "RUN touch /etc/done\n", "SEAL\n",),
 };
 
 pub(super) static RULE: Rule = Rule::opt_in(&CODE, check);
@@ -26,6 +20,9 @@ fn check(cx: &Cx<'_>, out: &mut Problems) {
     for (index, stage) in cx.stages.iter().enumerate().filter(|(_, s)| s.leaves_template()) {
         // A stage without steps never boots.
         if !cx.shells.iter().any(|s| s.stage == index && s.dialect.is_some_and(crate::shell::Dialect::is_posix)) {
+            continue;
+        }
+        if stage.seals() {
             continue;
         }
         // In the text rather than in the commands: `: > /etc/machine-id` has many forms.
@@ -45,9 +42,6 @@ fn check(cx: &Cx<'_>, out: &mut Problems) {
             continue;
         }
         let message = format!("the template keeps {}", left.join(" and "));
-        out.push(
-            Diagnostic::at(&CODE, stage.from.keyword.span, message)
-                .help("add a last step: `RUN truncate -s 0 /etc/machine-id && rm -f /etc/ssh/ssh_host_*`"),
-        );
+        out.push(Diagnostic::at(&CODE, stage.from.keyword.span, message).help("make `SEAL` the last step"));
     }
 }

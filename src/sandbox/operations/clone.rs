@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::configure::{apply, apply_devices};
+use super::configure::apply;
+use super::devices::{apply_devices, linked};
 use crate::sandbox::faults::{Answer, invalid_argument, invalid_power_state, not_found, not_supported};
 use crate::sandbox::inventory::{Body, Inventory};
 use crate::sandbox::machine::{self, Config, Disk, Power, Vm};
@@ -75,6 +76,9 @@ impl Server {
         let mut vm = Vm::new(host, pool, datastore, disk.base, crate::sandbox::now());
         vm.disk.top = disk.top;
         vm.config = Config { devices: machine::cloned(&config.devices, number), ..config.clone() };
+        if spec.location.disk_move_type.as_deref() == Some("createNewChildDiskBacking") {
+            linked(&mut vm.config.devices);
+        }
         vm.reported.id.clone_from(&original.reported.id);
         vm.reported.full_name.clone_from(&original.reported.full_name);
         vm.template = spec.template;

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
+use super::devices::apply_devices;
 use crate::sandbox::faults::{Answer, invalid_argument, invalid_power_state, not_found};
-use crate::sandbox::machine::{Config, Power, Vm};
+use crate::sandbox::machine::{NEWEST_HARDWARE, Power, Vm};
 use crate::sandbox::server::{Call, Server};
 use crate::sandbox::tasks::{Kind, Outcome};
-use crate::vsphere::wire::{
-    DeviceOperation, Element, Fault, Field, Moref, ReconfigVmTask, VirtualDeviceConfigSpec, VirtualMachineConfigSpec,
-};
+use crate::vsphere::wire::{Fault, Moref, ReconfigVmTask, UpgradeVmTask, VirtualMachineConfigSpec};
 
 /// Most processors, and most memory in MiB.
 const MOST_CPUS: i32 = 768;
@@ -37,7 +36,8 @@ impl Server {
         let mut changed = state.inventory.vm(vm)?.clone();
         let on = changed.power == Power::On;
         let hardware = spec.num_cpus.is_some_and(|n| n != changed.config.cpus)
-            || spec.memory_mb.is_some_and(|n| n != changed.config.memory_mb);
+            || spec.memory_mb.is_some_and(|n| n != changed.config.memory_mb)
+            || spec.firmware.as_ref().is_some_and(|f| *f != changed.config.traits.firmware);
         if on && hardware {
             return Err(invalid_power_state(Some("poweredOff"), changed.power.as_str()));
         }
@@ -92,91 +92,55 @@ pub(super) fn apply(vm: &mut Vm, spec: &VirtualMachineConfigSpec) -> Answer<()> 
             vm.config.extra.push((option.key.clone(), value.to_owned()));
         }
     }
+    let traits = &mut vm.config.traits;
+    if let Some(firmware) = &spec.firmware {
+        if !matches!(firmware.as_str(), "bios" | "efi") {
+            return Err(invalid_argument("configSpec.firmware"));
+        }
+        traits.firmware.clone_from(firmware);
+    }
+    if let Some(secure) = spec.boot_options.as_ref().and_then(|b| b.efi_secure_boot_enabled) {
+        if secure && traits.firmware != "efi" {
+            return Err(invalid_argument("configSpec.bootOptions.efiSecureBootEnabled"));
+        }
+        traits.secure_boot = secure;
+    }
+    traits.cpu_hot_add = spec.cpu_hot_add_enabled.unwrap_or(traits.cpu_hot_add);
+    traits.memory_hot_add = spec.memory_hot_add_enabled.unwrap_or(traits.memory_hot_add);
+    traits.nested = spec.nested_hv_enabled.unwrap_or(traits.nested);
     apply_devices(&mut vm.config, &spec.device_change)
 }
 
-/// Adds, edits and removes devices.
-pub(super) fn apply_devices(config: &mut Config, changes: &[VirtualDeviceConfigSpec]) -> Answer<()> {
-    for (index, change) in changes.iter().enumerate() {
-        let key = device_key(&change.device);
-        let place = config.devices.iter().position(|d| device_key(d).is_some() && device_key(d) == key);
-        let device = change.device.clone().named("device");
-        match (&change.operation, place) {
-            (Some(DeviceOperation::Edit), Some(place)) => {
-                if let Some(old) = config.devices.get_mut(place) {
-                    if old.xsi_type != device.xsi_type {
-                        return Err(bad_device(index));
-                    }
-                    *old = merged(old, device);
-                }
-            }
-            (Some(DeviceOperation::Remove), Some(place)) => {
-                config.devices.remove(place);
-            }
-            (Some(DeviceOperation::Edit | DeviceOperation::Remove), None) => return Err(bad_device(index)),
-            (Some(DeviceOperation::Add), _) => {
-                let device = added(config, device);
-                config.devices.push(device);
-            }
-            (Some(DeviceOperation::Other(_)) | None, _) => return Err(invalid_argument("deviceChange.operation")),
-        }
-    }
-    Ok(())
-}
-
-fn bad_device(index: usize) -> Fault {
-    let index = i32::try_from(index).unwrap_or_default();
-    Fault::new("InvalidDeviceSpec", format!("Invalid configuration for device '{index}'."))
-        .with("property", format!("virtualDeviceSpec.device[{index}]"))
-        .with("deviceIndex", index)
-}
-
-fn device_key(device: &Element) -> Option<i32> {
-    i32::read(device, "key").ok()
-}
-
-/// An edited device: what the edit leaves out stays as it was.
-fn merged(old: &Element, mut new: Element) -> Element {
-    for (place, child) in old.children.iter().enumerate() {
-        if new.child(&child.name).is_none() {
-            let place = place.min(new.children.len());
-            new.children.insert(place, child.clone());
-        }
-    }
-    new
-}
-
-/// An added device with a key, a label and an address of its own.
-fn added(config: &Config, mut device: Element) -> Element {
-    let nics = || config.devices.iter().filter(|d| d.child("macAddress").is_some());
-    let is_nic = device.xsi_type.as_deref().is_some_and(|kind| crate::vsphere::wire::NIC_KINDS.contains(&kind));
-    let first = if is_nic { 4000 } else { 10_000 };
-    let mut key = first;
-    while config.devices.iter().any(|d| device_key(d) == Some(key)) {
-        key += 1;
-    }
-    match device.child_mut("key") {
-        Some(child) => child.text = key.to_string(),
-        None => device.children.insert(0, Element::text("key", key.to_string())),
-    }
-    if device.child("deviceInfo").is_none() {
-        let number = key - first + 1;
-        let label = if is_nic { format!("Network adapter {number}") } else { format!("Device {key}") };
-        let info =
-            Element::new("deviceInfo").with(Element::text("label", &label)).with(Element::text("summary", label));
-        device.children.insert(1, info);
-    }
-    if is_nic && device.child_text("macAddress").is_none_or(str::is_empty) {
-        let like = nics().next().and_then(|d| d.child_text("macAddress")).unwrap_or("00:50:56:80:00:00").to_owned();
-        let number = u8::try_from(nics().count()).unwrap_or_default() & 0x3f;
-        let tail = like.get(11..).unwrap_or(":00:00");
-        device.children.retain(|c| c.name != "macAddress");
-        device.children.push(Element::text("macAddress", format!("00:50:56:{:02x}{tail}", 0x80 | number)));
-    }
-    device
-}
-
 impl Server {
+    /// `UpgradeVM_Task`.
+    pub(in crate::sandbox) fn upgrade(self: &Arc<Self>, call: &Call) -> Answer<Moref> {
+        let request: UpgradeVmTask = call.read()?;
+        let wanted = match &request.version {
+            None => NEWEST_HARDWARE,
+            Some(version) => version
+                .strip_prefix("vmx-")
+                .and_then(|n| n.parse::<u32>().ok())
+                .filter(|n| *n <= NEWEST_HARDWARE)
+                .ok_or_else(|| invalid_argument("version"))?,
+        };
+        let (server, vm) = (self.clone(), call.this.clone());
+        let kind = Kind::exclusive("VirtualMachine.upgradeVirtualHardware");
+        self.begin(&call.method, call.task_fault.clone(), &call.this, kind, move |_| async move {
+            let mut state = server.lock();
+            let machine = state.inventory.change_vm(&vm)?;
+            if machine.power == Power::On {
+                return Err(invalid_power_state(Some("poweredOff"), machine.power.as_str()));
+            }
+            if machine.config.traits.version >= wanted {
+                let text = format!("The hardware is of version {} already.", machine.config.traits.version);
+                return Err(Fault::new("AlreadyUpgraded", text));
+            }
+            machine.config.traits.version = wanted;
+            machine.version += 1;
+            Ok(None)
+        })
+    }
+
     /// `Rename_Task`.
     pub(in crate::sandbox) fn rename(self: &Arc<Self>, call: &Call) -> Answer<Moref> {
         let name: String = call.arg("newName")?;

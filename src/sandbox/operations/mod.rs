@@ -2,8 +2,10 @@
 
 mod clone;
 mod configure;
+mod devices;
 mod disks;
 mod entities;
+mod fields;
 mod power;
 mod snapshots;
 

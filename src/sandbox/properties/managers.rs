@@ -133,11 +133,16 @@ pub(super) fn property(scope: &Scope<'_>, object: &Moref, name: &str) -> Val {
         ("GuestOperationsManager", "authManager") => Val::Ref(manager("GuestAuthManager")),
         ("GuestOperationsManager", "processManager") => Val::Ref(manager("GuestProcessManager")),
         ("GuestOperationsManager", "fileManager") => Val::Ref(manager("GuestFileManager")),
-        ("CustomFieldsManager", "field") => Val::List("CustomFieldDef", Vec::new()),
+        ("CustomFieldsManager", "field") => fields(scope),
         ("ExtensionManager", "extensionList") => Val::List("Extension", Vec::new()),
         ("VirtualMachineSnapshot", _) => vm::snapshot(scope, object, name),
         _ => Val::Unset,
     }
+}
+
+/// The custom attributes.
+pub(super) fn fields(scope: &Scope<'_>) -> Val {
+    Val::List("CustomFieldDef", scope.inventory().fields.iter().map(whole).collect())
 }
 
 /// What the server is; `api` is `VirtualCenter`, or `HostAgent` for one of its hosts.

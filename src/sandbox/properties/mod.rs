@@ -131,8 +131,11 @@ impl<'a> Scope<'a> {
             "alarmActionsEnabled" => boolean(true),
             "effectiveRole" => Val::List("int", vec![super::value::int(-1)]),
             "recentTask" => references(recent_tasks(node)),
-            "availableField" => Val::List("CustomFieldDef", Vec::new()),
-            "customValue" | "value" => Val::List("CustomFieldValue", Vec::new()),
+            "availableField" => managers::fields(self),
+            "customValue" | "value" => match &node.body {
+                Body::Vm(machine) => vm::labels(machine),
+                _ => Val::List("CustomFieldValue", Vec::new()),
+            },
             "configIssue" => Val::List("Event", Vec::new()),
             "declaredAlarmState" | "triggeredAlarmState" => Val::List("AlarmState", Vec::new()),
             "permission" => Val::List("Permission", Vec::new()),

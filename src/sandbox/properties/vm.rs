@@ -79,7 +79,7 @@ pub(super) fn vm(scope: &Scope<'_>, this: &Moref, node: &Node, vm: &Vm, name: &s
                             vec![
                                 ("datastore", Val::Ref(vm.datastore.clone())),
                                 ("committed", long(1 << 30)),
-                                ("uncommitted", long(15 << 30)),
+                                ("uncommitted", long(vm.capacity() - (1 << 30))),
                                 ("unshared", long(1 << 30)),
                             ],
                         )],
@@ -90,6 +90,22 @@ pub(super) fn vm(scope: &Scope<'_>, this: &Moref, node: &Node, vm: &Vm, name: &s
         ),
         _ => Val::Unset,
     }
+}
+
+fn hardware_version(config: &Config) -> String {
+    format!("vmx-{}", config.traits.version)
+}
+
+fn has(vm: &Vm, kind: &str) -> bool {
+    vm.config.devices.iter().any(|d| d.xsi_type.as_deref() == Some(kind))
+}
+
+/// The values of custom attributes.
+pub(super) fn labels(vm: &Vm) -> Val {
+    let value = |(key, value): &(i32, String)| {
+        derived("CustomFieldStringValue", vec![("key", int(*key)), ("value", text(value))])
+    };
+    Val::List("CustomFieldValue", vm.labels.iter().map(value).collect())
 }
 
 fn folder(node: &Node) -> String {
@@ -109,7 +125,7 @@ fn config(node: &Node, vm: &Vm, config: &Config) -> Val {
             ("modified", date(&vm.created)),
             ("name", text(&node.name)),
             ("guestFullName", text(full_name(vm))),
-            ("version", text("vmx-19")),
+            ("version", text(hardware_version(config))),
             ("uuid", text(&vm.uuid)),
             ("createDate", date(&vm.created)),
             ("instanceUuid", text(&vm.instance_uuid)),
@@ -176,8 +192,8 @@ fn config(node: &Node, vm: &Vm, config: &Config) -> Val {
             ("cpuAllocation", allocation()),
             ("memoryAllocation", allocation()),
             ("latencySensitivity", Val::Unset),
-            ("memoryHotAddEnabled", boolean(false)),
-            ("cpuHotAddEnabled", boolean(false)),
+            ("memoryHotAddEnabled", boolean(config.traits.memory_hot_add)),
+            ("cpuHotAddEnabled", boolean(config.traits.cpu_hot_add)),
             ("cpuHotRemoveEnabled", boolean(false)),
             ("hotPlugMemoryLimit", Val::Unset),
             ("hotPlugMemoryIncrementSize", Val::Unset),
@@ -200,19 +216,25 @@ fn config(node: &Node, vm: &Vm, config: &Config) -> Val {
                 ),
             ),
             ("swapPlacement", text("inherit")),
-            ("bootOptions", object("VirtualMachineBootOptions", vec![("bootDelay", long(0))])),
+            (
+                "bootOptions",
+                object(
+                    "VirtualMachineBootOptions",
+                    vec![("bootDelay", long(0)), ("efiSecureBootEnabled", boolean(config.traits.secure_boot))],
+                ),
+            ),
             ("ftInfo", Val::Unset),
             ("repConfig", Val::Unset),
             ("vAppConfig", Val::Unset),
             ("vAssertsEnabled", boolean(false)),
             ("changeTrackingEnabled", boolean(false)),
-            ("firmware", text("efi")),
+            ("firmware", text(&config.traits.firmware)),
             ("maxMksConnections", int(40)),
             ("guestAutoLockEnabled", boolean(false)),
             ("managedBy", Val::Unset),
             ("memoryReservationLockedToMax", boolean(false)),
             ("initialOverhead", Val::Unset),
-            ("nestedHVEnabled", boolean(false)),
+            ("nestedHVEnabled", boolean(config.traits.nested)),
             ("vPMCEnabled", boolean(false)),
             ("scheduledHardwareUpgradeInfo", Val::Unset),
             ("forkConfigInfo", Val::Unset),
@@ -329,7 +351,7 @@ fn guest(scope: &Scope<'_>, vm: &Vm) -> Val {
             ("interactiveGuestOperationsReady", boolean(false)),
             ("guestStateChangeSupported", boolean(running)),
             ("generationInfo", Val::Unset),
-            ("hwVersion", text("vmx-19")),
+            ("hwVersion", text(hardware_version(&vm.config))),
             ("customizationInfo", Val::Unset),
         ],
     )
@@ -387,6 +409,7 @@ fn summary(scope: &Scope<'_>, this: &Moref, node: &Node, vm: &Vm) -> Val {
     let count = |n: usize| int(i32::try_from(n).unwrap_or(i32::MAX));
     let running = vm.tools == Tools::Ready;
     let nics = vm.config.devices.iter().filter_map(Nic::of).count();
+    let disks = vm.config.devices.iter().filter(|d| d.xsi_type.as_deref() == Some("VirtualDisk")).count();
     object(
         "VirtualMachineSummary",
         vec![
@@ -411,7 +434,7 @@ fn summary(scope: &Scope<'_>, this: &Moref, node: &Node, vm: &Vm) -> Val {
                         ),
                         ("hostName", maybe(vm.reported.host_name.as_ref().filter(|_| running), text)),
                         ("ipAddress", maybe(vm.reported.ip.as_ref().filter(|_| running), text)),
-                        ("hwVersion", text("vmx-19")),
+                        ("hwVersion", text(hardware_version(&vm.config))),
                     ],
                 ),
             ),
@@ -428,7 +451,7 @@ fn summary(scope: &Scope<'_>, this: &Moref, node: &Node, vm: &Vm) -> Val {
                         ("memoryReservation", int(0)),
                         ("numCpu", int(vm.config.cpus)),
                         ("numEthernetCards", count(nics)),
-                        ("numVirtualDisks", int(1)),
+                        ("numVirtualDisks", count(disks)),
                         ("uuid", text(&vm.uuid)),
                         ("instanceUuid", text(&vm.instance_uuid)),
                         ("guestId", text(&vm.config.guest_id)),
@@ -438,9 +461,9 @@ fn summary(scope: &Scope<'_>, this: &Moref, node: &Node, vm: &Vm) -> Val {
                         ("installBootRequired", boolean(false)),
                         ("ftInfo", Val::Unset),
                         ("managedBy", Val::Unset),
-                        ("tpmPresent", boolean(false)),
+                        ("tpmPresent", boolean(has(vm, "VirtualTPM"))),
                         ("numVmiopBackings", int(0)),
-                        ("hwVersion", text("vmx-19")),
+                        ("hwVersion", text(hardware_version(&vm.config))),
                     ],
                 ),
             ),
@@ -450,7 +473,7 @@ fn summary(scope: &Scope<'_>, this: &Moref, node: &Node, vm: &Vm) -> Val {
                     "VirtualMachineStorageSummary",
                     vec![
                         ("committed", long(1 << 30)),
-                        ("uncommitted", long(15 << 30)),
+                        ("uncommitted", long(vm.capacity() - (1 << 30))),
                         ("unshared", long(1 << 30)),
                         ("timestamp", date(&vm.created)),
                     ],
@@ -473,7 +496,7 @@ fn summary(scope: &Scope<'_>, this: &Moref, node: &Node, vm: &Vm) -> Val {
                 ),
             ),
             ("overallStatus", word("ManagedEntityStatus", "green")),
-            ("customValue", Val::List("CustomFieldValue", Vec::new())),
+            ("customValue", labels(vm)),
         ],
     )
 }

@@ -4,12 +4,14 @@
 //! out. Everything that waits takes a [`Deadline`]. Errors say what to do by [`Error::class`] and
 //! [`Error::guest_fault`], and make the message by [`Error::diagnostic`].
 
+mod devices;
 mod endpoint;
 mod error;
 mod guest;
 mod guest_state;
 mod http;
 mod inventory;
+mod labels;
 mod lost;
 mod names;
 mod own;
@@ -32,6 +34,7 @@ mod tests;
 
 // Failures that callers tell apart once they are told.
 pub use super::codes::{CANCELLED, NAME_TAKEN};
+pub use devices::{DeviceChange, Misfit, NotChanged, Part, disk_sizes, version_number};
 pub use endpoint::{Deadline, Endpoint, Thumbprint, Trust};
 pub use error::{Class, ConnectKind, Error, GuestFault, Result, TlsKind};
 pub use guest::{Guest, GuestAuth};

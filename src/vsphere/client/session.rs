@@ -230,8 +230,8 @@ impl Client {
         self.inner.log_in(generation).await
     }
 
-    /// Keeps the session alive when nothing else was sent for so long.
-    pub(super) fn keep_alive(&self, idle: Duration) {
+    /// Keeps the session alive when nothing else was sent for so long; every client does so after ten minutes.
+    pub fn keep_alive(&self, idle: Duration) {
         let weak = Arc::downgrade(&self.inner);
         let closing = self.inner.closing.clone();
         let service = Moref::new("ServiceInstance", "ServiceInstance");

@@ -90,7 +90,7 @@ pub struct VmState {
 
 impl Client {
     /// Calls a method that does no harm when it is carried out twice: again after a lost reply.
-    async fn call_again<M: Method>(&self, method: &M) -> Result<M::Returns> {
+    pub(super) async fn call_again<M: Method>(&self, method: &M) -> Result<M::Returns> {
         let mut times = 1;
         loop {
             match self.call(method).await {
@@ -169,7 +169,7 @@ impl Client {
 
     /// Begins a task that must not run twice, on a machine that is ours alone: after a lost reply the task is looked for,
     /// and begun anew only where there is none.
-    async fn begin_once<M: Method<Returns = Moref>>(
+    pub(super) async fn begin_once<M: Method<Returns = Moref>>(
         &self,
         object: &Moref,
         operation: &str,
@@ -510,7 +510,7 @@ fn attach(nics: &[Nic], networks: &[Option<NicBacking>]) -> Result<Vec<VirtualDe
 }
 
 /// Whether two backings are the same network, whatever else the server adds to its own.
-fn same(now: &NicBacking, wanted: &NicBacking) -> bool {
+pub(super) fn same(now: &NicBacking, wanted: &NicBacking) -> bool {
     match (now, wanted) {
         (NicBacking::Network(a), NicBacking::Network(b)) => match (&a.network, &b.network) {
             (Some(a), Some(b)) => a == b,

@@ -5,6 +5,7 @@
 mod declare;
 mod device;
 mod fault;
+mod fields;
 mod guest;
 mod property;
 mod service;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use device::*;
 pub use fault::{Fault, LocalizableMessage, bases_of};
+pub use fields::*;
 pub use guest::*;
 pub use property::*;
 pub use service::*;

@@ -52,7 +52,15 @@ data! {
         device_change: Vec<VirtualDeviceConfigSpec> = "deviceChange",
         /// An empty value removes the key.
         extra_config: Vec<OptionValue> = "extraConfig",
+        boot_options: Option<VirtualMachineBootOptions> = "bootOptions",
+        /// `bios` or `efi`.
+        firmware: Option<String> = "firmware",
         nested_hv_enabled: Option<bool> = "nestedHVEnabled",
+    }
+
+    /// How a virtual machine starts; what is absent stays as it is.
+    VirtualMachineBootOptions {
+        efi_secure_boot_enabled: Option<bool> = "efiSecureBootEnabled",
     }
 
     /// A question that keeps a virtual machine from going on.
@@ -122,6 +130,8 @@ methods! {
     } -> Moref;
     /// Changes the configuration.
     write ReconfigVmTask = "ReconfigVM_Task" { spec: VirtualMachineConfigSpec = "spec", } -> Moref;
+    /// Upgrades the virtual hardware.
+    write UpgradeVmTask = "UpgradeVM_Task" { version: Option<String> = "version", } -> Moref;
     /// Powers on.
     write PowerOnVmTask = "PowerOnVM_Task" { host: Option<Moref> = "host", } -> Moref;
     /// Powers off, hard.

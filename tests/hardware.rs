@@ -1,0 +1,362 @@
+//! Disks, network adapters, drives, firmware, custom attributes, snapshots and SEAL: built by the real binary on the
+//! simulator that others wrote and on our sandbox, and read back by govc. What is sent for one change is compared with
+//! what govc sends for the same.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use common::context;
+use common::site::Site;
+use serde_json::Value;
+use vmwbuild::vsphere::client::{Client, Deadline, DeviceChange, Endpoint, Exchange, Recorder, Thumbprint};
+use vmwbuild::vsphere::wire::{Element, Limits};
+
+macro_rules! on_both {
+    ($($name:ident)*) => {
+        mod vcsim {
+            $(#[test] fn $name() { if let Some(site) = super::Site::vcsim() { super::$name(&site) } })*
+        }
+        mod sandbox {
+            $(#[test] fn $name() { if let Some(site) = super::Site::sandbox() { super::$name(&site) } })*
+        }
+    };
+}
+
+on_both! {
+    devices_are_changed_before_the_first_power_on
+    what_the_devices_do_not_allow_is_told_before_anything_is_cloned
+    custom_attributes_are_set
+    a_snapshot_is_left_and_cloned_from
+    changes_are_sent_as_govc_sends_them
+}
+
+/// The devices of a machine as govc reads them.
+fn devices(site: &Site, vm: &str) -> Vec<Value> {
+    let text = site.govc(&["device.info", "-json", "-vm", vm]);
+    let json: Value = serde_json::from_str(&text).unwrap();
+    json["devices"].as_array().unwrap().clone()
+}
+
+fn of<'a>(devices: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    devices.iter().filter(|d| d["type"].as_str().unwrap().contains(kind)).collect()
+}
+
+fn machine(site: &Site, vm: &str) -> Value {
+    let json: Value = serde_json::from_str(&site.govc(&["vm.info", "-json", vm])).unwrap();
+    json["virtualMachines"][0].clone()
+}
+
+fn gib(disk: &Value) -> i64 {
+    assert_eq!(disk["capacityInBytes"].as_i64().unwrap(), disk["capacityInKB"].as_i64().unwrap() << 10);
+    disk["capacityInBytes"].as_i64().unwrap() >> 30
+}
+
+fn devices_are_changed_before_the_first_power_on(site: &Site) {
+    let dir = context(&[(
+        "VMWfile",
+        "ARG template\nFROM ${{ template }} AS base\nOUTPUT TEMPLATE hw-base\nCPU 4 CORES 2\nDISK 1 SIZE 40GB\n\
+         DISK ADD 8GB\nDISK ADD 2GB THICK\nNIC NETWORK DC0_DVPG0\nNIC ADD \"VM Network\"\nCDROM \"[LocalDS_0] iso/tools.iso\"\n\
+         HARDWARE firmware=efi secureboot=on cpu-hot-add=on memory-hot-add=on nested=on\n\
+         FROM base AS web\nOUTPUT VM hw-web\nDISK 2 SIZE 10GB\nNIC 2 REMOVE\nCDROM NONE\nRUN true\n",
+    )]);
+    site.built(dir.path(), &[]);
+    let base = devices(site, "hw-base");
+    let disks: Vec<i64> = of(&base, "VirtualDisk").into_iter().map(gib).collect();
+    assert_eq!(disks, [40, 8, 2]);
+    let thin = |at: usize| of(&base, "VirtualDisk")[at]["backing"]["thinProvisioned"].as_bool().unwrap_or_default();
+    assert!(thin(1) && !thin(2));
+    let backing = |nic: &Value| nic["backing"].clone();
+    let nics: Vec<Value> = base.iter().filter(|d| d["macAddress"].is_string()).map(backing).collect();
+    assert_eq!(nics.len(), 2, "{nics:?}");
+    assert!(nics[0]["port"]["portgroupKey"].as_str().unwrap().starts_with("dvportgroup-"), "{nics:?}");
+    assert_eq!(nics[1]["deviceName"], "VM Network");
+    let drive = of(&base, "VirtualCdrom")[0];
+    assert_eq!(drive["backing"]["fileName"], "[LocalDS_0] iso/tools.iso");
+    assert_eq!(drive["connectable"]["startConnected"], true);
+    let config = &machine(site, "hw-base")["config"];
+    assert_eq!(config["firmware"], "efi");
+    assert_eq!((&config["hardware"]["numCPU"], &config["hardware"]["numCoresPerSocket"]), (&4.into(), &2.into()));
+    for switch in ["cpuHotAddEnabled", "memoryHotAddEnabled", "nestedHVEnabled"] {
+        assert_eq!(config[switch], true, "{switch}");
+    }
+    let web = devices(site, "hw-web");
+    assert_eq!(of(&web, "VirtualDisk").into_iter().map(gib).collect::<Vec<_>>(), [40, 10, 2]);
+    assert_eq!(web.iter().filter(|d| d["macAddress"].is_string()).count(), 1);
+    let drive = of(&web, "VirtualCdrom")[0];
+    assert!(drive["backing"]["fileName"].is_null() && drive["connectable"]["startConnected"] != true, "{drive}");
+    if !site.is_vcsim() {
+        // The simulator drops boot options.
+        assert_eq!(config["bootOptions"]["efiSecureBootEnabled"], true);
+    }
+}
+
+fn what_the_devices_do_not_allow_is_told_before_anything_is_cloned(site: &Site) {
+    let machines = site.vms();
+    for (line, said) in [
+        ("DISK 1 SIZE 1MiB", "never shrinks"),
+        ("DISK 7 SIZE 40GB", "there is no disk 7"),
+        ("NIC 5 REMOVE", "there is no network adapter 5"),
+        ("NIC ADD nowhere", "nowhere"),
+        ("CDROM [nowhere] x.iso", "nowhere"),
+    ] {
+        let text = format!("ARG template\nFROM ${{{{ template }}}} AS a\nOUTPUT TEMPLATE hw-a\n{line}\n");
+        let dir = context(&[("VMWfile", &text)]);
+        let run = site.build(dir.path(), &[]);
+        assert_ne!(run.code, Some(0), "{line}: {run}");
+        assert!(run.stderr().contains(said) && run.stderr().contains("VMWfile:4"), "{line}: {run}");
+    }
+    assert_eq!(site.vms(), machines);
+}
+
+fn custom_attributes_are_set(site: &Site) {
+    let dir = context(&[(
+        "VMWfile",
+        "ARG template\nFROM ${{ template }} AS web FOR n IN 1..3\nOUTPUT VM --off lb${{ n }}\nOUTPUT TEMPLATE lb-t${{ n }}\n\
+         LABEL owner=\"web team\" number=${{ n }}\n",
+    )]);
+    site.built(dir.path(), &[]);
+    let fields = site.govc(&["fields.ls"]);
+    assert_eq!(fields.lines().filter(|l| l.contains("owner")).count(), 1, "{fields}");
+    for n in 1..=3 {
+        for vm in [format!("lb{n}"), format!("lb-t{n}")] {
+            assert!(site.govc(&["fields.info", "-n", "owner", &vm]).contains("web team"));
+            let number = site.govc(&["fields.info", "-n", "number", &vm]);
+            assert!(number.trim().ends_with(&n.to_string()), "{number}");
+        }
+    }
+}
+
+fn a_snapshot_is_left_and_cloned_from(site: &Site) {
+    let dir = context(&[(
+        "VMWfile",
+        "ARG template\nFROM ${{ template }} AS web\nOUTPUT VM --off --snapshot=clean snapped\nRUN echo before > /root/made\n",
+    )]);
+    site.built(dir.path(), &[]);
+    assert!(site.govc(&["snapshot.tree", "-vm", "snapped"]).contains("clean"));
+    let dir = context(&[("VMWfile", "FROM --snapshot=nothing snapped AS web\nOUTPUT VM --off from-none\n")]);
+    let run = site.build(dir.path(), &[]);
+    assert!(run.code != Some(0) && run.stderr().contains("it has: clean"), "{run}");
+    if site.is_vcsim() {
+        // The simulator clones from the machine whatever the snapshot.
+        return;
+    }
+    site.govc(&["vm.power", "-on", "snapped"]);
+    site.govc(&["vm.ip", "-wait", "1m", "snapped"]);
+    site.guest("snapped", "echo after > /root/made");
+    site.govc(&["vm.power", "-off", "snapped"]);
+    let dir = context(&[(
+        "VMWfile",
+        "FROM --snapshot=clean snapped AS web\nOUTPUT VM from-clean\nRUN grep -qx before /root/made\n",
+    )]);
+    site.built(dir.path(), &[]);
+}
+
+/// The device changes of the only ReconfigVM_Task in these messages: each field with its value. Keys of new devices are
+/// the client's own choice.
+fn sent(messages: &[Vec<u8>]) -> Vec<BTreeMap<String, String>> {
+    fn flatten(element: &Element, path: &str, out: &mut BTreeMap<String, String>) {
+        let path = format!("{path}/{}", element.name);
+        if let Some(kind) = &element.xsi_type {
+            out.insert(format!("{path}@type"), kind.clone());
+        }
+        if element.children.is_empty() {
+            out.insert(path.clone(), element.text.trim().to_owned());
+        }
+        element.children.iter().for_each(|child| flatten(child, &path, out));
+    }
+    fn find<'a>(element: &'a Element, name: &str) -> Option<&'a Element> {
+        if element.name == name {
+            return Some(element);
+        }
+        element.children.iter().find_map(|child| find(child, name))
+    }
+    let found: Vec<Element> = messages
+        .iter()
+        .filter(|m| String::from_utf8_lossy(m).contains("<ReconfigVM_Task"))
+        .map(|m| Element::parse(m, Limits::default()).unwrap())
+        .collect();
+    let [message] = found.as_slice() else { panic!("{} reconfigurations", found.len()) };
+    let spec = find(message, "spec").unwrap();
+    spec.children_named("deviceChange")
+        .map(|change| {
+            let mut out = BTreeMap::new();
+            flatten(change, "", &mut out);
+            out
+        })
+        .collect()
+}
+
+fn ours(site: &Site, vm: &str, change: &DeviceChange) -> Vec<BTreeMap<String, String>> {
+    let heard: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
+    let sink = Arc::clone(&heard);
+    let (url, username, password, thumbprint) = site.server();
+    let mut endpoint = Endpoint::parse(url).unwrap();
+    username.clone_into(&mut endpoint.username);
+    password.clone_into(&mut endpoint.password);
+    endpoint.trust.thumbprints.push(Thumbprint::parse(thumbprint).unwrap());
+    endpoint.recorder =
+        Some(Recorder::new(move |exchange: &Exchange<'_>| sink.lock().unwrap().push(exchange.request.to_vec())));
+    let soon = || Deadline::after(std::time::Duration::from_secs(60));
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let client = Client::connect(endpoint, soon()).await.unwrap();
+        let inventory = client.inventory().await.unwrap();
+        let vm = inventory.vm(vm, None).unwrap().moref.clone();
+        let mut change = change.clone();
+        for backing in &mut change.new_nics {
+            *backing = inventory.network("VM Network", None).unwrap();
+        }
+        client.change_devices(&vm, &change, None, soon()).await.unwrap();
+        client.logout().await.unwrap();
+    });
+    let heard = heard.lock().unwrap();
+    sent(&heard)
+}
+
+/// What govc sends.
+fn theirs(site: &Site, args: &[&str]) -> Vec<BTreeMap<String, String>> {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = site.govc_command(args);
+    command.env("GOVC_DEBUG", "true").env("GOVC_DEBUG_PATH", dir.path());
+    let run = common::run(&mut command, common::DEADLINE);
+    assert_eq!(run.code, Some(0), "govc {args:?}: {run}");
+    let mut messages = Vec::new();
+    let mut open = vec![dir.path().to_owned()];
+    while let Some(path) = open.pop() {
+        for entry in std::fs::read_dir(path).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.to_string_lossy().ends_with(".req.xml") {
+                messages.push(std::fs::read(path).unwrap());
+            }
+        }
+    }
+    sent(&messages)
+}
+
+fn changes_are_sent_as_govc_sends_them(site: &Site) {
+    let template = site.template();
+    for vm in ["peer-a", "peer-b"] {
+        site.govc(&["vm.clone", "-vm", template, "-pool", "/DC0/host/DC0_C0/Resources", "-on=false", vm]);
+    }
+    let without = |mut changes: Vec<BTreeMap<String, String>>, names: &[&str]| {
+        for change in &mut changes {
+            change.retain(|path, _| !names.iter().any(|name| path.contains(name)));
+        }
+        changes
+    };
+    // Each machine has addresses, files and ids of its own.
+    let own = ["/key", "macAddress", "uuid", "Uuid", "fileName", "contentId"];
+
+    let grow = DeviceChange { grown: vec![(1, 50 << 30)], ..DeviceChange::default() };
+    let disk = devices(site, "peer-b").iter().find(|d| d["type"] == "VirtualDisk").unwrap()["name"].clone();
+    let peer = theirs(site, &["vm.disk.change", "-vm", "peer-b", "-disk.name", disk.as_str().unwrap(), "-size", "50G"]);
+    // govc sends the old size in KB as 0, and limits of the disk's I/O that nobody asked for.
+    let odd = [&own[..], &["capacityInKB", "storageIOAllocation", "sharing", "/backing/parent"]].concat();
+    let mine = ours(site, "peer-a", &grow);
+    assert_eq!(mine[0]["/deviceChange/device/capacityInKB"], (50 << 20).to_string());
+    assert_eq!(without(mine, &odd), without(peer, &odd));
+
+    let add = DeviceChange { disks: vec![(3 << 30, true)], ..DeviceChange::default() };
+    let controller =
+        devices(site, "peer-b").iter().find(|d| d["type"] == "VirtualDisk").unwrap()["controllerKey"].clone();
+    let named = devices(site, "peer-b").iter().find(|d| d["key"] == controller).unwrap()["name"].clone();
+    let peer = theirs(
+        site,
+        &[
+            "vm.disk.create",
+            "-vm",
+            "peer-b",
+            "-name",
+            "peer-b/more",
+            "-size",
+            "3G",
+            "-ds",
+            "LocalDS_0",
+            "-controller",
+            named.as_str().unwrap(),
+        ],
+    );
+    // It says where the file goes, and only one of the sizes.
+    let odd =
+        [&own[..], &["datastore", "capacityIn", "eagerlyScrub", "storageIOAllocation", "sharing", "/profile"]].concat();
+    let mine = ours(site, "peer-a", &add);
+    assert_eq!(mine[0]["/deviceChange/device/capacityInKB"], (3 << 20).to_string());
+    assert_eq!(without(mine, &odd), without(peer, &odd));
+
+    let add = DeviceChange { new_nics: vec![Default::default()], ..DeviceChange::default() };
+    let kind = devices(site, "peer-a").iter().find(|d| d["macAddress"].is_string()).unwrap()["type"].clone();
+    let adapter = if kind == "VirtualE1000" { "e1000" } else { "vmxnet3" };
+    let peer = theirs(site, &["vm.network.add", "-vm", "peer-b", "-net", "VM Network", "-net.adapter", adapter]);
+    // The reference of a network is one that its name implies; connecting is what a new adapter does by itself.
+    let odd = [
+        &own[..],
+        &["/network", "connectable", "wakeOnLan", "addressType", "useAutoDetect", "controllerKey", "unitNumber"],
+    ]
+    .concat();
+    let mine = ours(site, "peer-a", &add);
+    assert_eq!(mine[0]["/deviceChange/device/connectable/startConnected"], "true");
+    assert_eq!(without(mine, &odd), without(peer, &odd));
+}
+
+#[test]
+fn a_sealed_template_is_nobodys() {
+    let Some(site) = Site::sandbox() else { return };
+    let dir = context(&[(
+        "VMWfile",
+        "FROM linux AS image\nOUTPUT TEMPLATE sealed\nENV root=/nowhere\nRUN <<EOF\n\
+         echo 0123456789abcdef0123456789abcdef > /etc/machine-id\nmkdir -p /etc/ssh /var/log/old /root\n\
+         echo key > /etc/ssh/ssh_host_x_key\necho secret > /root/.bash_history\necho line > /var/log/old/some.log\n\
+         mkdir -p /usr/lib/systemd/system\ntouch /usr/lib/systemd/system/sshd-keygen@.service\nEOF\nSEAL\n\
+         FROM sealed AS look\nOUTPUT VM look\nRUN test -f /etc/machine-id && ! grep -q 0123456789abcdef /etc/machine-id\n\
+         RUN test ! -e /etc/ssh/ssh_host_x_key && test ! -e /root/.bash_history && test ! -s /var/log/old/some.log\n"
+            .replace("FROM sealed", "FROM image")
+            .as_str(),
+    )]);
+    let run = site.built(dir.path(), &[]);
+    for said in [
+        "emptied /etc/machine-id",
+        "removed SSH host keys (sshd-keygen@.service makes new ones)",
+        "removed shell histories: 1",
+    ] {
+        assert!(run.stderr().contains(said), "{said}: {run}");
+    }
+}
+
+#[test]
+fn a_resumed_build_adds_no_disk_twice() {
+    let Some(site) = Site::here() else { return };
+    let template = site.template();
+    site.govc_try(&["about"]);
+    let change = DeviceChange { disks: vec![(1 << 30, true)], ..DeviceChange::default() };
+    site.with_client(async |client| {
+        let soon = || Deadline::after(std::time::Duration::from_secs(60));
+        let inventory = client.inventory().await.unwrap();
+        let source = inventory.vm(template, None).unwrap();
+        let placement = inventory.place(&Default::default(), source).unwrap();
+        let request = vmwbuild::vsphere::client::CloneRequest {
+            name: "twice".to_owned(),
+            placement,
+            template: false,
+            linked: None,
+            snapshot: None,
+            hardware: Default::default(),
+        };
+        let task = client.start_clone(&source.moref, &request).await.unwrap();
+        let vm = client.wait_clone(&task, "twice", soon(), |_| ()).await.unwrap();
+        for _ in 0..2 {
+            client.change_devices(&vm, &change, Some(("vmwbuild.devices", "b/1")), soon()).await.unwrap();
+        }
+        let properties = client.properties(&vm, &["config.hardware.device"]).await.unwrap();
+        let found: Vec<Element> = properties.list("config.hardware.device");
+        assert_eq!(vmwbuild::vsphere::client::disk_sizes(&found), [16 << 30, 1 << 30]);
+        client.change_devices(&vm, &change, Some(("vmwbuild.devices", "b/2")), soon()).await.unwrap();
+        let properties = client.properties(&vm, &["config.hardware.device"]).await.unwrap();
+        let found: Vec<Element> = properties.list("config.hardware.device");
+        assert_eq!(vmwbuild::vsphere::client::disk_sizes(&found).len(), 3, "another build's own");
+    });
+}
