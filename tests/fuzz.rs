@@ -61,6 +61,7 @@ fn beside() -> Beside {
 fn inputs(purpose: Purpose) -> Inputs {
     Inputs {
         purpose,
+        existing: None,
         args: IndexMap::new(),
         targets: Vec::new(),
         context: PathBuf::from("/project"),

@@ -2,10 +2,11 @@
 //!
 //! A machine that is there with the digest of its recipe is taken as it is, unless a machine whose values went into it
 //! is made anew: those values may be others now. One that leaves nothing is made only when one that is made needs it.
-//! One whose values are needed, and aren't known, is made.
+//! One whose values are needed, and aren't known, is made. One that is kept (`--exists=keep`) is never made.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::kept::{self, Asked, Kept};
 use super::recipe::Recipe;
 use crate::sema::order_refs;
 use crate::sema::program::{Action, Attr, Machine, MachineId, Origin, Program, Ref};
@@ -33,6 +34,8 @@ pub enum Verdict {
     Cached,
     /// It leaves nothing, and nobody needs it.
     Unneeded,
+    /// It is there, and stays as it is: `--exists=keep`.
+    Kept,
     /// It is made: why.
     Made(String),
 }
@@ -45,50 +48,70 @@ impl Verdict {
 }
 
 /// What one machine asks of another when it is made.
-enum Need {
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Need {
     From,
     Key(String),
     Attr(Attr),
     Files,
 }
 
-/// Decides. `found` has those that are there, or why they aren't; a machine that leaves nothing is in neither.
+/// Decides. `found` has those that are there, or why they aren't; a machine that leaves nothing is in neither. `keeps` has
+/// those that are kept.
 pub fn decide(
     program: &Program,
     recipes: &[Recipe],
     found: &BTreeMap<MachineId, Result<Found, String>>,
-) -> Vec<Verdict> {
+    keeps: &BTreeMap<MachineId, Kept>,
+) -> (Vec<Verdict>, Asked) {
     let needs: Vec<Vec<(MachineId, Need)>> = program.machines.iter().map(needs).collect();
     let needed: BTreeSet<MachineId> = needs.iter().flatten().map(|(id, _)| *id).collect();
     let mut verdicts: Vec<Verdict> = program
         .machines
         .iter()
         .map(|machine| match found.get(&machine.id) {
+            _ if keeps.contains_key(&machine.id) => Verdict::Kept,
             Some(Ok(_)) => Verdict::Cached,
             Some(Err(why)) => Verdict::Made(why.clone()),
-            None if leaves_nothing(machine) && needed.contains(&machine.id) => Verdict::Unneeded,
+            None if leaves_nothing(machine) && !exists(machine) && needed.contains(&machine.id) => Verdict::Unneeded,
             None => Verdict::Made("it leaves nothing to be found again".to_owned()),
         })
         .collect();
     let place = Place { program, recipes, found };
-    // Each round makes at least one more machine, or is the last.
+    let mut asked = Asked::default();
+    // Each round makes at least one more machine, or asks for one more thing, or is the last.
     loop {
         let mut more: Vec<(MachineId, String)> = Vec::new();
+        let mut open: Vec<(MachineId, MachineId, Need)> = Vec::new();
         for machine in &program.machines {
-            if !is_made(&verdicts, machine.id) {
-                more.extend(place.outdated(machine, &verdicts).map(|why| (machine.id, why)));
-                continue;
-            }
-            for (other, need) in needs.get(machine.id.0 as usize).into_iter().flatten() {
-                if !is_made(&verdicts, *other)
-                    && let Some(why) = place.missing(*other, need)
-                {
-                    more.push((*other, format!("`{}` {why}", machine.label)));
+            match verdicts.get(machine.id.0 as usize) {
+                Some(Verdict::Made(_)) => {
+                    let needs = needs.get(machine.id.0 as usize).into_iter().flatten();
+                    open.extend(needs.map(|(other, need)| (machine.id, *other, need.clone())));
                 }
+                Some(Verdict::Cached | Verdict::Unneeded) => {
+                    more.extend(place.outdated(machine, &verdicts).map(|why| (machine.id, why)));
+                }
+                Some(Verdict::Kept) | None => {}
             }
         }
-        if more.is_empty() {
-            return verdicts;
+        for step in &asked.steps {
+            let needs = kept::needs(program.step(*step));
+            open.extend(needs.into_iter().map(|(other, need)| (step.machine, other, need)));
+        }
+        let mut asks = false;
+        for (who, other, need) in &open {
+            match (verdicts.get(other.0 as usize), keeps.get(other)) {
+                (Some(Verdict::Kept), Some(kept)) => asks |= asked.note(program.machine(*other), kept, need),
+                (Some(Verdict::Cached | Verdict::Unneeded), _) => {
+                    let why = place.missing(*other, need);
+                    more.extend(why.map(|why| (*other, format!("`{}` {why}", place.label(*who)))));
+                }
+                _ => {}
+            }
+        }
+        if more.is_empty() && !asks {
+            return (verdicts, asked);
         }
         for (id, why) in more {
             if let Some(verdict) = verdicts.get_mut(id.0 as usize).filter(|v| !v.is_made()) {
@@ -100,6 +123,11 @@ pub fn decide(
 
 fn is_made(verdicts: &[Verdict], id: MachineId) -> bool {
     verdicts.get(id.0 as usize).is_some_and(Verdict::is_made)
+}
+
+/// Whether a machine is there before the build, and its steps are what is wanted.
+fn exists(machine: &Machine) -> bool {
+    matches!(machine.origin, Origin::Existing { .. })
 }
 
 fn leaves_nothing(machine: &Machine) -> bool {

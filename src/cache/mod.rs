@@ -3,6 +3,7 @@
 
 mod decide;
 mod digest;
+mod kept;
 mod recipe;
 mod record;
 #[cfg(test)]
@@ -10,5 +11,6 @@ mod tests;
 
 pub use decide::{Found, Verdict, decide};
 pub use digest::{Digest, Sink};
+pub use kept::{Asked, Kept};
 pub use recipe::{Mark, Recipe, Unknown, World, recipes};
 pub use record::{CHECKPOINT_PREFIX, Checkpoint, MARK, Record, checkpoint_name};

@@ -38,6 +38,8 @@ pub enum Unknown {
     Other(MachineId),
     /// `--no-cache`.
     NoCache(StepId),
+    /// It exists, and is worked on.
+    Existing,
     /// FETCH: what it leaves is here, not in vCenter.
     Fetches(StepId),
     /// What a COPY sends isn't known before the build, or can't be read.
@@ -73,7 +75,7 @@ pub fn recipes(program: &Program, world: &World) -> Vec<Recipe> {
         let parent = match machine.origin {
             // A machine comes after those it is made from.
             Origin::Machine(parent) => raw.get(parent.0 as usize).map(|r| (parent, &r.whole)),
-            Origin::Inventory { .. } => None,
+            Origin::Inventory { .. } | Origin::Existing { .. } => None,
         };
         let made = Maker { program, world, machine }.recipe(parent);
         raw.push(made);
@@ -129,6 +131,7 @@ impl<'a> Maker<'a> {
                 parent.digest.clone().map(|d| d.to_string()).map_err(|_| Unknown::Other(id))
             }
             (Origin::Machine(id), None) => Err(Unknown::Other(*id)),
+            (Origin::Existing { .. }, _) => Err(Unknown::Existing),
             (Origin::Inventory { .. }, _) => self.world.sources.get(&machine.id).cloned().ok_or(Unknown::Source),
         };
         let mut line = Line { digest: source.map(|s| self.base(&s, &mut secrets, &mut values)), secrets, values };
@@ -205,7 +208,12 @@ impl Line {
                 sink.digest(&before);
                 Ok(sink.end())
             }
-            Action::Run(_) | Action::Key { .. } | Action::Copy(_) | Action::Reboot | Action::Wait { .. } => {
+            Action::Run(_)
+            | Action::Key { .. }
+            | Action::Copy(_)
+            | Action::Reboot
+            | Action::Snapshot(_)
+            | Action::Wait { .. } => {
                 let mut w =
                     Writer { sink: Sink::new("step"), maker, secrets: &mut self.secrets, values: &mut self.values };
                 w.sink.digest(&before);
@@ -337,6 +345,10 @@ impl Writer<'_, '_> {
                     }
                     KeySource::Value(rt) => self.rt(rt),
                 }
+            }
+            Action::Snapshot(name) => {
+                self.sink.text("snapshot");
+                self.sink.text(name);
             }
             Action::Copy(copy) => {
                 self.sink.text("copy");

@@ -41,6 +41,8 @@ pub(super) struct Beside {
     pub(super) earlier: Option<Earlier>,
     /// Who hears all that is said to the server.
     pub(super) recorder: Option<Recorder>,
+    /// For `up`.
+    pub(super) up: Option<engine::Up>,
 }
 
 /// What an earlier process has left to go on with.
@@ -49,6 +51,8 @@ pub(super) struct Earlier {
     pub(super) past: Past,
     /// Placement as it was then: today's variables don't count.
     pub(super) placement: PlacementDefaults,
+    /// Whether it was begun by `up`.
+    pub(super) up: bool,
 }
 
 /// Builds, or goes on with a build.
@@ -74,24 +78,35 @@ fn attempt(
     sources: &mut Sources,
     telling: &mut Telling,
 ) -> u8 {
-    let mut problems = Problems::new();
-    let loaded = load::linted_program(&options.input, &build, sources, &mut problems);
-    let found = problems.sorted();
+    let mut build = build;
+    let env = |name: &str| std::env::var(name).ok();
+    let (loaded, found, known) = match loaded(options, &mut build, sources, &env, verbose) {
+        Ok(loaded) => loaded,
+        Err((code, list)) => {
+            telling.show(&list, sources);
+            return code;
+        }
+    };
     telling.show(&found, sources);
-    let Some(load::Linted { program, context, values, defaults }) = loaded else { return load::failed(&found) };
+    let load::Linted { mut program, context, values, defaults } = loaded;
     if options.on_error == args::OnError::Ask && !terminal::can_ask() {
         telling.show([&ask::nobody()], sources);
         return 2;
     }
-    let env = |name: &str| std::env::var(name).ok();
-    let date = build.date.clone();
-    let Beside { earlier, recorder } = beside;
+    let (date, existing) = (build.date.clone(), build.existing.clone().unwrap_or_default());
+    let Beside { earlier, recorder, up } = beside;
+    let up = up.or(earlier.as_ref().filter(|e| e.up).map(|_| engine::Up::default()));
+    if up.is_some() {
+        super::up::keep(&mut program);
+    }
     let taken_up = earlier.is_some();
     let world = World { env: &env, defaults: &defaults, verbose };
     let prepared = secret_values(options, &program, taken_up).and_then(|secrets| {
-        let (endpoint, mut engine) = prepare(options, &program, Of { context, build, earlier, secrets }, world)?;
+        let (endpoint, mut engine) =
+            prepare(options, &program, Of { context, build, earlier, secrets, endpoint: known }, world)?;
+        engine.up = up;
         if !taken_up {
-            let given = record::Given { date: &date, values, sources };
+            let given = record::Given { date: &date, values, existing, sources };
             let header = record::header(options, &engine, endpoint.as_ref(), given, world);
             engine.journal = record::begin(&header)?;
         }
@@ -120,6 +135,40 @@ pub(super) struct Of {
     pub(super) earlier: Option<Earlier>,
     /// The secrets' values, in the program's order.
     pub(super) secrets: Vec<String>,
+    /// Where the vCenter is, if that was needed before.
+    pub(super) endpoint: Option<Endpoint>,
+}
+
+/// A file that can be built, what is to be said of it, and where the vCenter is, if it had to be asked.
+pub(super) type Ready = (load::Linted, Vec<Diagnostic>, Option<Endpoint>);
+
+/// Reads the file. Where stages are ON machines that exist, these are looked for, and it is read again with them.
+pub(super) fn loaded(
+    options: &args::Build,
+    build: &mut load::Build,
+    sources: &mut Sources,
+    env: Env<'_>,
+    verbose: u8,
+) -> Result<Ready, Refused> {
+    let mut read = |build: &load::Build| {
+        *sources = Sources::new();
+        let mut problems = Problems::new();
+        let loaded = load::linted_program(&options.input, build, sources, &mut problems);
+        let found = problems.sorted();
+        match loaded {
+            Some(loaded) => Ok((loaded, found)),
+            None => Err((load::failed(&found), found)),
+        }
+    };
+    let (first, found) = read(build)?;
+    if first.program.selectors.is_empty() || build.existing.is_some() {
+        return Ok((first, found, None));
+    }
+    let world = World { env, defaults: &first.defaults, verbose };
+    let endpoint = if options.sandbox { None } else { Some(endpoint(&options.connection, world)?) };
+    build.existing = Some(super::select::select(endpoint.as_ref(), &first.program.selectors)?);
+    let (second, found) = read(build)?;
+    Ok((second, found, endpoint))
 }
 
 /// Where settings come from beside the flags.
@@ -152,7 +201,7 @@ pub(super) fn prepare(
     of: Of,
     world: World<'_>,
 ) -> Result<(Option<Endpoint>, Options), Refused> {
-    let Of { context, build, earlier, secrets } = of;
+    let Of { context, build, earlier, secrets, endpoint: known } = of;
     let env = world.env;
     let usage = |d: Diagnostic| (2, vec![d]);
     if options.sandbox && matches!(options.on_error, args::OnError::Keep) {
@@ -171,7 +220,11 @@ pub(super) fn prepare(
     if !lacking.is_empty() {
         return Err((1, lacking));
     }
-    let endpoint = if options.sandbox { None } else { Some(endpoint(&options.connection, world)?) };
+    let endpoint = match known {
+        Some(known) => Some(known),
+        None if options.sandbox => None,
+        None => Some(endpoint(&options.connection, world)?),
+    };
     let placement = if let Some(earlier) = &earlier {
         earlier.placement.clone()
     } else if options.sandbox {
@@ -182,6 +235,7 @@ pub(super) fn prepare(
     };
     let engine = Options {
         build: build.id,
+        file: load::identity(&options.input),
         context,
         parallel: usize::from(options.parallel),
         clones: engine::ClonesAtOnce {
@@ -212,6 +266,7 @@ pub(super) fn prepare(
             key: if options.sandbox { None } else { record::cache_key() },
         },
         sandbox: options.sandbox && !options.sandbox_options.strict,
+        up: None,
     };
     Ok((endpoint, engine))
 }

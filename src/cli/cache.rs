@@ -1,6 +1,5 @@
 //! `vmwbuild cache`: what builds have left to go on from.
 
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -9,7 +8,8 @@ use time::format_description::well_known::Rfc3339;
 
 use super::build::{self, World};
 use super::machine::{Refused, connected, failed, first};
-use super::{args, codes, project, terminal};
+use super::table::table;
+use super::{args, codes, confirm, project, terminal};
 use crate::diagnostic::Diagnostic;
 use crate::engine::FailureClass;
 use crate::engine::cache::{self, Held};
@@ -61,7 +61,7 @@ fn ls(options: &args::CacheLs, verbose: u8) -> Done {
     } else if held.is_empty() {
         terminal::say("the cache is empty");
     } else {
-        terminal::print(&table(&held));
+        terminal::print(&text(&held));
     }
     Ok(Some(Vec::new()))
 }
@@ -92,7 +92,7 @@ fn rough(age: Option<Duration>) -> String {
     }
 }
 
-fn table(held: &[Held]) -> String {
+fn text(held: &[Held]) -> String {
     let digest = |h: &Held| h.record.digest.chars().take(12).collect::<String>();
     let rows = held.iter().map(|h| {
         let what = match &h.record.checkpoint {
@@ -105,17 +105,7 @@ fn table(held: &[Held]) -> String {
         let state = h.useless.as_ref().map_or(String::new(), |why| format!("  ({why})"));
         [kind(h).to_owned(), digest(h), rough(age(h)), size(h.size), what, format!("{}{state}", h.path)]
     });
-    let rows: Vec<[String; 6]> =
-        std::iter::once(["KIND", "DIGEST", "AGE", "SIZE", "STAGE", "MACHINE"].map(str::to_owned)).chain(rows).collect();
-    let width = |column: usize| rows.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..6).map(width).collect();
-    let line = |row: &[String; 6]| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}", width = *width));
-        // What comes from vCenter may hold anything.
-        let line: String = cells.collect::<Vec<_>>().join("  ").chars().filter(|c| !c.is_control()).collect();
-        line.trim_end().to_owned() + "\n"
-    };
-    rows.iter().map(line).collect()
+    table(["KIND", "DIGEST", "AGE", "SIZE", "STAGE", "MACHINE"], rows)
 }
 
 fn document(held: &Held) -> Value {
@@ -187,15 +177,8 @@ async fn sweep(client: &Client, options: &args::CachePrune) -> Result<Vec<Diagno
 }
 
 fn confirm(removable: &[Held]) -> Result<(), Refused> {
-    for one in removable {
-        terminal::say(&format!("to be removed: {}", one.path));
-    }
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        let text = "checkpoints aren't removed without a word of yours";
-        return Err((2, Diagnostic::new(&codes::BAD_ARGUMENT, text).help("give `--yes`, or `--dry-run` to look only")));
-    }
-    let answer = terminal::ask("Remove them? [y/N]").unwrap_or_default();
-    let yes = matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
+    let paths = removable.iter().map(|one| one.path.as_str());
+    let yes = confirm::removal(paths, "checkpoints aren't removed without a word of yours").map_err(|d| (2, d))?;
     let kept = || Diagnostic::new(&codes::BAD_ARGUMENT, "nothing was removed").help("`--yes` removes without asking");
     if yes { Ok(()) } else { Err((FailureClass::Interrupted.exit_code(), kept())) }
 }

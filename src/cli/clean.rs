@@ -1,10 +1,8 @@
 //! `vmwbuild clean`: removes what builds have left in vCenter.
 
-use std::io::IsTerminal;
-
 use super::build::{self, CONNECT, Refused, World};
 use super::project::Defaults;
-use super::{args, codes, record, terminal};
+use super::{args, record, terminal};
 use crate::diagnostic::Diagnostic;
 use crate::engine::journal::{Ending, Header, Journal, Kept, Left, Past, Record, Standing, Store, now};
 use crate::engine::sweep::{self, Verdict};
@@ -197,17 +195,11 @@ fn end(journal: &Journal) {
 }
 
 fn confirm(build: &str, removable: &[(&Left, Moref)]) -> Result<(), Refused> {
-    for (one, _) in removable {
-        terminal::say(&format!("to be removed: {}", one.path()));
+    let paths: Vec<String> = removable.iter().map(|(one, _)| one.path()).collect();
+    let refusal = format!("the machines of the build {build} aren't removed without a word of yours");
+    match super::confirm::removal(paths.iter().map(String::as_str), &refusal) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err((FailureClass::Interrupted.exit_code(), Vec::new())),
+        Err(problem) => Err((2, vec![problem])),
     }
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        let text = format!("the machines of the build {build} aren't removed without a word of yours");
-        return Err((
-            2,
-            vec![Diagnostic::new(&codes::BAD_ARGUMENT, text).help("give `--yes`, or `--dry-run` to look only")],
-        ));
-    }
-    let answer = terminal::ask("Remove them? [y/N]").unwrap_or_default();
-    let yes = matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
-    if yes { Ok(()) } else { Err((FailureClass::Interrupted.exit_code(), Vec::new())) }
 }

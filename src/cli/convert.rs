@@ -128,6 +128,7 @@ fn checked(sources: &Sources, converted: import::Converted) -> Checked {
     if !problems.has_errors() {
         let inputs = Inputs {
             purpose: Purpose::Lint,
+            existing: None,
             args: Default::default(),
             targets: Vec::new(),
             context: ".".into(),

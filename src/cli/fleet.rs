@@ -18,11 +18,7 @@ use crate::vsphere::client::{Client, Entity, EntityKind, Inventory};
 pub(super) fn chosen(inventory: &Inventory, patterns: &[String]) -> Result<Vec<Entity>, Refused> {
     let mut out: Vec<Entity> = Vec::new();
     for pattern in patterns {
-        let fits = |e: &&Entity| {
-            let subject = if pattern.contains('/') { &e.path } else { &e.name };
-            !e.template && matches(pattern, subject)
-        };
-        let found: Vec<&Entity> = inventory.all(EntityKind::Vm).filter(fits).collect();
+        let found = fitting(inventory, pattern);
         if found.is_empty() {
             let text = format!("no machine's name fits `{pattern}`");
             let help = "`*` stands for any characters and `?` for one; templates don't run, and are left out";
@@ -35,6 +31,15 @@ pub(super) fn chosen(inventory: &Inventory, patterns: &[String]) -> Result<Vec<E
         }
     }
     Ok(out)
+}
+
+/// The machines whose name fits a pattern, or whose path where there is a `/` in it; without templates, by path.
+pub(super) fn fitting<'a>(inventory: &'a Inventory, pattern: &str) -> Vec<&'a Entity> {
+    let fits = |e: &&Entity| {
+        let subject = if pattern.contains('/') { &e.path } else { &e.name };
+        !e.template && matches(pattern, subject)
+    };
+    inventory.all(EntityKind::Vm).filter(fits).collect()
 }
 
 /// Whether a text fits a pattern of `*` and `?`.

@@ -279,7 +279,8 @@ struct View {
 
 /// Looks at a target within a file: itself, or one that includes it. Only what is found in the target counts then.
 fn look(target: &Target, root: &Path, options: &args::Lint, buffers: &load::Buffers) -> View {
-    let build = load::Build { id: "lint".to_owned(), date: "1970-01-01T00:00:00Z".to_owned(), args: None };
+    let build =
+        load::Build { id: "lint".to_owned(), date: "1970-01-01T00:00:00Z".to_owned(), args: None, existing: None };
     let purpose = if options.strict { Purpose::Build } else { Purpose::Lint };
     let (mut sources, mut problems) = (Sources::new(), Problems::new());
     let input = args::Input { context: root.to_path_buf(), args: options.args.clone(), ..Default::default() };

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{args, arguments, codes, project, shellcheck};
 use crate::diagnostic::{Diagnostic, Problems, Severity, did_you_mean};
 use crate::lint;
+use crate::sema::existing::Selected;
 use crate::sema::program::Program;
 use crate::sema::{Files, Inputs, Purpose};
 use crate::source::{SourceId, Sources};
@@ -207,6 +208,8 @@ pub(crate) struct Build {
     pub(crate) date: String,
     /// The values of ARGs, where they are those of an earlier process: flags, files and variables don't count then.
     pub(crate) args: Option<arguments::Values>,
+    /// The machines that its ONs mean, once they were looked for.
+    pub(crate) existing: Option<Selected>,
 }
 
 impl Build {
@@ -221,7 +224,7 @@ impl Build {
         }
         let random: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
         let stamp = format!("{:04}{:02}{:02}", now.year(), u8::from(now.month()), now.day());
-        Build { id: format!("{stamp}-{random}"), date: date.unwrap_or_default(), args: None }
+        Build { id: format!("{stamp}-{random}"), date: date.unwrap_or_default(), args: None, existing: None }
     }
 }
 
@@ -265,6 +268,28 @@ impl Loaded {
     }
 }
 
+/// What a project is called: as its directory.
+fn project_name(context: &Path) -> String {
+    std::fs::canonicalize(context)
+        .ok()
+        .and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()))
+        .unwrap_or_else(|| "vmwbuild".to_owned())
+}
+
+/// What the machines of a VMWfile belong to, wherever it is checked out: the project's name, and the file's path below it.
+pub(crate) fn identity(input: &args::Input) -> String {
+    place(&input.context, input.file.as_deref()).map_or_else(|_| String::new(), |place| identity_of(&place))
+}
+
+/// The same of a place.
+pub(crate) fn identity_of(Place { file, context }: &Place) -> String {
+    let project = project_name(context);
+    let whole = |path: &Path| std::fs::canonicalize(path).ok();
+    let below = whole(file).zip(whole(context)).and_then(|(f, c)| f.strip_prefix(c).ok().map(Path::to_path_buf));
+    let name = below.or_else(|| file.file_name().map(PathBuf::from)).unwrap_or_default();
+    format!("{project}/{}", name.display())
+}
+
 /// Reads, parses and checks what `input` names. None when there is nothing to read.
 pub(crate) fn load(
     input: &args::Input,
@@ -285,12 +310,10 @@ pub(crate) fn load(
     for (name, value) in defaults(&main.1.arg_names().collect::<Vec<_>>()) {
         values.entry(name).or_insert(value);
     }
-    let project = std::fs::canonicalize(&place.context)
-        .ok()
-        .and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()))
-        .unwrap_or_else(|| "vmwbuild".to_owned());
+    let project = project_name(&place.context);
     let inputs = Inputs {
         purpose,
+        existing: build.existing.clone(),
         args: values.clone(),
         targets: input.targets.clone(),
         context: place.context.clone(),

@@ -3,12 +3,14 @@
 mod args;
 mod arguments;
 mod ask;
+mod belongings;
 mod build;
 mod builds;
 mod cache;
 mod clean;
 pub mod codes;
 mod complete;
+mod confirm;
 mod convert;
 mod cp;
 mod doctor;
@@ -30,14 +32,17 @@ mod report;
 mod resume;
 mod sandbox;
 mod secrets;
+mod select;
 mod selftest;
 mod settings;
 mod shellcheck;
 mod show;
 mod stdin;
+mod table;
 mod telling;
 mod terminal;
 mod toml_file;
+mod up;
 mod vcenter;
 
 use std::process::ExitCode;
@@ -67,9 +72,12 @@ pub fn run(args: std::env::ArgsOs) -> ExitCode {
     };
     let code = match &cli.command {
         args::Command::Build(options) => build::run(options, cli.color, cli.verbose),
+        args::Command::Up(options) => up::run(options, cli.color, cli.verbose),
         args::Command::Resume(options) => resume::run(options, cli.color, cli.verbose),
         args::Command::Builds(options) => builds::run(options),
         args::Command::Clean(options) => clean::run(options, cli.color, cli.verbose),
+        args::Command::Ls(options) => belongings::ls(options, cli.color, cli.verbose),
+        args::Command::Destroy(options) => belongings::destroy(options, cli.color, cli.verbose),
         args::Command::Cache(options) => cache::run(options, cli.color, cli.verbose),
         args::Command::Exec(options) => exec::run(options, cli.color, cli.verbose),
         args::Command::Cp(options) => cp::run(options, cli.color, cli.verbose),

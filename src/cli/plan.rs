@@ -9,7 +9,7 @@ use super::build::{self, CONNECT, Of, Refused, World};
 use super::report::json::finding;
 use super::{args, load, names, secrets, terminal};
 use crate::cache::Verdict;
-use crate::diagnostic::{Diagnostic, Problems, Severity};
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::{Options, cache, class_of};
 use crate::graph::{Dag, lower};
 use crate::plan::{self, Facts, From, Making, Plan, Planned, Wishes, size};
@@ -23,11 +23,11 @@ const HOST: Duration = Duration::from_secs(10);
 
 /// Runs it; the exit code.
 pub(crate) fn run(options: &args::Plan, color: args::When, verbose: u8) -> u8 {
-    let (mut sources, mut problems) = (Sources::new(), Problems::new());
+    let mut sources = Sources::new();
     let flags = &options.build;
-    let id = load::Build::new();
-    let loaded = load::linted_program(&flags.input, &id, &mut sources, &mut problems);
-    let found = problems.sorted();
+    let mut id = load::Build::new();
+    let env = |name: &str| std::env::var(name).ok();
+    let loaded = build::loaded(flags, &mut id, &mut sources, &env, verbose);
     let refuse = |code: u8, list: &[Diagnostic]| {
         match options.json {
             true => terminal::print(&refused(list, &sources)),
@@ -35,13 +35,13 @@ pub(crate) fn run(options: &args::Plan, color: args::When, verbose: u8) -> u8 {
         }
         code
     };
-    let Some(load::Linted { program, context, defaults, .. }) = loaded else {
-        return refuse(load::failed(&found), &found);
+    let (load::Linted { program, context, defaults, .. }, found, known) = match loaded {
+        Ok(loaded) => loaded,
+        Err((code, list)) => return refuse(code, &list),
     };
     if !options.json {
         terminal::show(&found, &sources, color);
     }
-    let env = |name: &str| std::env::var(name).ok();
     let world = World { env: &env, defaults: &defaults, verbose };
     // A plan needs no secret's value, only to know that a build would get them.
     let lacking = match flags.sandbox {
@@ -51,8 +51,12 @@ pub(crate) fn run(options: &args::Plan, color: args::When, verbose: u8) -> u8 {
     if !lacking.is_empty() {
         return refuse(1, &lacking);
     }
-    let prepared =
-        build::prepare(flags, &program, Of { context, build: id, earlier: None, secrets: Vec::new() }, world);
+    let prepared = build::prepare(
+        flags,
+        &program,
+        Of { context, build: id, earlier: None, secrets: Vec::new(), endpoint: known },
+        world,
+    );
     let (endpoint, engine) = match prepared {
         Ok(prepared) => prepared,
         Err((code, list)) => return refuse(code, &list),
@@ -151,6 +155,7 @@ async fn planned(
     };
     let known = cache::assess(client, &question).await?;
     found.settle(|id| known.is_made(id), |id| known.why(id));
+    found.problems.extend(known.lacking(program));
     let mut sources: Vec<Moref> = Vec::new();
     let mut hosts: Vec<Moref> = Vec::new();
     for machine in program.machines.iter().filter_map(|m| found.machines.get(&m.id)) {
@@ -189,6 +194,7 @@ async fn planned(
 fn making(known: &cache::Known) -> Making {
     match &known.verdict {
         Verdict::Cached => Making::Cached,
+        Verdict::Kept => Making::Kept,
         Verdict::Unneeded => Making::Unneeded,
         Verdict::Made(_) => Making::Made {
             why: known.reason().map(str::to_owned),
@@ -228,6 +234,7 @@ fn text(plan: &Plan, server: &Server, program: &Program, parallel: usize) -> Str
         let mut row = |key: &str, value: String| out.push_str(&format!("  {key:<9} {value}\n"));
         match &first.making {
             Making::Cached => row("CACHED", "it is there, and is taken as it is".to_owned()),
+            Making::Kept => row("KEPT", "it is there, and stays as it is (`--exists=keep`)".to_owned()),
             Making::Unneeded => row("CACHED", "it leaves nothing, and nothing that is made needs it".to_owned()),
             Making::Made { why, from } => {
                 if let Some(why) = why {
@@ -261,7 +268,9 @@ fn text(plan: &Plan, server: &Server, program: &Program, parallel: usize) -> Str
             };
             row("makes", format!("{} {}{what}", left.kind, left.path));
         }
-        if group.iter().all(|p| p.outputs.is_empty()) {
+        if first.exists {
+            row("makes", "nothing: its steps are done on it, and it stays".to_owned());
+        } else if group.iter().all(|p| p.outputs.is_empty()) {
             row("makes", "nothing: it is removed in the end".to_owned());
         }
         row("steps", first.steps.to_string());
@@ -386,6 +395,7 @@ fn document(plan: &Plan, server: &Server, parallel: usize, findings: Vec<Value>)
                 "steps": p.steps,
                 "cache": match &p.making {
                     Making::Cached => json!({ "state": "cached" }),
+                    Making::Kept => json!({ "state": "kept" }),
                     Making::Unneeded => json!({ "state": "unneeded" }),
                     Making::Made { why, from } => json!({
                         "state": "made",

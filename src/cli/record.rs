@@ -142,6 +142,7 @@ pub(super) fn refused(build: &str, store: &Store, broken: Broken) -> Refused {
 pub(super) struct Given<'a> {
     pub(super) date: &'a str,
     pub(super) values: arguments::Values,
+    pub(super) existing: crate::sema::existing::Selected,
     pub(super) sources: &'a Sources,
 }
 
@@ -153,7 +154,7 @@ pub(super) fn header(
     given: Given<'_>,
     world: World<'_>,
 ) -> Header {
-    let Given { date, values, sources } = given;
+    let Given { date, values, existing, sources } = given;
     let place = super::load::place(&flags.input.context, flags.input.file.as_deref()).ok();
     let file = place.as_ref().map(|p| p.file.clone()).filter(|f| f.as_os_str() != "-");
     let connection = match endpoint {
@@ -185,6 +186,8 @@ pub(super) fn header(
         texts: sources.iter().map(|(_, source)| text(&source.name, source.path.as_deref(), &source.text)).collect(),
         args: values.into_iter().collect(),
         targets: flags.input.targets.clone(),
+        existing,
+        up: engine.up.is_some(),
         sandbox: flags.sandbox,
         connection,
         settings: Settings {

@@ -42,8 +42,9 @@ fn prepare(options: &args::Resume) -> Result<(args::Build, load::Build, Earlier)
         id: header.build.clone(),
         date: header.date.clone(),
         args: Some(header.args.clone().into_iter().collect()),
+        existing: Some(header.existing.clone()),
     };
-    let earlier = Earlier { journal, past, placement: record::placement(&header.settings) };
+    let earlier = Earlier { journal, past, placement: record::placement(&header.settings), up: header.up };
     Ok((flags(options, &header)?, id, earlier))
 }
 

@@ -9,7 +9,7 @@ use crate::vsphere::wire::Moref;
 /// Powers the machine on and waits for its guest.
 pub(super) async fn run(worker: &mut Worker) -> Result<(), Stop> {
     let shared = std::sync::Arc::clone(&worker.shared);
-    let (vm, _) = worker.vm()?;
+    let vm = worker.there()?;
     let span = worker.machine().span;
     worker.phase(Phase::Booting);
     let limits = shared.options.deadlines;

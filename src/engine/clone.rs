@@ -18,10 +18,6 @@ use crate::syntax::ast::OutputKind;
 use crate::vsphere::client::{CloneRequest, Deadline, HardwareChange, NAME_TAKEN, Placement, Progress};
 use crate::vsphere::wire::Moref;
 
-/// Under what the build's id and the machine's label stand in a machine's extraConfig.
-pub(super) const BUILD_MARK: &str = "vmwbuild.build";
-pub(super) const MACHINE_MARK: &str = "vmwbuild.machine";
-
 /// How often a clone is asked for whose replies are lost and that isn't there.
 const MOST_LOST: u32 = 4;
 
@@ -99,6 +95,7 @@ fn source(shared: &Shared, machine: &Machine) -> Result<(Moref, String), Stop> {
             let resolved = shared.resolved.get(&machine.id).ok_or(Stop::Cancelled)?;
             resolved.source.clone().ok_or(Stop::Cancelled)
         }
+        Origin::Existing { .. } => Err(Stop::Cancelled), // nothing is cloned
         Origin::Machine(parent) => {
             let source = shared.board.source(*parent).ok_or(Stop::Cancelled)?;
             Ok((source, shared.program.machine(*parent).label.clone()))
@@ -128,14 +125,9 @@ pub(super) fn passing_name(shared: &Shared, machine: &Machine) -> String {
     format!("vmwbuild-{}-{}-{label}", shared.options.build, machine.id.0)
 }
 
-/// What tells our machines from others.
-pub(super) fn marks(shared: &Shared, machine: &Machine) -> Vec<(String, String)> {
-    vec![(BUILD_MARK.to_owned(), shared.options.build.clone()), (MACHINE_MARK.to_owned(), machine.label.clone())]
-}
-
 fn changes(shared: &Shared, machine: &Machine) -> Result<HardwareChange, Stop> {
     let asked = &machine.hardware;
-    let mut extra = marks(shared, machine);
+    let mut extra = super::marks::making(shared, machine);
     // What a clone inherits isn't true of it.
     extra.push((MARK.to_owned(), String::new()));
     for (key, value) in &asked.config {

@@ -36,6 +36,15 @@ codes! {
     NO_BUILD 652 "no-build"
         "No build of that id is remembered, or none that could be meant. `vmwbuild builds` lists builds: those that have \
          ended and left nothing are forgotten after a while.";
+    NOT_ON 722 "existing-machine-off"
+        "A machine that an ON means is powered off, or was made a template. Its steps need a running guest, and ON never \
+         changes the power of a machine that isn't its own.";
+    TOO_MANY_DEAD 724 "too-many-dead"
+        "`vmwbuild up` has found more dead machines than it may replace at once. Many that die together are rather a sign \
+         of something else: a host, a network, a check that is wrong.";
+    SNAPSHOT_TAKEN 723 "snapshot-taken"
+        "SNAPSHOT makes a snapshot that stays, and the machine has one of that name that another build, or somebody, has \
+         made: with two of a name nobody could tell which one is gone back to.";
     NO_LOGIN 690 "no-login"
         "A stage has commands to run in a guest, but no account to run them with: neither a LOGIN in the VMWfile \
          nor `--login` (or its variables) gives user and password.";

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::cache;
-use super::clone::{clone, marks};
+use super::clone::clone;
 use super::event::MachineId;
 use super::journal::{Record, text_of};
 use super::ledger::State;
 use super::machine::Worker;
+use super::marks;
 use super::network::usable;
 use super::options::BuiltOutput;
 use super::resume;
@@ -61,7 +62,8 @@ pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
             } else {
                 target.name.clone()
             };
-            let mut extra = marks(&shared, machine);
+            let mut extra = marks::making(&shared, machine);
+            extra.push(marks::made_as(&target.name));
             extra.push(cache::text_for_clone(&shared, machine).await);
             let request = CloneRequest {
                 name,

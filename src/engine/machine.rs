@@ -10,7 +10,7 @@ use super::ledger::EntryId;
 use super::options::BuiltOutput;
 use super::sessions::Sessions;
 use super::shared::{Shared, Slot, Stop};
-use super::{ask, boot, cache, clone, export, finish, network, resume, steps};
+use super::{ask, boot, cache, clone, existing, export, finish, hooks, kept, network, resume, steps};
 use crate::sema::order::Node;
 use crate::sema::program::{Attr, Machine};
 use crate::sema::value::Value;
@@ -23,6 +23,8 @@ pub(super) struct Worker {
     pub(super) slot: Slot,
     /// Its virtual machine and its entry in the ledger, once cloned.
     pub(super) vm: Option<(Moref, EntryId)>,
+    /// One that was there before the build, and stays.
+    existing: Option<Moref>,
     /// The guest accounts that it has logged in with.
     pub(super) sessions: Sessions,
     /// Whether the batch of an earlier process was looked for.
@@ -33,15 +35,22 @@ pub(super) struct Worker {
 
 /// Runs a machine; says how it ended.
 pub(super) async fn run(shared: Arc<Shared>, id: MachineId) -> Result<Vec<BuiltOutput>, Stop> {
-    if let Some(outputs) = cache::taken(&shared, id) {
+    if let Some(vm) = cache::asked(&shared, id) {
+        return kept::run(shared, id, vm).await;
+    }
+    if let Some(outputs) = cache::taken(&shared, id, Duration::ZERO) {
         return Ok(outputs);
     }
-    let slot = Slot::new(Arc::clone(&shared.slots));
-    let mut worker = Worker { shared, id, slot, vm: None, sessions: Sessions::default(), attached: false, began: None };
+    let mut worker = Worker::new(shared, id);
     let result = worker.way().await;
-    if result.is_err() {
+    if let Err(stop) = &result {
+        hooks::run(&mut worker, stop).await;
+        if matches!(stop, Stop::Failed(_)) {
+            worker.shared.failures.note(worker.shared.program.machine(id));
+        }
         worker.shared.board.stop(id);
-        worker.sessions.abandon(&worker.shared).await;
+        let stays = worker.existing.is_some();
+        worker.sessions.abandon(&worker.shared, stays).await;
     }
     let outcome = match &result {
         Ok(outputs) => {
@@ -49,7 +58,13 @@ pub(super) async fn run(shared: Arc<Shared>, id: MachineId) -> Result<Vec<BuiltO
             let own = outputs.iter().filter(|o| !worker.shared.swaps.has(&o.moref));
             own.for_each(|output| worker.shared.events.send(output.event()));
             let names: Vec<String> = outputs.iter().map(|o| format!("{} {}", o.kind, o.name)).collect();
-            MachineResult::Built(if names.is_empty() { "nothing that stays".to_owned() } else { names.join(", ") })
+            MachineResult::Built(if existing::is(worker.machine()) {
+                format!("VM {}", worker.machine().name)
+            } else if names.is_empty() {
+                "nothing that stays".to_owned()
+            } else {
+                names.join(", ")
+            })
         }
         Err(Stop::Failed(failed)) => MachineResult::Failed(worker.shared.events.masker.text(&failed.short)),
         Err(Stop::Cancelled) => MachineResult::Cancelled,
@@ -60,6 +75,17 @@ pub(super) async fn run(shared: Arc<Shared>, id: MachineId) -> Result<Vec<BuiltO
 }
 
 impl Worker {
+    fn new(shared: Arc<Shared>, id: MachineId) -> Self {
+        let slot = Slot::new(Arc::clone(&shared.slots));
+        let sessions = Sessions::default();
+        Worker { shared, id, slot, vm: None, existing: None, sessions, attached: false, began: None }
+    }
+
+    /// Of a machine that was there before the build, and stays.
+    pub(super) fn of_existing(shared: Arc<Shared>, id: MachineId, vm: Moref) -> Self {
+        Worker { existing: Some(vm), ..Worker::new(shared, id) }
+    }
+
     pub(super) fn machine(&self) -> &Machine {
         self.shared.program.machine(self.id)
     }
@@ -68,7 +94,18 @@ impl Worker {
         self.shared.events.send(Event::Phase { machine: self.id, phase });
     }
 
-    /// The virtual machine; there is one from the clone on.
+    /// It was there before the build, and stays.
+    pub(super) fn exists(&mut self, vm: Moref) {
+        self.existing = Some(vm);
+    }
+
+    /// The virtual machine, made by this build or not; there is one from the clone on.
+    pub(super) fn there(&self) -> Result<Moref, Stop> {
+        let made = self.vm.as_ref().map(|(vm, _)| vm);
+        made.or(self.existing.as_ref()).cloned().ok_or(Stop::Cancelled)
+    }
+
+    /// The virtual machine that this build makes; there is one from the clone on.
     pub(super) fn vm(&self) -> Result<(Moref, EntryId), Stop> {
         self.vm.clone().ok_or(Stop::Cancelled)
     }
@@ -84,6 +121,10 @@ impl Worker {
             self.slot.give();
             shared.events.waiting_on(self.id, describe(&shared, need), need);
             if !shared.interruptible(shared.board.wait(need)).await? {
+                let serial = self.machine().serial.and_then(|s| s.after);
+                if serial.is_some_and(|m| need == Node::Finish(m)) && existing::tolerated(&shared, self.machine()) {
+                    continue;
+                }
                 return Err(Stop::Cancelled);
             }
         }
@@ -99,6 +140,13 @@ impl Worker {
         let mut outputs = Vec::new();
         let mut at = 0;
         while let Some(node) = nodes.get(at).copied() {
+            if shared.board.is_done(node) && existing::is(self.machine()) {
+                if matches!(node, Node::Clone(_)) && self.existing.is_none() {
+                    existing::find(self).await?;
+                }
+                at += 1;
+                continue;
+            }
             if shared.board.is_done(node) {
                 outputs.extend(resume::pass(self, node).await?);
                 at += 1;
@@ -124,7 +172,17 @@ impl Worker {
 
     /// Does what a node stands for. How many nodes that took care of.
     async fn pass_through(&mut self, node: Node, outputs: &mut Vec<BuiltOutput>) -> Result<usize, Stop> {
+        let exists = existing::is(self.machine());
         match node {
+            Node::Clone(_) if exists => {
+                existing::find(self).await?;
+                self.known_after_clone().await?;
+            }
+            Node::Boot(_) if exists => kept::ready(self).await?,
+            Node::Finish(_) if exists => {
+                self.phase(Phase::Finishing);
+                existing::leave(self).await?;
+            }
             Node::Clone(_) => {
                 clone::run(self).await?;
                 self.known_after_clone().await?;
@@ -151,7 +209,7 @@ impl Worker {
 
     /// `uuid` and `moref`, where something asks for them.
     async fn known_after_clone(&self) -> Result<(), Stop> {
-        let (vm, _) = self.vm()?;
+        let vm = self.there()?;
         let wanted = &self.machine().wanted;
         if wanted.contains(&Attr::Moref) {
             self.shared.learn(self.id, Attr::Moref, Value::Str(vm.value.clone()));

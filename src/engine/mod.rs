@@ -4,6 +4,7 @@
 //! the values they gave are noted. Whatever is made in vCenter stands in the `ledger` before it is asked for.
 
 mod ask;
+pub mod belongings;
 mod board;
 mod boot;
 pub mod cache;
@@ -11,14 +12,19 @@ mod cleanup;
 mod clone;
 pub mod codes;
 pub mod event;
+mod existing;
 mod export;
 mod finish;
 mod hardware;
+mod heal;
+mod hooks;
 pub mod journal;
+mod kept;
 mod ledger;
 mod limits;
 mod logs;
 mod machine;
+pub mod marks;
 mod mask;
 mod network;
 mod options;
@@ -31,6 +37,7 @@ mod steps;
 pub mod sweep;
 
 pub use ask::{Answer, Look, Looked, Question};
+pub use heal::Up;
 pub use options::{
     Built, BuiltOutput, ClonesAtOnce, Control, Deadlines, Failure, FailureClass, GuestLogin, LoginDefaults, OnError,
     Options,

@@ -43,10 +43,10 @@ pub(super) async fn run(worker: &mut Worker) -> Result<(), Stop> {
 }
 
 /// `hostname` and `ip`, where something asks for them.
-async fn learn(worker: &mut Worker, shared: &Shared) -> Result<(), Stop> {
+pub(super) async fn learn(worker: &mut Worker, shared: &Shared) -> Result<(), Stop> {
     let program = std::sync::Arc::clone(&shared.program);
     let machine = program.machine(worker.id);
-    let (vm, _) = worker.vm()?;
+    let vm = worker.there()?;
     if machine.wanted.contains(&Attr::Hostname) {
         let login = sessions::needed(shared, machine, &machine.context, machine.span)?;
         let guest = Sessions::of(worker, login, machine.span).await?;

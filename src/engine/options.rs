@@ -14,6 +14,8 @@ use crate::plan::PlacementDefaults;
 pub struct Options {
     /// `build.id`; also marks the machines of this build in their extraConfig.
     pub build: String,
+    /// What the machines belong to, for whoever finds them: the project's name, and the VMWfile's path below it.
+    pub file: String,
     /// The directory that COPY reads from and FETCH writes below.
     pub context: PathBuf,
     /// How many machines may be worked on at once; waiting ones don't count.
@@ -38,6 +40,8 @@ pub struct Options {
     pub past: Past,
     /// How the cache is used.
     pub cache: super::cache::Use,
+    /// How what is dead is replaced; None: it isn't looked for.
+    pub up: Option<super::heal::Up>,
     /// Whether a FROM name that the inventory lacks becomes the sandbox's default template.
     pub sandbox: bool,
 }

@@ -6,11 +6,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::clone::{BUILD_MARK, MACHINE_MARK, finished};
+use super::clone::finished;
 use super::event::{Event, Outcome, StepId};
 use super::journal::{Past, Record};
 use super::ledger::{Entry, EntryId, State};
 use super::machine::Worker;
+use super::marks;
 use super::options::{BuiltOutput, FailureClass};
 use super::publish::Swap;
 use super::sessions::{self, Sessions};
@@ -311,7 +312,7 @@ pub(super) async fn adopt(
 pub(super) async fn is_ours(client: &Client, vm: &Moref, build: &str, label: &str) -> Result<bool, Error> {
     let extra = client.extra_config(vm).await?;
     let is = |key: &str, value: &str| extra.get(key).is_some_and(|v| v == value);
-    Ok(is(BUILD_MARK, build) && is(MACHINE_MARK, label))
+    Ok(is(marks::BUILD, build) && is(marks::MACHINE, label))
 }
 
 /// Whether a finish that was begun before has got as far as the template.

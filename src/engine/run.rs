@@ -14,6 +14,8 @@ use super::cache;
 use super::cleanup;
 use super::codes;
 use super::event::{EdgeInfo, Event, MachineId, MachineInfo, StepInfo};
+use super::existing;
+use super::heal;
 use super::journal::{self, Ending, Record};
 use super::ledger::Ledger;
 use super::limits::Limits;
@@ -63,9 +65,12 @@ pub async fn build(
             requests: client.requests().total,
         });
     };
-    let found = tokio::select! {
-        found = prepare(&program, &client, &options) => found,
-        () = control.stop.cancelled() => Err((FailureClass::Interrupted, vec![interrupted()])),
+    let found = match heal::run(&program, &client, &options, &control, &events).await {
+        Err(refused) => Err(refused),
+        Ok(()) => tokio::select! {
+            found = prepare(&program, &client, &options) => found,
+            () = control.stop.cancelled() => Err((FailureClass::Interrupted, vec![interrupted()])),
+        },
     };
     let (found, assessment) = match found {
         Ok(found) => found,
@@ -104,6 +109,7 @@ pub async fn build(
         swaps: Swaps::default(),
         cache: cache::State::new(assessment),
         chosen: Chosen::default(),
+        failures: existing::Failures::default(),
         program,
         dag,
         client,
@@ -206,6 +212,7 @@ async fn prepare(
     };
     let assessment = cache::assess(client, &question).await.map_err(failed)?;
     found.settle(|id| assessment.is_made(id), |id| assessment.why(id));
+    found.problems.extend(assessment.lacking(program));
     match found.problems.first() {
         None => Ok((found, assessment)),
         Some(first) => Err((class_of(first.class), found.problems.iter().map(|p| p.diagnostic.clone()).collect())),
@@ -238,8 +245,9 @@ async fn machines(shared: &Arc<Shared>) -> Result<Vec<BuiltOutput>, Failure> {
             Some(Ok((id, Ok(built)))) => {
                 outputs.insert(id, built);
             }
-            Some(Ok((_, Err(stop)))) => {
-                if shared.on_error() != OnError::Continue {
+            Some(Ok((id, Err(stop)))) => {
+                let passes = existing::tolerated(shared, shared.program.machine(id));
+                if shared.on_error() != OnError::Continue && !passes {
                     shared.stop.cancel();
                 }
                 stops.push(stop);

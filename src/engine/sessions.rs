@@ -62,7 +62,7 @@ impl Sessions {
     /// What an account is to be opened with.
     async fn begin(worker: &mut Worker, login: &Login) -> Result<(Moref, guest::Options), Stop> {
         let shared = std::sync::Arc::clone(&worker.shared);
-        let (vm, _) = worker.vm()?;
+        let vm = worker.there()?;
         let boot_window = shared.options.deadlines.login;
         let what = shared.events.masker.text(&format!("the guest to let {} in", login.user));
         let limit = (!boot_window.is_zero()).then_some(boot_window);
@@ -128,10 +128,10 @@ impl Sessions {
         Ok(())
     }
 
-    /// The machine has failed. Where it is kept, what runs in it is ended and our directory removed, as far as the
+    /// The machine has failed. Where it stays, what runs in it is ended and our directory removed, as far as the
     /// guest still answers; where it is removed, that does it.
-    pub(super) async fn abandon(&mut self, shared: &Shared) {
-        let kept = shared.on_error() == super::options::OnError::Keep;
+    pub(super) async fn abandon(&mut self, shared: &Shared, stays: bool) {
+        let kept = stays || shared.on_error() == super::options::OnError::Keep;
         for (_, guest) in std::mem::take(&mut self.open) {
             if kept {
                 let parting = async {

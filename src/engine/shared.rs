@@ -50,6 +50,8 @@ pub(super) struct Shared {
     pub(super) cache: super::cache::State,
     /// What was answered to the question what becomes of half-made machines.
     pub(super) chosen: super::ask::Chosen,
+    /// Failures that don't stop the others of a stage.
+    pub(super) failures: super::existing::Failures,
     /// Files on their way from one guest to another.
     pub(super) scratch: Scratch,
 }
@@ -309,6 +311,9 @@ impl Slot {
 /// What a machine leaves, in words.
 pub(super) fn leaves(machine: &Machine) -> String {
     use crate::syntax::ast::OutputKind;
+    if let crate::sema::program::Origin::Existing { path, .. } = &machine.origin {
+        return format!("VM {path}, as it is");
+    }
     let words: Vec<String> = machine
         .outputs
         .iter()

@@ -294,6 +294,7 @@ fn shape(node: Node, machine: &Machine, lane: usize, grain: Grain) -> Shape {
         (Grain::Steps, Node::Clone(_)) => match &machine.origin {
             Origin::Machine(_) => (Kind::Clone, "clone".to_owned()),
             Origin::Inventory { name, .. } => (Kind::Clone, format!("clone {name}")),
+            Origin::Existing { path, .. } => (Kind::Clone, format!("on {path}")),
         },
         (Grain::Steps, Node::Boot(_)) => (Kind::Boot, "start".to_owned()),
         (Grain::Steps, Node::Network(_)) => (Kind::Network, network(machine)),

@@ -97,7 +97,7 @@ impl<'a> Cx<'a> {
                 Action::Key { from: KeySource::Run(invocation), .. } => invocation,
                 Action::Wait { what: WaitWhat::Run(invocation), .. } => invocation,
                 Action::Key { .. } | Action::Wait { .. } | Action::Copy(_) | Action::Fetch { .. } => return None,
-                Action::Reboot | Action::Checkpoint(_) => return None,
+                Action::Reboot | Action::Checkpoint(_) | Action::Snapshot(_) => return None,
             };
             match invocation {
                 Invocation::Script(script) => Some((machine, step, script)),

@@ -48,6 +48,7 @@ pub(super) fn analyse(path: &Path, documents: &Documents, host: &dyn Host) -> Op
     let names: Vec<&str> = main.arg_names().collect();
     let inputs = Inputs {
         purpose: Purpose::Lint,
+        existing: None,
         args: host.args(path, &names),
         targets: Vec::new(),
         context,

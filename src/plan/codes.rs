@@ -50,9 +50,14 @@ codes! {
         "DISK and NIC name a device by the number of its label in vCenter (`Hard disk 1`, `Network adapter 1`), and the \
          source has none of that number; or a disk would shrink, which vSphere can't, or lies on a snapshot, so that it \
          can't grow.";
+    KEPT_SILENT 720 "kept-machine-silent"
+        "A machine is there, and `OUTPUT --exists=keep` leaves it as it is; but a machine that is to be made needs a key, an \
+         address or a file of it, and it can't be asked: it is powered off or a template, or what it gave isn't there any \
+         more (`KEY … FROM FILE … DELETE`).";
     NAME_TAKEN 691 "name-taken"
         "There is already a machine or template of the name that an OUTPUT gives, in the same folder. \
-         `OUTPUT --exists=replace` swaps it for the new one once everything is built.";
+         `OUTPUT --exists=replace` swaps it for the new one once everything is built, and `--exists=keep` leaves it as it \
+         is and makes only what isn't there.";
     NO_SNAPSHOT 694 "no-snapshot"
         "A linked clone shares the disks of a snapshot, and `FROM --snapshot` clones from one: the source has none, or none \
          of the name given.";

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::resolve::Found;
-use crate::sema::program::{Action, Machine, MachineId, Program};
+use crate::sema::program::{Action, HookAction, Machine, MachineId, Origin, Program};
 use crate::syntax::ast::OutputKind;
 use crate::vsphere::client::{Inventory, Properties};
 use crate::vsphere::wire::{Element, Moref, PowerState, VirtualMachineSnapshotInfo};
@@ -53,6 +53,8 @@ pub enum Making {
     },
     /// It is there already.
     Cached,
+    /// It is there, and stays as it is, whatever the recipe says.
+    Kept,
     /// It leaves nothing, and nothing that is made needs it.
     Unneeded,
 }
@@ -141,6 +143,13 @@ impl Host {
     }
 }
 
+/// What commands and files in a guest need.
+const GUEST: [&str; 3] = [
+    "VirtualMachine.GuestOperations.Query",
+    "VirtualMachine.GuestOperations.Modify",
+    "VirtualMachine.GuestOperations.Execute",
+];
+
 /// The privileges that a build will use, by object.
 pub fn privileges(program: &Program, found: &Found, inventory: &Inventory) -> Vec<(Moref, Vec<String>)> {
     let mut wanted: Vec<(Moref, Vec<String>)> = Vec::new();
@@ -158,6 +167,16 @@ pub fn privileges(program: &Program, found: &Found, inventory: &Inventory) -> Ve
     };
     for machine in &program.machines {
         let Some(resolved) = found.machines.get(&machine.id) else { continue };
+        if let (Origin::Existing { .. }, Some((vm, _))) = (&machine.origin, &resolved.source) {
+            add(vm, &GUEST);
+            if machine.steps.iter().any(|s| matches!(s.action, Action::Snapshot(_))) {
+                add(vm, &["VirtualMachine.State.CreateSnapshot"]);
+            }
+            if machine.on_fail.iter().any(|h| matches!(h.action, HookAction::Revert(_))) {
+                add(vm, &["VirtualMachine.State.RevertToSnapshot", "VirtualMachine.Interact.PowerOn"]);
+            }
+            continue;
+        }
         if let Some((source, _)) = &resolved.source {
             let template = inventory.get(source).is_some_and(|e| e.template);
             let clone = if template { "DeployTemplate" } else { "Clone" };
@@ -199,16 +218,14 @@ fn of_machine(machine: &Machine, program: &Program) -> Vec<&'static str> {
     }
     list.extend(super::devices::privileges(machine));
     if crate::graph::boots(machine) {
-        list.extend([
-            "VirtualMachine.Interact.PowerOn",
-            "VirtualMachine.Interact.PowerOff",
-            "VirtualMachine.GuestOperations.Query",
-            "VirtualMachine.GuestOperations.Modify",
-            "VirtualMachine.GuestOperations.Execute",
-        ]);
+        list.extend(["VirtualMachine.Interact.PowerOn", "VirtualMachine.Interact.PowerOff"]);
+        list.extend(GUEST);
     }
     if machine.outputs.iter().any(|o| o.kind == OutputKind::Template) {
         list.push("VirtualMachine.Provisioning.MarkAsTemplate");
+    }
+    if machine.steps.iter().any(|s| matches!(s.action, Action::Snapshot(_))) {
+        list.push("VirtualMachine.State.CreateSnapshot");
     }
     if machine.steps.iter().any(|s| matches!(s.action, Action::Checkpoint(_))) {
         list.extend(["VirtualMachine.Provisioning.Clone", "VirtualMachine.State.CreateSnapshot"]);
@@ -216,7 +233,7 @@ fn of_machine(machine: &Machine, program: &Program) -> Vec<&'static str> {
     if machine.outputs.iter().any(|o| o.snapshot.is_some()) {
         list.push("VirtualMachine.State.CreateSnapshot");
     }
-    let origin = crate::sema::program::Origin::Machine(machine.id);
+    let origin = Origin::Machine(machine.id);
     if program.machines.iter().any(|m| m.origin == origin) {
         list.push("VirtualMachine.Provisioning.Clone");
         if program.machines.iter().any(|m| m.linked && m.origin == origin) {

@@ -38,6 +38,8 @@ pub struct Planned {
     pub label: String,
     /// What it is cloned from.
     pub source: From,
+    /// Whether the source is the machine itself, which exists and stays (`ON`).
+    pub exists: bool,
     /// Whether it shares the source's disks.
     pub linked: bool,
     /// Paths of where it goes.
@@ -134,7 +136,7 @@ pub fn plan(program: &Program, dag: &Dag, found: &Found, inventory: &Inventory, 
     for machine in &program.machines {
         let wave = match &machine.origin {
             Origin::Machine(parent) => waves.get(parent).copied().unwrap_or_default() + 1,
-            Origin::Inventory { .. } => 1,
+            Origin::Inventory { .. } | Origin::Existing { .. } => 1,
         };
         waves.insert(machine.id, wave);
         let Some(resolved) = found.machines.get(&machine.id) else { continue };
@@ -152,7 +154,8 @@ pub fn plan(program: &Program, dag: &Dag, found: &Found, inventory: &Inventory, 
                 out.problems.push(Problem { class: Class::Operation, diagnostic, machine: machine.id });
             }
         }
-        let (needs, may_grow) = if made { space(machine, &source) } else { (0, 0) };
+        let exists = matches!(machine.origin, Origin::Existing { .. });
+        let (needs, may_grow) = if made && !exists { space(machine, &source) } else { (0, 0) };
         let entry = spaces.entry(resolved.placement.datastore.clone()).or_insert((0, 0, machine.id));
         entry.0 = entry.0.saturating_add(needs);
         entry.1 = entry.1.saturating_add(may_grow);
@@ -204,7 +207,7 @@ fn roots<'a>(program: &Program, found: &'a Found) -> HashMap<MachineId, &'a More
     for machine in &program.machines {
         let root = match &machine.origin {
             Origin::Machine(parent) => roots.get(parent).copied(),
-            Origin::Inventory { .. } => {
+            Origin::Existing { .. } | Origin::Inventory { .. } => {
                 found.machines.get(&machine.id).and_then(|r| r.source.as_ref()).map(|(moref, _)| moref)
             }
         };
@@ -371,6 +374,7 @@ fn planned(
             facts,
         },
         (None, Origin::Machine(parent)) => From::Machine(program.machine(*parent).label.clone()),
+        (None, Origin::Existing { path, .. }) => From::Machine(path.clone()),
         (None, Origin::Inventory { name, .. }) => From::Machine(name.clone()),
     };
     let made = machine.outputs.iter().filter(|o| o.kind != OutputKind::None);
@@ -384,6 +388,7 @@ fn planned(
         id: machine.id,
         label: machine.label.clone(),
         source,
+        exists: matches!(machine.origin, Origin::Existing { .. }),
         linked: machine.linked,
         pool: path(&place.pool),
         datastore: path(&place.datastore),

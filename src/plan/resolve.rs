@@ -160,6 +160,13 @@ fn one(
             Some(root) => (root.clone(), None),
             None => return Ok(None),
         },
+        Origin::Existing { path, moref, span } => {
+            let vm = moref.as_ref().map(|moref| Moref::new("VirtualMachine", moref));
+            let gone = || Error::NotFound { kind: "virtual machine", name: path.clone(), near: Vec::new() };
+            let entity = vm.as_ref().and_then(|vm| inventory.get(vm)).ok_or_else(gone);
+            let entity = entity.map_err(|e| failed(&e, *span))?;
+            (entity.clone(), Some((entity.moref.clone(), entity.path.clone())))
+        }
         Origin::Inventory { name, span } => {
             let entity = match inventory.vm(name, datacenter.as_ref()) {
                 Err(Error::NotFound { .. }) if wishes.sandbox => {
@@ -225,8 +232,8 @@ fn taken(entity: &Entity, span: Span) -> Failed {
     let diagnostic = Diagnostic::new(&codes::NAME_TAKEN, format!("there is already a {kind} `{}`", entity.path))
         .primary(span, "this name is taken")
         .help(
-            "`OUTPUT --exists=replace …` swaps it for the new one once everything is built; or choose another name, \
-             or remove it",
+            "`OUTPUT --exists=replace …` swaps it for the new one once everything is built, `--exists=keep` leaves it \
+             as it is; or choose another name, or remove it",
         );
     (Class::Operation, diagnostic)
 }

@@ -290,7 +290,10 @@ impl Record {
                 if let Some(record) = self.machine(*machine) {
                     record.leave(at);
                     if matches!(result, MachineResult::Cached(_)) {
-                        record.steps.iter_mut().for_each(|step| step.outcome = Some(Outcome::Cached));
+                        // Of a machine that is kept, some may have been done again.
+                        record.steps.iter_mut().for_each(|step| {
+                            step.outcome.get_or_insert(Outcome::Cached);
+                        });
                     }
                     record.result = Some(result.clone());
                     record.elapsed = *elapsed;

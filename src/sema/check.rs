@@ -381,6 +381,8 @@ pub(super) struct Checker<'a> {
     pub needless: IndexMap<(usize, Option<Span>), (usize, Diagnostic)>,
     /// What was said of which place: replicas of a stage make the same mistakes.
     pub seen: HashSet<(u16, Option<Span>)>,
+    /// What ONs look for.
+    pub selectors: Vec<super::existing::Selector>,
     /// Files that `COPY --render` reads, parsed; None: not text.
     pub rendered: HashMap<PathBuf, Option<Rc<Text>>>,
 }
@@ -412,6 +414,7 @@ impl<'a> Checker<'a> {
             failed: Vec::new(),
             needless: IndexMap::new(),
             seen: HashSet::new(),
+            selectors: Vec::new(),
             rendered: HashMap::new(),
         };
         checker.declare(layout, live, problems);
@@ -427,6 +430,7 @@ impl<'a> Checker<'a> {
                 problems.push(diagnostic);
             }
         }
+        program.selectors = std::mem::take(&mut checker.selectors);
         program.stages = checker.stage_list();
         program.args = checker.arg_list();
         fill_wanted(&mut program, checker.built);

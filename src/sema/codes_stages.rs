@@ -26,6 +26,28 @@ codes! {
     wrong "FROM debian-12 AS web\nSECRET password\nRUN echo ${{ password }} | chpasswd\n"
     right "SECRET password\nFROM debian-12 AS web\nRUN echo ${{ password }} | chpasswd\n";
 
+    /// What doesn't go with machines that exist.
+    NOT_ON_EXISTING = 260 "not-on-existing" Error
+    about "The machines of an ON exist: its steps run on them as they are. What shapes a machine that is made (OUTPUT, \
+           placement, hardware, ADDRESS, HOSTNAME, CHECKPOINT) has no meaning there; and SERIAL, which bounds how many \
+           machines are worked on at a time, has one there only."
+    wrong "ON 'web*' AS web\nMEMORY 2GiB\nRUN apt-get -qy upgrade\n"
+    right "ON 'web*' AS web\nRUN apt-get -qy upgrade\n";
+
+    /// What is gone when it would be used.
+    NOT_LASTING = 262 "not-lasting" Error
+    about "HEALTHCHECK and ONREMOVE are run by `vmwbuild up` when the build that has made the machine is long over: keys and \
+           addresses that only that build knew aren't known any more. Names, ARGs, SECRETs and loop values are."
+    wrong "FROM debian-12 AS web\nOUTPUT VM web\nKEY port: int FROM RUN cat /etc/port\nHEALTHCHECK RUN nc -z localhost ${{ port }}\n"
+    right "FROM debian-12 AS web\nOUTPUT VM web\nHEALTHCHECK RUN nc -z localhost \"$(cat /etc/port)\"\n";
+
+    /// A snapshot that isn't there, or doesn't stay.
+    BAD_REVERT = 261 "snapshot-without-effect" Error
+    about "`ONFAIL REVERT name` goes back to the snapshot that `SNAPSHOT name` of the same stage has made. A snapshot is \
+           of use on a machine that stays: that of an ON, or one with an OUTPUT."
+    wrong "ON 'web*' AS web\nONFAIL REVERT before\nRUN apt-get -qy upgrade\n"
+    right "ON 'web*' AS web\nSNAPSHOT before\nONFAIL REVERT before\nRUN apt-get -qy upgrade\n";
+
     /// Something given twice of which there can be one.
     GIVEN_TWICE = 203 "given-twice" Error
     about "A machine has one memory, one address, one place to live. Given twice, one of the lines would be ignored in \

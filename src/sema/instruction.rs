@@ -76,7 +76,11 @@ impl Checker<'_> {
                     self.fail(making.id, instruction.span);
                 }
             }
-            Standing::Hook => {}
+            Standing::Hook => {
+                if self.hook(making, instruction, problems).is_none() {
+                    self.fail(making.id, instruction.span);
+                }
+            }
         }
     }
 

@@ -128,8 +128,8 @@ impl Checker<'_> {
             | Body::Snapshot { .. }
             | Body::OnFail { .. }
             | Body::Healthcheck { .. }
-            | Body::OnRemove { .. }
-            | Body::Serial { .. } => {}
+            | Body::OnRemove { .. } => {}
+            Body::Serial { .. } => self.serial_setting(making, instruction, problems)?,
             // Steps have their own place.
             Body::Run { .. }
             | Body::Seal

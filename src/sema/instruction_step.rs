@@ -128,6 +128,11 @@ impl Checker<'_> {
                 let name = super::text::check_static_text(name, usage, &self.view(place), problems)?;
                 Action::Checkpoint(name.value())
             }
+            Body::Snapshot { name } => {
+                let usage = super::instruction::flag_usage("the name of a SNAPSHOT");
+                let name = super::text::check_static_text(name, usage, &self.view(place), problems)?;
+                Action::Snapshot(name.value()?)
+            }
             Body::Seal => Action::Run(super::seal::command()),
             // NOTE has been taken; the rest are no steps, or have been refused.
             Body::Note { .. } => return None,
@@ -152,7 +157,6 @@ impl Checker<'_> {
             | Body::Hardware { .. }
             | Body::Label { .. }
             | Body::Tag { .. }
-            | Body::Snapshot { .. }
             | Body::OnFail { .. }
             | Body::Healthcheck { .. }
             | Body::OnRemove { .. }
@@ -218,7 +222,7 @@ impl Checker<'_> {
     }
 
     /// The context, with the step's own `--user` and `--env` worked in.
-    fn step_context(
+    pub(super) fn step_context(
         &self,
         making: &Making,
         instruction: &Instruction,
@@ -362,7 +366,7 @@ impl Checker<'_> {
     }
 
     /// What output calls a step: the instruction in one line, and of a script where it begins.
-    fn title(&self, instruction: &Instruction) -> String {
+    pub(super) fn title(&self, instruction: &Instruction) -> String {
         let line = self.one_line(instruction.span);
         let command = match &instruction.body {
             Body::Run { command } | Body::Key { from: KeyFrom::Run(command), .. } => command,

@@ -40,6 +40,10 @@ pub(super) struct Making {
     /// As it is before the first step.
     pub network: Option<Arc<GuestContext>>,
     pub steps: Vec<Step>,
+    pub on_fail: Vec<super::program::Hook>,
+    pub health: Option<super::program::Health>,
+    pub on_remove: Vec<super::program::Removal>,
+    pub serial: Option<super::program::Serial>,
 }
 
 impl Making {
@@ -56,7 +60,7 @@ impl Checker<'_> {
         let origin = self.origin(id, &mut found);
         let inherited_os = match &origin {
             Some(Origin::Machine(parent)) => self.machine(*parent).map_or(Os::Unix, |m| m.os),
-            Some(Origin::Inventory { .. }) | None => Os::Unix,
+            Some(Origin::Inventory { .. } | Origin::Existing { .. }) | None => Os::Unix,
         };
         let os = self.os(id, inherited_os);
         self.prepare_steps(id, &mut found);
@@ -156,6 +160,7 @@ impl Checker<'_> {
     pub(super) fn build(&mut self, id: MachineId, problems: &mut Problems) -> Machine {
         let mut found = Problems::beside(problems);
         let machine = self.build_machine(id, &mut found);
+        super::hook::snapshots(&machine, &mut found);
         if machine.steps.iter().any(|s| s.text.is_empty()) || self.machine(id).is_some_and(|m| m.origin.is_none()) {
             self.fail(id, machine.span);
         }
@@ -180,7 +185,7 @@ impl Checker<'_> {
         let os = self.machine(id).map_or(Os::Unix, |m| m.os);
         let inherited = match &origin {
             Some(Origin::Machine(parent)) => self.inherited.get(parent).cloned(),
-            Some(Origin::Inventory { .. }) | None => None,
+            Some(Origin::Inventory { .. } | Origin::Existing { .. }) | None => None,
         };
         let Inherited { context, shell } = inherited.unwrap_or_else(|| {
             let shell = ShellKind::default_of(os);
@@ -204,6 +209,10 @@ impl Checker<'_> {
             hostname: None,
             network: None,
             steps: Vec::new(),
+            on_fail: Vec::new(),
+            health: None,
+            on_remove: Vec::new(),
+            serial: None,
         };
         for (line, instruction) in self.lines(id).iter().enumerate() {
             making.line = line;
@@ -252,6 +261,10 @@ impl Checker<'_> {
             hostname: making.hostname,
             context: making.network.unwrap_or(making.context),
             steps: making.steps,
+            on_fail: making.on_fail,
+            health: making.health,
+            on_remove: making.on_remove,
+            serial: making.serial,
             keys,
             wanted: Vec::new(),
         };

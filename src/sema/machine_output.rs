@@ -142,6 +142,9 @@ impl Checker<'_> {
     fn default_output(&self, id: MachineId, problems: &mut Problems) -> Output {
         let span = self.stage_span(id);
         let Some(stage) = self.machine(id).and_then(|m| self.stages.get(m.stage)) else { return none(span) };
+        if stage.from.keyword.node == Keyword::On {
+            return none(span);
+        }
         if let (Some(at), false) = (stage.for_span, stage.broken) {
             problems.push(
                 Diagnostic::at(
@@ -168,6 +171,9 @@ impl Checker<'_> {
 
     /// The name in vCenter, as `self.name` gives it. None if it is not known.
     pub(super) fn machine_name(&self, id: MachineId) -> Option<String> {
+        if let Some(name) = self.existing_name(id) {
+            return Some(name);
+        }
         let machine = self.machine(id)?;
         let by_kind = |kind| machine.outputs.iter().find(|o| o.kind == kind);
         if let Some(output) = by_kind(OutputKind::Vm).or_else(|| by_kind(OutputKind::Template)) {

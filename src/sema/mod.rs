@@ -7,6 +7,7 @@ pub mod codes_values;
 pub mod context;
 pub mod devices;
 pub mod eval;
+pub mod existing;
 pub mod expr;
 mod expr_check;
 mod expr_coerce;
@@ -18,6 +19,7 @@ mod expr_tests;
 mod expr_world;
 pub mod filter;
 mod filter_apply;
+mod hook;
 mod include;
 mod input;
 mod instruction;
@@ -101,4 +103,6 @@ pub struct Inputs {
     pub build_date: String,
     /// The project directory's name, for default names.
     pub project: String,
+    /// The machines that ON's selectors mean; None: not looked for yet.
+    pub existing: Option<existing::Selected>,
 }

@@ -101,7 +101,7 @@ fn exporters(program: &Program) -> HashSet<MachineId> {
         .filter_map(|s| match &s.action {
             Action::Copy(copy) => copy.from,
             Action::Run(_) | Action::Key { .. } | Action::Fetch { .. } | Action::Reboot => None,
-            Action::Wait { .. } | Action::Checkpoint(_) => None,
+            Action::Wait { .. } | Action::Checkpoint(_) | Action::Snapshot(_) => None,
         })
         .collect()
 }
@@ -170,6 +170,9 @@ pub fn edges(program: &Program) -> Vec<Edge> {
         }
         if let Origin::Machine(parent) = machine.origin {
             out.add(Node::Finish(parent), Node::Clone(machine.id), Why::From, machine.span);
+        }
+        if let Some(before) = machine.serial.and_then(|s| s.after) {
+            out.add(Node::Finish(before), Node::Clone(machine.id), Why::After, machine.span);
         }
         refs::hardware(&machine.hardware, &mut |r, span| out.reference(r, Node::Clone(machine.id), span));
         if boots(machine) {
@@ -251,7 +254,7 @@ fn precedes(program: &Program, from: Node, to: Node) -> bool {
         match program.machines.get(at.0 as usize).map(|m| &m.origin) {
             Some(Origin::Machine(parent)) if *parent == from.machine() => return true,
             Some(Origin::Machine(parent)) => at = *parent,
-            Some(Origin::Inventory { .. }) | None => return false,
+            Some(Origin::Inventory { .. } | Origin::Existing { .. }) | None => return false,
         }
     }
     false

@@ -3,8 +3,8 @@
 use crate::source::Span;
 
 use super::program::{
-    Action, Address, CopyFrom, GuestContext, Hardware, Hostname, KeySource, Login, Machine, MachineId, Need, Ref, Step,
-    WaitWhat,
+    Action, Address, CopyFrom, GuestContext, Hardware, Hook, HookAction, Hostname, KeySource, Login, Machine,
+    MachineId, Need, Ref, Step, WaitWhat,
 };
 use super::template::env_refs;
 
@@ -59,7 +59,7 @@ pub fn uses(action: &Action) -> Uses {
         },
         Action::Copy(_) | Action::Fetch { .. } => Uses::Files,
         Action::Reboot => Uses::Login,
-        Action::Checkpoint(_) => Uses::Nothing,
+        Action::Checkpoint(_) | Action::Snapshot(_) => Uses::Nothing,
         Action::Wait { what, .. } => match what {
             WaitWhat::Tools | WaitWhat::Ip | WaitWhat::Off => Uses::Nothing,
             WaitWhat::Login => Uses::Login,
@@ -106,7 +106,7 @@ pub fn action(action: &Action, visit: &mut Visit<'_>) {
             paths.iter().for_each(|t| t.refs(visit));
             dest.refs(visit);
         }
-        Action::Reboot | Action::Checkpoint(_) => {}
+        Action::Reboot | Action::Checkpoint(_) | Action::Snapshot(_) => {}
         Action::Wait { what, .. } => match what {
             WaitWhat::Tools | WaitWhat::Ip | WaitWhat::Login | WaitWhat::Off => {}
             WaitWhat::File(path) => path.refs(visit),
@@ -133,6 +133,23 @@ pub fn step(step: &Step, visit: &mut Visit<'_>) {
     context(&step.context, uses, visit);
 }
 
+/// All that is done when a machine fails refers to.
+pub fn hook(hook: &Hook, visit: &mut Visit<'_>) {
+    let uses = match &hook.action {
+        HookAction::Run(command) => {
+            command.refs(visit);
+            Uses::All
+        }
+        HookAction::Fetch { paths, dest } => {
+            paths.iter().for_each(|t| t.refs(visit));
+            dest.refs(visit);
+            Uses::Files
+        }
+        HookAction::Revert(_) => Uses::Nothing,
+    };
+    context(&hook.context, uses, visit);
+}
+
 /// All that a machine and its steps refer to.
 pub fn machine(machine: &Machine, visit: &mut Visit<'_>) {
     hardware(&machine.hardware, visit);
@@ -143,6 +160,16 @@ pub fn machine(machine: &Machine, visit: &mut Visit<'_>) {
         machine.default_login.iter().for_each(|l| login(l, visit));
     }
     context(&machine.context, Uses::Files, visit);
+    machine.on_fail.iter().for_each(|h| hook(h, visit));
+    for (command, own) in machine
+        .health
+        .iter()
+        .map(|h| (&h.command, &h.context))
+        .chain(machine.on_remove.iter().map(|r| (&r.command, &r.context)))
+    {
+        command.refs(visit);
+        context(own, Uses::All, visit);
+    }
     for own in &machine.steps {
         step(own, visit);
         if let Action::Copy(copy) = &own.action {

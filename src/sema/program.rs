@@ -45,6 +45,8 @@ pub struct Program {
     pub args: Vec<Arg>,
     /// The stages, in the order written; those that no target needs are left out.
     pub stages: Vec<Stage>,
+    /// What the stages that are ON existing machines look for.
+    pub selectors: Vec<super::existing::Selector>,
     /// The machines of all stages; a machine comes after those it is made from.
     pub machines: Vec<Machine>,
 }
@@ -153,6 +155,14 @@ pub struct Machine {
     pub context: Arc<GuestContext>,
     /// In sequence. Those that `--if` leaves out are not in it.
     pub steps: Vec<Step>,
+    /// ONFAIL, in order.
+    pub on_fail: Vec<Hook>,
+    /// HEALTHCHECK.
+    pub health: Option<Health>,
+    /// ONREMOVE, in order.
+    pub on_remove: Vec<Removal>,
+    /// SERIAL.
+    pub serial: Option<Serial>,
     /// Types of its keys, by name, with the step that captures each.
     pub keys: IndexMap<String, KeyInfo>,
     /// Attributes of this machine that anything asks for (so that an IP is awaited only if needed).
@@ -184,6 +194,87 @@ pub enum Origin {
         /// Where.
         span: Span,
     },
+    /// Not at all: it exists, and stays (`ON`).
+    Existing {
+        /// Its inventory path; what is looked for where it wasn't looked for yet.
+        path: String,
+        /// Its reference's value, once it was looked for.
+        moref: Option<String>,
+        /// Where.
+        span: Span,
+    },
+}
+
+/// What is done when a machine fails.
+#[derive(Clone, Debug)]
+pub struct Hook {
+    /// The instruction.
+    pub span: Span,
+    /// As shown.
+    pub text: String,
+    /// What.
+    pub action: HookAction,
+    /// Who does it, where and with what.
+    pub context: Arc<GuestContext>,
+    /// `--timeout`.
+    pub timeout: Option<Duration>,
+}
+
+/// See [`Hook`].
+#[derive(Clone, Debug)]
+pub enum HookAction {
+    /// A guest command.
+    Run(Invocation),
+    /// Files fetched.
+    #[allow(missing_docs)]
+    Fetch { paths: Vec<Template>, dest: Template },
+    /// Back to the snapshot that a step of the machine has made.
+    Revert(String),
+}
+
+/// How a machine that lives on is checked.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// The instruction.
+    pub span: Span,
+    /// As shown.
+    pub text: String,
+    /// It succeeds while the machine is well.
+    pub command: Invocation,
+    /// Who runs it, where and with what.
+    pub context: Arc<GuestContext>,
+    /// `--interval`.
+    pub interval: Duration,
+    /// `--timeout`.
+    pub timeout: Option<Duration>,
+    /// `--retry`: how many failures in a row count.
+    pub retry: u32,
+}
+
+/// What is done elsewhere before a machine that lives on is removed.
+#[derive(Clone, Debug)]
+pub struct Removal {
+    /// The instruction.
+    pub span: Span,
+    /// As shown.
+    pub text: String,
+    /// What is run.
+    pub command: Invocation,
+    /// Who runs it, where and with what.
+    pub context: Arc<GuestContext>,
+    /// `--timeout`.
+    pub timeout: Option<Duration>,
+    /// `--on`: on a machine of that stage; None: on another one of its own.
+    pub on: Option<StageId>,
+}
+
+/// How many machines of a stage are worked on at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Serial {
+    /// The machine whose end this one waits for.
+    pub after: Option<MachineId>,
+    /// How many may fail before no further one is begun.
+    pub max_failures: u32,
 }
 
 /// The guest's family.
@@ -547,6 +638,8 @@ pub enum Action {
     Wait { what: WaitWhat, interval: Option<Duration> },
     /// CHECKPOINT, and what it is called.
     Checkpoint(Option<String>),
+    /// SNAPSHOT.
+    Snapshot(String),
 }
 
 /// Where a key comes from.

@@ -31,14 +31,18 @@ pub fn keyword(keyword: Keyword) -> Option<Refused> {
         K::Disk | K::Nic | K::Cdrom | K::Hardware | K::Label => None,
         K::Login | K::User | K::Workdir | K::Env | K::Shell => None,
         K::Run | K::Key | K::Copy | K::Fetch | K::Reboot | K::Wait | K::Note | K::Checkpoint | K::Seal => None,
-        K::On => refused("`ON`", None),
         K::Tag => refused("`TAG`", Some("ANNOTATION and CONFIG can hold the same text")),
-        K::Snapshot => refused("`SNAPSHOT`", None),
-        K::OnFail => refused("`ONFAIL`", Some("`--on-error keep` leaves a failed machine to look at")),
-        K::Healthcheck => refused("`HEALTHCHECK`", Some("`WAIT RUN command` checks once, during the build")),
-        K::OnRemove => refused("`ONREMOVE`", None),
-        K::Serial => refused("`SERIAL`", Some("`--serial` on a step takes the replicas one at a time")),
+        K::Healthcheck | K::OnRemove => None,
+        K::On | K::Snapshot | K::OnFail | K::Serial => None,
     }
+}
+
+/// What is refused of an ON's selector.
+pub fn selector(word: &str) -> Option<Refused> {
+    if word == "TAG" {
+        return refused("`ON TAG`", Some("`ON 'web*'` and `ON FOLDER web` are there"));
+    }
+    None
 }
 
 /// What is refused of a FROM's source.
@@ -74,12 +78,6 @@ pub fn flag(keyword: Keyword, name: &str, value: Option<&str>) -> Option<Refused
 /// Flags that are refused: of which instruction (None: of all), which, with which values (none: with any).
 pub static FLAGS: &[(Option<Keyword>, &str, &[&str], Refused)] = &[
     (Some(Keyword::Output), "after", &[], Refused { what: "`OUTPUT --after`", instead: None }),
-    (
-        Some(Keyword::Output),
-        "exists",
-        &["keep"],
-        Refused { what: "`OUTPUT --exists=keep`", instead: Some("`--exists=fail` and `--exists=replace` are there") },
-    ),
     (Some(Keyword::From), "os", &["windows"], Refused { what: "`FROM --os=windows`", instead: None }),
     (
         Some(Keyword::Address),
@@ -104,6 +102,7 @@ pub static FLAGS: &[(Option<Keyword>, &str, &[&str], Refused)] = &[
 /// Everything that is refused, for the documentation.
 pub fn all() -> Vec<Refused> {
     let mut out: Vec<Refused> = Keyword::ALL.iter().filter_map(|k| keyword(*k)).collect();
+    out.extend(selector("TAG"));
     out.extend([source("library:"), source("ova:")].into_iter().flatten());
     out.extend([OutputKind::Library, OutputKind::Ova].into_iter().filter_map(output));
     out.extend(FLAGS.iter().map(|(_, _, _, refused)| *refused));

@@ -91,20 +91,21 @@ impl Checker<'_> {
             Body::On { alias, .. } => (alias.clone(), None),
             _ => (None, None),
         };
+        // Who knows how many there are: its machines are known by their names, as those of a FOR by their values.
+        let existing = (raw.from.keyword.node == Keyword::On).then_some(raw.from.span);
         StageInfo {
             from: raw.from.clone(),
             lines: raw.lines.clone(),
             ordinal: index + 1,
             name,
-            for_span: replicas.map(|f| f.span),
+            for_span: replicas.map(|f| f.span).or(existing),
             loop_var: replicas.map(|f| f.var.clone()),
             args: IndexMap::new(),
             keys: IndexMap::new(),
             machines: Vec::new(),
             ghost: None,
             unknown_replicas: false,
-            // What an ON means is not known: its attributes need not be complained of.
-            broken: raw.from.keyword.node == Keyword::On,
+            broken: false,
             live: true,
             table: Table::default(),
         }
@@ -286,7 +287,7 @@ impl Checker<'_> {
         if stage.broken {
             return None;
         }
-        let Body::From { source, .. } = &stage.from.body else { return None };
+        let Body::From { source, .. } = &stage.from.body else { return self.existing(id) };
         let place = Place::Stage { machine: id, line: 0, moment: Moment::Before("the source of a FROM") };
         let Known::Value(name) = check_static_text(source, SOURCE, &self.view(place), problems)? else {
             return Some(Origin::Inventory { name: String::new(), span: source.span });
@@ -352,6 +353,9 @@ fn structure(stage: &StageInfo, purpose: super::Purpose, problems: &mut Problems
         problems.push(refuse::diagnostic(refused, stage.from.keyword.span, purpose));
     }
     refuse::flags(&stage.from, purpose, problems);
+    if let Some((refused, span)) = super::existing::refused(&stage.from) {
+        problems.push(refuse::diagnostic(refused, span, purpose));
+    }
     let mut first_step: Option<&Instruction> = None;
     let mut seen: HashMap<Keyword, &Instruction> = HashMap::new();
     let mut told: HashSet<Keyword> = HashSet::new();
@@ -366,6 +370,7 @@ fn structure(stage: &StageInfo, purpose: super::Purpose, problems: &mut Problems
         } else {
             refuse::flags(instruction, purpose, problems);
         }
+        super::existing::fits(&stage.from, instruction, problems);
         if keyword == Keyword::Secret {
             problems.push(
                 Diagnostic::at(

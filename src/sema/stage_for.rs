@@ -38,6 +38,10 @@ impl Checker<'_> {
     /// The loop values of a stage: one for each machine that it makes; one [`LoopValue::None`] without FOR.
     pub(super) fn loop_values(&mut self, index: usize, problems: &mut Problems) -> Vec<LoopValue> {
         let Some(stage) = self.stages.get(index) else { return vec![] };
+        if let Body::On { selector, .. } = &stage.from.body {
+            let words = selector.clone();
+            return self.existing_values(index, &words, problems);
+        }
         let Body::From { replicas: Some(replicas), .. } = &stage.from.body else { return vec![LoopValue::None] };
         let over = self.over(replicas, problems);
         let Some(stage) = self.stages.get_mut(index) else { return vec![] };
@@ -57,7 +61,9 @@ impl Checker<'_> {
     /// What the loop variable is where FOR makes no machine.
     pub(super) fn ghost_value(&self, index: usize) -> LoopValue {
         let Some(stage) = self.stages.get(index) else { return LoopValue::Broken };
-        let Body::From { replicas: Some(replicas), .. } = &stage.from.body else { return LoopValue::None };
+        let Body::From { replicas: Some(replicas), .. } = &stage.from.body else {
+            return if stage.replicated() { LoopValue::Unset(Type::String) } else { LoopValue::None };
+        };
         match &replicas.over {
             ForOver::Range { .. } => LoopValue::Unset(Type::Int),
             ForOver::List(expr) => match self.list(expr, &mut Problems::new()) {

@@ -60,6 +60,7 @@ pub(crate) fn inputs(purpose: Purpose) -> Inputs {
         build_id: "b1".into(),
         build_date: "2026-01-02T03:04:05Z".into(),
         project: "shop".into(),
+        existing: None,
     }
 }
 
@@ -95,6 +96,7 @@ pub(crate) fn outline(program: &Program) -> String {
         let origin = match &machine.origin {
             Origin::Machine(id) => format!("machine {}", id.0),
             Origin::Inventory { name, .. } => format!("inventory {name}"),
+            Origin::Existing { path, .. } => format!("existing {path}"),
         };
         let outputs: Vec<String> = machine.outputs.iter().map(|o| format!("{:?} {}", o.kind, o.name)).collect();
         let _ = writeln!(

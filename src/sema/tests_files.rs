@@ -380,17 +380,57 @@ fn mistakes_in_machines() {
 
 #[test]
 fn what_comes_later() {
-    let text = "ON 'web*' AS a\nRUN x\nFROM t AS b\nTAG a/b\nSERIAL 2\n\
-                ONFAIL RUN x\nHEALTHCHECK RUN x\nONREMOVE RUN x\nSNAPSHOT s\n";
+    let text = "ON TAG a/b AS a\nRUN x\nFROM t AS b\nTAG a/b\n";
     let (program, said, found) = checked(text, &build(), &Context::usual());
     assert!(program.is_none());
     assert!(found.iter().all(|c| c.number == 600), "{said}");
     assert_snapshot!(said);
     let (program, _, found) = checked(text, &lint(), &Context::usual());
-    assert!(program.is_some() && found.len() == 7);
+    assert!(program.is_some() && found.len() == 2);
     for refused in super::refuse::all() {
         assert!(refused.what.starts_with('`'));
     }
+}
+
+#[test]
+fn mistakes_in_what_lives_on() {
+    assert_snapshot!(said_of(&[
+        "ON 'web*' AS a\nOUTPUT VM x\nMEMORY 1GiB\nDATASTORE d\nADDRESS DHCP\nCHECKPOINT\nHEALTHCHECK RUN x\nRUN x\n",
+        "ON one two AS a\nRUN x\n",
+        "ON '' AS a\nRUN x\n",
+        "ON 'web*' AS a\nSERIAL 0\nSERIAL 2\nRUN x\n",
+        "FROM t AS a\nSERIAL 1\nRUN x\n",
+        "FROM t AS a\nOUTPUT NONE\nSNAPSHOT s\nRUN x\n",
+        "ON 'web*' AS a\nSNAPSHOT one\nONFAIL REVERT two\nRUN x\n",
+        "ON 'web*' AS a\nRUN x\nFROM a AS b\nRUN x\n",
+        "FROM t AS a\nOUTPUT VM a\nKEY k FROM RUN x\nHEALTHCHECK RUN x ${{ k }}\nONREMOVE --on=b RUN x ${{ self.ip }}\n",
+        "FROM t AS a\nOUTPUT VM a\nHEALTHCHECK RUN x\nHEALTHCHECK RUN y\n",
+    ]));
+}
+
+#[test]
+fn machines_that_exist_are_replicas_known_by_name() {
+    let text = "ON 'web*' AS web\nSERIAL --max-failures=1 1\nKEY v: int FROM RUN x\nFROM t AS a\nRUN echo ${{ web.v | join(\",\") }} ${{ web[\"web-2\"].v }}\n";
+    let one = |n: u32| super::existing::Existing {
+        label: format!("web-{n}"),
+        name: format!("web-{n}"),
+        path: format!("/DC/vm/web-{n}"),
+        moref: format!("vm-{n}"),
+    };
+    let existing = Some([("name web*".to_owned(), vec![one(1), one(2), one(3)])].into());
+    let inputs = Inputs { existing, ..build() };
+    let (program, said, _) = checked(text, &inputs, &Context::usual());
+    let program = program.unwrap_or_else(|| panic!("{said}"));
+    assert_eq!(program.machines.len(), 4);
+    assert_eq!(program.selectors.len(), 1);
+    assert_eq!(program.machines[2].label, "web[web-3]");
+    assert_eq!(program.machines[2].name, "web-3");
+    let before = program.machines[2].serial.map(|s| (s.after, s.max_failures));
+    assert_eq!(before, Some((Some(super::program::MachineId(1)), 1)));
+    // Looked for, and nothing found.
+    let none = Inputs { existing: Some([("name web*".to_owned(), vec![])].into()), ..build() };
+    let (program, said, _) = checked("ON 'web*' AS web\nRUN x\n", &none, &Context::usual());
+    assert!(program.unwrap_or_else(|| panic!("{said}")).machines.is_empty());
 }
 
 #[test]

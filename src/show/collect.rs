@@ -97,6 +97,7 @@ impl Cx<'_> {
         let from = match &machine.origin {
             Origin::Machine(id) => (Some(self.label(*id)), None),
             Origin::Inventory { name, .. } => (None, Some(name.clone())),
+            Origin::Existing { path, .. } => (None, Some(path.clone())),
         };
         let stage = self.program.stages.get(machine.stage.0 as usize);
         let own = self.dag.of(machine.id).filter(|n| !matches!(n, Node::Step(_)));
@@ -296,6 +297,7 @@ fn kind(action: &Action) -> &'static str {
         Action::Reboot => "REBOOT",
         Action::Wait { .. } => "WAIT",
         Action::Checkpoint(_) => "CHECKPOINT",
+        Action::Snapshot(_) => "SNAPSHOT",
     }
 }
 

@@ -144,6 +144,14 @@ static HEALTH_FLAGS: &[FlagInfo] = &[
     flag("timeout", Value("DURATION"), "how long one may take"),
     flag("retry", Value("N"), "how many failures in a row count"),
 ];
+static REMOVE_FLAGS: &[FlagInfo] = &[
+    flag("on", Value("STAGE"), "run it on a machine of that stage; on another one of its own if not given"),
+    flag("timeout", Value("DURATION"), "how long it may take"),
+    flag("user", Value("NAME"), "who runs it"),
+    flag("env", Guest("NAME=VALUE"), "a variable for it; may be given several times"),
+];
+static SERIAL_FLAGS: &[FlagInfo] =
+    &[flag("max-failures", Value("N"), "how many may fail before no further one is begun; 0 if not given")];
 static HOOK_FLAGS: &[FlagInfo] = &[
     flag("timeout", Value("DURATION"), "how long it may take"),
     flag("user", Value("NAME"), "who runs it"),
@@ -526,11 +534,19 @@ impl Keyword {
                 "what is done before a machine that lives on is removed",
                 ["ONREMOVE RUN command"],
                 ["RUN"],
-                HOOK_FLAGS,
-                "ONREMOVE RUN docker swarm leave"
+                REMOVE_FLAGS,
+                "ONREMOVE RUN docker node rm --force worker-1"
             ),
             Keyword::Serial => {
-                info!("SERIAL", Machine, "how many replicas are built at a time", ["SERIAL count"], [], &[], "SERIAL 1")
+                info!(
+                    "SERIAL",
+                    Machine,
+                    "how many machines of an ON are worked on at a time",
+                    ["SERIAL count"],
+                    [],
+                    SERIAL_FLAGS,
+                    "SERIAL 1"
+                )
             }
         }
     }

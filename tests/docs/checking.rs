@@ -78,6 +78,7 @@ pub fn check(text: &str, purpose: Purpose) -> Found {
     let file = syntax::parse(&sources, id, &mut problems);
     let inputs = Inputs {
         purpose,
+        existing: None,
         args: IndexMap::new(),
         targets: Vec::new(),
         context: PathBuf::from(PROJECT),

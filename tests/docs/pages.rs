@@ -141,6 +141,7 @@ fn the_examples_of_the_table_are_right() {
             Keyword::Login => format!("SECRET root_password\nFROM debian-12\n{example}\n"),
             Keyword::Copy => format!("{declared}{example}\n"),
             Keyword::Note => format!("{declared}{example}\nRUN true\n"),
+            Keyword::Serial => format!("ON 'web*' AS web\n{example}\nRUN true\n"),
             Keyword::On => format!("{example}\nRUN true\n"),
             _ => format!("{declared}{example}\n"),
         };

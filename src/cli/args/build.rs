@@ -25,6 +25,16 @@ pub(crate) struct Plan {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct Up {
+    /// Replace no more dead machines than this; when there are more, none is, and the exit code is 5
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16))]
+    pub(crate) replace_at_most: u16,
+
+    #[command(flatten)]
+    pub(crate) build: Build,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Build {
     #[command(flatten)]
     pub(crate) input: Input,

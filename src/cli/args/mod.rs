@@ -1,5 +1,6 @@
 //! The command line's definition. Help texts here are where `--help` and the command reference come from.
 
+mod belongings;
 mod build;
 mod cache;
 mod file;
@@ -10,7 +11,8 @@ mod shared;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
-pub(crate) use build::{Build, Builds, Clean, Clones, OnError, Plan, Progress, Resume};
+pub(crate) use belongings::{Destroy, Ls};
+pub(crate) use build::{Build, Builds, Clean, Clones, OnError, Plan, Progress, Resume, Up};
 pub(crate) use cache::{Cache, CacheCommand, CacheLs, CachePrune};
 pub(crate) use file::{Convert, Explain, Fmt, Format, Graph, GraphFormat, Lint, Lsp, Show};
 pub(crate) use machine::{Cp, Exec};
@@ -60,6 +62,16 @@ pub(crate) enum Command {
                             vmwbuild build -f VMWfile.lab --arg workers=5 --secret id=pw,env=PW\n  \
                             vmwbuild build --sandbox examples/hello")]
     Build(Box<Build>),
+    /// Make what a VMWfile declares and isn't there, and replace what is dead
+    #[command(
+        after_help = "As `build`, but what is there stays (as with `OUTPUT --exists=keep`), unless the file says \
+                            `--exists=replace`. Before that, machines that this VMWfile has made and that are powered off, \
+                            whose VMware Tools don't answer, or whose HEALTHCHECK fails, are removed: ONREMOVE runs on a \
+                            machine that lives, and then they are made anew.\n\nExamples:\n  \
+                            vmwbuild up examples/pool --arg workers=5\n  \
+                            vmwbuild up --replace-at-most 0       make what is missing, and replace nothing"
+    )]
+    Up(Box<Up>),
     /// Go on with a build whose process was killed, or lost vCenter
     #[command(
         after_help = "What the journal of the build tells is done is not done again, and commands that still run \
@@ -80,6 +92,21 @@ pub(crate) enum Command {
                       vmwbuild clean --older-than 30d       journals and logs of builds that left nothing"
     )]
     Clean(Box<Clean>),
+    /// List what builds have made in a vCenter: each machine tells its build, VMWfile and stage
+    #[command(after_help = "It is read from the machines' extraConfig: whoever has made them, from wherever.\n\n\
+                            Examples:\n  vmwbuild ls                           everything\n  \
+                            vmwbuild ls .                         of the VMWfile here\n  \
+                            vmwbuild ls 20300131-1a2b3c4d --json")]
+    Ls(Box<Ls>),
+    /// Remove what a VMWfile, or one build, has made: machines and templates
+    #[command(
+        after_help = "Only machines are removed whose extraConfig says that a build of this VMWfile (the project's name \
+                            and the file's path below it), or that build, has made them. Copies that others have made \
+                            of them stay, and so does what is half-made (`vmwbuild clean`).\n\nExamples:\n  \
+                            vmwbuild destroy . --dry-run\n  vmwbuild destroy examples/cluster --yes\n  \
+                            vmwbuild destroy 20300131-1a2b3c4d"
+    )]
+    Destroy(Box<Destroy>),
     /// List what builds have left to go on from, and remove it
     #[command(after_help = "A build takes a template or machine as it is where it was made from the same: see \
                             docs/cache.md. CHECKPOINTs are kept on machines of their own.\n\nExamples:\n  \

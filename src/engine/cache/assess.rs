@@ -6,17 +6,20 @@ use std::path::Path;
 use super::files::Files;
 use super::{Known, Start, There, Use, attr_named, files, secrets, values};
 use crate::cache::{
-    CHECKPOINT_PREFIX, Digest, Found, MARK, Mark, Recipe, Record, Unknown, Verdict, World, decide, recipes,
+    Asked, CHECKPOINT_PREFIX, Digest, Found, Kept, MARK, Mark, Recipe, Record, Unknown, Verdict, World, decide, recipes,
 };
+use crate::diagnostic::Diagnostic;
 use crate::engine::event::{MachineId, StepId};
 use crate::engine::journal::Past;
+use crate::engine::marks::{Marks, Standing};
 use crate::engine::options::{BuiltOutput, LoginDefaults};
 use crate::plan::{self, Resolved};
+use crate::sema::order::Node;
 use crate::sema::order_refs;
-use crate::sema::program::{Attr, Copy, Machine, Origin, Output, Program, Ref};
+use crate::sema::program::{Attr, Copy, Exists, Machine, Origin, Output, Program, Ref};
 use crate::sema::value::Value;
 use crate::syntax::ast::OutputKind;
-use crate::vsphere::client::{Client, EntityKind, Error, Inventory, Properties};
+use crate::vsphere::client::{Class, Client, EntityKind, Error, Inventory, Properties};
 use crate::vsphere::wire::{Moref, NicBacking, OptionValue, PowerState, VirtualMachineSnapshotInfo};
 
 /// What is asked of sources, outputs and checkpoints.
@@ -27,6 +30,7 @@ const READ: &[&str] = &[
     "config.uuid",
     "runtime.powerState",
     "guest.ipAddress",
+    "guest.hostName",
     "snapshot",
 ];
 
@@ -58,9 +62,26 @@ pub struct Assessment {
     /// The checkpoints that are there.
     pub(super) checkpoints: HashSet<Digest>,
     pub(super) files: BTreeMap<StepId, Files>,
+    /// What is asked of machines that are kept.
+    pub(super) asked: Asked,
 }
 
 impl Assessment {
+    /// What keeps new machines from being made: what they need of kept ones, and can't have.
+    pub fn lacking(&self, program: &Program) -> Vec<plan::Problem> {
+        let of = |(id, whys): (&MachineId, &BTreeSet<String>)| {
+            let machine = program.machine(*id);
+            let span = machine.outputs.first().map_or(machine.span, |o| o.span);
+            let message = format!("`{}` is kept as it is, and can't give what new machines need", machine.name);
+            let diagnostic = Diagnostic::new(&plan::codes::KEPT_SILENT, message)
+                .primary(span, "it is there, and `--exists=keep` leaves it as it is")
+                .help("power it on; or build it anew with `--exists=replace`, and with it what depends on it");
+            let diagnostic = whys.iter().fold(diagnostic, |d, why| d.note(why));
+            plan::Problem { class: Class::Operation, diagnostic, machine: *id }
+        };
+        self.asked.lacking.iter().map(of).collect()
+    }
+
     /// Whether a machine is made.
     pub fn is_made(&self, id: MachineId) -> bool {
         self.machines.get(id.0 as usize).is_none_or(|k| k.verdict.is_made())
@@ -211,7 +232,22 @@ impl Assessor<'_> {
     fn answer(&self, recipes: Vec<Recipe>, files: BTreeMap<StepId, Files>) -> Assessment {
         let program = self.question.program;
         let (mut found, mut notes, mut there) = (BTreeMap::new(), HashMap::new(), HashMap::new());
+        let mut keeps = BTreeMap::new();
         for (machine, recipe) in program.machines.iter().zip(&recipes) {
+            match self.kept(machine) {
+                Some(Ok((one, kept))) => {
+                    keeps.insert(machine.id, kept);
+                    found.insert(machine.id, Ok(summary(&one)));
+                    there.insert(machine.id, one);
+                    continue;
+                }
+                Some(Err(absent)) => {
+                    notes.insert(machine.id, absent.why.clone());
+                    found.insert(machine.id, Err(absent.why));
+                    continue;
+                }
+                None => {}
+            }
             if machine.outputs.iter().all(|o| o.kind == OutputKind::None) && !self.begun(machine.id) {
                 continue;
             }
@@ -228,7 +264,7 @@ impl Assessor<'_> {
                 }
             }
         }
-        let verdicts = decide(program, &recipes, &found);
+        let (verdicts, asked) = decide(program, &recipes, &found, &keeps);
         let checkpoints = self.checkpoints();
         let before = &self.question.past.digests;
         let machines = program.machines.iter().zip(recipes).zip(&verdicts).map(|((machine, recipe), verdict)| {
@@ -247,13 +283,67 @@ impl Assessor<'_> {
             }
         });
         let machines = machines.collect();
-        Assessment { machines, checkpoints: checkpoints.into_keys().collect(), files }
+        Assessment { machines, checkpoints: checkpoints.into_keys().collect(), files, asked }
     }
 
     /// Whether an earlier process of the build has begun to make a machine.
     fn begun(&self, id: MachineId) -> bool {
         let past = self.question.past;
-        past.entries.iter().any(|e| e.machine == id) || past.done.iter().any(|n| n.machine() == id)
+        // Of a machine that is kept, steps are done without its being made.
+        past.entries.iter().any(|e| e.machine == id)
+            || past.done.iter().any(|n| matches!(n, Node::Clone(m) if *m == id))
+    }
+
+    /// A machine that is there and is kept, or why it can't be; None: it isn't there, or isn't to be kept.
+    fn kept(&self, machine: &Machine) -> Option<Result<(There, Kept), Absent>> {
+        if self.begun(machine.id) {
+            return None;
+        }
+        let resolved = self.question.found.machines.get(&machine.id)?;
+        let outputs = machine.outputs.iter().filter(|o| o.kind != OutputKind::None).zip(&resolved.outputs);
+        let mut all = Vec::new();
+        for (output, target) in outputs {
+            let vm = target.existing.as_ref().filter(|_| output.exists == Exists::Keep)?;
+            all.push((output, target, vm, self.read.get(vm)?));
+        }
+        let (_, _, vm, properties) = all.iter().find(|(o, ..)| o.kind == OutputKind::Vm).or(all.first())?;
+        for (output, target, vm, properties) in &all {
+            let template: bool = properties.get("config.template").unwrap_or_default();
+            if template != (output.kind == OutputKind::Template) {
+                let is = if template { "a template" } else { "no template" };
+                return Some(Err(differs(format!("{} is {is}", target.name))));
+            }
+            let marks = Marks::of(vm, &target.name, properties);
+            if let Some(marks) = marks.filter(|m| m.standing == Standing::HalfMade) {
+                let build = &marks.build;
+                let why = format!(
+                    "the build {build} makes {} still, or has left it half-made: `vmwbuild clean {build}` removes it then",
+                    target.name
+                );
+                return Some(Err(differs(why)));
+            }
+        }
+        let record = record(vm, properties).filter(|r| r.checkpoint.is_none()).unwrap_or_default();
+        let power: PowerState = properties.get("runtime.powerState").unwrap_or_default();
+        let ip = properties.text("guest.ipAddress").and_then(crate::engine::network::usable);
+        let ip = ip.filter(|_| power == PowerState::On);
+        let mut attrs = attrs(vm, properties, &record, ip);
+        if let Some(name) = properties.text("guest.hostName").filter(|n| !n.is_empty() && power == PowerState::On) {
+            attrs.insert(Attr::Hostname, Value::Str(name.to_owned()));
+        }
+        let outputs = all.iter().map(|(output, target, made, _)| BuiltOutput {
+            ip: ip.map(|ip| ip.to_string()),
+            cached: true,
+            ..crate::engine::finish::describe(machine.id, machine, output, made, &target.name)
+        });
+        let there =
+            There { vm: (*vm).clone(), outputs: outputs.collect(), keys: values(machine, &record), attrs, record };
+        let kept = Kept {
+            running: power == PowerState::On,
+            keys: there.keys.keys().cloned().collect(),
+            attrs: there.attrs.keys().copied().collect(),
+        };
+        Some(Ok((there, kept)))
     }
 
     /// A machine's outputs, if all are there as its recipe leaves them.
@@ -453,7 +543,9 @@ fn difference(machine: &Machine, recipe: &Recipe, record: &Record) -> String {
         None => "it was made from another recipe".to_owned(),
         Some(0) => match machine.origin {
             Origin::Machine(_) => "what it is made from, its place, its hardware or its network is another".to_owned(),
-            Origin::Inventory { .. } => "its source, its place, its hardware or its network is another".to_owned(),
+            Origin::Inventory { .. } | Origin::Existing { .. } => {
+                "its source, its place, its hardware or its network is another".to_owned()
+            }
         },
         Some(same) => match machine.steps.get(same - 1) {
             Some(step) => format!("from step {same} on it is another: {}", step.text),
@@ -467,6 +559,7 @@ fn difference(machine: &Machine, recipe: &Recipe, record: &Record) -> String {
 fn unknown(program: &Program, unknown: &Unknown) -> String {
     let text = |id: &StepId| program.step(*id).text.clone();
     match unknown {
+        Unknown::Existing => "it is there, and its steps are done on it".to_owned(),
         Unknown::Source => "its source is a VM, and nothing tells when its disks have changed".to_owned(),
         Unknown::Other(id) => format!("it depends on `{}`, which is always made", program.machine(*id).label),
         Unknown::NoCache(step) => format!("`--no-cache` on {}", text(step)),

@@ -6,6 +6,7 @@ use super::{files, secrets};
 use crate::cache::{Checkpoint, MARK, Mark, Record, Verdict};
 use crate::engine::event::{MachineId, StepId};
 use crate::engine::journal;
+use crate::engine::marks;
 use crate::engine::shared::Shared;
 use crate::sema::order::attr_name;
 use crate::sema::program::{Attr, Copy, Machine, Origin, Ref};
@@ -14,11 +15,12 @@ use crate::sema::value_parse::parse_key;
 use crate::vsphere::client::{Deadline, HardwareChange};
 use crate::vsphere::wire::Moref;
 
-/// Writes it to a machine that is complete but for its name. Where it can't be written, the next build makes the machine
+/// Writes it, and that it is finished, to a machine that is complete but for its name. Where it can't be written, the next build makes the machine
 /// again: worth a note, no failure.
 pub(in crate::engine) async fn remember(shared: &Shared, machine: &Machine, vm: &Moref) {
-    let Some(text) = finished(shared, machine, Some(vm)).await else { return };
-    let change = HardwareChange { extra: vec![(MARK.to_owned(), text)], ..HardwareChange::default() };
+    let remembered = finished(shared, machine, Some(vm)).await.map(|text| (MARK.to_owned(), text));
+    let extra = remembered.into_iter().chain([marks::made(vm)]).collect();
+    let change = HardwareChange { extra, ..HardwareChange::default() };
     let deadline = Deadline::after(shared.options.deadlines.task);
     if let Err(error) = shared.client.reconfigure(vm, &change, deadline).await {
         shared
@@ -92,7 +94,7 @@ async fn sure(shared: &Shared, machine: &Machine) -> bool {
     let same = ids.iter().zip(now).all(|(id, now)| now == cache.files.get(id).map(|files| files.state));
     let parent = match machine.origin {
         Origin::Machine(parent) => Some(parent),
-        Origin::Inventory { .. } => None,
+        Origin::Inventory { .. } | Origin::Existing { .. } => None,
     };
     let values = cache.known(machine.id).map(|k| k.recipe.whole.values.clone()).unwrap_or_default();
     let mut inner = cache.inner();
@@ -107,12 +109,12 @@ async fn sure(shared: &Shared, machine: &Machine) -> bool {
 fn needs(shared: &Shared, machine: &Machine, mark: &Mark) -> BTreeMap<String, String> {
     let parent = match machine.origin {
         Origin::Machine(parent) => Some(parent),
-        Origin::Inventory { .. } => None,
+        Origin::Inventory { .. } | Origin::Existing { .. } => None,
     };
     let of = |id: &MachineId| {
         let known = shared.cache.known(*id)?;
         let build = match (&known.verdict, &known.there) {
-            (Verdict::Cached, Some(there)) => there.record.build.clone(),
+            (Verdict::Cached | Verdict::Kept, Some(there)) => there.record.build.clone(),
             _ => shared.options.build.clone(),
         };
         Some((shared.program.machine(*id).label.clone(), build))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::assess::{all_snapshots, record};
 use crate::cache::{CHECKPOINT_PREFIX, Record};
-use crate::engine::clone::BUILD_MARK;
+use crate::engine::marks::BUILD;
 use crate::vsphere::client::{Client, Deadline, EntityKind, Error, Inventory, Properties};
 use crate::vsphere::wire::{Moref, OptionValue};
 
@@ -109,7 +109,7 @@ fn of(vm: &Moref, properties: &Properties, inventory: &Inventory) -> Option<Held
 /// The build whose mark a machine bears.
 fn mark(properties: &Properties) -> Option<String> {
     let options: Vec<OptionValue> = properties.list("config.extraConfig");
-    options.into_iter().find(|o| o.key == BUILD_MARK).map(|o| o.value.text().to_owned())
+    options.into_iter().find(|o| o.key == BUILD).map(|o| o.value.text().to_owned())
 }
 
 /// Removes a checkpoint, if it is still what it was when it was listed. What it isn't any more, as a reason.

@@ -16,9 +16,9 @@ use super::event::{Event, MachineId, MachineResult, StepId};
 use super::journal;
 use super::options::BuiltOutput;
 use super::shared::Shared;
-use crate::cache::{Digest, Recipe, Record, Verdict};
+use crate::cache::{Asked, Digest, Recipe, Record, Verdict};
 use crate::sema::order::{Node, attr_name};
-use crate::sema::program::{Attr, Machine, Program, Ref};
+use crate::sema::program::{Action, Attr, KeySource, Machine, Program, Ref, Step};
 use crate::sema::value::Value;
 use crate::sema::value_parse::parse_key;
 use crate::vsphere::wire::Moref;
@@ -128,7 +128,7 @@ impl Known {
         match (&self.verdict, &self.note, &self.there) {
             (Verdict::Made(_), Some(note), _) => Some(note),
             (Verdict::Made(why), None, Some(_)) => Some(why),
-            (Verdict::Made(_) | Verdict::Cached | Verdict::Unneeded, ..) => None,
+            (Verdict::Made(_) | Verdict::Cached | Verdict::Kept | Verdict::Unneeded, ..) => None,
         }
     }
 }
@@ -138,6 +138,7 @@ impl Known {
 pub(super) struct State {
     machines: Vec<Known>,
     files: BTreeMap<StepId, files::Files>,
+    asked: Asked,
     inner: Mutex<Inner>,
 }
 
@@ -155,7 +156,12 @@ impl State {
     pub(super) fn new(assessment: Assessment) -> Self {
         let unsure = (0u32..).zip(&assessment.machines).filter(|(_, k)| !k.sure).map(|(id, _)| MachineId(id));
         let inner = Inner { checkpoints: assessment.checkpoints, unsure: unsure.collect(), begun: HashMap::new() };
-        State { machines: assessment.machines, files: assessment.files, inner: Mutex::new(inner) }
+        State {
+            machines: assessment.machines,
+            files: assessment.files,
+            asked: assessment.asked,
+            inner: Mutex::new(inner),
+        }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -205,7 +211,12 @@ pub(super) fn restore(shared: &Shared) {
         let there = shared.cache.known(machine.id).and_then(|k| k.there.as_ref());
         if let Some(there) = there {
             for (name, value) in &there.keys {
-                let Some(value) = value else { continue };
+                let again = machine.keys.get(name).and_then(|k| k.step);
+                let Some(value) =
+                    value.as_ref().filter(|_| !again.is_some_and(|s| shared.cache.asked.steps.contains(&s)))
+                else {
+                    continue;
+                };
                 if let Some(step) = machine.keys.get(name).and_then(|k| k.step) {
                     shared.events.key(step, name, value);
                 }
@@ -216,7 +227,15 @@ pub(super) fn restore(shared: &Shared) {
             }
             shared.board.set_source(machine.id, there.vm.clone());
         }
-        shared.dag.of(machine.id).for_each(|node| shared.board.finish(node));
+        let asked = &shared.cache.asked;
+        let open = |node: &Node| match node {
+            // What an earlier process of the build has read is known.
+            Node::Step(step) => asked.steps.contains(step) && !is_known(shared, machine, *step),
+            Node::Network(id) => asked.attrs.contains(id),
+            Node::Export(id) => asked.files.contains(id),
+            Node::Clone(_) | Node::Boot(_) | Node::Finish(_) => false,
+        };
+        shared.dag.of(machine.id).filter(|node| !open(node)).for_each(|node| shared.board.finish(node));
     }
     for (at, known) in (0u32..).zip(&shared.cache.machines) {
         if let Some(why) = known.reason() {
@@ -225,15 +244,33 @@ pub(super) fn restore(shared: &Shared) {
     }
 }
 
-/// What is there of a machine that isn't made; None: it is made.
-pub(super) fn taken(shared: &Shared, id: MachineId) -> Option<Vec<BuiltOutput>> {
+/// Whether the value of a step's KEY is known already.
+fn is_known(shared: &Shared, machine: &Machine, step: StepId) -> bool {
+    let name = machine.keys.iter().find(|(_, key)| key.step == Some(step)).map(|(name, _)| name.clone());
+    name.is_some_and(|name| shared.board_value(&Ref::Key(machine.id, name)).is_some())
+}
+
+/// Whether nobody must be asked for the value of a step's KEY.
+pub(super) fn is_computed(step: &Step) -> bool {
+    matches!(step.action, Action::Key { from: KeySource::Value(_), .. })
+}
+
+/// The machine, if it is kept and something is asked of it.
+pub(super) fn asked(shared: &Shared, id: MachineId) -> Option<Moref> {
+    let known = shared.cache.known(id).filter(|k| k.verdict == Verdict::Kept)?;
+    let open = shared.dag.of(id).any(|node| !shared.board.is_done(node));
+    known.there.as_ref().filter(|_| open).map(|there| there.vm.clone())
+}
+
+/// What is there of a machine that isn't made; None: it is made. `elapsed`: how long it was asked for something.
+pub(super) fn taken(shared: &Shared, id: MachineId, elapsed: Duration) -> Option<Vec<BuiltOutput>> {
     let known = shared.cache.known(id).filter(|k| !k.verdict.is_made())?;
     let outputs = known.there.as_ref().map(|t| t.outputs.clone()).unwrap_or_default();
     outputs.iter().for_each(|output| shared.events.send(output.event()));
     let names: Vec<String> = outputs.iter().map(|o| format!("{} {}", o.kind, o.name)).collect();
     let what = if names.is_empty() { "nothing needs it".to_owned() } else { names.join(", ") };
     let result = MachineResult::Cached(what);
-    shared.events.send(Event::MachineFinished { machine: id, result, elapsed: Duration::ZERO });
+    shared.events.send(Event::MachineFinished { machine: id, result, elapsed });
     Some(outputs)
 }
 

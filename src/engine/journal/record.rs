@@ -33,6 +33,12 @@ pub struct Header {
     pub args: BTreeMap<String, (String, String)>,
     /// `--target`.
     pub targets: Vec<String>,
+    /// The machines that its ONs mean.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub existing: BTreeMap<String, Vec<crate::sema::existing::Existing>>,
+    /// Whether what is there stays (`up`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub up: bool,
     /// Whether the vCenter was the sandbox of the build itself, and is gone with it.
     pub sandbox: bool,
     /// How vCenter is reached.

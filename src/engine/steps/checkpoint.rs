@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use super::super::boot;
 use super::super::cache::{self, CHECKPOINT_PART};
-use super::super::clone::{clone, marks};
+use super::super::clone::clone;
 use super::super::finish;
 use super::super::ledger::State;
 use super::super::machine::Worker;
+use super::super::marks;
 use super::super::shared::{Shared, Stop};
 use crate::cache::{Digest, MARK, Record, checkpoint_name};
 use crate::sema::program::{Machine, Step};
@@ -30,7 +31,7 @@ pub(super) async fn run(
     name: Option<&String>,
 ) -> Result<(), Stop> {
     let shared = Arc::clone(&worker.shared);
-    let (vm, _) = worker.vm()?;
+    let vm = worker.there()?;
     let looked = shared.client.vm_state(&vm).await;
     let on = looked.map_err(|e| Stop::vsphere(&e, step.span, "CHECKPOINT"))?.power == PowerState::On;
     if on {
@@ -76,7 +77,7 @@ async fn make(
     let part = CHECKPOINT_PART + step.id.index;
     let resolved = shared.resolved.get(&machine.id).ok_or(Stop::Cancelled)?;
     let about = format!("A checkpoint of `{}` for later builds. `vmwbuild cache prune` removes it.", machine.label);
-    let mut extra = marks(shared, machine);
+    let mut extra = marks::making(shared, machine);
     extra.push((MARK.to_owned(), String::new()));
     let request = CloneRequest {
         name: checkpoint_name(&digest, &shared.options.build),

@@ -15,7 +15,7 @@ use super::super::options::FailureClass;
 use super::super::sessions::{self, Sessions};
 use super::super::shared::{Shared, Stop};
 use super::outcome::{Ended, finished, told, verb};
-use super::{checkpoint, copy, job, wait};
+use super::{checkpoint, copy, job, snapshot, wait};
 use crate::diagnostic::Diagnostic;
 use crate::guest::fetched_into;
 use crate::sema::order::Node;
@@ -117,6 +117,7 @@ async fn act(worker: &mut Worker, machine: &Machine, step: &Step) -> Result<(), 
             Ok(())
         }
         Action::Checkpoint(name) => Box::pin(checkpoint::run(worker, machine, step, name.as_ref())).await,
+        Action::Snapshot(name) => Box::pin(snapshot::run(worker, machine, step, name)).await,
         // These are jobs.
         Action::Run(_) | Action::Key { .. } => Ok(()),
     }
@@ -125,7 +126,7 @@ async fn act(worker: &mut Worker, machine: &Machine, step: &Step) -> Result<(), 
 /// Restarts the guest and waits until it is back.
 pub(in crate::engine) async fn reboot(worker: &mut Worker, step: &Step) -> Result<(), Stop> {
     let shared = Arc::clone(&worker.shared);
-    let (vm, _) = worker.vm()?;
+    let vm = worker.there()?;
     let limit = step.options.timeout.unwrap_or(shared.options.deadlines.boot);
     let failed = |e: &crate::vsphere::client::Error| Stop::vsphere(e, step.span, "REBOOT");
     shared.events.waiting(worker.id, "the restart", Some(limit));

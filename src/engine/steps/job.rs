@@ -19,7 +19,8 @@ pub(super) fn is_one(step: &Step) -> bool {
         Action::Key { from, .. } => matches!(from, KeySource::Run(_) | KeySource::File { .. }),
         // What it sends may turn out too large for a batch. It acts as the login, its --unless as the user.
         Action::Copy(copy) => copy.from.is_none() && step.options.unless.is_none(),
-        Action::Fetch { .. } | Action::Reboot | Action::Wait { .. } | Action::Checkpoint(_) => false,
+        Action::Fetch { .. } | Action::Reboot | Action::Wait { .. } => false,
+        Action::Checkpoint(_) | Action::Snapshot(_) => false,
     }
 }
 
@@ -57,9 +58,8 @@ pub(super) fn of(shared: &Shared, step: &Step) -> Result<Option<Job>, Stop> {
                 None => return Ok(None),
             }
         }
-        Action::Fetch { .. } | Action::Reboot | Action::Wait { .. } | Action::Checkpoint(_) => {
-            return Ok(None);
-        }
+        Action::Fetch { .. } | Action::Reboot | Action::Wait { .. } => return Ok(None),
+        Action::Checkpoint(_) | Action::Snapshot(_) => return Ok(None),
     };
     surroundings(shared, step, &mut job)?;
     Ok(Some(job))
@@ -142,6 +142,13 @@ pub(in crate::engine) fn shell(shared: &Shared, context: &GuestContext, text: St
     let argv = if argv.is_empty() { vec!["sh".to_owned()] } else { argv };
     let interpreter = Interpreter::Program { argv, errexit: false };
     let mut job = Job::new(0, Body::Script { text, interpreter });
+    place(shared, context, Uses::All, &mut job)?;
+    Ok(job)
+}
+
+/// What an ONFAIL runs.
+pub(in crate::engine) fn hook(shared: &Shared, invocation: &Invocation, context: &GuestContext) -> Result<Job, Stop> {
+    let mut job = Job::new(0, body(shared, invocation, context)?);
     place(shared, context, Uses::All, &mut job)?;
     Ok(job)
 }

@@ -6,6 +6,7 @@ mod copy;
 mod direct;
 mod job;
 pub(super) mod outcome;
+pub(super) mod snapshot;
 mod wait;
 
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use outcome::Ended;
 
 pub(super) use copy::{absolute, last_name};
 pub(super) use direct::reboot;
-pub(super) use job::shell as shell_job;
+pub(super) use job::{hook as hook_job, shell as shell_job};
 pub(super) use outcome::inside;
 
 /// How many steps go over together at most: what one request may carry is bounded.

@@ -32,7 +32,7 @@ pub(super) async fn run(
     interval: Option<Duration>,
 ) -> Result<(), Stop> {
     let shared = Arc::clone(&worker.shared);
-    let (vm, _) = worker.vm()?;
+    let vm = worker.there()?;
     let limit = step.options.timeout.unwrap_or(LIMIT);
     let deadline = Deadline::after(limit);
     let waiting = |what: &str| shared.events.waiting(machine.id, what, Some(limit));

@@ -40,6 +40,7 @@ pub use error::{Class, ConnectKind, Error, GuestFault, Result, TlsKind};
 pub use guest::{Guest, GuestAuth};
 pub use guest_state::GuestState;
 pub use inventory::{Entity, EntityKind, Inventory};
+pub use names::decode as decoded;
 pub use placement::{Placement, PlacementRequest};
 pub use probe::{Certificate, probe};
 pub use properties::Properties;

@@ -1,7 +1,7 @@
 //! Names of inventory objects, which servers escape, and paths made of them.
 
 /// Reverses a server's escapes: `%25`, `%2f` and `%5c` stand for `%`, `/` and `\`.
-pub(super) fn decode(name: &str) -> String {
+pub fn decode(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let mut rest = name;
     while let Some(at) = rest.find('%') {

@@ -1,0 +1,53 @@
+//! What `ls` and `destroy` take.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::shared::{Connection, Profile};
+
+#[derive(Args, Debug)]
+pub(crate) struct Ls {
+    /// Only what this VMWfile (or the one in this directory), or the build of this id, has made
+    #[arg(value_name = "CONTEXT|BUILD")]
+    pub(crate) what: Option<String>,
+
+    /// The VMWfile, if it isn't CONTEXT/VMWfile, as it was given to `build`
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// As JSON, described by docs/schemas/ls.json
+    #[arg(long, help_heading = "Output")]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) profile: Profile,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Destroy {
+    /// What this VMWfile (or the one in this directory), or the build of this id, has made
+    #[arg(value_name = "CONTEXT|BUILD", required_unless_present = "file")]
+    pub(crate) what: Option<String>,
+
+    /// The VMWfile, if it isn't CONTEXT/VMWfile, as it was given to `build`
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// Say what would be removed, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Don't ask
+    #[arg(short = 'y', long)]
+    pub(crate) yes: bool,
+
+    #[command(flatten)]
+    pub(crate) profile: Profile,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}

@@ -1,0 +1,236 @@
+//! `vmwbuild ls` and `vmwbuild destroy`: what builds have made, as the machines themselves tell.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::build::{self, World};
+use super::machine::{Refused, connected, failed, first};
+use super::table::table;
+use super::{args, codes, confirm, load, project, record, terminal};
+use crate::diagnostic::Diagnostic;
+use crate::engine::FailureClass;
+use crate::engine::belongings::{self, Owned};
+use crate::engine::journal;
+use crate::engine::marks;
+use crate::source::Sources;
+use crate::vsphere::client::{Client, Endpoint};
+use crate::vsphere::wire::PowerState;
+
+/// Runs `ls`; the exit code.
+pub(crate) fn ls(options: &args::Ls, color: args::When, verbose: u8) -> u8 {
+    let listed = Which::of(options.what.as_deref(), options.file.as_deref()).and_then(|which| {
+        let endpoint = endpoint(&which, &options.connection, &options.profile, verbose)?;
+        connected(endpoint, async |client, stop| {
+            tokio::select! {
+                listed = listed(client, &which) => listed.map(Some),
+                () = stop.cancelled() => Ok(None),
+            }
+        })
+    });
+    match listed.map(Option::flatten) {
+        Ok(Some(owned)) => {
+            if options.json {
+                let list: Vec<Value> = owned.iter().map(document).collect();
+                terminal::print(&format!("{:#}\n", Value::from(list)));
+            } else if owned.is_empty() {
+                terminal::say("no build has made anything here");
+            } else {
+                terminal::print(&text(&owned));
+            }
+            0
+        }
+        Ok(None) => FailureClass::Interrupted.exit_code(),
+        Err((code, problem)) => {
+            terminal::show([&problem], &Sources::new(), color);
+            code
+        }
+    }
+}
+
+/// Runs `destroy`; the exit code.
+pub(crate) fn destroy(options: &args::Destroy, color: args::When, verbose: u8) -> u8 {
+    let done = Which::of(options.what.as_deref(), options.file.as_deref()).and_then(|which| {
+        let endpoint = endpoint(&which, &options.connection, &options.profile, verbose)?;
+        connected(endpoint, async |client, stop| {
+            tokio::select! {
+                done = sweep(client, &which, options) => done,
+                () = stop.cancelled() => Ok(None),
+            }
+        })
+    });
+    let (code, problems) = match done.map(Option::flatten) {
+        Ok(Some(problems)) if problems.is_empty() => (0, problems),
+        Ok(Some(problems)) => (FailureClass::Vsphere.exit_code(), problems),
+        Ok(None) => (FailureClass::Interrupted.exit_code(), Vec::new()),
+        Err((code, problem)) => (code, vec![problem]),
+    };
+    terminal::show(&problems, &Sources::new(), color);
+    code
+}
+
+/// Whose machines are meant.
+enum Which {
+    All,
+    Build(String),
+    /// A VMWfile, and its mark.
+    File(PathBuf, String),
+}
+
+impl Which {
+    fn of(what: Option<&str>, file: Option<&Path>) -> Result<Which, Refused> {
+        let context = match (what, file) {
+            (None, None) => return Ok(Which::All),
+            (Some(what), _) => PathBuf::from(what),
+            (None, Some(_)) => PathBuf::from("."),
+        };
+        // A build's id is no path; where there is one of that name, `./` tells the two apart.
+        let build = what.filter(|what| file.is_none() && !what.contains(['/', '\\', '.']) && !context.exists());
+        if let Some(build) = build {
+            return Ok(Which::Build(build.to_owned()));
+        }
+        let place = load::place(&context, file).map_err(|d| (1, d))?;
+        let identity = load::identity_of(&place);
+        Ok(Which::File(place.file, identity))
+    }
+
+    fn takes(&self, owned: &Owned) -> bool {
+        match self {
+            Which::All => true,
+            Which::Build(build) => owned.marks.build == *build,
+            Which::File(_, identity) => owned.marks.file == *identity,
+        }
+    }
+}
+
+fn endpoint(
+    which: &Which,
+    connection: &args::Connection,
+    profile: &args::Profile,
+    verbose: u8,
+) -> Result<Endpoint, Refused> {
+    let env = |name: &str| std::env::var(name).ok();
+    let file = if let Which::File(file, _) = which { Some(file.as_path()) } else { None };
+    let defaults = project::defaults(file, profile.profile.as_deref()).map_err(|d| (2, d))?;
+    build::endpoint(connection, World { env: &env, defaults: &defaults, verbose }).map_err(first)
+}
+
+async fn listed(client: &Client, which: &Which) -> Result<Vec<Owned>, Refused> {
+    let mut all = belongings::list(client).await.map_err(|e| failed(&e))?;
+    all.retain(|owned| which.takes(owned));
+    Ok(all)
+}
+
+fn kind(owned: &Owned) -> &'static str {
+    if owned.template { "template" } else { "VM" }
+}
+
+/// `on`, `off` or `suspended`.
+fn power(owned: &Owned) -> &'static str {
+    match &owned.power {
+        PowerState::On => "on",
+        PowerState::Suspended => "suspended",
+        PowerState::Off | PowerState::Other(_) => "off",
+    }
+}
+
+fn is_half_made(owned: &Owned) -> bool {
+    owned.marks.standing == marks::Standing::HalfMade
+}
+
+fn text(all: &[Owned]) -> String {
+    let or_dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
+    let rows = all.iter().map(|owned| {
+        let state = match (is_half_made(owned), owned.template) {
+            (true, _) => "half-made",
+            (false, true) => "template",
+            (false, false) => power(owned),
+        };
+        [
+            state.to_owned(),
+            owned.marks.build.clone(),
+            or_dash(&owned.marks.file),
+            or_dash(&owned.marks.machine),
+            owned.ip.clone().unwrap_or_else(|| "-".to_owned()),
+            owned.path.clone(),
+        ]
+    });
+    table(["STATE", "BUILD", "FILE", "STAGE", "ADDRESS", "MACHINE"], rows)
+}
+
+fn document(owned: &Owned) -> Value {
+    let or_null = |text: &str| if text.is_empty() { Value::Null } else { text.into() };
+    json!({
+        "path": owned.path,
+        "name": owned.name,
+        "moref": owned.vm.value,
+        "kind": kind(owned),
+        "state": if is_half_made(owned) { "half-made" } else { "finished" },
+        "power": power(owned),
+        "ip": owned.ip,
+        "build": owned.marks.build,
+        "file": or_null(&owned.marks.file),
+        "stage": or_null(&owned.marks.machine),
+    })
+}
+
+/// None: the answer was no.
+async fn sweep(client: &Client, which: &Which, options: &args::Destroy) -> Result<Option<Vec<Diagnostic>>, Refused> {
+    let all = listed(client, which).await?;
+    if all.is_empty() {
+        terminal::say(&match which {
+            Which::Build(build) => format!("nothing here was made by the build {build}"),
+            Which::File(_, identity) => format!("nothing here was made from {identity}"),
+            Which::All => "no build has made anything here".to_owned(),
+        });
+        return Ok(Some(Vec::new()));
+    }
+    at_rest(&all)?;
+    let (spared, mut removable): (Vec<Owned>, Vec<Owned>) = all.into_iter().partition(|o| o.spared.is_some());
+    for one in &spared {
+        terminal::say(&format!("left alone: {}: {}", one.path, one.spared.as_deref().unwrap_or_default()));
+    }
+    // What may share the disks of a template goes before it.
+    removable.sort_by_key(|o| o.template);
+    if options.dry_run {
+        removable.iter().for_each(|o| terminal::print(&format!("would remove {}\n", o.path)));
+        return Ok(Some(Vec::new()));
+    }
+    if removable.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    if !options.yes {
+        let refusal = "machines aren't removed without a word of yours";
+        if !confirm::removal(removable.iter().map(|o| o.path.as_str()), refusal).map_err(|d| (2, d))? {
+            return Ok(None);
+        }
+    }
+    let mut problems = Vec::new();
+    for one in &removable {
+        match belongings::remove(client, one).await {
+            Ok(None) => terminal::print(&format!("removed {}\n", one.path)),
+            Ok(Some(why)) => terminal::say(&format!("left alone: {}: {why}", one.path)),
+            Err(e) => problems.push(e.diagnostic().note(format!("{} is still there", one.path))),
+        }
+    }
+    Ok(Some(problems))
+}
+
+/// Refuses while a build that this user has begun still works on what would be removed.
+fn at_rest(all: &[Owned]) -> Result<(), Refused> {
+    let Some(store) = record::store() else { return Ok(()) };
+    let runs = |build: &str| {
+        let kept = store.all().into_iter().find(|(name, _)| name == build).and_then(|(_, kept)| kept.ok());
+        kept.is_some_and(|kept| kept.standing == journal::Standing::Running)
+    };
+    let mut builds: Vec<&str> = all.iter().map(|o| o.marks.build.as_str()).collect();
+    builds.sort_unstable();
+    builds.dedup();
+    match builds.into_iter().find(|build| runs(build)) {
+        None => Ok(()),
+        Some(build) => {
+            let text = format!("the build {build} is running");
+            Err((2, Diagnostic::new(&codes::BAD_ARGUMENT, text).help("wait for its end, or stop it by Ctrl-C")))
+        }
+    }
+}

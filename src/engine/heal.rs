@@ -1,0 +1,316 @@
+//! `vmwbuild up`: before a build makes what is missing, what is dead is found and taken away.
+//!
+//! Dead is a machine of the file's own that is powered off, whose VMware Tools don't answer, or whose HEALTHCHECK fails.
+//! What can't be checked (an account that is refused, a vCenter that doesn't answer) is no reason to replace anything.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::mpsc;
+
+use super::belongings::{self, Owned};
+use super::boot::guest_ready;
+use super::event::{Event, MachineResult};
+use super::journal::{Journal, Past};
+use super::options::{Built, Control, Failure, FailureClass, OnError, Options};
+use super::shared::{Events, class_of};
+use super::{cache, codes};
+use crate::diagnostic::Diagnostic;
+use crate::sema::program::{
+    Action, GuestContext, Hardware, Invocation, Machine, MachineId, Origin, Output, Program, Step, StepId, StepOptions,
+};
+use crate::syntax::ast::OutputKind;
+use crate::vsphere::client::{Client, Deadline, Error};
+use crate::vsphere::wire::PowerState;
+
+/// How long the Tools of a machine that runs may be silent: it may just be starting.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// How long a check may take without `--timeout`.
+const CHECK: Duration = Duration::from_secs(30);
+
+/// How long one command before a removal may take without `--timeout`.
+const PARTING: Duration = Duration::from_secs(300);
+
+/// How `up` replaces what is dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Up {
+    /// More dead machines than so many are a sign of something else: none is replaced then.
+    pub at_most: usize,
+}
+
+impl Default for Up {
+    fn default() -> Self {
+        Up { at_most: 3 }
+    }
+}
+
+type Refused = (FailureClass, Vec<Diagnostic>);
+
+/// A machine of the program that is there.
+struct There<'a> {
+    machine: &'a Machine,
+    owned: Owned,
+}
+
+/// Finds what is dead, and takes it away.
+///
+/// Boxed, since what it runs in guests is a build itself.
+pub(super) fn run<'a>(
+    program: &'a Program,
+    client: &'a Client,
+    options: &'a Options,
+    control: &'a Control,
+    events: &'a Events,
+) -> Pin<Box<dyn Future<Output = Result<(), Refused>> + Send + 'a>> {
+    Box::pin(heal(program, client, options, control, events))
+}
+
+async fn heal(
+    program: &Program,
+    client: &Client,
+    options: &Options,
+    control: &Control,
+    events: &Events,
+) -> Result<(), Refused> {
+    let Some(up) = options.up.filter(|_| options.past.entries.is_empty()) else { return Ok(()) };
+    // What is begun in a guest or in vCenter is ended; waiting isn't.
+    let stopped = || (FailureClass::Interrupted, vec![super::run::interrupted()]);
+    let all = tokio::select! {
+        all = belongings::list(client) => all.map_err(|e| failed(&e))?,
+        () = control.stop.cancelled() => return Err(stopped()),
+    };
+    let there: Vec<There<'_>> = program.machines.iter().filter_map(|m| there(m, &all, options)).collect();
+    let mut dead: BTreeMap<MachineId, String> = BTreeMap::new();
+    let silent = tokio::select! {
+        silent = join_all(there.iter().map(|one| silent(client, one))) => silent,
+        () = control.stop.cancelled() => return Err(stopped()),
+    };
+    for (one, why) in there.iter().zip(silent) {
+        if let Some(why) = why.map_err(|e| failed(&e))? {
+            dead.insert(one.machine.id, why);
+        }
+    }
+    let answering: Vec<&There<'_>> = there.iter().filter(|one| !dead.contains_key(&one.machine.id)).collect();
+    dead.extend(unhealthy(program, &answering, client, options, control).await?);
+    if dead.is_empty() {
+        return Ok(());
+    }
+    let told = |(id, why): (&MachineId, &String)| format!("`{}` is dead: {why}", program.machine(*id).label);
+    if dead.len() > up.at_most {
+        let text = format!("{} machines are dead, and at most {} are replaced at once", dead.len(), up.at_most);
+        let diagnostic = Diagnostic::new(&codes::TOO_MANY_DEAD, text).help(
+            "look for what they have in common (a host, a network, the check itself); `--replace-at-most` allows more",
+        );
+        return Err((FailureClass::Vsphere, vec![dead.iter().map(told).fold(diagnostic, Diagnostic::note)]));
+    }
+    dead.iter().map(told).for_each(|text| events.note(None, &text));
+    part(program, &there, &dead, client, options, control, events).await;
+    for one in there.iter().filter(|one| dead.contains_key(&one.machine.id)) {
+        if control.stop.is_cancelled() {
+            return Err(stopped());
+        }
+        match belongings::remove(client, &one.owned).await {
+            Ok(None) => events.note(None, &format!("removed {}", one.owned.path)),
+            Ok(Some(why)) => events.note(None, &format!("left alone: {}: {why}", one.owned.path)),
+            Err(e) => return Err(failed(&e)),
+        }
+    }
+    Ok(())
+}
+
+fn failed(error: &Error) -> Refused {
+    (class_of(error.class()), vec![error.diagnostic()])
+}
+
+/// The VM of a machine that is meant to run, if it is there and this file's.
+fn there<'a>(machine: &'a Machine, all: &[Owned], options: &Options) -> Option<There<'a>> {
+    let output = machine.outputs.iter().find(|o| o.kind == OutputKind::Vm && !o.off)?;
+    let name = output.name.rsplit('/').next()?;
+    let ours = |o: &&Owned| {
+        let marks = &o.marks;
+        o.spared.is_none()
+            && !o.template
+            && o.name == name
+            && marks.file == options.file
+            && marks.machine == machine.label
+    };
+    let mut found = all.iter().filter(ours);
+    let owned = found.next()?.clone();
+    // Two of a name in two folders: which one is meant is the build's to find out.
+    found.next().is_none().then_some(There { machine, owned })
+}
+
+/// Why a machine is dead before its guest is asked anything.
+async fn silent(client: &Client, one: &There<'_>) -> Result<Option<String>, Error> {
+    match one.owned.power {
+        PowerState::On => {}
+        PowerState::Suspended => return Ok(Some("it is suspended".to_owned())),
+        PowerState::Off | PowerState::Other(_) => return Ok(Some("it is powered off".to_owned())),
+    }
+    match guest_ready(client, &one.owned.vm, Deadline::after(SILENCE)).await {
+        Ok(_) => Ok(None),
+        Err(e) if class_of(e.class()) == FailureClass::Deadline => {
+            Ok(Some(format!("its VMware Tools haven't answered for {SILENCE:?}")))
+        }
+        Err(e) if e.is_fault("ManagedObjectNotFound") => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Runs the HEALTHCHECKs; whose failed, and how.
+async fn unhealthy(
+    program: &Program,
+    there: &[&There<'_>],
+    client: &Client,
+    options: &Options,
+    control: &Control,
+) -> Result<BTreeMap<MachineId, String>, Refused> {
+    let checked: Vec<(&There<'_>, Step)> = there
+        .iter()
+        .filter_map(|one| {
+            let health = one.machine.health.as_ref()?;
+            let options = StepOptions {
+                timeout: Some(health.timeout.unwrap_or(CHECK)),
+                retry: health.retry.saturating_sub(1),
+                delay: health.interval,
+                ..StepOptions::default()
+            };
+            let text = health.text.clone();
+            Some((*one, step(text, health.span, &health.command, &health.context, options)))
+        })
+        .collect();
+    if checked.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let work = checked.iter().map(|(one, step)| on(one, one.machine.label.clone(), step.clone())).collect();
+    let (result, ended) = aside(program, work, client, options, control).await;
+    let Err(failure) = result else { return Ok(BTreeMap::new()) };
+    let said = [&codes::STEP_FAILED, &codes::STEP_TIMED_OUT].map(|code| code.number);
+    let others: Vec<Diagnostic> =
+        failure.diagnostics.iter().filter(|d| !said.contains(&d.code.number)).cloned().collect();
+    if !others.is_empty() {
+        return Err((failure.class, others));
+    }
+    let dead = checked.iter().zip(0u32..).filter_map(|((one, _), at)| {
+        let why = ended.get(&MachineId(at))?;
+        Some((one.machine.id, format!("its HEALTHCHECK fails: {why}")))
+    });
+    Ok(dead.collect())
+}
+
+/// Runs the ONREMOVEs of dead machines on machines that live. What fails is told: the dead go all the same.
+async fn part(
+    program: &Program,
+    there: &[There<'_>],
+    dead: &BTreeMap<MachineId, String>,
+    client: &Client,
+    options: &Options,
+    control: &Control,
+    events: &Events,
+) {
+    let mut work = Vec::new();
+    for gone in dead.keys().map(|id| program.machine(*id)) {
+        for hook in &gone.on_remove {
+            let stage = hook.on.unwrap_or(gone.stage);
+            let peer = there.iter().find(|one| one.machine.stage == stage && !dead.contains_key(&one.machine.id));
+            let Some(peer) = peer else {
+                events.note(None, &format!("{} for `{}`: nobody is left to run it", hook.text, gone.label));
+                continue;
+            };
+            let timeout = Some(hook.timeout.unwrap_or(PARTING));
+            let with = StepOptions { timeout, ..StepOptions::default() };
+            let step = step(hook.text.clone(), hook.span, &hook.command, &hook.context, with);
+            work.push(on(peer, format!("{} for {}", peer.machine.label, gone.label), step));
+        }
+    }
+    if work.is_empty() {
+        return;
+    }
+    if let (Err(failure), _) = aside(program, work, client, options, control).await {
+        failure.diagnostics.iter().for_each(|d| events.note(None, &d.message));
+    }
+}
+
+fn step(
+    text: String,
+    span: crate::source::Span,
+    command: &Invocation,
+    context: &Arc<GuestContext>,
+    options: StepOptions,
+) -> Step {
+    let id = StepId { machine: MachineId(0), index: 0 };
+    let (action, context) = (Action::Run(command.clone()), Arc::clone(context));
+    Step { id, span, note: None, text, action, context, options, needs: Vec::new() }
+}
+
+/// A machine on which one step is run where it stands.
+fn on(one: &There<'_>, label: String, step: Step) -> Machine {
+    let span = step.span;
+    let nothing = Output {
+        kind: OutputKind::None,
+        name: String::new(),
+        exists: crate::sema::program::Exists::Fail,
+        off: false,
+        snapshot: None,
+        span,
+    };
+    Machine {
+        label,
+        origin: Origin::Existing { path: one.owned.path.clone(), moref: Some(one.owned.vm.value.clone()), span },
+        outputs: vec![nothing],
+        linked: false,
+        snapshot: None,
+        hardware: Hardware::default(),
+        address: None,
+        hostname: None,
+        steps: vec![step],
+        on_fail: Vec::new(),
+        on_remove: Vec::new(),
+        health: None,
+        serial: None,
+        keys: indexmap::IndexMap::new(),
+        wanted: Vec::new(),
+        ..one.machine.clone()
+    }
+}
+
+/// Runs steps on machines that are there, as a build of its own that nobody sees; how those ended that failed.
+async fn aside(
+    program: &Program,
+    machines: Vec<Machine>,
+    client: &Client,
+    options: &Options,
+    control: &Control,
+) -> (Result<Built, Failure>, BTreeMap<MachineId, String>) {
+    let mut machines = machines;
+    for (machine, at) in machines.iter_mut().zip(0u32..) {
+        machine.id = MachineId(at);
+        machine.steps.iter_mut().for_each(|step| step.id.machine = machine.id);
+    }
+    let program = Program { machines, selectors: Vec::new(), args: Vec::new(), ..program.clone() };
+    let options = Options {
+        up: None,
+        journal: Journal::none(),
+        past: Past::default(),
+        on_error: OnError::Continue,
+        cache: cache::Use { avoid: true, key: None },
+        ..options.clone()
+    };
+    let control = Control { ask: None, ..control.clone() };
+    let (sender, mut events) = mpsc::unbounded_channel();
+    let dag = crate::graph::lower(&program);
+    let built: Pin<Box<dyn Future<Output = Result<Built, Failure>> + Send>> =
+        Box::pin(super::run::build(Arc::new(program), dag, client.clone(), options, control, sender));
+    let built = built.await;
+    let mut ended = BTreeMap::new();
+    while let Some(event) = events.recv().await {
+        if let Event::MachineFinished { machine, result: MachineResult::Failed(why), .. } = event {
+            ended.insert(machine, why);
+        }
+    }
+    (built, ended)
+}

@@ -1,0 +1,578 @@
+//! Platforms that live on, by the real binary: growing what is there, listing and removing what builds have made.
+
+#![allow(clippy::unwrap_used)] // a test may
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::site::Site;
+use common::{DEADLINE, Run, context, run};
+use serde_json::Value;
+use tempfile::TempDir;
+use vmwbuild::vsphere::client::{Client, Deadline, EntityKind};
+use vmwbuild::vsphere::wire::Moref;
+
+/// A project on a vCenter.
+struct Project {
+    site: Site,
+    dir: TempDir,
+}
+
+/// What came of a build.
+struct Built {
+    run: Run,
+    result: Value,
+    /// Requests by method.
+    requests: BTreeMap<String, u64>,
+}
+
+impl Built {
+    fn of(&self, machine: &str) -> &Value {
+        let all = self.result["machines"].as_array().unwrap();
+        all.iter().find(|m| m["machine"] == machine).unwrap_or_else(|| panic!("no {machine}: {}", self.result))
+    }
+
+    fn result_of(&self, machine: &str) -> &str {
+        self.of(machine)["result"].as_str().unwrap()
+    }
+
+    /// The outcomes of its steps.
+    fn steps(&self, machine: &str) -> Vec<&str> {
+        self.of(machine)["steps"].as_array().unwrap().iter().map(|s| s["outcome"].as_str().unwrap_or("-")).collect()
+    }
+
+    fn count(&self, method: &str) -> u64 {
+        self.requests.get(method).copied().unwrap_or_default()
+    }
+}
+
+/// What a run said, in one line.
+fn said(run: &Run) -> String {
+    format!("{}{}", run.stdout(), run.stderr()).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn soon() -> Deadline {
+    Deadline::after(DEADLINE)
+}
+
+impl Project {
+    fn new(site: Site, text: &str) -> Self {
+        Project { site, dir: context(&[("VMWfile", text)]) }
+    }
+
+    fn write(&self, text: &str) {
+        std::fs::write(self.dir.path().join("VMWfile"), text).unwrap();
+    }
+
+    fn try_build(&self, args: &[&str]) -> Built {
+        let template = format!("template={}", self.site.template());
+        let result = tempfile::NamedTempFile::new().unwrap();
+        let path = result.path().to_str().unwrap().to_owned();
+        let mut all = vec!["build", "--progress", "plain", "--result", &path];
+        if std::fs::read_to_string(self.dir.path().join("VMWfile")).unwrap().contains("ARG template") {
+            all.extend(["--arg", &template]);
+        }
+        all.extend(args);
+        let before = self.site.requests();
+        let run = run(&mut self.site.with_state(self.dir.path(), &all), DEADLINE);
+        let mut requests = self.site.requests();
+        for (method, count) in before {
+            *requests.entry(method).or_default() -= count;
+        }
+        let text = std::fs::read_to_string(result.path()).unwrap();
+        let result = serde_json::from_str(&text).unwrap_or_default();
+        Built { run, result, requests }
+    }
+
+    fn build(&self, args: &[&str]) -> Built {
+        let built = self.try_build(args);
+        assert_eq!(built.run.code, Some(0), "{}\n{}", built.run, self.site.log());
+        built
+    }
+
+    fn tool(&self, args: &[&str]) -> Run {
+        run(&mut self.site.with_state(self.dir.path(), args), DEADLINE)
+    }
+
+    fn done(&self, args: &[&str]) -> Run {
+        let run = self.tool(args);
+        assert_eq!(run.code, Some(0), "{run}\n{}", self.site.log());
+        run
+    }
+
+    fn read(&self, vm: &str, path: &str) -> String {
+        self.done(&["exec", vm, "--", "cat", path]).stdout()
+    }
+
+    fn client<T>(&self, work: impl AsyncFnOnce(&Client) -> T) -> T {
+        self.site.with_client(work)
+    }
+
+    /// All machines and templates by name.
+    fn machines(&self) -> BTreeMap<String, Moref> {
+        self.client(async |client| {
+            let inventory = client.inventory().await.unwrap();
+            inventory.all(EntityKind::Vm).map(|e| (e.name.clone(), e.moref.clone())).collect()
+        })
+    }
+
+    fn moref(&self, name: &str) -> Moref {
+        self.machines().get(name).unwrap_or_else(|| panic!("no {name}")).clone()
+    }
+
+    fn power_off(&self, name: &str) {
+        let vm = self.moref(name);
+        self.client(async |client| client.power_off(&vm, soon()).await.unwrap());
+    }
+}
+
+const CLUSTER: &str = "ARG template\nARG workers: int = 1\n\
+    FROM ${{ template }} AS base\nOUTPUT TEMPLATE --exists=keep keep-base\n\
+    RUN echo base > /root/base\n\
+    FROM base AS manager\nOUTPUT VM --exists=keep keep-manager\n\
+    RUN od -An -N8 -tx1 /dev/urandom | tr -d ' \\n' > /root/token; echo made >> /root/made\n\
+    KEY token: secret FROM FILE /root/token\n\
+    KEY number: int FROM RUN echo 41\n\
+    KEY next = number + 1\n\
+    KEY unused FROM RUN echo unused >> /root/made; echo x\n\
+    FROM base AS worker FOR n IN 1..${{ workers }}\nOUTPUT VM --exists=keep keep-worker-${{ n }}\n\
+    RUN echo ${{ manager.token }} > /root/token\n\
+    RUN echo ${{ manager.next }} > /root/next\n";
+
+fn a_second_build_makes_what_is_missing(site: Site) {
+    let project = Project::new(site, CLUSTER);
+    project.build(&[]);
+    let before = project.machines();
+    // Nothing is missing: nobody is asked for anything.
+    let same = project.build(&[]);
+    assert!(["base", "manager", "worker[1]"].iter().all(|m| same.result_of(m) == "cached"), "{}", same.run);
+    let work = ["CloneVM_Task", "ReconfigVM_Task", "PowerOnVM_Task", "StartProgramInGuest", "ListFilesInGuest"];
+    assert!(work.iter().all(|m| same.count(m) == 0), "{:?}", same.requests);
+    // Another recipe makes no difference to what is there.
+    project.write(&CLUSTER.replace("echo base", "echo another"));
+    let grown = project.build(&["--arg", "workers=3"]);
+    for machine in ["base", "manager", "worker[1]"] {
+        assert_eq!(grown.result_of(machine), "cached", "{}", grown.run);
+    }
+    for machine in ["worker[2]", "worker[3]"] {
+        assert_eq!(grown.result_of(machine), "built", "{}", grown.run);
+    }
+    assert_eq!(grown.count("CloneVM_Task"), 2, "{:?}", grown.requests);
+    // Only what is needed is captured again.
+    assert_eq!(grown.steps("manager"), ["cached", "done", "done", "done", "cached"], "{}", grown.result);
+    assert_eq!(project.read("keep-manager", "/root/made"), "made\nunused\n");
+    let token = project.read("keep-manager", "/root/token");
+    assert_eq!(token.len(), 16, "{token:?}");
+    for worker in ["keep-worker-1", "keep-worker-2", "keep-worker-3"] {
+        assert_eq!(project.read(worker, "/root/token").trim_end(), token);
+        assert_eq!(project.read(worker, "/root/next"), "42\n");
+        assert_eq!(project.read(worker, "/root/base"), "base\n");
+    }
+    let after = project.machines();
+    assert!(before.iter().all(|(name, vm)| after.get(name) == Some(vm)), "{before:?} {after:?}");
+    // Nothing of ours stays in the guest that was asked.
+    let left = project.done(&["exec", "keep-manager", "--", "ls", "-A", "/root"]).stdout();
+    // The listing's own directory is there while it runs.
+    assert!(left.lines().filter(|l| l.contains("vmwbuild")).count() <= 1, "{left}");
+    let plan = project.done(&[
+        "plan",
+        "--arg",
+        &format!("template={}", project.site.template()),
+        "--arg",
+        "workers=4",
+        "--json",
+    ]);
+    let plan: Value = serde_json::from_str(&plan.stdout()).unwrap();
+    let states: Vec<&str> =
+        plan["machines"].as_array().unwrap().iter().map(|m| m["cache"]["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["kept", "kept", "kept", "kept", "kept", "made"], "{plan:#}");
+}
+
+#[test]
+fn a_second_build_makes_what_is_missing_on_the_sandbox() {
+    a_second_build_makes_what_is_missing(Site::here().unwrap());
+}
+
+#[test]
+fn a_second_build_makes_what_is_missing_on_vcsim() {
+    if let Some(site) = Site::vcsim() {
+        a_second_build_makes_what_is_missing(site);
+    }
+}
+
+#[test]
+fn what_is_kept_and_cannot_be_asked_is_told() {
+    let project = Project::new(Site::here().unwrap(), CLUSTER);
+    project.build(&[]);
+    project.power_off("keep-manager");
+    let before = project.machines();
+    // Nothing is needed of it: it may be off.
+    project.build(&[]);
+    let refused = project.try_build(&["--arg", "workers=2"]);
+    assert_eq!(refused.run.code, Some(5), "{}", refused.run);
+    let words = said(&refused.run);
+    for text in [
+        "`keep-manager` is kept as it is, and can't give what new machines need",
+        "the key `token` of it is needed, and it doesn't run",
+    ] {
+        assert!(words.contains(text), "no {text:?} in {}", refused.run);
+    }
+    assert!(!words.contains("`number`"), "remembered: {}", refused.run);
+    assert_eq!(project.machines(), before);
+}
+
+#[test]
+fn a_half_made_machine_is_not_kept() {
+    let text = "ARG template\nFROM ${{ template }} AS a\nOUTPUT VM --exists=keep keep-half\nRUN false\n";
+    let project = Project::new(Site::here().unwrap(), text);
+    assert_ne!(project.try_build(&["--on-error", "keep"]).run.code, Some(0));
+    let before = project.machines();
+    assert!(before.contains_key("keep-half"), "{before:?}");
+    project.write(&text.replace("false", "true"));
+    let refused = project.try_build(&[]);
+    assert_eq!(refused.run.code, Some(5), "{}", refused.run);
+    let words = said(&refused.run);
+    assert!(words.contains("or has left it half-made: `vmwbuild clean"), "{}", refused.run);
+    assert_eq!(project.machines(), before);
+    project.done(&["clean", "--yes"]);
+    project.build(&[]);
+}
+
+const PAIR: &str = "ARG template\n\
+    FROM ${{ template }} AS base\nOUTPUT TEMPLATE own-base\nRUN true\n\
+    FROM base AS two\nOUTPUT VM own-vm\nOUTPUT TEMPLATE own-image\nRUN true\n";
+
+impl Project {
+    /// `ls --json`: state and stage by name.
+    fn ls(&self, args: &[&str]) -> BTreeMap<String, Value> {
+        let run = self.done(&[&["ls", "--json"], args].concat());
+        let list: Value = serde_json::from_str(&run.stdout()).unwrap();
+        common::schema::Schema::new("ls.json").check(&list).unwrap();
+        let all = list.as_array().unwrap().iter();
+        all.map(|one| (one["name"].as_str().unwrap().to_owned(), one.clone())).collect()
+    }
+}
+
+fn names(all: &BTreeMap<String, Value>) -> Vec<&str> {
+    all.keys().map(String::as_str).collect()
+}
+
+fn what_builds_have_made_is_listed_and_removed(site: Site) {
+    let project = Project::new(site, PAIR);
+    let at_first = project.machines();
+    assert!(project.ls(&[]).is_empty());
+    let first = project.build(&[]);
+    let build = first.result["build"].as_str().unwrap().to_owned();
+    let all = project.ls(&[]);
+    assert_eq!(names(&all), ["own-base", "own-image", "own-vm"]);
+    let file = format!("{}/VMWfile", project.dir.path().canonicalize().unwrap().file_name().unwrap().to_str().unwrap());
+    for (name, stage, kind) in
+        [("own-base", "base", "template"), ("own-image", "two", "template"), ("own-vm", "two", "VM")]
+    {
+        let one = &all[name];
+        assert_eq!((one["stage"].as_str(), one["kind"].as_str()), (Some(stage), Some(kind)), "{one}");
+        assert_eq!((one["build"].as_str(), one["file"].as_str()), (Some(&*build), Some(&*file)), "{one}");
+        assert_eq!(one["state"], "finished", "{one}");
+    }
+    assert_eq!(project.ls(&[&build]), all);
+    assert_eq!(project.ls(&["."]), all);
+    assert!(project.ls(&["20300131-nobody"]).is_empty());
+    let text = project.done(&["ls"]).stdout();
+    assert!(text.starts_with("STATE ") && text.lines().count() == 4, "{text}");
+    // Somebody's copies bear the same marks, and are nobody's but his.
+    for (from, to) in [("own-vm", "their-vm"), ("own-image", "their-image")] {
+        copy(&project, from, to);
+    }
+    assert_eq!(project.ls(&[]), all);
+    // Of another VMWfile, and half-made.
+    std::fs::write(
+        project.dir.path().join("VMWfile.other"),
+        "ARG template\nFROM ${{ template }} AS o\nOUTPUT VM other-vm\nRUN true\nFROM o AS p\nOUTPUT VM other-half\nRUN false\n"
+            .replace("FROM o AS", "FROM ${{ template }} AS"),
+    )
+    .unwrap();
+    let template = format!("template={}", project.site.template());
+    let failed =
+        project.tool(&["build", "-f", "VMWfile.other", "--arg", &template, "--on-error", "keep", "--parallel", "1"]);
+    assert_eq!(failed.code, Some(4), "{failed}");
+    let other = project.ls(&["-f", "VMWfile.other"]);
+    assert_eq!(other["other-half"]["state"], "half-made", "{other:?}");
+    // A dry run and a refusal change nothing.
+    let before = project.machines();
+    let dry = project.done(&["destroy", ".", "--dry-run"]).stdout();
+    assert_eq!(dry.lines().count(), 3, "{dry}");
+    assert!(dry.lines().last().unwrap().ends_with("own-image") && dry.contains("own-vm\n"), "{dry}");
+    let refused = project.tool(&["destroy", "."]);
+    assert_eq!(refused.code, Some(2), "{refused}");
+    assert!(said(&refused).contains("aren't removed without a word of yours"), "{refused}");
+    assert_eq!(project.machines(), before);
+    let removed = project.done(&["destroy", &build, "--yes"]);
+    assert_eq!(removed.stdout().lines().count(), 3, "{removed}");
+    let left: Vec<String> = project.machines().into_keys().filter(|n| !at_first.contains_key(n)).collect();
+    let mut wanted = vec!["other-half", "their-image", "their-vm"];
+    if other.contains_key("other-vm") {
+        wanted.insert(1, "other-vm");
+    }
+    assert_eq!(left, wanted);
+    let half = project.done(&["destroy", "-f", "VMWfile.other", "--yes"]);
+    assert!(said(&half).contains("other-half: the build"), "{half}");
+    assert!(project.machines().contains_key("other-half"));
+    assert!(said(&project.done(&["destroy", ".", "--yes"])).contains("nothing here was made from"));
+}
+
+/// A clone as somebody else makes it.
+fn copy(project: &Project, from: &str, to: &str) {
+    use vmwbuild::vsphere::client::{CloneRequest, HardwareChange, PlacementRequest};
+    let vm = project.moref(from);
+    project.client(async |client| {
+        let inventory = client.inventory().await.unwrap();
+        let placement = inventory.place(&PlacementRequest::default(), inventory.get(&vm).unwrap()).unwrap();
+        let request = CloneRequest {
+            name: to.to_owned(),
+            placement,
+            template: inventory.get(&vm).unwrap().template,
+            linked: None,
+            snapshot: None,
+            hardware: HardwareChange::default(),
+        };
+        let task = client.start_clone(&vm, &request).await.unwrap();
+        client.wait_clone(&task, to, soon(), |_| ()).await.unwrap();
+    });
+}
+
+#[test]
+fn what_builds_have_made_is_listed_and_removed_on_the_sandbox() {
+    what_builds_have_made_is_listed_and_removed(Site::here().unwrap());
+}
+
+#[test]
+fn what_builds_have_made_is_listed_and_removed_on_vcsim() {
+    if let Some(site) = Site::vcsim() {
+        what_builds_have_made_is_listed_and_removed(site);
+    }
+}
+
+/// Machines for others to work on: `on-web-1` and so on.
+fn webs(site: Site, count: u32) -> Project {
+    let text = "ARG template\nARG count: int\nFROM ${{ template }} AS web FOR n IN 1..${{ count }}\n\
+        OUTPUT VM on-web-${{ n }}\nRUN echo 1 > /root/version\n";
+    let project = Project::new(site, text);
+    project.build(&["--arg", &format!("count={count}")]);
+    project
+}
+
+const PATCH: &str = "ON 'on-web-*' AS web\nSERIAL 1\n\
+    SNAPSHOT before-patch\n\
+    ONFAIL RUN cat /root/why\n\
+    ONFAIL REVERT before-patch\n\
+    RUN echo 2 > /root/version; echo ${{ self.name }} > /root/name\n\
+    KEY version: int FROM RUN cat /root/version\n\
+    RUN test ! -e /root/bad\n";
+
+impl Project {
+    fn run_in(&self, vm: &str, script: &str) {
+        self.done(&["exec", vm, "--", "sh", "-c", script]);
+    }
+
+    fn versions(&self, count: u32) -> Vec<String> {
+        let of = |n| self.read(&format!("on-web-{n}"), "/root/version").trim_end().to_owned();
+        (1..=count).map(of).collect()
+    }
+}
+
+fn steps_run_on_machines_that_exist(site: Site) {
+    let project = webs(site, 2);
+    let before = project.machines();
+    project.write(&PATCH.replace("SNAPSHOT before-patch\n", "").replace("ONFAIL REVERT before-patch\n", ""));
+    let plan: Value = serde_json::from_str(&project.done(&["plan", "--json"]).stdout()).unwrap();
+    common::schema::Schema::new("plan.json").check(&plan).unwrap();
+    assert_eq!(plan["machines"].as_array().unwrap().len(), 2, "{plan:#}");
+    let built = project.build(&[]);
+    assert_eq!(project.versions(2), ["2", "2"]);
+    assert_eq!(project.read("on-web-2", "/root/name"), "on-web-2\n");
+    assert_eq!(built.result["keys"]["web[on-web-1]"]["version"], 2, "{}", built.result);
+    for method in
+        ["CloneVM_Task", "PowerOnVM_Task", "PowerOffVM_Task", "ShutdownGuest", "ReconfigVM_Task", "Destroy_Task"]
+    {
+        assert_eq!(built.count(method), 0, "{method}");
+    }
+    assert_eq!(project.machines(), before);
+    // By folder. (The simulator has machines of its own there, without guests.)
+    if !project.site.is_vcsim() {
+        project.write("ON FOLDER vm AS all\nRUN echo 3 > /root/version\n");
+        project.build(&[]);
+        assert_eq!(project.versions(2), ["3", "3"]);
+    }
+    // Nothing of ours stays in the guests.
+    let left = project.done(&["exec", "on-web-1", "--", "ls", "-A", "/root"]).stdout();
+    assert!(left.lines().filter(|l| l.contains("vmwbuild")).count() <= 1, "{left}");
+    project.write(&PATCH.replace("on-web-*", "nobody-*"));
+    let none = project.try_build(&[]).run;
+    assert_eq!(none.code, Some(5), "{none}");
+    assert!(said(&none).contains("no machine's name fits `nobody-*`"), "{none}");
+}
+
+#[test]
+fn steps_run_on_machines_that_exist_on_the_sandbox() {
+    steps_run_on_machines_that_exist(Site::here().unwrap());
+}
+
+#[test]
+fn steps_run_on_machines_that_exist_on_vcsim() {
+    if let Some(site) = Site::vcsim() {
+        steps_run_on_machines_that_exist(site);
+    }
+}
+
+#[test]
+fn what_fails_goes_back_and_serial_says_who_goes_on() {
+    let project = webs(Site::here().unwrap(), 3);
+    let before = project.machines();
+    project.run_in("on-web-1", "echo because > /root/why; touch /root/bad");
+    project.write(PATCH);
+    let failed = project.try_build(&[]);
+    assert_eq!(failed.run.code, Some(4), "{}", failed.run);
+    assert!(said(&failed.run).contains("because"), "{}", failed.run);
+    assert!(said(&failed.run).contains("it is again as it was at the snapshot `before-patch`"), "{}", failed.run);
+    assert_eq!(project.versions(3), ["1", "1", "1"], "{}", failed.run);
+    assert_eq!(failed.result_of("web[on-web-2]"), "cancelled", "{}", failed.result);
+    // The snapshot stays, and another one of its name isn't made.
+    let again = project.try_build(&[]);
+    assert_eq!(again.run.code, Some(5), "{}", again.run);
+    assert!(said(&again.run).contains("`on-web-1` has a snapshot `before-patch` already"), "{}", again.run);
+    project.write(
+        &PATCH.replace("before-patch", "before-${{ build.id }}").replace("SERIAL 1", "SERIAL --max-failures=1 1"),
+    );
+    let most = project.try_build(&[]);
+    assert_eq!(most.run.code, Some(4), "{}", most.run);
+    assert_eq!(project.versions(3), ["1", "2", "2"], "{}", most.run);
+    assert_eq!(project.machines(), before);
+    // One that is off is left off.
+    project.power_off("on-web-3");
+    project.write("ON 'on-web-3' AS web\nRUN true\n");
+    let off = project.try_build(&[]).run;
+    assert_eq!(off.code, Some(5), "{off}");
+    assert!(said(&off).contains("`on-web-3` isn't powered on"), "{off}");
+}
+
+/// The files of an example, as a project of its own.
+fn example(name: &str) -> String {
+    std::fs::read_to_string(
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name).join("VMWfile"),
+    )
+    .unwrap()
+}
+
+#[test]
+fn the_examples_of_a_pool_that_grows_and_is_patched_work() {
+    let project = Project::new(Site::here().unwrap(), &example("growing-pool"));
+    let secret = ["--secret", "id=root_password,cmd=echo guest-password"];
+    let build = |more: &[&str]| project.build(&[&secret[..], more].concat());
+    build(&["--arg", "workers=1"]);
+    let grown = build(&["--arg", "workers=3"]);
+    assert_eq!(grown.count("CloneVM_Task"), 2, "{:?}", grown.requests);
+    let token = project.read("pool-manager", "/etc/pool/token");
+    assert_eq!(project.read("pool-worker-03", "/etc/pool/token").trim_end(), token);
+    project.write(&example("patch"));
+    project.run_in("pool-worker-02", ": > /etc/pool/token");
+    let patched = project.try_build(&secret);
+    assert_eq!(patched.run.code, Some(4), "{}", patched.run);
+    for (worker, release) in [("pool-worker-01", "2\n"), ("pool-worker-02", "1\n"), ("pool-worker-03", "2\n")] {
+        assert_eq!(project.read(worker, "/etc/pool/release"), release, "{worker}: {}", patched.run);
+    }
+    project.write(&example("healing-pool"));
+    let up = || project.done(&[&["up", "--progress", "plain"], &secret[..]].concat());
+    up();
+    let before = project.machines();
+    project.power_off("healing-worker-02");
+    up();
+    assert_ne!(project.moref("healing-worker-02"), before["healing-worker-02"]);
+    assert_eq!(project.moref("healing-worker-01"), before["healing-worker-01"]);
+    assert_eq!(project.read("healing-manager", "/etc/pool/removed"), "healing-worker-02\n");
+    project.done(&["destroy", ".", "--yes"]);
+    assert!(!project.machines().keys().any(|name| name.starts_with("pool-")));
+}
+
+const POOL: &str = "ARG template\nARG workers: int = 2\n\
+    FROM ${{ template }} AS manager\nOUTPUT VM up-manager\n\
+    RUN od -An -N8 -tx1 /dev/urandom | tr -d ' \\n' > /root/token\n\
+    KEY token: secret FROM FILE /root/token\n\
+    FROM ${{ template }} AS worker FOR n IN 1..${{ workers }}\nOUTPUT VM up-worker-${{ n }}\n\
+    HEALTHCHECK --retry=2 --interval=1s RUN test -e /root/well\n\
+    ONREMOVE --on=manager RUN echo ${{ self.name }} >> /root/removed\n\
+    RUN echo ${{ manager.token }} > /root/token; touch /root/well\n";
+
+impl Project {
+    fn up(&self, args: &[&str]) -> Run {
+        let template = format!("template={}", self.site.template());
+        self.tool(&[&["up", "--progress", "plain", "--arg", &template], args].concat())
+    }
+
+    fn upped(&self, args: &[&str]) -> Run {
+        let run = self.up(args);
+        assert_eq!(run.code, Some(0), "{run}\n{}", self.site.log());
+        run
+    }
+}
+
+fn what_is_dead_is_replaced(site: Site) {
+    let project = Project::new(site, POOL);
+    project.upped(&[]);
+    let first = project.machines();
+    // All is well: nothing is done.
+    project.upped(&[]);
+    assert_eq!(project.machines(), first);
+    // One grows, one is off, one is sick.
+    project.run_in("up-worker-1", "rm /root/well");
+    project.power_off("up-worker-2");
+    let many = project.up(&["--replace-at-most", "1"]);
+    assert_eq!(many.code, Some(5), "{many}");
+    assert!(said(&many).contains("2 machines are dead, and at most 1 are replaced at once"), "{many}");
+    assert_eq!(project.machines(), first);
+    let healed = project.upped(&["--arg", "workers=3"]);
+    let words = said(&healed);
+    assert!(words.contains("`worker[1]` is dead: its HEALTHCHECK fails: exit code 1"), "{healed}");
+    assert!(words.contains("`worker[2]` is dead: it is powered off"), "{healed}");
+    let now = project.machines();
+    assert_eq!(now["up-manager"], first["up-manager"]);
+    assert!(["up-worker-1", "up-worker-2"].iter().all(|name| now[*name] != first[*name]), "{now:?}");
+    let removed = project.read("up-manager", "/root/removed");
+    let mut removed: Vec<&str> = removed.lines().collect();
+    removed.sort_unstable();
+    assert_eq!(removed, ["up-worker-1", "up-worker-2"]);
+    let token = project.read("up-manager", "/root/token");
+    for worker in ["up-worker-1", "up-worker-2", "up-worker-3"] {
+        assert_eq!(project.read(worker, "/root/token").trim_end(), token, "{worker}");
+    }
+    // One that somebody has taken away is made again.
+    let gone = project.moref("up-worker-3");
+    project.client(async |client| client.destroy_vm(&gone, soon()).await.unwrap());
+    project.upped(&["--arg", "workers=3"]);
+    assert!(project.machines().contains_key("up-worker-3"));
+}
+
+#[test]
+fn what_is_dead_is_replaced_on_the_sandbox() {
+    what_is_dead_is_replaced(Site::here().unwrap());
+}
+
+#[test]
+fn what_is_dead_is_replaced_on_vcsim() {
+    if let Some(site) = Site::vcsim() {
+        what_is_dead_is_replaced(site);
+    }
+}
+
+#[test]
+fn what_cannot_be_checked_is_not_replaced() {
+    let project = Project::new(Site::here().unwrap(), POOL);
+    project.upped(&[]);
+    let before = project.machines();
+    let password = project.dir.path().join("wrong");
+    std::fs::write(&password, "wrong\n").unwrap();
+    let refused = project.up(&["--login", "nobody-here", "--login-password-file", password.to_str().unwrap()]);
+    assert_eq!(refused.code, Some(4), "{refused}");
+    assert_eq!(project.machines(), before);
+}
