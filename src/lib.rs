@@ -47,6 +47,7 @@
 //!     build_id: "1".to_owned(),
 //!     build_date: "2026-01-02T03:04:05Z".to_owned(),
 //!     project: "shop".to_owned(),
+//!     existing: None,
 //! };
 //! let program = sema::check(&mut sources, &file, &inputs, &Nowhere, &mut problems).expect("nothing is wrong");
 //! // Lint; levels and pragmas are applied to all that was found.

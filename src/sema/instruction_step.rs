@@ -230,14 +230,14 @@ impl Checker<'_> {
         problems: &mut Problems,
     ) -> Option<Arc<GuestContext>> {
         let mut context = making.context.clone();
-        if matches!(instruction.body, Body::Seal) {
-            super::seal::context(Arc::make_mut(&mut context));
-        }
         if let Some(text) = instruction.flag("user").and_then(|f| f.value.as_ref()) {
             let secrets = Secrets::Refused("a user's name is shown");
             let name = self.text(text, "the name of the user", secrets, place, problems)?;
             let how = context.user.as_ref().map_or(via(None), |u| u.via);
             Arc::make_mut(&mut context).user = Some(RunAs { name, via: how });
+        }
+        if matches!(instruction.body, Body::Seal) {
+            super::seal::context(Arc::make_mut(&mut context));
         }
         for flag in instruction.flags.iter().filter(|f| f.name.node == "env") {
             let Some((name, value)) = flag.value.as_ref().and_then(split_pair) else {
@@ -466,6 +466,13 @@ fn without_effect(instruction: &Instruction, problems: &mut Problems) {
         problems.push(
             Diagnostic::at(&codes::FLAG_WITHOUT_EFFECT, flag.span, "COPY writes as the LOGIN account")
                 .help("say by `--chown=user:group` whom the files belong to"),
+        );
+    }
+    if keyword == Keyword::Seal
+        && let Some(flag) = instruction.flag("user")
+    {
+        problems.push(
+            Diagnostic::at(&codes::FLAG_WITHOUT_EFFECT, flag.span, "SEAL is done by root").help("leave it out"),
         );
     }
     if let Some(flag) = instruction.flag("delay")

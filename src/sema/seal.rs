@@ -28,6 +28,7 @@ pub(super) fn command() -> Invocation {
 pub(super) fn context(context: &mut GuestContext) {
     context.user = Some(RunAs { name: Template::literal("root"), via: Via::Auto });
     context.env.clear();
+    context.open_env.clear();
     context.workdir = None;
     context.shell = vec![Template::literal("sh")];
 }
