@@ -74,7 +74,8 @@ const REBOOT_WINDOW: Duration = Duration::from_secs(60);
 const USUAL_FIRST_LOOK: Duration = Duration::from_millis(75);
 const FIRST_LOOK: Duration = Duration::from_millis(15);
 const LONGEST_FIRST_LOOK: Duration = Duration::from_millis(250);
-const LONGEST_LOOK: Duration = Duration::from_millis(900);
+/// With the quarter of a second at which a guest itself looks, output is seen within a second of being printed.
+const LONGEST_LOOK: Duration = Duration::from_millis(650);
 /// How long a program that was started may give no sign.
 const SILENCE: Duration = Duration::from_secs(60);
 
