@@ -199,6 +199,15 @@ fn an_included_file_is_mended_once() {
     assert_eq!(fs::read_to_string(directory.path().join("part.vmwfile")).expect("there"), "RUN true\n");
 }
 
+#[test]
+fn a_build_shows_what_stops_it_as_an_error() {
+    // The code is a warning where the line can be read all the same.
+    let directory = project(&[("VMWfile", "FROM linux AS m\nOUTPUT TEMPLATE t # for now\nRUN true\n")]);
+    let (code, _, err) = run(directory.path(), &["build", "--sandbox"]);
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("x a comment is a line of its own"), "{err}");
+}
+
 /// A deployment of parts, each of which means something only where it is included.
 fn parts() -> TempDir {
     project(&[

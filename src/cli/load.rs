@@ -1,6 +1,6 @@
 //! From the command line's input to a checked program: what `build`, `graph` and `lint` share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -360,9 +360,13 @@ pub(crate) fn linted_program(
     let project = project::Project::of(file.as_deref()).ok().flatten();
     let levels = |file: Option<&Path>| project.as_ref().and_then(|p| p.config(file).ok()).unwrap_or_default();
     let found = std::mem::take(problems);
-    // A denied lint stops no build: it is shown as what it is without.
+    // A denied lint stops no build: it is shown as what it is without. What the compiler found wrong stays an error, also
+    // where the same code is a warning elsewhere.
+    let place = |d: &Diagnostic| (d.code.number, d.primary.as_ref().map(|label| label.span));
+    let wrong: HashSet<_> = found.iter().filter(|d| d.severity == Severity::Error).map(place).collect();
     let capped = loaded.lint(found, sources, &levels).into_iter().map(|d| {
-        let severity = if d.code.severity == Severity::Error { d.severity } else { d.severity.min(Severity::Warning) };
+        let fixed = d.code.severity == Severity::Error || wrong.contains(&place(&d));
+        let severity = if fixed { d.severity } else { d.severity.min(Severity::Warning) };
         d.severity(severity)
     });
     problems.extend(capped.filter(|d| d.severity > Severity::Advice));

@@ -471,9 +471,8 @@ fn without_effect(instruction: &Instruction, problems: &mut Problems) {
     if keyword == Keyword::Seal
         && let Some(flag) = instruction.flag("user")
     {
-        problems.push(
-            Diagnostic::at(&codes::FLAG_WITHOUT_EFFECT, flag.span, "SEAL is done by root").help("leave it out"),
-        );
+        problems
+            .push(Diagnostic::at(&codes::FLAG_WITHOUT_EFFECT, flag.span, "SEAL is done by root").help("leave it out"));
     }
     if let Some(flag) = instruction.flag("delay")
         && instruction.flag("retry").is_none()
