@@ -6,60 +6,15 @@
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
+use common::project::{Built, Project, soon};
 use common::site::Site;
-use common::{DEADLINE, Run, context, run};
+use common::{DEADLINE, context, run};
 use serde_json::Value;
-use tempfile::TempDir;
-use vmwbuild::vsphere::client::{Client, Deadline, Endpoint, EntityKind, HardwareChange, Thumbprint};
-use vmwbuild::vsphere::wire::Moref;
+use vmwbuild::vsphere::client::HardwareChange;
 
 const MARK: &str = vmwbuild::cache::MARK;
-
-/// A project on a vCenter.
-struct Project {
-    site: Site,
-    dir: TempDir,
-}
-
-/// What came of a build.
-struct Built {
-    run: Run,
-    /// `--result`.
-    result: Value,
-    /// Requests by method.
-    requests: BTreeMap<String, u64>,
-}
-
-impl Built {
-    fn of(&self, machine: &str) -> &Value {
-        let all = self.result["machines"].as_array().unwrap();
-        all.iter().find(|m| m["machine"] == machine).unwrap_or_else(|| panic!("no {machine}: {}", self.result))
-    }
-
-    /// How a machine ended, and how each of its steps did.
-    fn how(&self, machine: &str) -> (String, Vec<String>) {
-        let of = self.of(machine);
-        let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-        (text(&of["result"]), of["steps"].as_array().unwrap().iter().map(|s| text(&s["outcome"])).collect())
-    }
-
-    fn result_of(&self, machine: &str) -> String {
-        self.how(machine).0
-    }
-
-    fn count(&self, methods: &[&str]) -> u64 {
-        self.requests.iter().filter(|(m, _)| methods.contains(&m.as_str())).map(|(_, n)| n).sum()
-    }
-
-    fn says(&self, text: &str) {
-        let said = format!("{}{}", self.run.stdout(), self.run.stderr());
-        let plain = said.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(plain.contains(text), "no {text:?} in {}", self.run);
-    }
-}
 
 /// What changes a vCenter or asks a guest for something.
 const WORK: &[&str] = &[
@@ -82,91 +37,8 @@ const WORK: &[&str] = &[
     "MakeDirectoryInGuest",
 ];
 
+/// What only these tests ask of a project.
 impl Project {
-    fn new(site: Site, files: &[(&str, &str)]) -> Self {
-        Project { site, dir: context(files) }
-    }
-
-    fn on_sandbox(files: &[(&str, &str)]) -> Self {
-        Self::new(Site::here().unwrap(), files)
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        std::fs::write(self.dir.path().join(path), text).unwrap();
-    }
-
-    fn try_build(&self, args: &[&str]) -> Built {
-        self.build_in(self.dir.path(), args)
-    }
-
-    fn build_in(&self, dir: &Path, args: &[&str]) -> Built {
-        let template = format!("template={}", self.site.template());
-        let result = tempfile::NamedTempFile::new().unwrap();
-        let path = result.path().to_str().unwrap().to_owned();
-        let mut all = vec!["build", "--progress", "plain", "--result", &path];
-        if std::fs::read_to_string(dir.join("VMWfile")).unwrap().contains("ARG template") {
-            all.extend(["--arg", &template]);
-        }
-        all.extend(args);
-        let before = self.site.requests();
-        let run = run(&mut self.site.with_state(dir, &all), DEADLINE);
-        let mut requests = self.site.requests();
-        for (method, count) in before {
-            *requests.entry(method).or_default() -= count;
-        }
-        let text = std::fs::read_to_string(result.path()).unwrap();
-        let result = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text:?} {run}"));
-        Built { run, result, requests }
-    }
-
-    fn build(&self, args: &[&str]) -> Built {
-        let built = self.try_build(args);
-        assert_eq!(built.run.code, Some(0), "{}\n{}", built.run, self.site.log());
-        built
-    }
-
-    fn tool(&self, args: &[&str]) -> Run {
-        run(&mut self.site.with_state(self.dir.path(), args), DEADLINE)
-    }
-
-    fn done(&self, args: &[&str]) -> Run {
-        let run = self.tool(args);
-        assert_eq!(run.code, Some(0), "{run}");
-        run
-    }
-
-    fn read(&self, vm: &str, path: &str) -> String {
-        self.done(&["exec", vm, "--", "cat", path]).stdout()
-    }
-
-    /// Does something by a client of its own.
-    fn client<T>(&self, work: impl AsyncFnOnce(&Client) -> T) -> T {
-        let (url, username, password, thumbprint) = self.site.server();
-        let mut endpoint = Endpoint::parse(url).unwrap();
-        endpoint.username = username.to_owned();
-        endpoint.password = password.to_owned();
-        endpoint.trust.thumbprints.push(Thumbprint::parse(thumbprint).unwrap());
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(async {
-            let client = Client::connect(endpoint, soon()).await.unwrap();
-            let done = work(&client).await;
-            let _ = client.logout().await;
-            done
-        })
-    }
-
-    /// All machines and templates by name.
-    fn machines(&self) -> BTreeMap<String, Moref> {
-        self.client(async |client| {
-            let inventory = client.inventory().await.unwrap();
-            inventory.all(EntityKind::Vm).map(|e| (e.name.clone(), e.moref.clone())).collect()
-        })
-    }
-
-    fn moref(&self, name: &str) -> Moref {
-        self.machines().get(name).unwrap_or_else(|| panic!("no {name}")).clone()
-    }
-
     /// What is remembered of a machine.
     fn record(&self, name: &str) -> Option<Value> {
         let vm = self.moref(name);
@@ -180,11 +52,6 @@ impl Project {
         self.client(async |client| client.reconfigure(&vm, &change, soon()).await.unwrap());
     }
 
-    fn destroy(&self, name: &str) {
-        let vm = self.moref(name);
-        self.client(async |client| client.destroy_vm(&vm, soon()).await.unwrap());
-    }
-
     /// The names of machines that hold checkpoints.
     fn checkpoints(&self) -> Vec<String> {
         self.machines().into_keys().filter(|n| n.starts_with(vmwbuild::cache::CHECKPOINT_PREFIX)).collect()
@@ -193,10 +60,6 @@ impl Project {
     fn cache_ls(&self) -> Vec<Value> {
         serde_json::from_str(&self.done(&["cache", "ls", "--json"]).stdout()).unwrap()
     }
-}
-
-fn soon() -> Deadline {
-    Deadline::after(DEADLINE)
 }
 
 const CHAIN: &str = "ARG template\nARG word = \"hello\"\nARG more: bool = false\n\

@@ -9,22 +9,11 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use common::context;
 use common::site::Site;
+use common::{context, on_both};
 use serde_json::Value;
 use vmwbuild::vsphere::client::{Client, Deadline, DeviceChange, Endpoint, Exchange, Recorder, Thumbprint};
 use vmwbuild::vsphere::wire::{Element, Limits};
-
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod vcsim {
-            $(#[test] fn $name() { if let Some(site) = super::Site::vcsim() { super::$name(&site) } })*
-        }
-        mod sandbox {
-            $(#[test] fn $name() { if let Some(site) = super::Site::sandbox() { super::$name(&site) } })*
-        }
-    };
-}
 
 on_both! {
     devices_are_changed_before_the_first_power_on

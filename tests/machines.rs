@@ -15,21 +15,9 @@ use std::time::Duration;
 use common::replay::Replay;
 use common::schema::Schema;
 use common::site::Site;
-use common::{DEADLINE, Run, Running, context, run, vmwbuild};
+use common::{DEADLINE, Run, Running, context, on_both, run, vmwbuild};
 use regex::Regex;
 use serde_json::Value;
-
-/// Makes of each function a test on either site.
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod vcsim {
-            $(#[test] fn $name() { if let Some(site) = super::Site::vcsim() { super::$name(&site) } })*
-        }
-        mod sandbox {
-            $(#[test] fn $name() { if let Some(site) = super::Site::sandbox() { super::$name(&site) } })*
-        }
-    };
-}
 
 on_both! {
     a_plan_tells_what_would_be_made_and_changes_nothing

@@ -8,22 +8,9 @@ mod common;
 use std::time::Duration;
 
 use common::site::Site;
-use common::{Running, context};
-
-/// Makes of each function a test on either site; the sandbox is one of the binary's, or one in this process.
-macro_rules! on_both {
-    ($sandbox:ident $($name:ident)*) => {
-        mod vcsim {
-            $(#[test] fn $name() { if let Some(site) = super::Site::vcsim() { super::$name(&site) } })*
-        }
-        mod sandbox {
-            $(#[test] fn $name() { if let Some(site) = super::Site::$sandbox() { super::$name(&site) } })*
-        }
-    };
-}
+use common::{Running, context, on_both};
 
 on_both! {
-    sandbox
     a_template_is_made_from_a_template
     a_platform_shares_a_token_made_while_it_is_built
     a_secret_shows_up_nowhere
@@ -488,7 +475,7 @@ mod trouble {
     use super::*;
 
     on_both! {
-        here
+        via here:
         a_wrong_password_is_refused_once
         an_unknown_certificate_is_refused_with_its_thumbprint
         an_expired_session_is_renewed
@@ -622,7 +609,7 @@ mod thrift {
     use super::*;
 
     on_both! {
-        here
+        via here:
         a_command_costs_one_start
         keys_in_a_row_go_over_together
     }

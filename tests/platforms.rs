@@ -7,125 +7,14 @@ mod common;
 
 use std::collections::BTreeMap;
 
+use common::Run;
+use common::project::{Project, soon};
 use common::site::Site;
-use common::{DEADLINE, Run, context, run};
 use serde_json::Value;
-use tempfile::TempDir;
-use vmwbuild::vsphere::client::{Client, Deadline, EntityKind};
-use vmwbuild::vsphere::wire::Moref;
-
-/// A project on a vCenter.
-struct Project {
-    site: Site,
-    dir: TempDir,
-}
-
-/// What came of a build.
-struct Built {
-    run: Run,
-    result: Value,
-    /// Requests by method.
-    requests: BTreeMap<String, u64>,
-}
-
-impl Built {
-    fn of(&self, machine: &str) -> &Value {
-        let all = self.result["machines"].as_array().unwrap();
-        all.iter().find(|m| m["machine"] == machine).unwrap_or_else(|| panic!("no {machine}: {}", self.result))
-    }
-
-    fn result_of(&self, machine: &str) -> &str {
-        self.of(machine)["result"].as_str().unwrap()
-    }
-
-    /// The outcomes of its steps.
-    fn steps(&self, machine: &str) -> Vec<&str> {
-        self.of(machine)["steps"].as_array().unwrap().iter().map(|s| s["outcome"].as_str().unwrap_or("-")).collect()
-    }
-
-    fn count(&self, method: &str) -> u64 {
-        self.requests.get(method).copied().unwrap_or_default()
-    }
-}
 
 /// What a run said, in one line.
 fn said(run: &Run) -> String {
     format!("{}{}", run.stdout(), run.stderr()).split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn soon() -> Deadline {
-    Deadline::after(DEADLINE)
-}
-
-impl Project {
-    fn new(site: Site, text: &str) -> Self {
-        Project { site, dir: context(&[("VMWfile", text)]) }
-    }
-
-    fn write(&self, text: &str) {
-        std::fs::write(self.dir.path().join("VMWfile"), text).unwrap();
-    }
-
-    fn try_build(&self, args: &[&str]) -> Built {
-        let template = format!("template={}", self.site.template());
-        let result = tempfile::NamedTempFile::new().unwrap();
-        let path = result.path().to_str().unwrap().to_owned();
-        let mut all = vec!["build", "--progress", "plain", "--result", &path];
-        if std::fs::read_to_string(self.dir.path().join("VMWfile")).unwrap().contains("ARG template") {
-            all.extend(["--arg", &template]);
-        }
-        all.extend(args);
-        let before = self.site.requests();
-        let run = run(&mut self.site.with_state(self.dir.path(), &all), DEADLINE);
-        let mut requests = self.site.requests();
-        for (method, count) in before {
-            *requests.entry(method).or_default() -= count;
-        }
-        let text = std::fs::read_to_string(result.path()).unwrap();
-        let result = serde_json::from_str(&text).unwrap_or_default();
-        Built { run, result, requests }
-    }
-
-    fn build(&self, args: &[&str]) -> Built {
-        let built = self.try_build(args);
-        assert_eq!(built.run.code, Some(0), "{}\n{}", built.run, self.site.log());
-        built
-    }
-
-    fn tool(&self, args: &[&str]) -> Run {
-        run(&mut self.site.with_state(self.dir.path(), args), DEADLINE)
-    }
-
-    fn done(&self, args: &[&str]) -> Run {
-        let run = self.tool(args);
-        assert_eq!(run.code, Some(0), "{run}\n{}", self.site.log());
-        run
-    }
-
-    fn read(&self, vm: &str, path: &str) -> String {
-        self.done(&["exec", vm, "--", "cat", path]).stdout()
-    }
-
-    fn client<T>(&self, work: impl AsyncFnOnce(&Client) -> T) -> T {
-        self.site.with_client(work)
-    }
-
-    /// All machines and templates by name.
-    fn machines(&self) -> BTreeMap<String, Moref> {
-        self.client(async |client| {
-            let inventory = client.inventory().await.unwrap();
-            inventory.all(EntityKind::Vm).map(|e| (e.name.clone(), e.moref.clone())).collect()
-        })
-    }
-
-    fn moref(&self, name: &str) -> Moref {
-        self.machines().get(name).unwrap_or_else(|| panic!("no {name}")).clone()
-    }
-
-    fn power_off(&self, name: &str) {
-        let vm = self.moref(name);
-        self.client(async |client| client.power_off(&vm, soon()).await.unwrap());
-    }
 }
 
 const CLUSTER: &str = "ARG template\nARG workers: int = 1\n\
@@ -142,16 +31,16 @@ const CLUSTER: &str = "ARG template\nARG workers: int = 1\n\
     RUN echo ${{ manager.next }} > /root/next\n";
 
 fn a_second_build_makes_what_is_missing(site: Site) {
-    let project = Project::new(site, CLUSTER);
+    let project = Project::new(site, &[("VMWfile", CLUSTER)]);
     project.build(&[]);
     let before = project.machines();
     // Nothing is missing: nobody is asked for anything.
     let same = project.build(&[]);
     assert!(["base", "manager", "worker[1]"].iter().all(|m| same.result_of(m) == "cached"), "{}", same.run);
     let work = ["CloneVM_Task", "ReconfigVM_Task", "PowerOnVM_Task", "StartProgramInGuest", "ListFilesInGuest"];
-    assert!(work.iter().all(|m| same.count(m) == 0), "{:?}", same.requests);
+    assert!(work.iter().all(|m| same.count(&[m]) == 0), "{:?}", same.requests);
     // Another recipe makes no difference to what is there.
-    project.write(&CLUSTER.replace("echo base", "echo another"));
+    project.write("VMWfile", &CLUSTER.replace("echo base", "echo another"));
     let grown = project.build(&["--arg", "workers=3"]);
     for machine in ["base", "manager", "worker[1]"] {
         assert_eq!(grown.result_of(machine), "cached", "{}", grown.run);
@@ -159,7 +48,7 @@ fn a_second_build_makes_what_is_missing(site: Site) {
     for machine in ["worker[2]", "worker[3]"] {
         assert_eq!(grown.result_of(machine), "built", "{}", grown.run);
     }
-    assert_eq!(grown.count("CloneVM_Task"), 2, "{:?}", grown.requests);
+    assert_eq!(grown.count(&["CloneVM_Task"]), 2, "{:?}", grown.requests);
     // Only what is needed is captured again.
     assert_eq!(grown.steps("manager"), ["cached", "done", "done", "done", "cached"], "{}", grown.result);
     assert_eq!(project.read("keep-manager", "/root/made"), "made\nunused\n");
@@ -204,7 +93,7 @@ fn a_second_build_makes_what_is_missing_on_vcsim() {
 
 #[test]
 fn what_is_kept_and_cannot_be_asked_is_told() {
-    let project = Project::new(Site::here().unwrap(), CLUSTER);
+    let project = Project::new(Site::here().unwrap(), &[("VMWfile", CLUSTER)]);
     project.build(&[]);
     project.power_off("keep-manager");
     let before = project.machines();
@@ -226,11 +115,11 @@ fn what_is_kept_and_cannot_be_asked_is_told() {
 #[test]
 fn a_half_made_machine_is_not_kept() {
     let text = "ARG template\nFROM ${{ template }} AS a\nOUTPUT VM --exists=keep keep-half\nRUN false\n";
-    let project = Project::new(Site::here().unwrap(), text);
+    let project = Project::new(Site::here().unwrap(), &[("VMWfile", text)]);
     assert_ne!(project.try_build(&["--on-error", "keep"]).run.code, Some(0));
     let before = project.machines();
     assert!(before.contains_key("keep-half"), "{before:?}");
-    project.write(&text.replace("false", "true"));
+    project.write("VMWfile", &text.replace("false", "true"));
     let refused = project.try_build(&[]);
     assert_eq!(refused.run.code, Some(5), "{}", refused.run);
     let words = said(&refused.run);
@@ -260,7 +149,7 @@ fn names(all: &BTreeMap<String, Value>) -> Vec<&str> {
 }
 
 fn what_builds_have_made_is_listed_and_removed(site: Site) {
-    let project = Project::new(site, PAIR);
+    let project = Project::new(site, &[("VMWfile", PAIR)]);
     let at_first = project.machines();
     assert!(project.ls(&[]).is_empty());
     let first = project.build(&[]);
@@ -358,7 +247,7 @@ fn what_builds_have_made_is_listed_and_removed_on_vcsim() {
 fn webs(site: Site, count: u32) -> Project {
     let text = "ARG template\nARG count: int\nFROM ${{ template }} AS web FOR n IN 1..${{ count }}\n\
         OUTPUT VM on-web-${{ n }}\nRUN echo 1 > /root/version\n";
-    let project = Project::new(site, text);
+    let project = Project::new(site, &[("VMWfile", text)]);
     project.build(&["--arg", &format!("count={count}")]);
     project
 }
@@ -385,7 +274,7 @@ impl Project {
 fn steps_run_on_machines_that_exist(site: Site) {
     let project = webs(site, 2);
     let before = project.machines();
-    project.write(&PATCH.replace("SNAPSHOT before-patch\n", "").replace("ONFAIL REVERT before-patch\n", ""));
+    project.write("VMWfile", &PATCH.replace("SNAPSHOT before-patch\n", "").replace("ONFAIL REVERT before-patch\n", ""));
     let plan: Value = serde_json::from_str(&project.done(&["plan", "--json"]).stdout()).unwrap();
     common::schema::Schema::new("plan.json").check(&plan).unwrap();
     assert_eq!(plan["machines"].as_array().unwrap().len(), 2, "{plan:#}");
@@ -396,19 +285,19 @@ fn steps_run_on_machines_that_exist(site: Site) {
     for method in
         ["CloneVM_Task", "PowerOnVM_Task", "PowerOffVM_Task", "ShutdownGuest", "ReconfigVM_Task", "Destroy_Task"]
     {
-        assert_eq!(built.count(method), 0, "{method}");
+        assert_eq!(built.count(&[method]), 0, "{method}");
     }
     assert_eq!(project.machines(), before);
     // By folder. (The simulator has machines of its own there, without guests.)
     if !project.site.is_vcsim() {
-        project.write("ON FOLDER vm AS all\nRUN echo 3 > /root/version\n");
+        project.write("VMWfile", "ON FOLDER vm AS all\nRUN echo 3 > /root/version\n");
         project.build(&[]);
         assert_eq!(project.versions(2), ["3", "3"]);
     }
     // Nothing of ours stays in the guests.
     let left = project.done(&["exec", "on-web-1", "--", "ls", "-A", "/root"]).stdout();
     assert!(left.lines().filter(|l| l.contains("vmwbuild")).count() <= 1, "{left}");
-    project.write(&PATCH.replace("on-web-*", "nobody-*"));
+    project.write("VMWfile", &PATCH.replace("on-web-*", "nobody-*"));
     let none = project.try_build(&[]).run;
     assert_eq!(none.code, Some(5), "{none}");
     assert!(said(&none).contains("no machine's name fits `nobody-*`"), "{none}");
@@ -431,7 +320,7 @@ fn what_fails_goes_back_and_serial_says_who_goes_on() {
     let project = webs(Site::here().unwrap(), 3);
     let before = project.machines();
     project.run_in("on-web-1", "echo because > /root/why; touch /root/bad");
-    project.write(PATCH);
+    project.write("VMWfile", PATCH);
     let failed = project.try_build(&[]);
     assert_eq!(failed.run.code, Some(4), "{}", failed.run);
     assert!(said(&failed.run).contains("because"), "{}", failed.run);
@@ -443,6 +332,7 @@ fn what_fails_goes_back_and_serial_says_who_goes_on() {
     assert_eq!(again.run.code, Some(5), "{}", again.run);
     assert!(said(&again.run).contains("`on-web-1` has a snapshot `before-patch` already"), "{}", again.run);
     project.write(
+        "VMWfile",
         &PATCH.replace("before-patch", "before-${{ build.id }}").replace("SERIAL 1", "SERIAL --max-failures=1 1"),
     );
     let most = project.try_build(&[]);
@@ -451,7 +341,7 @@ fn what_fails_goes_back_and_serial_says_who_goes_on() {
     assert_eq!(project.machines(), before);
     // One that is off is left off.
     project.power_off("on-web-3");
-    project.write("ON 'on-web-3' AS web\nRUN true\n");
+    project.write("VMWfile", "ON 'on-web-3' AS web\nRUN true\n");
     let off = project.try_build(&[]).run;
     assert_eq!(off.code, Some(5), "{off}");
     assert!(said(&off).contains("`on-web-3` isn't powered on"), "{off}");
@@ -467,22 +357,22 @@ fn example(name: &str) -> String {
 
 #[test]
 fn the_examples_of_a_pool_that_grows_and_is_patched_work() {
-    let project = Project::new(Site::here().unwrap(), &example("growing-pool"));
+    let project = Project::new(Site::here().unwrap(), &[("VMWfile", &example("growing-pool"))]);
     let secret = ["--secret", "id=root_password,cmd=echo guest-password"];
     let build = |more: &[&str]| project.build(&[&secret[..], more].concat());
     build(&["--arg", "workers=1"]);
     let grown = build(&["--arg", "workers=3"]);
-    assert_eq!(grown.count("CloneVM_Task"), 2, "{:?}", grown.requests);
+    assert_eq!(grown.count(&["CloneVM_Task"]), 2, "{:?}", grown.requests);
     let token = project.read("pool-manager", "/etc/pool/token");
     assert_eq!(project.read("pool-worker-03", "/etc/pool/token").trim_end(), token);
-    project.write(&example("patch"));
+    project.write("VMWfile", &example("patch"));
     project.run_in("pool-worker-02", ": > /etc/pool/token");
     let patched = project.try_build(&secret);
     assert_eq!(patched.run.code, Some(4), "{}", patched.run);
     for (worker, release) in [("pool-worker-01", "2\n"), ("pool-worker-02", "1\n"), ("pool-worker-03", "2\n")] {
         assert_eq!(project.read(worker, "/etc/pool/release"), release, "{worker}: {}", patched.run);
     }
-    project.write(&example("healing-pool"));
+    project.write("VMWfile", &example("healing-pool"));
     let up = || project.done(&[&["up", "--progress", "plain"], &secret[..]].concat());
     up();
     let before = project.machines();
@@ -518,7 +408,7 @@ impl Project {
 }
 
 fn what_is_dead_is_replaced(site: Site) {
-    let project = Project::new(site, POOL);
+    let project = Project::new(site, &[("VMWfile", POOL)]);
     project.upped(&[]);
     let first = project.machines();
     // All is well: nothing is done.
@@ -567,7 +457,7 @@ fn what_is_dead_is_replaced_on_vcsim() {
 
 #[test]
 fn what_cannot_be_checked_is_not_replaced() {
-    let project = Project::new(Site::here().unwrap(), POOL);
+    let project = Project::new(Site::here().unwrap(), &[("VMWfile", POOL)]);
     project.upped(&[]);
     let before = project.machines();
     let password = project.dir.path().join("wrong");

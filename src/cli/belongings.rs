@@ -54,7 +54,7 @@ pub(crate) fn destroy(options: &args::Destroy, color: args::When, verbose: u8) -
         let endpoint = endpoint(&which, &options.connection, &options.profile, verbose)?;
         connected(endpoint, async |client, stop| {
             tokio::select! {
-                done = sweep(client, &which, options) => done,
+                done = sweep(client, &which, options) => done.map(Some),
                 () = stop.cancelled() => Ok(None),
             }
         })
@@ -174,8 +174,8 @@ fn document(owned: &Owned) -> Value {
     })
 }
 
-/// None: the answer was no.
-async fn sweep(client: &Client, which: &Which, options: &args::Destroy) -> Result<Option<Vec<Diagnostic>>, Refused> {
+/// Removes them; what went wrong.
+async fn sweep(client: &Client, which: &Which, options: &args::Destroy) -> Result<Vec<Diagnostic>, Refused> {
     let all = listed(client, which).await?;
     if all.is_empty() {
         terminal::say(&match which {
@@ -183,7 +183,7 @@ async fn sweep(client: &Client, which: &Which, options: &args::Destroy) -> Resul
             Which::File(_, identity) => format!("nothing here was made from {identity}"),
             Which::All => "no build has made anything here".to_owned(),
         });
-        return Ok(Some(Vec::new()));
+        return Ok(Vec::new());
     }
     at_rest(&all)?;
     let (spared, mut removable): (Vec<Owned>, Vec<Owned>) = all.into_iter().partition(|o| o.spared.is_some());
@@ -192,18 +192,9 @@ async fn sweep(client: &Client, which: &Which, options: &args::Destroy) -> Resul
     }
     // What may share the disks of a template goes before it.
     removable.sort_by_key(|o| o.template);
-    if options.dry_run {
-        removable.iter().for_each(|o| terminal::print(&format!("would remove {}\n", o.path)));
-        return Ok(Some(Vec::new()));
-    }
-    if removable.is_empty() {
-        return Ok(Some(Vec::new()));
-    }
-    if !options.yes {
-        let refusal = "machines aren't removed without a word of yours";
-        if !confirm::removal(removable.iter().map(|o| o.path.as_str()), refusal).map_err(|d| (2, d))? {
-            return Ok(None);
-        }
+    let paths: Vec<String> = removable.iter().map(|o| o.path.clone()).collect();
+    if !confirm::removal(&paths, &options.removal, "machines aren't removed without a word of yours")? {
+        return Ok(Vec::new());
     }
     let mut problems = Vec::new();
     for one in &removable {
@@ -213,7 +204,7 @@ async fn sweep(client: &Client, which: &Which, options: &args::Destroy) -> Resul
             Err(e) => problems.push(e.diagnostic().note(format!("{} is still there", one.path))),
         }
     }
-    Ok(Some(problems))
+    Ok(problems)
 }
 
 /// Refuses while a build that this user has begun still works on what would be removed.

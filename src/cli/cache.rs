@@ -9,7 +9,7 @@ use time::format_description::well_known::Rfc3339;
 use super::build::{self, World};
 use super::machine::{Refused, connected, failed, first};
 use super::table::table;
-use super::{args, codes, confirm, project, terminal};
+use super::{args, confirm, project, terminal};
 use crate::diagnostic::Diagnostic;
 use crate::engine::FailureClass;
 use crate::engine::cache::{self, Held};
@@ -154,12 +154,9 @@ async fn sweep(client: &Client, options: &args::CachePrune) -> Result<Vec<Diagno
         terminal::say("there is nothing to remove");
         return Ok(Vec::new());
     }
-    if options.dry_run {
-        removable.iter().for_each(|h| terminal::print(&format!("would remove {}\n", h.path)));
+    let paths: Vec<String> = removable.iter().map(|one| one.path.clone()).collect();
+    if !confirm::removal(&paths, &options.removal, "checkpoints aren't removed without a word of yours")? {
         return Ok(Vec::new());
-    }
-    if !options.yes {
-        confirm(&removable)?;
     }
     let (mut problems, mut freed) = (Vec::new(), 0u64);
     for one in &removable {
@@ -174,11 +171,4 @@ async fn sweep(client: &Client, options: &args::CachePrune) -> Result<Vec<Diagno
     }
     terminal::say(&format!("{} freed", size(freed)));
     Ok(problems)
-}
-
-fn confirm(removable: &[Held]) -> Result<(), Refused> {
-    let paths = removable.iter().map(|one| one.path.as_str());
-    let yes = confirm::removal(paths, "checkpoints aren't removed without a word of yours").map_err(|d| (2, d))?;
-    let kept = || Diagnostic::new(&codes::BAD_ARGUMENT, "nothing was removed").help("`--yes` removes without asking");
-    if yes { Ok(()) } else { Err((FailureClass::Interrupted.exit_code(), kept())) }
 }

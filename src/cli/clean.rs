@@ -22,7 +22,7 @@ pub(crate) fn run(options: &args::Clean, color: args::When, verbose: u8) -> u8 {
         Err(error) => return refused(error),
     };
     if let Some(age) = options.older_than {
-        return forget(&store, age, options.dry_run).map_or_else(refused, |()| 0);
+        return forget(&store, age, options.removal.dry_run).map_or_else(refused, |()| 0);
     }
     let builds = match builds(options, &store) {
         Ok(builds) => builds,
@@ -100,13 +100,13 @@ fn one(
     verbose: u8,
 ) -> Result<(), Refused> {
     let (journal, header, past) = store.open(name).map_err(|e| record::refused(name, store, e))?;
-    if !options.dry_run {
+    if !options.removal.dry_run {
         past.remove_unpacked(&header.build);
     }
     let left = past.left();
     if left.is_empty() || header.sandbox {
         terminal::say(&format!("the build {name} has left nothing"));
-        if past.ended.is_none() && !options.dry_run {
+        if past.ended.is_none() && !options.removal.dry_run {
             end(&journal);
         }
         return Ok(());
@@ -153,10 +153,10 @@ async fn sweep(
     let mut removable: Vec<(&Left, Moref)> = Vec::new();
     let mut open = false;
     for one in left {
-        let looked = sweep::look(client, build, one, options.dry_run).await;
+        let looked = sweep::look(client, build, one, options.removal.dry_run).await;
         match looked.map_err(|e| (class_of(e.class()).exit_code(), vec![e.diagnostic()]))? {
             Verdict::Remove(vm) => removable.push((one, vm)),
-            Verdict::Gone if options.dry_run => terminal::say(&format!("gone already: {}", one.path())),
+            Verdict::Gone if options.removal.dry_run => terminal::say(&format!("gone already: {}", one.path())),
             Verdict::Gone => journal.note(&Record::Gone { entry: one.entry }),
             Verdict::Spared(why) => {
                 open = true;
@@ -164,12 +164,10 @@ async fn sweep(
             }
         }
     }
-    if options.dry_run {
-        removable.iter().for_each(|(one, _)| terminal::print(&format!("would remove {}\n", one.path())));
+    let paths: Vec<String> = removable.iter().map(|(one, _)| one.path()).collect();
+    let refusal = format!("the machines of the build {build} aren't removed without a word of yours");
+    if !super::confirm::removal(&paths, &options.removal, &refusal).map_err(|(code, d)| (code, vec![d]))? {
         return Ok(());
-    }
-    if !removable.is_empty() && !options.yes {
-        confirm(build, &removable)?;
     }
     let mut problems = Vec::new();
     for (one, vm) in &removable {
@@ -192,14 +190,4 @@ fn end(journal: &Journal) {
     // Nobody goes on with it: files that were on their way from one guest to another are of no use any more.
     journal.remove_files();
     journal.note(&Record::Ended { how: Ending::Cleaned, when: now(), left: Vec::new() });
-}
-
-fn confirm(build: &str, removable: &[(&Left, Moref)]) -> Result<(), Refused> {
-    let paths: Vec<String> = removable.iter().map(|(one, _)| one.path()).collect();
-    let refusal = format!("the machines of the build {build} aren't removed without a word of yours");
-    match super::confirm::removal(paths.iter().map(String::as_str), &refusal) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err((FailureClass::Interrupted.exit_code(), Vec::new())),
-        Err(problem) => Err((2, vec![problem])),
-    }
 }

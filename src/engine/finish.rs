@@ -13,6 +13,7 @@ use super::network::usable;
 use super::options::BuiltOutput;
 use super::resume;
 use super::shared::{Shared, Stop};
+use super::steps::snapshot;
 use crate::sema::order;
 use crate::sema::program::{Machine, Origin, Output};
 use crate::source::Span;
@@ -139,16 +140,10 @@ pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
 /// `OUTPUT --snapshot`; an earlier process of this build may have made it.
 async fn leave_snapshot(shared: &Shared, vm: &Moref, name: &str, span: Span) -> Result<(), Stop> {
     let failed = |e: &_| Stop::vsphere(e, span, "making the snapshot");
-    let trees = shared.client.snapshots(vm).await.map_err(|e| failed(&e))?;
-    let mut open: Vec<_> = trees.iter().collect();
-    while let Some(tree) = open.pop() {
-        if tree.name == name {
-            return Ok(());
-        }
-        open.extend(&tree.child_snapshot_list);
+    if snapshot::ours(shared, vm, name).await.map_err(|e| failed(&e))?.is_some() {
+        return Ok(());
     }
-    let about = format!("left by the build {}", shared.options.build);
-    let made = shared.client.create_snapshot(vm, name, &about, limit(shared)).await;
+    let made = shared.client.create_snapshot(vm, name, &snapshot::about(shared), limit(shared)).await;
     made.map(drop).map_err(|e| failed(&e))
 }
 

@@ -175,10 +175,13 @@ impl Devices {
     }
 }
 
-/// A word that may be a keyword of its instruction: nothing quoted, nothing put in.
-fn bare(text: &Text) -> Option<String> {
+/// The words of DISK, NIC and CDROM that aren't values.
+const WORDS: [&str; 7] = ["ADD", "NETWORK", "NONE", "REMOVE", "SIZE", "THICK", "THIN"];
+
+/// Which of these a word is: nothing quoted, nothing put in.
+fn bare(text: &Text) -> Option<&'static str> {
     match text.pieces.as_slice() {
-        [Piece::Literal { text, quote: Quote::Bare, .. }] => Some(text.to_ascii_uppercase()),
+        [Piece::Literal { text, quote: Quote::Bare, .. }] => WORDS.into_iter().find(|w| text.eq_ignore_ascii_case(w)),
         _ => None,
     }
 }
@@ -209,8 +212,7 @@ impl Checker<'_> {
         problems: &mut Problems,
     ) -> Option<()> {
         let place = making.place(Moment::Before("the size of a disk"));
-        let keywords: Vec<Option<String>> = words.iter().map(bare).collect();
-        let keywords: Vec<Option<&str>> = keywords.iter().map(Option::as_deref).collect();
+        let keywords: Vec<Option<&str>> = words.iter().map(bare).collect();
         let devices = &mut making.hardware.devices;
         match (words, keywords.as_slice()) {
             ([_, size, rest @ ..], [Some("ADD"), _, kind @ ..]) if rest.len() < 2 => {
@@ -277,8 +279,7 @@ impl Checker<'_> {
         problems: &mut Problems,
     ) -> Option<()> {
         let place = making.place(Moment::Before("a network adapter"));
-        let keywords: Vec<Option<String>> = words.iter().map(bare).collect();
-        let keywords: Vec<Option<&str>> = keywords.iter().map(Option::as_deref).collect();
+        let keywords: Vec<Option<&str>> = words.iter().map(bare).collect();
         let (number, network) = match (words, keywords.as_slice()) {
             ([_, network], [Some("ADD"), _]) => {
                 let network = self.placement_value(Keyword::Network, network, place, problems)?;
@@ -322,7 +323,7 @@ impl Checker<'_> {
         let place = making.place(Moment::Before("what is in the CD drive"));
         let usage = Usage { what: "what is in the CD drive", secrets: STORED };
         let image = if let [word] = words
-            && bare(word).as_deref() == Some("NONE")
+            && bare(word) == Some("NONE")
         {
             None
         } else {

@@ -180,5 +180,5 @@ pub(super) fn refused(from: &Instruction) -> Option<(refuse::Refused, Span)> {
     let Body::On { selector, .. } = &from.body else { return None };
     let first = selector.first()?;
     let tag = selector.len() > 1 && first.literal().is_some_and(|w| w.eq_ignore_ascii_case("TAG"));
-    refuse::selector(if tag { "TAG" } else { "" }).map(|refused| (refused, first.span))
+    tag.then_some((refuse::ON_TAG, first.span))
 }

@@ -91,8 +91,8 @@ impl Checker<'_> {
         for span in &gone {
             let keyword = instruction.keyword.node;
             problems.push(
-                Diagnostic::at(&codes::NOT_LASTING, *span, format!("{keyword} is run when the build is long over"))
-                    .label(instruction.span, "used here")
+                Diagnostic::new(&codes::NOT_LASTING, format!("{keyword} is run when the build is long over"))
+                    .primary(*span, "only the build knows this")
                     .help("use names, ARGs, SECRETs and loop values; keep other values in a file of the guest"),
             );
         }

@@ -37,13 +37,8 @@ pub fn keyword(keyword: Keyword) -> Option<Refused> {
     }
 }
 
-/// What is refused of an ON's selector.
-pub fn selector(word: &str) -> Option<Refused> {
-    if word == "TAG" {
-        return refused("`ON TAG`", Some("`ON 'web*'` and `ON FOLDER web` are there"));
-    }
-    None
-}
+/// What is refused of an ON's selectors.
+pub const ON_TAG: Refused = Refused { what: "`ON TAG`", instead: Some("`ON 'web*'` and `ON FOLDER web` are there") };
 
 /// What is refused of a FROM's source.
 pub fn source(name: &str) -> Option<Refused> {
@@ -102,7 +97,7 @@ pub static FLAGS: &[(Option<Keyword>, &str, &[&str], Refused)] = &[
 /// Everything that is refused, for the documentation.
 pub fn all() -> Vec<Refused> {
     let mut out: Vec<Refused> = Keyword::ALL.iter().filter_map(|k| keyword(*k)).collect();
-    out.extend(selector("TAG"));
+    out.push(ON_TAG);
     out.extend([source("library:"), source("ova:")].into_iter().flatten());
     out.extend([OutputKind::Library, OutputKind::Ova].into_iter().filter_map(output));
     out.extend(FLAGS.iter().map(|(_, _, _, refused)| *refused));

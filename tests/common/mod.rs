@@ -9,6 +9,7 @@
 
 pub mod embedded;
 pub mod events;
+pub mod project;
 pub mod replay;
 pub mod schema;
 pub mod site;
@@ -34,6 +35,22 @@ use tempfile::TempDir;
 const SERVER_DEADLINE: Duration = Duration::from_secs(60);
 /// How long a command of a test may take unless the test says otherwise.
 pub const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Makes of each function a test on the simulator and one on the sandbox: the binary's own, or what `via` names.
+#[allow(unused_macros)]
+macro_rules! on_both {
+    (via $sandbox:ident: $($name:ident)*) => {
+        mod vcsim {
+            $(#[test] fn $name() { if let Some(site) = super::Site::vcsim() { super::$name(&site) } })*
+        }
+        mod sandbox {
+            $(#[test] fn $name() { if let Some(site) = super::Site::$sandbox() { super::$name(&site) } })*
+        }
+    };
+    ($($name:ident)*) => { on_both! { via sandbox: $($name)* } };
+}
+#[allow(unused_imports)]
+pub(crate) use on_both;
 
 /// A variable that `tests/setup` wrote.
 pub fn setting(name: &str) -> String {

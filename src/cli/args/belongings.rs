@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::shared::{Connection, Profile};
+use super::shared::{Connection, Profile, Removal};
 
 #[derive(Args, Debug)]
 pub(crate) struct Ls {
@@ -37,13 +37,8 @@ pub(crate) struct Destroy {
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 
-    /// Say what would be removed, and change nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-
-    /// Don't ask
-    #[arg(short = 'y', long)]
-    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) removal: Removal,
 
     #[command(flatten)]
     pub(crate) profile: Profile,

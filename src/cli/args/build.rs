@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use clap_complete::ArgValueCompleter;
 
 use super::sandbox::SandboxOptions;
-use super::shared::{Connection, GuestChannel, GuestLogin, Input, Placement};
+use super::shared::{Connection, GuestChannel, GuestLogin, Input, Placement, Removal};
 use crate::cli::complete;
 
 #[derive(Args, Debug)]
@@ -195,13 +195,8 @@ pub(crate) struct Clean {
     #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with_all = ["build", "all"])]
     pub(crate) older_than: Option<Duration>,
 
-    /// Say what would be removed, and change nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-
-    /// Don't ask
-    #[arg(short = 'y', long)]
-    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) removal: Removal,
 
     #[command(flatten)]
     pub(crate) connection: Connection,

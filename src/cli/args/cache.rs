@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::build::duration;
-use super::shared::{Connection, Profile};
+use super::shared::{Connection, Profile, Removal};
 
 #[derive(Args, Debug)]
 pub(crate) struct Cache {
@@ -50,13 +50,8 @@ pub(crate) struct CachePrune {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) older_than: Option<Duration>,
 
-    /// Say what would be removed, and change nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-
-    /// Don't ask
-    #[arg(short = 'y', long)]
-    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) removal: Removal,
 
     #[command(flatten)]
     pub(crate) profile: Profile,

@@ -18,7 +18,7 @@ pub(crate) use file::{Convert, Explain, Fmt, Format, Graph, GraphFormat, Lint, L
 pub(crate) use machine::{Cp, Exec};
 pub(crate) use sandbox::{Sandbox, SandboxOptions};
 pub(crate) use setup::{Ci, Completions, Doctor, Init, Man, ShellName, Vcenter, VcenterAdd, VcenterCommand};
-pub(crate) use shared::{Connection, GuestChannel, GuestLogin, Input, Placement, Profile};
+pub(crate) use shared::{Connection, GuestChannel, GuestLogin, Input, Placement, Profile, Removal};
 
 /// Build VMware templates and platforms from a VMWfile, through vCenter and VMware Tools alone.
 #[derive(Parser, Debug)]

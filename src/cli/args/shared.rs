@@ -34,6 +34,18 @@ pub(crate) struct Input {
     pub(crate) profile: Profile,
 }
 
+/// How machines are removed.
+#[derive(Args, Debug, Clone, Default)]
+pub(crate) struct Removal {
+    /// Say what would be removed, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Don't ask
+    #[arg(short = 'y', long)]
+    pub(crate) yes: bool,
+}
+
 /// Which profile.
 #[derive(Args, Debug, Clone, Default)]
 pub(crate) struct Profile {

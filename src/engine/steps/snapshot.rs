@@ -44,7 +44,7 @@ pub(super) async fn run(worker: &mut Worker, machine: &Machine, step: &Step, nam
 }
 
 /// What tells ours from others of the same name.
-fn about(shared: &Shared) -> String {
+pub(in crate::engine) fn about(shared: &Shared) -> String {
     format!("vmwbuild {}", shared.options.build)
 }
 
