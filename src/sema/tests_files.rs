@@ -182,6 +182,7 @@ fn nothing_follows_from_a_mistake() {
         "FROM y AS x\nFROM x AS y\nRUN echo ${{ x.name }}\nRUN --after=x true\n",
         "FROM t AS x\nOUTPUT VM x\nADDRESS 10.0.0.1\nFROM t AS y\nRUN echo ${{ x.ip }}\n",
         "FROM t AS x\nRUN echo ${{ }}\nRUN echo ${{ 1 + }}\n",
+        "FORM t AS x\nOUTPUT TEMPLATE x\nKEY k FROM RUN k\nFROM t AS y\nRUN echo ${{ x.k }}\n",
     ]));
 }
 
@@ -457,6 +458,7 @@ fn mistakes_in_flags() {
         "FROM t AS a\nRUN --env=1x=2 x\nRUN --env=x x\nENV 1=2\n",
         "FROM t AS a\nRUN --serial x\nREBOOT --ok=1\nCOPY --env=A=1 app.conf /etc/\n",
         "FROM t AS a\nUSER x --via=sud\nRUN x\n",
+        "FROM t AS a\nOUTPUT TEMPLATE a\nSEAL --user=x\n",
         "FROM t AS a\nKEY k FROM RUN x\nFROM t AS b\nRUN --after=a.kk x\nRUN --after=a[1] x\n",
     ]));
 }

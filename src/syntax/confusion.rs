@@ -20,11 +20,12 @@ pub(super) struct Before {
     pub braces: usize,
 }
 
-/// Answers a line that begins with no instruction. `word` is its first word.
-pub(super) fn line(cx: &mut Cx<'_>, before: &mut Before, range: std::ops::Range<usize>, word: Span) {
+/// Answers a line that begins with no instruction. `word` is its first word. The instruction that was meant, where that
+/// is known.
+pub(super) fn line(cx: &mut Cx<'_>, before: &mut Before, range: std::ops::Range<usize>, word: Span) -> Option<Keyword> {
     if cx.full() {
         cx.unkept += 1;
-        return;
+        return None;
     }
     let line = cx.span(word.start as usize, range.end);
     let text = cx.slice(line).trim_end();
@@ -33,14 +34,14 @@ pub(super) fn line(cx: &mut Cx<'_>, before: &mut Before, range: std::ops::Range<
     let shown: String = written.chars().take(40).collect();
     if goes_on(text) && before.end.is_some() {
         missing_continuation(cx, before, range.end, word, None);
-        return;
+        return None;
     }
     if let Some(help) = dockerfile(written) {
         cx.push(
             Diagnostic::at(&codes::DOCKERFILE, word, format!("{} is for containers", written.to_ascii_uppercase()))
                 .help(help),
         );
-        return;
+        return None;
     }
     let block = matches!(written, "source" | "variable" | "locals" | "provisioner" | "packer" | "data" | "resource");
     if text.ends_with('{') && !text.starts_with('{') || block && text.contains('{') {
@@ -50,14 +51,14 @@ pub(super) fn line(cx: &mut Cx<'_>, before: &mut Before, range: std::ops::Range<
                 "a VMWfile has no blocks: `FROM template AS name` opens a stage, which ends where the next begins",
             ),
         );
-        return;
+        return None;
     }
     if text.starts_with("{{") {
         cx.push(
             Diagnostic::at(&codes::GO_TEMPLATE, line, "this is a Go template's line")
                 .help("values are put in by `${{ name }}`; for a vmwscript playbook try `vmwbuild convert`"),
         );
-        return;
+        return None;
     }
     let unknown = Diagnostic::at(&codes::UNKNOWN_INSTRUCTION, word, format!("there is no instruction `{shown}`"));
     let unquoted = written.trim_matches(['"', '\'']);
@@ -69,13 +70,13 @@ pub(super) fn line(cx: &mut Cx<'_>, before: &mut Before, range: std::ops::Range<
             word,
             new,
         ));
-        return;
+        return None;
     }
     if let Some(near) = near(written, Keyword::ALL.iter().map(|k| k.name()))
         && (!indented || written.chars().any(char::is_uppercase))
     {
         cx.push(unknown.help(format!("did you mean `{near}`?")).replace(format!("write `{near}`"), false, word, near));
-        return;
+        return Keyword::parse(near);
     }
     if let Some(end) = before.end
         && !before.docs
@@ -91,14 +92,14 @@ pub(super) fn line(cx: &mut Cx<'_>, before: &mut Before, range: std::ops::Range<
         );
         before.report = None;
         before.end = None;
-        return;
+        return None;
     }
     if indented && before.end.is_some() {
         missing_continuation(cx, before, range.end, word, Some(unknown));
-        return;
+        return None;
     }
     if before.report.is_some() && indented {
-        return;
+        return None;
     }
     let help = if let Some(help) = elsewhere(written) {
         help.to_owned()
@@ -114,6 +115,7 @@ pub(super) fn line(cx: &mut Cx<'_>, before: &mut Before, range: std::ops::Range<
         "each line begins with an instruction, like FROM, RUN or COPY".to_owned()
     };
     cx.push(unknown.help(help));
+    None
 }
 
 /// Whether a line only makes sense as more of the line before.

@@ -188,7 +188,14 @@ fn item(cx: &mut Cx<'_>, line: &Line, before: &mut Before, items: &mut Vec<Item>
     let Some(keyword) = Keyword::parse(word) else {
         let blank = rest.find([' ', '\t', '\n', '\r']).unwrap_or(rest.len());
         let place = cx.span(start, start + blank);
-        confusion::line(cx, before, line.range.clone(), place);
+        // A stage that is opened by a slip is one for what follows, which would all be out of place.
+        if let Some(keyword @ (Keyword::From | Keyword::On)) = confusion::line(cx, before, line.range.clone(), place) {
+            let told = (cx.problems.len(), cx.warnings, cx.unkept);
+            let stage = instruction::read(cx, keyword, start, start + word_end, line);
+            items.extend(stage.map(|stage| Item::Instruction(Arc::new(stage))));
+            (cx.warnings, cx.unkept) = (told.1, told.2);
+            cx.problems.truncate(told.0);
+        }
         return instruction::lost_heredoc(cx, line);
     };
     if let Some(instruction) = instruction::read(cx, keyword, start, start + word_end, line) {
