@@ -81,7 +81,8 @@ pub(super) fn usable(text: &str) -> Option<std::net::IpAddr> {
 
 fn method(method: NetworkMethod) -> guest::NetworkMethod {
     match method {
-        NetworkMethod::Auto => guest::NetworkMethod::Auto,
+        // Customization never comes here.
+        NetworkMethod::Auto | NetworkMethod::Customize => guest::NetworkMethod::Auto,
         NetworkMethod::Nmcli => guest::NetworkMethod::Nmcli,
         NetworkMethod::Netplan => guest::NetworkMethod::Netplan,
         NetworkMethod::Ifupdown => guest::NetworkMethod::Ifupdown,

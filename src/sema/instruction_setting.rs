@@ -12,7 +12,7 @@ use super::expr::Scope;
 use super::instruction::{Number, via};
 use super::machine::{Making, bad_argument};
 use super::names_scope::{Moment, Place};
-use super::program::{Address, EnvVar, Hostname, Login, NetworkMethod, RunAs, Setting, Template, TemplatePiece};
+use super::program::{Address, EnvVar, Hostname, Login, NetworkMethod, Os, RunAs, Setting, Template, TemplatePiece};
 use super::script::ShellKind;
 use super::text::{Known, Secrets, Usage, check_arg, check_env, check_static, check_static_text, check_text};
 use super::value::Value;
@@ -105,8 +105,9 @@ impl Checker<'_> {
             Body::Workdir { path } => {
                 let secrets = Secrets::Refused("paths are shown, in the guest too");
                 let path = self.text(path, "the path of the WORKDIR", secrets, steps, problems)?;
+                let os = self.machine(making.id).map_or(Os::Unix, |m| m.os);
                 let context = Arc::make_mut(&mut making.context);
-                context.workdir = Some(joined(context.workdir.as_ref(), path));
+                context.workdir = Some(joined(context.workdir.as_ref(), path, os));
             }
             Body::Env { pairs } => {
                 let mut failed = false;
@@ -327,6 +328,7 @@ impl Checker<'_> {
             Some("nmcli") => NetworkMethod::Nmcli,
             Some("netplan") => NetworkMethod::Netplan,
             Some("ifupdown") => NetworkMethod::Ifupdown,
+            Some("customize") => NetworkMethod::Customize,
             Some(_) | None => NetworkMethod::Auto,
         }
     }
@@ -400,20 +402,27 @@ pub(super) fn env_var(
 }
 
 /// A WORKDIR after another one: `sub` after `/srv` is `/srv/sub`; without one before it is `/sub`.
-fn joined(base: Option<&Template>, path: Template) -> Template {
+fn joined(base: Option<&Template>, path: Template, os: Os) -> Template {
+    let (separator, root) = match os {
+        Os::Unix => ("/", "/"),
+        Os::Windows => ("\\", "C:\\"),
+    };
     match path.pieces.first() {
         Some(TemplatePiece::Literal(text)) if !is_absolute(text) => {}
         // What begins with a value that only the build knows must be absolute: there is nothing to tell by.
         Some(_) | None => return path,
     }
     let mut pieces = base.map(|b| b.pieces.clone()).unwrap_or_default();
+    if pieces.is_empty() {
+        pieces.push(TemplatePiece::Literal(root.into()));
+    }
     let slash = match pieces.last() {
-        Some(TemplatePiece::Literal(text)) => !text.ends_with('/'),
+        Some(TemplatePiece::Literal(text)) => !text.ends_with(['/', '\\']),
         Some(TemplatePiece::Value(_)) | None => true,
     };
     let mut out = Template::default();
     if slash {
-        pieces.push(TemplatePiece::Literal("/".into()));
+        pieces.push(TemplatePiece::Literal(separator.into()));
     }
     pieces.extend(path.pieces);
     for piece in pieces {

@@ -390,6 +390,8 @@ pub enum NetworkMethod {
     Netplan,
     /// /etc/network/interfaces.
     Ifupdown,
+    /// By vCenter, before the guest's first boot is over.
+    Customize,
 }
 
 /// Text that is complete only when the build runs.
