@@ -50,7 +50,7 @@ pub(super) async fn learn(worker: &mut Worker, shared: &Shared) -> Result<(), St
     if machine.wanted.contains(&Attr::Hostname) {
         let login = sessions::needed(shared, machine, &machine.context, machine.span)?;
         let guest = Sessions::of(worker, login, machine.span).await?;
-        let mut job = Job::sh(0, "uname -n\n");
+        let mut job = Job::new(0, guest::Body::HostName);
         job.capture = true;
         let end = shared.interruptible(guest.run(job)).await?;
         let end = end.map_err(|e| Stop::guest(&e, machine.span, "asking for the host name"))?;

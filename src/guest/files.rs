@@ -53,14 +53,14 @@ impl Guest {
         .await?;
         let settled = self.settled().await?;
         let number = self.next_number();
-        let remote = format!("{}/c{number}", settled.facts.work);
+        let remote = format!("{}/c{number}", settled.facts().work);
         let carried = self.carry(&remote, &Source::File(archive.path().to_owned())).await?;
-        let mut script = match carried {
+        let before = match carried {
             Carried::Whole => String::new(),
-            Carried::Parts(count) => settled.join_parts(&remote, count) + "umask 022\n",
+            Carried::Parts(count) => settled.join_parts(&remote, count),
         };
-        script.push_str(&settled.unpack(&remote, &sha256, owner.map(|owner| (owner, paths.as_slice()))));
-        let mut job = Job::sh(0, script);
+        let owners = owner.map(|owner| (owner, paths.as_slice()));
+        let mut job = Job::new(0, settled.unpack(&before, &remote, &sha256, owners));
         job.run_as = run_as.cloned();
         let end = self.run(job).await?;
         done(end, &first(entries))
@@ -97,8 +97,8 @@ impl Guest {
         let wanted = paths.iter().map(|path| Wanted::of(path)).collect::<Result<Vec<_>>>()?;
         let settled = self.settled().await?;
         let number = self.next_number();
-        let remote = format!("{}/f{number}", settled.facts.work);
-        let mut job = Job::sh(0, settled.pack(&remote, paths, INLINE));
+        let remote = format!("{}/f{number}", settled.facts().work);
+        let mut job = Job::new(0, settled.pack(&remote, paths, INLINE));
         job.run_as = run_as.cloned();
         job.capture = true;
         job.secret = true;
