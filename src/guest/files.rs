@@ -187,8 +187,10 @@ fn write_archive(entries: &[CopyEntry], out: impl std::io::Write) -> Result<()> 
     let mut builder = tar::Builder::new(out);
     for entry in entries {
         let fail = |detail: String| Error::Copy { path: entry.path.clone(), detail };
-        let name = entry.path.trim_start_matches('/');
-        if !entry.path.starts_with('/') || name.is_empty() || name.contains('\0') || name.split('/').any(|p| p == "..")
+        let drive = drive_as_directory(&entry.path);
+        let path = drive.as_deref().unwrap_or(&entry.path);
+        let name = path.trim_start_matches('/');
+        if !path.starts_with('/') || name.is_empty() || name.contains('\0') || name.split('/').any(|p| p == "..")
         {
             return Err(fail("that is no absolute path in the guest".to_owned()));
         }
@@ -237,4 +239,15 @@ fn now() -> u64 {
 fn modified(meta: &fs::Metadata) -> u64 {
     let since = meta.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
     since.map_or_else(now, |t| t.as_secs())
+}
+
+/// A path of Windows as archives have it, `C:\\dir\\file` as `/C/dir/file`: names with a colon aren't for every system's tar.
+pub(super) fn drive_as_directory(path: &str) -> Option<String> {
+    match path.as_bytes() {
+        [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic() => {
+            let (drive, rest) = (char::from(drive.to_ascii_uppercase()), path.get(2..).unwrap_or_default());
+            Some(format!("/{drive}{}", rest.replace('\\', "/")))
+        }
+        _ => None,
+    }
 }

@@ -191,6 +191,11 @@ impl Vm {
         }
     }
 
+    /// Whether its guest is taken for Windows.
+    pub fn is_windows(&self) -> bool {
+        self.config.guest_id.starts_with("win")
+    }
+
     pub fn snapshot(&self, object: &Moref) -> Option<&Snapshot> {
         self.snapshots.iter().find(|s| s.object == *object)
     }

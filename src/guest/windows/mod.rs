@@ -223,11 +223,10 @@ impl family::Settled for Settled {
     }
 
     fn start_uploaded(&self, batch: u64) -> Program {
-        let path = text(&format!("{}\\in.{batch}", self.facts.work));
-        small(&format!("Invoke-Expression ([IO.File]::ReadAllText({path}))\n").replace("(Text ", "(Text_ ").replace(
-            "Invoke-Expression",
-            "function Text_($data) { return [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($data)) }\n\
-             Invoke-Expression",
+        let path = STANDARD.encode(format!("{}\\in.{batch}", self.facts.work));
+        small(&format!(
+            "$in = [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String('{path}'))\n\
+             Invoke-Expression ([IO.File]::ReadAllText($in))\n"
         ))
     }
 
@@ -323,6 +322,7 @@ const TEXT: &str =
     "function Text($data) { return [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($data)) }\n";
 
 /// A whole script that configures something in a guest: our own settings, and what uses them.
+#[allow(dead_code)]
 pub(super) fn configured(settings: &[(&str, String)], script: &str) -> String {
     let mut out = TEXT.to_owned();
     for (name, value) in settings {

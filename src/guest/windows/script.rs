@@ -214,7 +214,9 @@ fn unpack(job: &Job, tar: &[u8], out: &mut String) -> Result<()> {
     for entry in archive.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
         let path = entry.path().map_err(broken)?.to_string_lossy().replace('/', "\\");
-        let path = path.trim_end_matches('\\').to_owned();
+        // `C\dir\file`
+        let (drive, rest) = path.split_at_checked(1).unwrap_or_default();
+        let path = format!("{drive}:{}", rest.trim_end_matches('\\'));
         match entry.header().entry_type() {
             tar::EntryType::Directory => {
                 let _ = writeln!(out, "[void][IO.Directory]::CreateDirectory({})", text(&path));

@@ -29,7 +29,7 @@ function Fill($file, $block, $length) {
     }
 }
 
-# Unpacks an archive whose names are of the form `C:/dir/file`.
+# Unpacks an archive whose names are of the form `C/dir/file`.
 function Unpack($archive) {
     $file = [IO.File]::OpenRead($archive)
     $block = New-Object byte[] 65536
@@ -49,7 +49,10 @@ function Unpack($archive) {
             }
         }
         $rest = $size
-        $path = $name.Replace('/', '\').TrimEnd('\')
+        $path = ''
+        if ($kind -ne 'L') {
+            $path = $name.Substring(0, 1) + ':' + $name.Substring(1).Replace('/', '\').TrimEnd('\')
+        }
         if ($kind -eq 'L') {
             Fill $file $block $size
             $name = Field $block 0 $size
@@ -114,7 +117,7 @@ function Pad($to, $size) {
 }
 
 function Add($to, $path) {
-    $name = $path.Replace('\', '/')
+    $name = $path.Substring(0, 1).ToUpper() + $path.Substring(2).Replace('\', '/')
     if ([IO.Directory]::Exists($path)) {
         Header $to "$name/" 0 '5'
         foreach ($below in [IO.Directory]::GetFileSystemEntries($path)) {
