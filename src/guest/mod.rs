@@ -57,7 +57,7 @@ pub use job::{
     BatchOutcome, Body, CopyContent, CopyEntry, EnvPiece, EnvVar, Event, Exit, Interpreter, Job, JobEnd, Login,
     MAX_CAPTURE, RunAs, Stream, Via,
 };
-pub use network::{Address, NetworkMethod, hostname_script, network_script};
+pub use network::{Address, NetworkMethod, hostname_script, network_script, windows_hostname, windows_network};
 pub use ticket::{Attached, JobMark, Standing, Ticket};
 pub use unpack::{fetched_into, remove_unpacked};
 

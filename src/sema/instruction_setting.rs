@@ -90,7 +90,8 @@ impl Checker<'_> {
                     problems.push(bad_argument(span, wrong));
                     return None;
                 }
-                making.hostname.get_or_insert(Hostname { name, method, span: instruction.span });
+                let spec = self.spec(instruction, method, place, problems)?;
+                making.hostname.get_or_insert(Hostname { name, method, spec, span: instruction.span });
             }
             Body::Login { user, password } => {
                 Arc::make_mut(&mut making.context).login =
@@ -292,6 +293,13 @@ impl Checker<'_> {
         let device = device.as_ref().and_then(|t| self.text(t, "the device", CONFIGURED, place, problems));
         let method = self.method(instruction, place, problems);
         let nic = self.nic_flag(instruction, making, problems);
+        let spec = self.spec(instruction, method, place, problems);
+        if let (NetworkMethod::Customize, Some(device)) = (method, device_text(instruction)) {
+            problems.push(
+                bad_argument(device, "vCenter knows network adapters by number, not by the guest's names for them")
+                    .help("write `--nic=n` in the place of DEVICE"),
+            );
+        }
         (problems.len() == before).then_some(Address {
             cidr,
             gateway,
@@ -300,8 +308,27 @@ impl Checker<'_> {
             device,
             nic: nic.unwrap_or(1),
             method,
+            spec: spec.flatten(),
             span: instruction.span,
         })
+    }
+
+    /// `--spec=`; None when it is wrong.
+    fn spec(
+        &self,
+        instruction: &Instruction,
+        method: NetworkMethod,
+        place: Place,
+        problems: &mut Problems,
+    ) -> Option<Option<String>> {
+        let Some(flag) = instruction.flag("spec") else { return Some(None) };
+        if method != NetworkMethod::Customize {
+            problems.push(
+                Diagnostic::at(&codes::FLAG_WITHOUT_EFFECT, flag.span, "only customization has specifications")
+                    .help("write `--method=customize` beside it, or leave it out"),
+            );
+        }
+        self.flag_text(instruction, "spec", "the name of a customization specification", place, problems).map(Some)
     }
 
     /// `--nic=`.
@@ -450,4 +477,12 @@ fn bad_hostname(name: &str) -> Option<String> {
     let fine = name.len() <= 253 && name.strip_suffix('.').unwrap_or(name).split('.').all(label);
     (!fine)
         .then(|| format!("`{name}` can't be a host name: it is labels of letters, digits and `-`, with dots between"))
+}
+
+/// Where an ADDRESS names the guest's device.
+fn device_text(instruction: &Instruction) -> Option<Span> {
+    match &instruction.body {
+        Body::Address { device, .. } => device.as_ref().map(|d| d.span),
+        _ => None,
+    }
 }

@@ -363,6 +363,8 @@ pub struct Address {
     pub nic: u32,
     /// `--method=`.
     pub method: NetworkMethod,
+    /// `--spec=`: a customization specification that vCenter keeps.
+    pub spec: Option<String>,
     /// The instruction.
     pub span: Span,
 }
@@ -374,6 +376,8 @@ pub struct Hostname {
     pub name: Template,
     /// `--method=`.
     pub method: NetworkMethod,
+    /// `--spec=`: a customization specification that vCenter keeps.
+    pub spec: Option<String>,
     /// The instruction.
     pub span: Span,
 }

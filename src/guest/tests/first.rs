@@ -163,7 +163,7 @@ fn what_is_ended_before_anything_is_known_never_starts() {
             if started {
                 local(&guest).start(&program).expect("started");
                 let begun = format!("{}/b{}/pids", guest.family.guess(), batch.ticket.number);
-                while fs::metadata(&begun).is_err() && guest.family.user == "root" {
+                while fs::metadata(&begun).is_err() && guest.login.user == "root" {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             }

@@ -322,11 +322,10 @@ const TEXT: &str =
     "function Text($data) { return [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($data)) }\n";
 
 /// A whole script that configures something in a guest: our own settings, and what uses them.
-#[allow(dead_code)]
-pub(super) fn configured(settings: &[(&str, String)], script: &str) -> String {
+pub(super) fn configured(settings: &[(&str, String)], script: &str) -> Body {
     let mut out = TEXT.to_owned();
     for (name, value) in settings {
         let _ = writeln!(out, "${name} = {}", text(value));
     }
-    out + &squeeze(script)
+    Body::Own(out + &squeeze(script))
 }

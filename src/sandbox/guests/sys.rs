@@ -270,3 +270,15 @@ pub fn reap(pid: i32, code: &mut i32) -> io::Result<bool> {
         }
     }
 }
+
+/// A descriptor of its own for standard output or error.
+#[allow(unsafe_code)]
+pub fn standard(number: i32) -> io::Result<OwnedFd> {
+    // SAFETY: the new descriptor belongs to nobody else.
+    let copy = unsafe { libc::dup(number) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: as above.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}

@@ -352,7 +352,14 @@ fn guest(scope: &Scope<'_>, vm: &Vm) -> Val {
             ("guestStateChangeSupported", boolean(running)),
             ("generationInfo", Val::Unset),
             ("hwVersion", text(hardware_version(&vm.config))),
-            ("customizationInfo", Val::Unset),
+            (
+                "customizationInfo",
+                maybe(vm.customization.as_ref(), |c| {
+                    let error = Some(&c.error).filter(|e| !e.is_empty());
+                    let fields = vec![("customizationStatus", text(c.status)), ("errorMsg", maybe(error, text))];
+                    object("GuestInfoCustomizationInfo", fields)
+                }),
+            ),
         ],
     )
 }

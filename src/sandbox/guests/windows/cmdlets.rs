@@ -112,7 +112,7 @@ fn known(name: &str) -> bool {
         "sort-object", "measure-object", "get-date", "get-wmiobject", "get-ciminstance", "copy-item", "cp", "move-item", "mv",
         "start-process", "get-netadapter", "new-netipaddress", "remove-netipaddress", "get-netipaddress",
         "set-dnsclientserveraddress", "set-dnsclient", "set-dnsclientglobalsetting", "set-netipinterface",
-        "remove-netroute", "restart-netadapter",
+        "remove-netroute", "restart-netadapter", "get-itemproperty", "set-itemproperty",
     ];
     KNOWN.contains(&name)
 }
@@ -226,6 +226,22 @@ fn cmdlet(
             sys::kill(1, signal).map_err(|e| Thrown::new(e.to_string()))?;
         }
         "rename-computer" => rename(given)?,
+        "get-itemproperty" => {
+            let key = given.text(PATH, 0)?.to_lowercase();
+            let found = registry().into_iter().filter(|(k, _, _)| *k == key).map(|(_, name, value)| (name, value));
+            let all: Vec<(String, String)> = found.collect();
+            let fields = all.iter().map(|(name, value)| (name.as_str(), Value::from(value.as_str()))).collect();
+            out.put(Value::object("registrykey", Native::None, fields));
+        }
+        "set-itemproperty" => {
+            let (key, name) = (given.text(PATH, 0)?.to_lowercase(), given.text(&["name"], 1)?.to_lowercase());
+            let value = given.value(&["value"], 2).unwrap_or(Value::Null).text();
+            let mut all = registry();
+            all.retain(|(k, n, _)| (k, n) != (&key, &name));
+            all.push((key, name, value));
+            let text: String = all.iter().map(|(k, n, v)| format!("{k}\t{n}\t{v}\n")).collect();
+            write_file(REGISTRY, text.as_bytes(), false)?;
+        }
         "foreach-object" | "%" => {
             let Some(Value::Code(code)) = given.value(&["process"], 0) else {
                 return Err(Thrown::new("ForEach-Object needs a script block.").into());
@@ -317,6 +333,18 @@ fn object(kind: &str, given: &Given) -> Result<Value, Thrown> {
             )));
         }
     })
+}
+
+/// Where values of the registry are kept, a line each.
+const REGISTRY: &str = "C:\\Windows\\System32\\config\\registry";
+
+fn registry() -> Vec<(String, String, String)> {
+    let text = read_text(REGISTRY).unwrap_or_default();
+    let part = |line: &str| {
+        let mut parts = line.splitn(3, '\t').map(str::to_owned);
+        Some((parts.next()?, parts.next()?, parts.next()?))
+    };
+    text.lines().filter_map(part).collect()
 }
 
 /// A new name counts from the next restart on.

@@ -400,7 +400,15 @@ fn redirected(line: &str) -> Result<(String, [Option<OwnedFd>; 3]), String> {
             path.push(c);
         }
         let path = path.trim_matches('"');
-        if path == "&1" {
+        if let "&1" | "&2" = path {
+            let joined = if path == "&1" { 1 } else { 2 };
+            let same = match streams.get(joined).and_then(Option::as_ref) {
+                Some(stream) => stream.try_clone(),
+                None => sys::standard(joined as i32),
+            };
+            if let (Ok(same), Some(slot)) = (same, streams.get_mut(number)) {
+                *slot = Some(same);
+            }
             continue;
         }
         let real = if path.eq_ignore_ascii_case("nul") { "/dev/null".into() } else { paths::real(path) };

@@ -50,7 +50,7 @@ pub fn run(program: &str, arguments: &str, env: &[(String, String)]) -> i32 {
     for (name, value) in env {
         library::set_env(name, value);
     }
-    for directory in ["C:\\Users\\Public", "C:\\Windows\\Temp", "C:\\ProgramData"] {
+    for directory in ["C:\\Users\\Public", "C:\\Windows\\Temp", "C:\\Windows\\System32\\config", "C:\\ProgramData"] {
         // It says so itself when it needs one that can't be made.
         let _ = std::fs::create_dir_all(real(directory));
     }

@@ -141,7 +141,8 @@ pub fn method(
     match name {
         "waitforexit" => {
             let limit = args.first().map(Value::int).transpose()?;
-            Ok(Value::Bool(wait(pid, told, code, limit)))
+            let over = wait(pid, told, code, limit);
+            Ok(limit.map_or(Value::Null, |_| Value::Bool(over)))
         }
         "kill" => {
             // It may be gone already.
