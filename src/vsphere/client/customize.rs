@@ -51,7 +51,7 @@ impl Customization {
         // A kept specification that says as much about adapters as there are goes on saying it.
         let kept = spec.children_named("nicSettingMap").count();
         if base.is_none() || !self.adapters.is_empty() || kept != adapters {
-            let maps = (0..adapters).map(|at| mapping(self.adapters.get(at).and_then(Option::as_ref))).collect();
+            let maps = (0..adapters).map(|at| self.mapping(self.adapters.get(at).and_then(Option::as_ref))).collect();
             replace(&mut spec, "nicSettingMap", maps);
         }
         spec
@@ -109,6 +109,40 @@ impl Customization {
         }
         global
     }
+
+    /// What an adapter is to have.
+    fn mapping(&self, adapter: Option<&Adapter>) -> Element {
+        let mut settings = Element::new("adapter");
+        let dhcp = || Element::new("ip").typed("CustomizationDhcpIpGenerator");
+        let fixed = adapter.and_then(|adapter| adapter.address);
+        match fixed {
+            Some((IpAddr::V4(ip), prefix)) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+                settings = settings
+                    .with(Element::new("ip").typed("CustomizationFixedIp").with(Element::text("ipAddress", ip.to_string())))
+                    .with(Element::text("subnetMask", std::net::Ipv4Addr::from(mask).to_string()));
+            }
+            Some((IpAddr::V6(_), _)) => settings = settings.with(Element::new("ip").typed("CustomizationUnknownIpGenerator")),
+            None => settings = settings.with(dhcp()),
+        }
+        let Some(adapter) = adapter else { return Element::new("nicSettingMap").with(settings) };
+        let gateway = adapter.gateway.map(|ip| Element::text("gateway", ip.to_string()));
+        match fixed {
+            Some((IpAddr::V6(ip), prefix)) => {
+                let address = Element::new("ip")
+                    .typed("CustomizationFixedIpV6")
+                    .with(Element::text("ipAddress", ip.to_string()))
+                    .with(Element::text("subnetMask", prefix.to_string()));
+                let mut v6 = Element::new("ipV6Spec").with(address);
+                v6.children.extend(gateway);
+                settings = settings.with(v6);
+            }
+            _ => settings.children.extend(gateway),
+        }
+        let dns = adapter.dns.iter().filter(|_| self.windows);
+        settings.children.extend(dns.map(|ip| Element::text("dnsServerList", ip.to_string())));
+        Element::new("nicSettingMap").with(settings)
+    }
 }
 
 /// Puts elements in the place of those with a name; at the end where there are none.
@@ -117,38 +151,6 @@ fn replace(parent: &mut Element, name: &str, with: Vec<Element>) {
     parent.children.retain(|child| child.name != name);
     let at = at.min(parent.children.len());
     parent.children.splice(at..at, with);
-}
-
-fn mapping(adapter: Option<&Adapter>) -> Element {
-    let mut settings = Element::new("adapter");
-    let dhcp = || Element::new("ip").typed("CustomizationDhcpIpGenerator");
-    let fixed = adapter.and_then(|adapter| adapter.address);
-    match fixed {
-        Some((IpAddr::V4(ip), prefix)) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
-            settings = settings
-                .with(Element::new("ip").typed("CustomizationFixedIp").with(Element::text("ipAddress", ip.to_string())))
-                .with(Element::text("subnetMask", std::net::Ipv4Addr::from(mask).to_string()));
-        }
-        Some((IpAddr::V6(_), _)) => settings = settings.with(Element::new("ip").typed("CustomizationUnknownIpGenerator")),
-        None => settings = settings.with(dhcp()),
-    }
-    let Some(adapter) = adapter else { return Element::new("nicSettingMap").with(settings) };
-    let gateway = adapter.gateway.map(|ip| Element::text("gateway", ip.to_string()));
-    match fixed {
-        Some((IpAddr::V6(ip), prefix)) => {
-            let address = Element::new("ip")
-                .typed("CustomizationFixedIpV6")
-                .with(Element::text("ipAddress", ip.to_string()))
-                .with(Element::text("subnetMask", prefix.to_string()));
-            let mut v6 = Element::new("ipV6Spec").with(address);
-            v6.children.extend(gateway);
-            settings = settings.with(v6);
-        }
-        _ => settings.children.extend(gateway),
-    }
-    settings.children.extend(adapter.dns.iter().map(|ip| Element::text("dnsServerList", ip.to_string())));
-    Element::new("nicSettingMap").with(settings)
 }
 
 /// How a customization ended.
