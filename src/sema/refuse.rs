@@ -71,9 +71,8 @@ pub fn flag(keyword: Keyword, name: &str, value: Option<&str>) -> Option<Refused
 }
 
 /// Flags that are refused: of which instruction (None: of all), which, with which values (none: with any).
-pub static FLAGS: &[(Option<Keyword>, &str, &[&str], Refused)] = &[
-    (Some(Keyword::Output), "after", &[], Refused { what: "`OUTPUT --after`", instead: None }),
-];
+pub static FLAGS: &[(Option<Keyword>, &str, &[&str], Refused)] =
+    &[(Some(Keyword::Output), "after", &[], Refused { what: "`OUTPUT --after`", instead: None })];
 
 /// Everything that is refused, for the documentation.
 pub fn all() -> Vec<Refused> {
