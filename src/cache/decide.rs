@@ -134,6 +134,11 @@ fn leaves_nothing(machine: &Machine) -> bool {
     machine.outputs.iter().all(|o| o.kind == OutputKind::None)
 }
 
+/// The machines that a machine asks for something when it is made.
+pub fn needed_by(machine: &Machine) -> BTreeSet<MachineId> {
+    needs(machine).into_iter().map(|(other, _)| other).collect()
+}
+
 /// What a machine asks of others when it is made, each thing once.
 fn needs(machine: &Machine) -> Vec<(MachineId, Need)> {
     let mut out = Vec::new();
