@@ -54,6 +54,8 @@ pub(super) enum Need {
     Key(String),
     Attr(Attr),
     Files,
+    /// `OUTPUT --after`.
+    Passed,
 }
 
 /// Decides. `found` has those that are there, or why they aren't; a machine that leaves nothing is in neither. `keeps` has
@@ -145,6 +147,7 @@ fn needs(machine: &Machine) -> Vec<(MachineId, Need)> {
     if let Origin::Machine(parent) = machine.origin {
         out.push((parent, Need::From));
     }
+    out.extend(machine.outputs.iter().flat_map(|o| &o.after).map(|other| (*other, Need::Passed)));
     let mut seen: BTreeSet<(MachineId, String)> = BTreeSet::new();
     order_refs::machine(machine, &mut |reference, _| match reference {
         Ref::Key(other, name) if *other != machine.id && seen.insert((*other, name.clone())) => {
@@ -185,6 +188,7 @@ impl Place<'_> {
         let found = self.found(id);
         match need {
             Need::From => found.is_none().then(|| "is made from it".to_owned()),
+            Need::Passed => found.is_none().then(|| "is published after it".to_owned()),
             Need::Key(name) => {
                 let known = found.is_some_and(|f| f.keys.contains(name));
                 (!known).then(|| format!("needs its `{name}`, which isn't kept"))

@@ -546,8 +546,7 @@ impl Signals {
     /// The same but for SIGHUP, which means something else to whoever stays.
     pub(crate) fn without_hangup() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
-        let kinds =
-            [(Signalled::Interrupt, SignalKind::interrupt()), (Signalled::Terminate, SignalKind::terminate())];
+        let kinds = [(Signalled::Interrupt, SignalKind::interrupt()), (Signalled::Terminate, SignalKind::terminate())];
         Signals { kinds: kinds.into_iter().filter_map(|(what, kind)| Some((what, signal(kind).ok()?))).collect() }
     }
 

@@ -118,7 +118,8 @@ async fn heal(
         }
     }
     let answering: Vec<&There<'_>> = there.iter().filter(|one| !dead.contains_key(&one.machine.id)).collect();
-    dead.extend(unhealthy(program, &answering, client, options, control, false).await?);
+    let unhealthy = unhealthy(program, &answering, client, options, control, false).await?;
+    dead.extend(unhealthy.into_iter().map(|(id, why)| (id, format!("its HEALTHCHECK fails: {why}"))));
     if dead.is_empty() {
         return Ok(());
     }
@@ -255,7 +256,7 @@ pub(super) async fn unhealthy(
     }
     let dead = checked.iter().zip(0u32..).filter_map(|((one, _), at)| {
         let why = ended.get(&MachineId(at))?;
-        Some((one.machine.id, format!("its HEALTHCHECK fails: {why}")))
+        Some((one.machine.id, why.clone()))
     });
     Ok(dead.collect())
 }
@@ -314,6 +315,7 @@ fn on(one: &There<'_>, label: String, step: Step) -> Machine {
         exists: crate::sema::program::Exists::Fail,
         off: false,
         snapshot: None,
+        after: Vec::new(),
         span,
     };
     Machine {

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::collector::{PAGE, retrieve};
 use super::faults::{
-    Answer, host_not_connected, invalid_argument, not_authenticated, not_found, not_supported, request_canceled, response, response_any,
-    unknown_method,
+    Answer, host_not_connected, invalid_argument, not_authenticated, not_found, not_supported, request_canceled,
+    response, response_any, unknown_method,
 };
 use super::inventory::{Inventory, is_a};
 use super::properties::{self, Scope};

@@ -61,7 +61,13 @@ impl Metrics {
         if let Some(file) = &metrics.file {
             metrics.try_write().map_err(|e| {
                 let text = format!("can't write `{}`: {e}", file.display());
-                (2, vec![Diagnostic::new(&codes::OUTPUT_UNWRITABLE, text).help("name a file in a directory that is there")])
+                (
+                    2,
+                    vec![
+                        Diagnostic::new(&codes::OUTPUT_UNWRITABLE, text)
+                            .help("name a file in a directory that is there"),
+                    ],
+                )
             })?;
         }
         Ok(metrics)
@@ -164,8 +170,14 @@ impl Metrics {
         ];
         let help = "Machines by state; held are dead and not replaced for now.";
         one("machines", "gauge", help, &by("state", &states));
-        one("budget_left", "gauge", "Replacements that --max-replacements allows now.", &plain(figures.budget.to_string()));
-        let replaced: Vec<(&str, String)> = counts.replacements.iter().map(|(s, n)| (s.as_str(), n.to_string())).collect();
+        one(
+            "budget_left",
+            "gauge",
+            "Replacements that --max-replacements allows now.",
+            &plain(figures.budget.to_string()),
+        );
+        let replaced: Vec<(&str, String)> =
+            counts.replacements.iter().map(|(s, n)| (s.as_str(), n.to_string())).collect();
         one("replacements_total", "counter", "Machines replaced, by stage.", &by("stage", &replaced));
         let rounds = [("ok", counts.rounds.0.to_string()), ("failed", counts.rounds.1.to_string())];
         one("builds_total", "counter", "Builds of this controller.", &by("result", &rounds));
@@ -228,7 +240,8 @@ async fn answer(mut stream: TcpStream, metrics: &Metrics) -> std::io::Result<()>
         _ => ("404 Not Found", "text/plain", "there are /metrics and /healthz\n".to_owned()),
     };
     let length = body.len();
-    let answer = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    let answer =
+        format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
     stream.write_all(answer.as_bytes()).await?;
     if method == "GET" {
         stream.write_all(body.as_bytes()).await?;

@@ -96,9 +96,8 @@ impl Good {
         let env = |name: &str| std::env::var(name).ok();
         let (mut linted, found, known) = build::loaded(flags, &mut build, sources, &env, verbose)?;
         super::up::keep(&mut linted.program);
-        let names = |linted: &load::Linted| -> Vec<String> {
-            linted.program.secrets.iter().map(|s| s.name.clone()).collect()
-        };
+        let names =
+            |linted: &load::Linted| -> Vec<String> { linted.program.secrets.iter().map(|s| s.name.clone()).collect() };
         let secrets = match before.filter(|before| names(&before.linted) == names(&linted)) {
             Some(before) => before.secrets.clone(),
             None => build::secret_values(flags, &linted.program, false)?,
@@ -118,12 +117,8 @@ impl Good {
     ) -> Result<Options, Refused> {
         let env = |name: &str| std::env::var(name).ok();
         let world = World { env: &env, defaults: &self.linted.defaults, verbose };
-        let build = load::Build {
-            id,
-            date: self.build.date.clone(),
-            args: None,
-            existing: self.build.existing.clone(),
-        };
+        let build =
+            load::Build { id, date: self.build.date.clone(), args: None, existing: self.build.existing.clone() };
         let of = Of {
             context: self.linted.context.clone(),
             build,
@@ -339,7 +334,8 @@ impl Staying<'_> {
             }
             Err((_, list)) => {
                 telling.show(&list, &sources);
-                let text = "the file or its arguments have changed and can't be used: the last ones that could count on";
+                let text =
+                    "the file or its arguments have changed and can't be used: the last ones that could count on";
                 self.tell(telling, &told("unusable", text));
                 self.metrics.file(false);
                 telling.forget();
@@ -437,9 +433,7 @@ impl Staying<'_> {
                 match resume::refusal(&header, &past) {
                     None => {
                         self.tell(telling, &told("resumes", &format!("going on with the build {name}")));
-                        journal.note(&crate::engine::journal::Record::Resumed {
-                            when: crate::engine::journal::now(),
-                        });
+                        journal.note(&crate::engine::journal::Record::Resumed { when: crate::engine::journal::now() });
                         let build = load::Build {
                             id: name.to_owned(),
                             date: header.date.clone(),

@@ -1,18 +1,20 @@
 //! One controller at a time per platform: a lock in vCenter itself, since machines may all be dead, and controllers may
 //! run on different computers.
 //!
-//! The lock is a custom attribute (for folders) whose name tells the platform. vCenter makes one of a name only once, so
-//! of several who try at once exactly one gets it; its key is never given again, so exactly one takes away a lock whose
-//! holder is dead, and a holder that was given up finds that out by its key: there is nothing to compare and no moment
-//! between reading and writing.
+//! The lock is a custom attribute (for folders) whose name tells the platform, and a number. Whoever wants it adds one with
+//! the next number, which vCenter lets one client do, and then looks: where there is any other that isn't certainly dead, it
+//! takes its own away again. Of two who do that at once the later one sees the earlier one, so two never hold it; nothing
+//! depends on how quick anybody is. A key is never given twice, so a holder that was given up finds that out by its own.
+//! What a dead one has said is there until its heir has said the same: nothing that it knew is lost with it.
 //!
 //! Its value at the topmost folder is what the holder says of itself: who, since when, when last (its beat), how long that
 //! counts (the lease), and which builds it may have left half-made. All times are vCenter's own, asked before the beat is
 //! written: clients' clocks may be as wrong as they like. A holder is dead when its beat is older than its lease **and**
 //! hasn't changed for half of that while somebody looked, so a jump of vCenter's clock kills nobody; and when nothing has
-//! changed for one and a half leases by the steady clock of whoever looks. A holder that can't
-//! renew its beat for two thirds of its lease, by its own steady clock, gives up before others may take over.
+//! changed for one and a half leases by the steady clock of whoever looks. A holder that can't renew its beat for two
+//! thirds of its lease, by its own steady clock, gives up before others may take over.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,8 +36,6 @@ const BUILDS: usize = 8;
 /// What a holder says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Said {
-    /// Which holding this is.
-    id: String,
     who: String,
     file: String,
     since: String,
@@ -57,13 +57,13 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// The attribute's name: whose it is, and what no other platform has.
-    fn name(&self) -> String {
+    /// How the attributes' names begin: whose they are, and what no other platform's begin with.
+    fn prefix(&self) -> String {
         let mut sink = Sink::new("up");
         sink.text(&self.file);
         let plain = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '-' };
         let short: String = self.file.chars().map(plain).take(40).collect();
-        format!("{PREFIX}.{short}.{}", sink.end().short())
+        format!("{PREFIX}.{short}.{}.", sink.end().short())
     }
 }
 
@@ -90,13 +90,14 @@ pub enum Attempt {
 pub struct Contender {
     client: Client,
     claim: Claim,
-    seen: Option<(i32, String, Instant)>,
+    /// What each has said, and since when by our own clock.
+    seen: HashMap<i32, (String, Instant)>,
 }
 
 impl Contender {
     /// Sends nothing yet.
     pub fn new(client: Client, claim: Claim) -> Self {
-        Contender { client, claim, seen: None }
+        Contender { client, claim, seen: HashMap::new() }
     }
 
     /// Looks, and takes the lock where nobody, or a dead one, holds it.
@@ -104,49 +105,81 @@ impl Contender {
     /// # Errors
     /// vCenter can't tell, or refuses.
     pub async fn attempt(&mut self) -> Result<Attempt, Error> {
-        let name = self.claim.name();
-        let mut before = Vec::new();
+        let prefix = self.claim.prefix();
         // Each round somebody else was quicker; that doesn't go on for ever.
         for _ in 0..8 {
-            let Some(key) = self.client.folder_attribute(&name).await? else {
-                match self.client.add_folder_attribute(&name).await {
-                    Ok(Some(key)) => return Ok(Attempt::Held(self.begin(key, &before).await?, before)),
-                    Ok(None) => continue,
-                    // Whoever it was that made it: if it was we, nobody says so, and it ends by itself.
-                    Err(e) if e.lost_reply() => continue,
-                    Err(e) => return Err(e),
-                }
+            let all = self.client.attributes_like(&prefix).await?;
+            let dead = match self.look(&all).await? {
+                Ok(dead) => dead,
+                Err(holder) => return Ok(Attempt::By(holder)),
             };
-            let value = self.client.root_attribute(key).await?;
-            let now = self.client.current_time().await?;
-            let since = match &self.seen {
-                Some((k, v, since)) if *k == key && *v == value => *since,
-                _ => {
-                    let since = Instant::now();
-                    self.seen = Some((key, value.clone(), since));
-                    since
-                }
+            let number = |name: &str| name.strip_prefix(&prefix).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+            let next = all.iter().map(|(name, _)| number(name)).max().unwrap_or(0) + 1;
+            let key = match self.client.add_folder_attribute(&format!("{prefix}{next}")).await {
+                Ok(Some(key)) => key,
+                // If it was we who made it, nobody says anything by it, and it ends by itself.
+                Err(e) if e.lost_reply() => continue,
+                Ok(None) => continue,
+                Err(e) => return Err(e),
             };
-            let said: Option<Said> = serde_json::from_str(&value).ok();
-            let seen = Seen { said: said.as_ref(), own: self.claim.lease, now, unchanged: since.elapsed() };
-            if !seen.is_dead() {
-                return Ok(Attempt::By(seen.holder()));
+            let gone: HashSet<i32> = dead.iter().map(|(key, _)| *key).collect();
+            let now = self.client.attributes_like(&prefix).await;
+            let alone = |now: &[(String, i32)]| now.iter().all(|(_, other)| *other == key || gone.contains(other));
+            match now {
+                Ok(now) if alone(&now) => {}
+                other => {
+                    self.client.remove_attribute(key).await?;
+                    other?;
+                    self.pause().await;
+                    continue;
+                }
             }
-            // Of several who find it dead one takes it away; the others look again.
-            if self.client.remove_attribute(key).await? {
-                before.extend(said.into_iter().flat_map(|said| said.builds));
+            let before: Vec<String> = dead.into_iter().flat_map(|(_, builds)| builds).collect();
+            let lock = self.begin(key, &before).await?;
+            for key in gone {
+                self.client.remove_attribute(key).await?;
             }
+            return Ok(Attempt::Held(lock, before));
         }
         let text = "somebody who was quicker, again and again".to_owned();
         Ok(Attempt::By(Holder { text, lives: true, again: self.claim.lease / 3 }))
     }
 
+    /// Who is there: all are dead, each with the builds that it names; or one that isn't.
+    async fn look(&mut self, all: &[(String, i32)]) -> Result<Result<Vec<(i32, Vec<String>)>, Holder>, Error> {
+        self.seen.retain(|key, _| all.iter().any(|(_, other)| other == key));
+        if all.is_empty() {
+            return Ok(Ok(Vec::new()));
+        }
+        let values = self.client.root_attributes().await?;
+        let now = self.client.current_time().await?;
+        let mut dead = Vec::new();
+        for (_, key) in all {
+            let value = values.get(key).cloned().unwrap_or_default();
+            let since = match self.seen.get(key) {
+                Some((before, since)) if *before == value => *since,
+                _ => Instant::now(),
+            };
+            self.seen.insert(*key, (value.clone(), since));
+            let said: Option<Said> = serde_json::from_str(&value).ok();
+            let seen = Seen { said: said.as_ref(), own: self.claim.lease, now, unchanged: since.elapsed() };
+            if !seen.is_dead() {
+                return Ok(Err(seen.holder()));
+            }
+            dead.push((*key, said.map(|said| said.builds).unwrap_or_default()));
+        }
+        Ok(Ok(dead))
+    }
+
+    /// Two who have made room for each other don't come back at the same moment.
+    async fn pause(&self) {
+        let mut byte = [0u8; 1];
+        let _ = getrandom::fill(&mut byte);
+        tokio::time::sleep(Duration::from_millis(50 + 2 * u64::from(byte[0]))).await;
+    }
+
     async fn begin(&self, key: i32, before: &[String]) -> Result<Lock, Error> {
-        let mut id = [0u8; 8];
-        // Only for people who read it: the key tells holders apart.
-        let _ = getrandom::fill(&mut id);
         let said = Said {
-            id: id.iter().map(|b| format!("{b:02x}")).collect(),
             who: self.claim.who.clone(),
             file: self.claim.file.clone(),
             lease: self.claim.lease.as_secs().max(1),
@@ -198,9 +231,7 @@ impl Seen<'_> {
     fn is_dead(&self) -> bool {
         match self.age() {
             // Also one whose beat is of a future that vCenter's clock was set back from.
-            Some(_) => {
-                self.unchanged >= self.lease() * 3 / 2 || !self.lives() && self.unchanged >= self.lease() / 2
-            }
+            Some(_) => self.unchanged >= self.lease() * 3 / 2 || !self.lives() && self.unchanged >= self.lease() / 2,
             None => self.unchanged >= self.lease(),
         }
     }
@@ -352,12 +383,12 @@ mod tests {
 
     #[test]
     fn a_locks_name_is_the_platforms_alone() {
-        let name = |file: &str| Claim { file: file.to_owned(), who: String::new(), lease: second() }.name();
+        let name = |file: &str| Claim { file: file.to_owned(), who: String::new(), lease: second() }.prefix();
         fn second() -> Duration {
             Duration::from_secs(1)
         }
         assert!(name("shop/VMWfile").starts_with("vmwbuild.up.shop-VMWfile."));
         assert_ne!(name("shop/VMWfile"), name("shop-VMWfile"));
-        assert!(name(&"x".repeat(500)).len() <= 80);
+        assert!(name(&"x".repeat(500)).len() <= 75);
     }
 }

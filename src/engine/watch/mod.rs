@@ -269,11 +269,13 @@ impl Watch {
     /// What is seen of those; true: one is gone since they were looked for.
     async fn facts(&mut self) -> Result<bool, Error> {
         let vms: Vec<Moref> = self.followed.iter().map(|f| f.owned.vm.clone()).collect();
-        let read: BTreeMap<Moref, Properties> = self.client.properties_of(&vms, OF_MACHINES).await?.into_iter().collect();
+        let read: BTreeMap<Moref, Properties> =
+            self.client.properties_of(&vms, OF_MACHINES).await?.into_iter().collect();
         let mut hosts: Vec<Moref> = read.values().filter_map(|p| p.get("runtime.host")).collect();
         hosts.sort();
         hosts.dedup();
-        let states: BTreeMap<Moref, Properties> = self.client.properties_of(&hosts, OF_HOSTS).await?.into_iter().collect();
+        let states: BTreeMap<Moref, Properties> =
+            self.client.properties_of(&hosts, OF_HOSTS).await?.into_iter().collect();
         let (now, mut gone) = (Instant::now(), false);
         for one in &self.followed {
             let found = read.get(&one.owned.vm).filter(|p| p.text("name").is_some());
@@ -292,7 +294,8 @@ impl Watch {
         if gone {
             self.followed.retain(|one| read.get(&one.owned.vm).is_some_and(|p| p.text("name").is_some()));
         }
-        let objects: Vec<Moref> = self.followed.iter().map(|f| f.owned.vm.clone()).chain(hosts.iter().cloned()).collect();
+        let objects: Vec<Moref> =
+            self.followed.iter().map(|f| f.owned.vm.clone()).chain(hosts.iter().cloned()).collect();
         if self.signs.as_ref().is_none_or(|(of, _)| *of != objects) {
             let vms = self.followed.iter().map(|f| f.owned.vm.clone()).collect();
             self.signs = (!objects.is_empty())
@@ -324,7 +327,11 @@ impl Watch {
             match &failed {
                 Ok(failed) => {
                     let why = failed.get(&one.machine.id).cloned();
-                    if why.is_some() { counts.1 += 1 } else { counts.0 += 1 }
+                    if why.is_some() {
+                        counts.1 += 1
+                    } else {
+                        counts.0 += 1
+                    }
                     self.judge.checked(label, why, next);
                 }
                 // Nothing is known of any.
@@ -436,7 +443,10 @@ fn sign(properties: &Properties, hosts: &BTreeMap<Moref, Properties>) -> Option<
     let state = host.and_then(|h| h.text("runtime.connectionState")).unwrap_or("connected");
     if state != "connected" {
         let name = host.and_then(|h| h.text("name")).unwrap_or_default();
-        return Some(format!("its host {name} is {}", if state == "notResponding" { "silent" } else { "disconnected" }));
+        return Some(format!(
+            "its host {name} is {}",
+            if state == "notResponding" { "silent" } else { "disconnected" }
+        ));
     }
     match properties.text("runtime.connectionState") {
         None | Some("connected") => {}

@@ -1,5 +1,7 @@
 //! Custom attributes of folders, which nobody else has to know: what several clients agree on by.
 
+use std::collections::HashMap;
+
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -23,11 +25,11 @@ impl Client {
         })
     }
 
-    /// The key of the folders' attribute of that name, if there is one.
-    pub async fn folder_attribute(&self, name: &str) -> Result<Option<i32>> {
+    /// Names and keys of the attributes whose names begin like that.
+    pub async fn attributes_like(&self, prefix: &str) -> Result<Vec<(String, i32)>> {
         let manager = self.attributes()?;
         let fields: Vec<CustomFieldDef> = self.properties(&manager, &["field"]).await?.list("field");
-        Ok(fields.into_iter().find(|f| f.name == name).map(|f| f.key))
+        Ok(fields.into_iter().filter(|f| f.name.starts_with(prefix)).map(|f| (f.name, f.key)).collect())
     }
 
     /// Makes a folders' attribute; None: there is one of that name. Of several clients that try at once, one makes it.
@@ -61,11 +63,11 @@ impl Client {
         }
     }
 
-    /// An attribute of the topmost folder; empty when it was never set.
-    pub async fn root_attribute(&self, key: i32) -> Result<String> {
+    /// The values of the topmost folder's attributes, by their keys.
+    pub async fn root_attributes(&self) -> Result<HashMap<i32, String>> {
         let read = self.properties(&self.content().root_folder.clone(), &["customValue"]).await?;
         let values: Vec<CustomFieldStringValue> = read.list("customValue");
-        Ok(values.into_iter().find(|v| v.key == key).map(|v| v.value).unwrap_or_default())
+        Ok(values.into_iter().map(|v| (v.key, v.value)).collect())
     }
 
     fn attributes(&self) -> Result<Moref> {
