@@ -54,7 +54,7 @@ pub(super) async fn run(shared: Arc<Shared>, id: MachineId) -> Result<Vec<BuiltO
     }
     let outcome = match &result {
         Ok(outputs) => {
-            // What replaces another one has its name only when everything is built.
+            // What replaces another one, or waits for a test, has its name only when everything is built.
             let own = outputs.iter().filter(|o| !worker.shared.swaps.has(&o.moref));
             own.for_each(|output| worker.shared.events.send(output.event()));
             let names: Vec<String> = outputs.iter().map(|o| format!("{} {}", o.kind, o.name)).collect();

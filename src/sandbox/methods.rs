@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::collector::{PAGE, retrieve};
 use super::faults::{
-    Answer, invalid_argument, not_authenticated, not_found, not_supported, request_canceled, response, response_any,
-    unknown_method,
+    Answer, host_not_connected, invalid_argument, not_authenticated, not_found, not_supported, request_canceled,
+    response, response_any, unknown_method,
 };
 use super::inventory::{Inventory, is_a};
 use super::properties::{self, Scope};
@@ -84,6 +84,7 @@ pub(super) async fn dispatch(server: &Arc<Server>, call: Call) -> Answer<Reply> 
         let value = server.with_scope(call.session.as_ref(), |scope| scope.read(&call.this, &path))?;
         return Ok(closed(response_any(&call.method, value)));
     }
+    reachable(server, &call)?;
     let body = match call.this.kind.as_str() {
         "PropertyCollector" | "PropertyFilter" => collector(server, &call).await,
         "ViewManager" | "ContainerView" | "ListView" => view(server, &call),
@@ -95,6 +96,21 @@ pub(super) async fn dispatch(server: &Arc<Server>, call: Call) -> Answer<Reply> 
         _ => inventory(server, &call).await,
     };
     body.map(closed)
+}
+
+/// Nothing can be done with a machine whose host is lost, nor in its guest.
+fn reachable(server: &Server, call: &Call) -> Answer<()> {
+    let vm = match call.this.kind.as_str() {
+        "VirtualMachine" => Some(call.this.clone()),
+        "GuestAuthManager" | "GuestProcessManager" | "GuestFileManager" => call.arg("vm").ok(),
+        _ => None,
+    };
+    let state = server.lock();
+    let host = vm.and_then(|vm| state.inventory.vm(&vm).ok().map(|vm| vm.host.clone()));
+    match host.is_some_and(|host| state.inventory.lost_hosts.contains_key(&host)) {
+        true => Err(host_not_connected()),
+        false => Ok(()),
+    }
 }
 
 fn login(server: &Arc<Server>, call: &Call) -> Answer<Reply> {
@@ -513,6 +529,8 @@ async fn inventory(server: &Arc<Server>, call: &Call) -> Answer<Element> {
         ("AuthorizationManager", "HasPrivilegeOnEntities" | "FetchUserPrivilegeOnEntities") => {
             Err(not_supported(&call.method))
         }
+        ("HostSystem", "DisconnectHost_Task") => call.answer(&server.connect_host(call, "disconnected")?),
+        ("HostSystem", "ReconnectHost_Task") => call.answer(&server.connect_host(call, "connected")?),
         ("CustomFieldsManager", "AddCustomFieldDef") => call.answer(&server.add_field(call)?),
         ("CustomFieldsManager", "RenameCustomFieldDef") => call.answer(&server.rename_field(call)?),
         ("CustomFieldsManager", "RemoveCustomFieldDef") => call.answer(&server.remove_field(call)?),

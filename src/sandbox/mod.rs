@@ -186,6 +186,16 @@ impl Sandbox {
         server::lock(&self.server.plan).clear();
     }
 
+    /// Has a host stop answering, or answer again: its machines run on, and vCenter can't reach them. False: there is no
+    /// host of that name.
+    pub fn host_answers(&self, name: &str, answers: bool) -> bool {
+        let mut state = self.server.lock();
+        let host = state.inventory.all().find(|(o, node)| o.kind == "HostSystem" && node.name == name);
+        let Some(host) = host.map(|(object, _)| object.clone()) else { return false };
+        state.inventory.set_connection(&host, if answers { "connected" } else { "notResponding" });
+        true
+    }
+
     /// Ends all sessions, as if they had been idle for too long.
     pub fn expire_sessions(&self) {
         self.server.lock().sessions.close_all();

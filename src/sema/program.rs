@@ -299,6 +299,8 @@ pub struct Output {
     pub off: bool,
     /// `--snapshot=`.
     pub snapshot: Option<String>,
+    /// `--after=`: it gets its name only when these machines have ended well.
+    pub after: Vec<MachineId>,
     /// The instruction (FROM where it is the default).
     pub span: Span,
 }

@@ -72,7 +72,6 @@ pub fn flag(keyword: Keyword, name: &str, value: Option<&str>) -> Option<Refused
 
 /// Flags that are refused: of which instruction (None: of all), which, with which values (none: with any).
 pub static FLAGS: &[(Option<Keyword>, &str, &[&str], Refused)] = &[
-    (Some(Keyword::Output), "after", &[], Refused { what: "`OUTPUT --after`", instead: None }),
     (Some(Keyword::From), "os", &["windows"], Refused { what: "`FROM --os=windows`", instead: None }),
     (
         Some(Keyword::Address),

@@ -4,6 +4,7 @@
 //! out. Everything that waits takes a [`Deadline`]. Errors say what to do by [`Error::class`] and
 //! [`Error::guest_fault`], and make the message by [`Error::diagnostic`].
 
+mod attributes;
 mod devices;
 mod endpoint;
 mod error;
@@ -22,6 +23,7 @@ mod properties;
 mod record;
 mod report;
 mod session;
+mod signs;
 mod task;
 mod tls;
 mod transfer;
@@ -46,6 +48,7 @@ pub use probe::{Certificate, probe};
 pub use properties::Properties;
 pub use record::{Exchange, Heard, Recorder};
 pub use session::{Client, Reached, Requests};
+pub use signs::Signs;
 pub use task::Progress;
 pub use transfer::{Download, Source};
 pub use vm::{CloneRequest, HardwareChange, VmState};
