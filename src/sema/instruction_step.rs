@@ -14,8 +14,8 @@ use super::instruction_setting::env_var;
 use super::machine::{Making, bad_argument, placeholder};
 use super::names_scope::{Moment, Place};
 use super::program::{
-    Action, GuestContext, Invocation, KeySource, MachineId, Need, Ref, RunAs, Step, StepId, StepOptions, Template,
-    WaitWhat,
+    Action, GuestContext, Invocation, KeySource, MachineId, Need, Os, Ref, RunAs, Step, StepId, StepOptions,
+    Template, WaitWhat,
 };
 use super::script::{check_command, check_flag_command};
 use super::text::{Secrets, split_pair};
@@ -133,7 +133,7 @@ impl Checker<'_> {
                 let name = super::text::check_static_text(name, usage, &self.view(place), problems)?;
                 Action::Snapshot(name.value()?)
             }
-            Body::Seal => Action::Run(super::seal::command()),
+            Body::Seal => Action::Run(super::seal::command(self.machine(making.id).map_or(Os::Unix, |m| m.os))),
             // NOTE has been taken; the rest are no steps, or have been refused.
             Body::Note { .. } => return None,
             Body::Arg { .. } | Body::Secret { .. } | Body::Include { .. } | Body::From { .. } | Body::Output { .. } => {
@@ -237,7 +237,8 @@ impl Checker<'_> {
             Arc::make_mut(&mut context).user = Some(RunAs { name, via: how });
         }
         if matches!(instruction.body, Body::Seal) {
-            super::seal::context(Arc::make_mut(&mut context));
+            let os = self.machine(making.id).map_or(Os::Unix, |m| m.os);
+            super::seal::context(Arc::make_mut(&mut context), os);
         }
         for flag in instruction.flags.iter().filter(|f| f.name.node == "env") {
             let Some((name, value)) = flag.value.as_ref().and_then(split_pair) else {
