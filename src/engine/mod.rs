@@ -35,6 +35,7 @@ mod sessions;
 mod shared;
 mod steps;
 pub mod sweep;
+pub mod tags;
 
 pub use ask::{Answer, Look, Looked, Question};
 pub use heal::Up;
