@@ -260,3 +260,75 @@ fn vcenter_customizes_windows_on_the_sandbox() {
     let said = printed(&done);
     assert!(said.contains(&"app01".to_owned()) && said.contains(&"10.4.5.6".to_owned()), "{done}");
 }
+
+/// What a grammar of PowerShell makes of texts: the shapes of their trees, and the lines that it can't read.
+fn trees(texts: &[String]) -> Option<Vec<(String, Vec<u64>)>> {
+    if common::left_out() {
+        return None;
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut python = std::process::Command::new(common::setting("VMWBUILD_TEST_PYTHON"));
+    python.arg(root.join("tests/tree_sitter/powershell.py"));
+    python.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut child = python.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let asked = serde_json::to_vec(texts).unwrap();
+    let writer = std::thread::spawn(move || std::io::Write::write_all(&mut input, &asked).unwrap());
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    let answers: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let lines = |v: &serde_json::Value| v["wrong"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
+    Some(answers.iter().map(|v| (v["shape"].as_str().unwrap().to_owned(), lines(v))).collect())
+}
+
+#[test]
+fn the_scripts_for_guests_are_powershell() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let names = ["supervise", "tar", "network", "hostname"].map(|name| format!("src/guest/windows/{name}.ps1"));
+    let names: Vec<String> = names.into_iter().chain(["src/sema/seal.ps1".to_owned()]).collect();
+    let texts: Vec<String> = names.iter().map(|name| fs::read_to_string(root.join(name)).unwrap()).collect();
+    let Some(found) = trees(&texts) else { return };
+    for (name, (_, wrong)) in names.iter().zip(found) {
+        assert!(wrong.is_empty(), "{name}: lines {wrong:?}");
+    }
+}
+
+/// Whatever a value is, the script is the same program: the grammar sees the same tree.
+#[test]
+fn no_value_changes_what_a_script_is() {
+    use vmwbuild::shell::{Dialect, Hole, HoleKind, powershell_assignment, read, weave};
+    const HOLE: &str = "${{ x }}";
+    let places = [
+        "Write-Output ${{ x }}",
+        "New-Item -Path \"C:\\${{ x }}\\a\" -Force",
+        "$a = @\"\n${{ x }} and ${{ x }}\n\"@\nWrite-Output $a",
+        "if (${{ x }} -eq 'a') { throw \"not ${{ x }}\" }",
+        "f(${{ x }}, ${{ x }}); g # ${{ x }}",
+        "\"a $(f ${{ x }} \"b\") ${{ x }}\"",
+        "@{ a = ${{ x }}; b = @(${{ x }}, 1) } | ForEach-Object { $_.a }",
+        "<# ${{ x }} #> try { f ${{ x }} } catch { g \"${{ x }}`n\" }",
+    ];
+    let values = [
+        "a", "", "'", "''", "\"", "`", "`n", "$x", "${x}", "$(exit 7)", "$($x)", "@\"", "\"@", "\n\"@\nexit 7\n@\"\n", "'@",
+        "\u{2018}; exit 7; \u{2019}", "\u{201c}$(exit)\u{201d}", "#", "<#", "#>", "; exit 7", "| iex", "& cmd", "--%", ")", "}",
+        "\r\n", "\t", "%PATH%", "\u{feff}", "é\u{1f600}", "] ::", "-Force", "\\", "`\"`", "$env:Path",
+    ];
+    let mut texts = Vec::new();
+    for place in places {
+        let holes: Vec<Hole> =
+            place.match_indices(HOLE).map(|(at, _)| Hole::new(at..at + HOLE.len(), HoleKind::Text)).collect();
+        let contexts = read(Dialect::PowerShell, place, &holes).expect("places for values");
+        let names: Vec<String> = (1..=holes.len()).map(|n| format!("_vmw{n}")).collect();
+        for value in values {
+            let prelude: String = names.iter().map(|name| powershell_assignment(name, value) + "\n").collect();
+            texts.push(prelude + &weave(place, &holes, &contexts, &names) + "\n");
+        }
+    }
+    let Some(found) = trees(&texts) else { return };
+    for (place, (texts, found)) in places.iter().zip(texts.chunks(values.len()).zip(found.chunks(values.len()))) {
+        for (text, (shape, wrong)) in texts.iter().zip(found) {
+            assert!(wrong.is_empty(), "{place}: lines {wrong:?} of {text}");
+            assert_eq!(*shape, found[0].0, "{place}: {text}");
+        }
+    }
+}

@@ -10,7 +10,7 @@ use super::report::json::finding;
 use super::{args, load, names, secrets, terminal};
 use crate::cache::Verdict;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::engine::{Options, cache, class_of};
+use crate::engine::{Options, cache, class_of, tags};
 use crate::graph::{Dag, lower};
 use crate::plan::{self, Facts, From, Making, Plan, Planned, Wishes, size};
 use crate::sema::program::Program;
@@ -143,6 +143,7 @@ async fn planned(
     names::remember(client, &inventory);
     let wishes = Wishes { placement: &engine.placement, sandbox: engine.sandbox };
     let mut found = plan::resolve(program, wishes, &inventory);
+    tags::look_up(client, program, wishes, &mut found).await?;
     let question = cache::Question {
         program,
         found: &found,
@@ -266,7 +267,11 @@ fn text(plan: &Plan, server: &Server, program: &Program, parallel: usize) -> Str
                 Some(old) => format!(" (replaces {old}, in the end)"),
                 None => String::new(),
             };
-            row("makes", format!("{} {}{what}", left.kind, left.path));
+            let after = match left.after.as_slice() {
+                [] => String::new(),
+                all => format!(" (once {} ended well)", all.join(", ")),
+            };
+            row("makes", format!("{} {}{what}{after}", left.kind, left.path));
         }
         if first.exists {
             row("makes", "nothing: its steps are done on it, and it stays".to_owned());
@@ -390,7 +395,7 @@ fn document(plan: &Plan, server: &Server, parallel: usize, findings: Vec<Value>)
                 "devices": p.devices,
                 "bytes": { "taken": p.needs, "growth": p.may_grow },
                 "outputs": p.outputs.iter()
-                    .map(|o| json!({ "kind": o.kind, "path": o.path, "replaces": o.replaces }))
+                    .map(|o| json!({ "kind": o.kind, "path": o.path, "replaces": o.replaces, "after": o.after }))
                     .collect::<Vec<_>>(),
                 "steps": p.steps,
                 "cache": match &p.making {

@@ -45,6 +45,14 @@ codes! {
     TOO_MANY_DEAD 724 "too-many-dead"
         "`vmwbuild up` has found more dead machines than it may replace at once. Many that die together are rather a sign \
          of something else: a host, a network, a check that is wrong.";
+    WATCHED_ELSEWHERE 726 "watched-elsewhere"
+        "`vmwbuild up` works on a platform alone: whoever does holds a lock, a custom attribute of vCenter's named \
+         `vmwbuild.up` and the VMWfile's name. Another one holds it now, and has given a sign of life. One that is dead \
+         is found out by its silence, and its lock is taken over.";
+    LOCK_LOST 727 "lock-lost"
+        "The lock that keeps two controllers from working on one platform is gone: it couldn't be renewed in time, as \
+         when vCenter doesn't answer, or somebody has removed the custom attribute. Nothing is touched any more, since \
+         another controller may have taken over.";
     SNAPSHOT_TAKEN 723 "snapshot-taken"
         "SNAPSHOT makes a snapshot that stays, and the machine has one of that name that another build, or somebody, has \
          made: with two of a name nobody could tell which one is gone back to.";

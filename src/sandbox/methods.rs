@@ -8,13 +8,13 @@ use tokio::time::Instant;
 
 use super::collector::{PAGE, retrieve};
 use super::faults::{
-    Answer, invalid_argument, not_authenticated, not_found, not_supported, request_canceled, response, response_any,
-    unknown_method,
+    Answer, host_not_connected, invalid_argument, not_authenticated, not_found, not_supported, request_canceled,
+    response, response_any, unknown_method,
 };
 use super::inventory::{Inventory, is_a};
 use super::properties::{self, Scope};
 use super::server::{Call, Reply, Server};
-use super::session::Session;
+use super::session::{Caller, Session, SessionId};
 use super::value::texts;
 use super::views::View;
 use super::waiters::Place;
@@ -83,6 +83,7 @@ pub(super) async fn dispatch(server: &Arc<Server>, call: Call) -> Answer<Reply> 
         let value = server.with_scope(call.session.as_ref(), |scope| scope.read(&call.this, &path))?;
         return Ok(closed(response_any(&call.method, value)));
     }
+    reachable(server, &call)?;
     let body = match call.this.kind.as_str() {
         "PropertyCollector" | "PropertyFilter" => collector(server, &call).await,
         "ViewManager" | "ContainerView" | "ListView" => view(server, &call),
@@ -96,18 +97,38 @@ pub(super) async fn dispatch(server: &Arc<Server>, call: Call) -> Answer<Reply> 
     body.map(closed)
 }
 
+/// Nothing can be done with a machine whose host is lost, nor in its guest.
+fn reachable(server: &Server, call: &Call) -> Answer<()> {
+    let vm = match call.this.kind.as_str() {
+        "VirtualMachine" => Some(call.this.clone()),
+        "GuestAuthManager" | "GuestProcessManager" | "GuestFileManager" => call.arg("vm").ok(),
+        _ => None,
+    };
+    let state = server.lock();
+    let host = vm.and_then(|vm| state.inventory.vm(&vm).ok().map(|vm| vm.host.clone()));
+    match host.is_some_and(|host| state.inventory.lost_hosts.contains_key(&host)) {
+        true => Err(host_not_connected()),
+        false => Ok(()),
+    }
+}
+
 fn login(server: &Arc<Server>, call: &Call) -> Answer<Reply> {
     let request: Login = call.read()?;
-    if request.user_name != server.config.username || request.password != server.config.password {
-        return Err(Fault::new("InvalidLogin", "Cannot complete login due to an incorrect user name or password."));
-    }
-    let mut caller = call.caller.clone();
-    caller.user = request.user_name;
-    let collector = properties::content(&server.fixed).property_collector;
-    let mut state = server.lock();
-    let id = state.sessions.open(caller, collector);
-    let shown = state.sessions.get(&id).map(Session::shown).unwrap_or_default();
+    let id = server.open_session(&request.user_name, &request.password, call.caller.clone())?;
+    let shown = server.lock().sessions.get(&id).map(Session::shown).unwrap_or_default();
     Ok(Reply { body: response(&call.method, &shown), opened: Some(id) })
+}
+
+impl Server {
+    /// Opens a session for the one account.
+    pub fn open_session(&self, user: &str, password: &str, caller: Caller) -> Answer<SessionId> {
+        if user != self.config.username || password != self.config.password {
+            return Err(Fault::new("InvalidLogin", "Cannot complete login due to an incorrect user name or password."));
+        }
+        let collector = properties::content(&self.fixed).property_collector;
+        let caller = Caller { user: user.to_owned(), ..caller };
+        Ok(self.lock().sessions.open(caller, collector))
+    }
 }
 
 fn session(server: &Arc<Server>, call: &Call) -> Answer<Element> {
@@ -514,6 +535,8 @@ async fn inventory(server: &Arc<Server>, call: &Call) -> Answer<Element> {
         ("AuthorizationManager", "HasPrivilegeOnEntities" | "FetchUserPrivilegeOnEntities") => {
             Err(not_supported(&call.method))
         }
+        ("HostSystem", "DisconnectHost_Task") => call.answer(&server.connect_host(call, "disconnected")?),
+        ("HostSystem", "ReconnectHost_Task") => call.answer(&server.connect_host(call, "connected")?),
         ("CustomFieldsManager", "AddCustomFieldDef") => call.answer(&server.add_field(call)?),
         ("CustomFieldsManager", "RenameCustomFieldDef") => call.answer(&server.rename_field(call)?),
         ("CustomFieldsManager", "RemoveCustomFieldDef") => call.answer(&server.remove_field(call)?),

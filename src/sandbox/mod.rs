@@ -19,6 +19,7 @@ mod model;
 mod operations;
 mod plan;
 mod properties;
+mod rest;
 mod server;
 mod session;
 mod state;
@@ -102,7 +103,8 @@ impl Sandbox {
             }
         }
         let server = Arc::new(Server::new(config, fixed, guests, inventory, places));
-        if kept.is_some() {
+        if let Some(kept) = &kept {
+            server.lock().tags = kept.tags.clone();
             server.sweep().await;
         }
         let serving = &server.background;
@@ -184,6 +186,16 @@ impl Sandbox {
     /// Lets nothing go wrong from now on.
     pub fn forgive(&self) {
         server::lock(&self.server.plan).clear();
+    }
+
+    /// Has a host stop answering, or answer again: its machines run on, and vCenter can't reach them. False: there is no
+    /// host of that name.
+    pub fn host_answers(&self, name: &str, answers: bool) -> bool {
+        let mut state = self.server.lock();
+        let host = state.inventory.all().find(|(o, node)| o.kind == "HostSystem" && node.name == name);
+        let Some(host) = host.map(|(object, _)| object.clone()) else { return false };
+        state.inventory.set_connection(&host, if answers { "connected" } else { "notResponding" });
+        true
     }
 
     /// Ends all sessions, as if they had been idle for too long.

@@ -385,10 +385,15 @@ impl Checker<'_> {
     /// An instruction in one line, as written: continuations joined, comments left out.
     pub(super) fn one_line(&self, span: Span) -> String {
         let text = self.sources.slice(span);
-        let mut out = String::new();
         // What aligns the arguments in the file is not part of the instruction.
         let (keyword, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
-        let text = format!("{keyword} {}", rest.trim_start_matches([' ', '\t']));
+        let rest = rest.trim_start_matches([' ', '\t']);
+        if is_plain(text) {
+            let rest = rest.trim_end();
+            return if rest.is_empty() { keyword.to_owned() } else { [keyword, rest].join(" ") };
+        }
+        let text = format!("{keyword} {rest}");
+        let mut out = String::new();
         for (number, line) in text.lines().enumerate() {
             let line = if number == 0 { line } else { line.trim_start() };
             if number > 0 && (line.starts_with('#') || line.is_empty()) {
@@ -402,8 +407,13 @@ impl Checker<'_> {
             }
             out.push_str(line);
         }
-        out.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+        if is_plain(&out) { out } else { out.chars().map(|c| if c.is_control() { ' ' } else { c }).collect() }
     }
+}
+
+/// Whether a text is one line of printable ASCII, as nearly all are.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// Whether there is a line after that one.

@@ -280,8 +280,12 @@ fn rank(node: Node) -> (u8, u32) {
 
 /// One diagnostic for each group of nodes that wait for each other, with every place in a shortest chain.
 pub fn cycles(program: &Program) -> Vec<Diagnostic> {
-    let nodes = nodes(program);
     let edges = edges(program);
+    // Steps one after another have no cycle.
+    if edges.iter().all(|edge| edge.why == Why::Sequence) {
+        return Vec::new();
+    }
+    let nodes = nodes(program);
     let mut graph = DiGraph::<Node, &Edge>::new();
     let index: HashMap<Node, NodeIndex> = nodes.iter().map(|n| (*n, graph.add_node(*n))).collect();
     for edge in &edges {

@@ -116,7 +116,7 @@ impl Cx<'_> {
                 Os::Windows => "windows",
             },
             name: machine.name.clone(),
-            outputs: machine.outputs.iter().map(output).collect(),
+            outputs: machine.outputs.iter().map(|o| output(self.program, o)).collect(),
             placement: self.placement(machine),
             hardware: self.hardware(&machine.hardware),
             address: machine.address.as_ref().map(|a| self.address(a)),
@@ -162,6 +162,7 @@ impl Cx<'_> {
             annotation: hardware.annotation.as_ref().map(|t| self.template(t)),
             devices: hardware.devices.words(),
             labels: hardware.labels.iter().map(pair).collect(),
+            tags: hardware.tags.iter().map(ToString::to_string).collect(),
         }
     }
 
@@ -268,7 +269,7 @@ impl Cx<'_> {
     }
 }
 
-fn output(output: &program::Output) -> Output {
+fn output(program: &Program, output: &program::Output) -> Output {
     Output {
         kind: match output.kind {
             OutputKind::Template => "TEMPLATE",
@@ -285,6 +286,7 @@ fn output(output: &program::Output) -> Output {
         },
         off: output.off,
         snapshot: output.snapshot.clone(),
+        after: output.after.iter().map(|id| program.machine(*id).label.clone()).collect(),
     }
 }
 

@@ -146,6 +146,8 @@ pub struct Output {
     pub off: bool,
     /// `--snapshot=`.
     pub snapshot: Option<String>,
+    /// `--after=`: the machines that must have ended well before it gets its name.
+    pub after: Vec<String>,
 }
 
 /// A placement.
@@ -178,6 +180,8 @@ pub struct Hardware {
     pub devices: Vec<String>,
     /// LABEL.
     pub labels: Vec<Env>,
+    /// TAG.
+    pub tags: Vec<String>,
 }
 
 /// An ADDRESS.

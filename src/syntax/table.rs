@@ -113,7 +113,7 @@ static FROM_FLAGS: &[FlagInfo] = &[
 ];
 static OUTPUT_FLAGS: &[FlagInfo] = &[
     flag("exists", OneOf(&["fail", "replace", "keep"]), "what to do when the name is taken; fail if not given"),
-    flag("after", Value("STAGE"), "finish after that stage"),
+    flag("after", Value("STAGE"), "give it its name only once that stage has ended well; may be repeated"),
     flag("snapshot", Value("NAME"), "leave a snapshot of this name"),
     flag("off", FlagValue::None, "leave the machine powered off (VM only)"),
 ];

@@ -136,6 +136,8 @@ fn interpreted(job: &Job, content: &str, argv: &[String], out: &mut String) -> R
     let base = base.strip_suffix(".exe").unwrap_or(&base);
     let rest = argv.get(1..).unwrap_or_default();
     match base {
+        // Our own scripts for other systems ask for it by that name; whoever has one names it by its path.
+        "sh" if program == "sh" => return Err(unsendable(job, "it is for a POSIX shell, and the guest is Windows")),
         // What reads this already.
         "powershell" if rest.is_empty() => {
             out.push_str(content);

@@ -32,7 +32,7 @@ pub(super) const VM: &[&str] = &[
 pub(super) fn vm(scope: &Scope<'_>, this: &Moref, node: &Node, vm: &Vm, name: &str) -> Val {
     match name {
         "config" => config(node, vm, &vm.config),
-        "runtime" => runtime(vm),
+        "runtime" => runtime(scope, vm),
         "guest" => guest(scope, vm),
         "guestHeartbeatStatus" => word("ManagedEntityStatus", heartbeat(vm)),
         "summary" => summary(scope, this, node, vm),
@@ -101,11 +101,11 @@ fn has(vm: &Vm, kind: &str) -> bool {
 }
 
 /// The values of custom attributes.
-pub(super) fn labels(vm: &Vm) -> Val {
+pub(super) fn labels(labels: &[(i32, String)]) -> Val {
     let value = |(key, value): &(i32, String)| {
         derived("CustomFieldStringValue", vec![("key", int(*key)), ("value", text(value))])
     };
-    Val::List("CustomFieldValue", vm.labels.iter().map(value).collect())
+    Val::List("CustomFieldValue", labels.iter().map(value).collect())
 }
 
 fn folder(node: &Node) -> String {
@@ -283,13 +283,19 @@ fn heartbeat(vm: &Vm) -> &'static str {
     if vm.tools == Tools::Ready { "green" } else { "gray" }
 }
 
-fn runtime(vm: &Vm) -> Val {
+/// As vCenter knows it: of a machine whose host is lost it only knows what was.
+fn connection(scope: &Scope<'_>, vm: &Vm) -> Val {
+    let lost = scope.inventory().connection_of(&vm.host) != "connected";
+    word("VirtualMachineConnectionState", if lost { "disconnected" } else { "connected" })
+}
+
+fn runtime(scope: &Scope<'_>, vm: &Vm) -> Val {
     object(
         "VirtualMachineRuntimeInfo",
         vec![
             ("device", Val::List("VirtualMachineDeviceRuntimeInfo", Vec::new())),
             ("host", Val::Ref(vm.host.clone())),
-            ("connectionState", word("VirtualMachineConnectionState", "connected")),
+            ("connectionState", connection(scope, vm)),
             ("powerState", word("VirtualMachinePowerState", vm.power.as_str())),
             ("faultToleranceState", word("VirtualMachineFaultToleranceState", "notConfigured")),
             ("dasVmProtection", Val::Unset),
@@ -426,7 +432,7 @@ fn summary(scope: &Scope<'_>, this: &Moref, node: &Node, vm: &Vm) -> Val {
         "VirtualMachineSummary",
         vec![
             ("vm", Val::Ref(this.clone())),
-            ("runtime", runtime(vm)),
+            ("runtime", runtime(scope, vm)),
             (
                 "guest",
                 object(
@@ -508,7 +514,7 @@ fn summary(scope: &Scope<'_>, this: &Moref, node: &Node, vm: &Vm) -> Val {
                 ),
             ),
             ("overallStatus", word("ManagedEntityStatus", "green")),
-            ("customValue", labels(vm)),
+            ("customValue", labels(&vm.labels)),
         ],
     )
 }

@@ -4,6 +4,7 @@
 //! out. Everything that waits takes a [`Deadline`]. Errors say what to do by [`Error::class`] and
 //! [`Error::guest_fault`], and make the message by [`Error::diagnostic`].
 
+mod attributes;
 mod customize;
 mod devices;
 mod endpoint;
@@ -22,7 +23,9 @@ mod probe;
 mod properties;
 mod record;
 mod report;
+mod rest;
 mod session;
+mod signs;
 mod task;
 mod tls;
 mod transfer;
@@ -47,7 +50,9 @@ pub use placement::{Placement, PlacementRequest};
 pub use probe::{Certificate, probe};
 pub use properties::Properties;
 pub use record::{Exchange, Heard, Recorder};
+pub use rest::{Category, Tag, Tagging};
 pub use session::{Client, Reached, Requests};
+pub use signs::Signs;
 pub use task::Progress;
 pub use transfer::{Download, Source};
 pub use vm::{CloneRequest, HardwareChange, VmState};
