@@ -62,9 +62,9 @@ pub(super) fn script(job: &Job, body: &Body) -> Result<String> {
         }
         Body::Unpack { tar, .. } => unpack(job, tar, &mut out)?,
         Body::Read { path, delete } => {
-            let _ = write!(
+            let _ = writeln!(
                 out,
-                "$f={};$b=[IO.File]::ReadAllBytes($f);$s=[Console]::OpenStandardOutput();$s.Write($b,0,$b.Length);$s.Flush()\n",
+                "$f={};$b=[IO.File]::ReadAllBytes($f);$s=[Console]::OpenStandardOutput();$s.Write($b,0,$b.Length);$s.Flush()",
                 text(path)
             );
             if *delete {
