@@ -35,9 +35,10 @@ mod sessions;
 mod shared;
 mod steps;
 pub mod sweep;
+pub mod watch;
 
 pub use ask::{Answer, Look, Looked, Question};
-pub use heal::Up;
+pub use heal::{Dead, Decided, Up};
 pub use options::{
     Built, BuiltOutput, ClonesAtOnce, Control, Deadlines, Failure, FailureClass, GuestLogin, LoginDefaults, OnError,
     Options,
