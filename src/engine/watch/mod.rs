@@ -363,7 +363,7 @@ impl Watch {
                 Held::TooMany => (
                     "too-many",
                     format!(
-                        "it is dead ({why}) and isn't replaced: more than {} machines are dead at once; look for what \
+                        "it is dead ({why}) and isn't replaced: more than {} machines are dead, or may be, at once; look for what \
                          they have in common",
                         rules.at_most
                     ),
