@@ -23,6 +23,9 @@ codes! {
          be read.";
     WAIT_TIMED_OUT 346 "wait-timed-out"
         "What a WAIT waits for didn't come true in time.";
+    NOT_CUSTOMIZED 347 "not-customized"
+        "vCenter was to configure the guest (`--method=customize`), and says that it failed. It needs VMware Tools of the \
+         guest, on Linux also Perl or cloud-init, and a guest that vCenter knows how to customize.";
     JOURNAL 650 "journal"
         "The journal of the build can't be written or read. What a build is about to do in vCenter stands there \
          first, so that it can be gone on with and cleaned up after a crash; without it nothing is done. It is below \

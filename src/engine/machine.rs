@@ -99,6 +99,11 @@ impl Worker {
         self.existing = Some(vm);
     }
 
+    /// Whether it was there before the build.
+    pub(super) fn was_there(&self) -> bool {
+        self.existing.is_some()
+    }
+
     /// The virtual machine, made by this build or not; there is one from the clone on.
     pub(super) fn there(&self) -> Result<Moref, Stop> {
         let made = self.vm.as_ref().map(|(vm, _)| vm);

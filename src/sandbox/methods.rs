@@ -26,7 +26,6 @@ use crate::vsphere::wire::{
 
 /// Methods that exist and do nothing here: real servers have them, and clients call them.
 const REFUSED: &[&str] = &[
-    "CustomizeVM_Task",
     "MountToolsInstaller",
     "UpgradeTools_Task",
     "SuspendVM_Task",
@@ -499,6 +498,8 @@ async fn inventory(server: &Arc<Server>, call: &Call) -> Answer<Element> {
     match (kind, call.method.as_str()) {
         ("VirtualMachine", "CloneVM_Task") => call.answer(&server.clone_vm(call)?),
         ("VirtualMachine", "ReconfigVM_Task") => call.answer(&server.reconfigure(call)?),
+        ("VirtualMachine", "CustomizeVM_Task") => call.answer(&server.customize(call)?),
+        ("CustomizationSpecManager", "GetCustomizationSpec") => server.kept_customization(call),
         ("VirtualMachine", "UpgradeVM_Task") => call.answer(&server.upgrade(call)?),
         ("VirtualMachine", "RelocateVM_Task") => call.answer(&server.relocate(call)?),
         ("VirtualMachine", "PowerOnVM_Task") => call.answer(&server.power_on(call)?),

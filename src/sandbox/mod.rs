@@ -98,7 +98,7 @@ impl Sandbox {
         }
         for name in names {
             if inventory.child(&places.vm_folder, &name).is_none() {
-                add_template(&mut inventory, &places, &name);
+                add_template(&mut inventory, &places, &name, config.windows.contains(&name));
             }
         }
         let server = Arc::new(Server::new(config, fixed, guests, inventory, places));
@@ -274,11 +274,16 @@ async fn add_templates(
     Ok(names)
 }
 
-fn add_template(inventory: &mut Inventory, places: &model::Places, name: &str) {
+fn add_template(inventory: &mut Inventory, places: &model::Places, name: &str, windows: bool) {
     let name_in_inventory = inventory::canonical(name);
     let base = guests::Parent::Template(name.to_owned());
     let host = inventory.a_host(&places.cluster).unwrap_or_default();
     let mut vm = Vm::new(host, None, places.datastore.clone(), base, now());
+    if windows {
+        let id = "windows2019srv_64Guest";
+        vm.config.guest_id = id.to_owned();
+        vm.reported = guest::windows_identity(id, None);
+    }
     let number = inventory.number();
     vm.config.devices =
         machine::devices(model::DATASTORE, &places.datastore, &places.network, &name_in_inventory, number);

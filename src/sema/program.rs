@@ -365,6 +365,8 @@ pub struct Address {
     pub nic: u32,
     /// `--method=`.
     pub method: NetworkMethod,
+    /// `--spec=`: a customization specification that vCenter keeps.
+    pub spec: Option<String>,
     /// The instruction.
     pub span: Span,
 }
@@ -376,6 +378,8 @@ pub struct Hostname {
     pub name: Template,
     /// `--method=`.
     pub method: NetworkMethod,
+    /// `--spec=`: a customization specification that vCenter keeps.
+    pub spec: Option<String>,
     /// The instruction.
     pub span: Span,
 }
@@ -392,6 +396,8 @@ pub enum NetworkMethod {
     Netplan,
     /// /etc/network/interfaces.
     Ifupdown,
+    /// By vCenter, before the guest's first boot is over.
+    Customize,
 }
 
 /// Text that is complete only when the build runs.

@@ -341,7 +341,7 @@ fn guest(scope: &Scope<'_>, vm: &Vm) -> Val {
             ("toolsVersion", text("12389")),
             ("toolsInstallType", text("guestToolsTypeOpenVMTools")),
             ("guestId", maybe(vm.reported.id.as_ref(), text)),
-            ("guestFamily", maybe(vm.reported.id.as_ref(), |_| text("linuxGuest"))),
+            ("guestFamily", maybe(vm.reported.id.as_ref(), |id| text(if id.starts_with("win") { "windowsGuest" } else { "linuxGuest" }))),
             ("guestFullName", maybe(vm.reported.full_name.as_ref(), text)),
             ("hostName", maybe(vm.reported.host_name.as_ref().filter(|_| running), text)),
             ("ipAddress", maybe(ip, text)),
@@ -358,7 +358,14 @@ fn guest(scope: &Scope<'_>, vm: &Vm) -> Val {
             ("guestStateChangeSupported", boolean(running)),
             ("generationInfo", Val::Unset),
             ("hwVersion", text(hardware_version(&vm.config))),
-            ("customizationInfo", Val::Unset),
+            (
+                "customizationInfo",
+                maybe(vm.customization.as_ref(), |c| {
+                    let error = Some(&c.error).filter(|e| !e.is_empty());
+                    let fields = vec![("customizationStatus", text(c.status)), ("errorMsg", maybe(error, text))];
+                    object("GuestInfoCustomizationInfo", fields)
+                }),
+            ),
         ],
     )
 }

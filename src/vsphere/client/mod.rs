@@ -5,6 +5,7 @@
 //! [`Error::guest_fault`], and make the message by [`Error::diagnostic`].
 
 mod attributes;
+mod customize;
 mod devices;
 mod endpoint;
 mod error;
@@ -36,6 +37,7 @@ mod tests;
 
 // Failures that callers tell apart once they are told.
 pub use super::codes::{CANCELLED, NAME_TAKEN};
+pub use customize::{Adapter, Customization, Customized};
 pub use devices::{DeviceChange, Misfit, NotChanged, Part, disk_sizes, version_number};
 pub use endpoint::{Deadline, Endpoint, Thumbprint, Trust};
 pub use error::{Class, ConnectKind, Error, GuestFault, Result, TlsKind};
