@@ -105,7 +105,8 @@ fn files_go_both_ways() {
          RUN Write-Output (Get-Content tree\\sub\\empty).Length (Get-Content C:\\Data\\sub\\b.txt)\n\
          FETCH C:\\Data\\tree back/\nFETCH tree\\big.bin big.bin\nFETCH C:\\Data\\sub\\b.txt b.txt\n"
     );
-    fs::write(dir.path().join("VMWfile"), text.replace("COPY <<EOF C:\\Data\\\n", "COPY <<EOF C:\\Data\\c.txt\n")).unwrap();
+    fs::write(dir.path().join("VMWfile"), text.replace("COPY <<EOF C:\\Data\\\n", "COPY <<EOF C:\\Data\\c.txt\n"))
+        .unwrap();
     for channel in ["auto", "vcenter"] {
         let done = build(dir.path(), &["--guest-channel", channel]);
         assert_eq!(done.code, Some(0), "{done}");
@@ -164,7 +165,11 @@ fn restarts_names_and_other_accounts() {
          RUN Write-Output ((Get-Process wininit).StartTime.ToFileTimeUtc() -gt [long]${{ boot }})\n\
          LOGIN CORP\\operator PASSWORD another-horse\nRUN Write-Output $env:USERNAME\n",
     );
-    assert_eq!(printed(&done).iter().filter(|l| !l.chars().all(|c| c.is_ascii_digit())).collect::<Vec<_>>(), ["dc01", "True", "operator"], "{done}");
+    assert_eq!(
+        printed(&done).iter().filter(|l| !l.chars().all(|c| c.is_ascii_digit())).collect::<Vec<_>>(),
+        ["dc01", "True", "operator"],
+        "{done}"
+    );
     let said = done.stderr() + &done.stdout();
     // The name's, the exit code's, and the one that was asked for.
     assert!(said.matches("waiting for the restart").count() == 3, "{done}");

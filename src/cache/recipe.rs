@@ -246,7 +246,7 @@ impl Writer<'_, '_> {
     }
 
     fn hardware(&mut self, hardware: &Hardware) {
-        let Hardware { cpus, cores, memory, config, annotation, devices, labels } = hardware;
+        let Hardware { cpus, cores, memory, config, annotation, devices, labels, tags } = hardware;
         let number = |n: &Option<u32>| n.map_or(u64::MAX, u64::from);
         self.sink.number(number(cpus));
         self.sink.number(number(cores));
@@ -265,6 +265,13 @@ impl Writer<'_, '_> {
             self.list(labels, |w, (key, value)| {
                 w.sink.text(key);
                 w.template(value);
+            });
+        }
+        if !tags.is_empty() {
+            self.sink.text("tags");
+            self.list(tags, |w, tag| {
+                w.sink.text(&tag.category);
+                w.sink.text(&tag.name);
             });
         }
     }

@@ -10,7 +10,7 @@ use super::report::json::finding;
 use super::{args, load, names, secrets, terminal};
 use crate::cache::Verdict;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::engine::{Options, cache, class_of};
+use crate::engine::{Options, cache, class_of, tags};
 use crate::graph::{Dag, lower};
 use crate::plan::{self, Facts, From, Making, Plan, Planned, Wishes, size};
 use crate::sema::program::Program;
@@ -143,6 +143,7 @@ async fn planned(
     names::remember(client, &inventory);
     let wishes = Wishes { placement: &engine.placement, sandbox: engine.sandbox };
     let mut found = plan::resolve(program, wishes, &inventory);
+    tags::look_up(client, program, wishes, &mut found).await?;
     let question = cache::Question {
         program,
         found: &found,

@@ -72,8 +72,9 @@ fn refused(diagnostic: Diagnostic) -> Stop {
     Stop::failed(FailureClass::Vsphere, "the source's devices don't allow it", diagnostic)
 }
 
-/// Sets the custom attributes of LABEL.
+/// Sets the custom attributes of LABEL, and the tags.
 pub(super) async fn label(shared: &Shared, machine: &Machine, vm: &Moref) -> Result<(), Stop> {
+    tag(shared, machine, vm).await?;
     let labels = &machine.hardware.labels;
     if labels.is_empty() {
         return Ok(());
@@ -84,4 +85,13 @@ pub(super) async fn label(shared: &Shared, machine: &Machine, vm: &Moref) -> Res
     }
     let set = shared.client.label(vm, &values).await;
     set.map_err(|e| Stop::vsphere(&e, machine.span, "setting the LABELs"))
+}
+
+/// Gives the machine its tags. A clone inherits none.
+async fn tag(shared: &Shared, machine: &Machine, vm: &Moref) -> Result<(), Stop> {
+    let tags = &machine.hardware.tags;
+    let Some(first) = tags.first() else { return Ok(()) };
+    let ids: Vec<String> = tags.iter().filter_map(|tag| shared.tags.id(tag)).collect();
+    let attached = shared.client.attach_tags(vm, &ids).await;
+    attached.map_err(|e| Stop::vsphere(&e, first.span, "attaching the tags"))
 }

@@ -35,6 +35,7 @@ mod sessions;
 mod shared;
 mod steps;
 pub mod sweep;
+pub mod tags;
 pub mod watch;
 
 pub use ask::{Answer, Look, Looked, Question};

@@ -26,6 +26,7 @@ use super::options::{Built, BuiltOutput, Control, Failure, FailureClass, OnError
 use super::publish::{self, Swaps};
 use super::resume;
 use super::shared::{Events, Scratch, Shared, Stop, class_of, leaves};
+use super::tags;
 use crate::diagnostic::Diagnostic;
 use crate::graph::{Dag, Why};
 use crate::plan;
@@ -72,7 +73,7 @@ pub async fn build(
             () = control.stop.cancelled() => Err((FailureClass::Interrupted, vec![interrupted()])),
         },
     };
-    let (found, assessment) = match found {
+    let (found, assessment, tags) = match found {
         Ok(found) => found,
         Err((class, diagnostics)) => {
             journal.refused(&past, class == FailureClass::Interrupted);
@@ -109,6 +110,7 @@ pub async fn build(
         swaps: Swaps::default(),
         cache: cache::State::new(assessment),
         chosen: Chosen::default(),
+        tags,
         failures: existing::Failures::default(),
         program,
         dag,
@@ -194,12 +196,13 @@ async fn prepare(
     program: &Program,
     client: &Client,
     options: &Options,
-) -> Result<(plan::Found, cache::Assessment), Refused> {
+) -> Result<(plan::Found, cache::Assessment, plan::Tags), Refused> {
     let inventory = client.inventory().await;
     let failed = |e: crate::vsphere::client::Error| (class_of(e.class()), vec![e.diagnostic()]);
     let inventory = resume::inventory(inventory.map_err(failed)?, &options.past);
     let wishes = plan::Wishes { placement: &options.placement, sandbox: options.sandbox };
     let mut found = plan::resolve(program, wishes, &inventory);
+    let mut tags = tags::look_up(client, program, wishes, &mut found).await.map_err(failed)?;
     let question = cache::Question {
         program,
         found: &found,
@@ -217,7 +220,10 @@ async fn prepare(
     found.settle(|id| assessment.is_made(id), |id| assessment.why(id));
     found.problems.extend(assessment.lacking(program));
     match found.problems.first() {
-        None => Ok((found, assessment)),
+        None => {
+            tags::make(client, &mut tags).await.map_err(failed)?;
+            Ok((found, assessment, tags))
+        }
         Some(first) => Err((class_of(first.class), found.problems.iter().map(|p| p.diagnostic.clone()).collect())),
     }
 }

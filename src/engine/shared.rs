@@ -48,6 +48,8 @@ pub(super) struct Shared {
     pub(super) swaps: super::publish::Swaps,
     /// What is there already.
     pub(super) cache: super::cache::State,
+    /// The tags that machines are given.
+    pub(super) tags: crate::plan::Tags,
     /// What was answered to the question what becomes of half-made machines.
     pub(super) chosen: super::ask::Chosen,
     /// Failures that don't stop the others of a stage.

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::error::{Error, Result};
+use super::family::{BatchPlan, Claim, Decoder, Settled};
 use super::follow::{Following, Look};
 use super::job::{BatchOutcome, Job};
 use super::log::{Cursor, Record};
 use super::ticket::{JobMark, Ticket, now};
-use super::family::{BatchPlan, Claim, Decoder, Settled};
 use super::unix::Standing;
 use super::wire::Program;
 use super::{Channel, FIRST_LOOK, Guest, LONGEST_LOOK, OnEvent, SILENCE, random};

@@ -190,8 +190,7 @@ fn write_archive(entries: &[CopyEntry], out: impl std::io::Write) -> Result<()> 
         let drive = drive_as_directory(&entry.path);
         let path = drive.as_deref().unwrap_or(&entry.path);
         let name = path.trim_start_matches('/');
-        if !path.starts_with('/') || name.is_empty() || name.contains('\0') || name.split('/').any(|p| p == "..")
-        {
+        if !path.starts_with('/') || name.is_empty() || name.contains('\0') || name.split('/').any(|p| p == "..") {
             return Err(fail("that is no absolute path in the guest".to_owned()));
         }
         let mut header = tar::Header::new_gnu();

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::error::{Error, Result};
+use super::family::{Claim, Opening, Settled};
 use super::job::Job;
 use super::log::{Cursor, Record};
-use super::family::{Claim, Opening, Settled};
 use super::unix::{self, Found, Report};
 use super::wire::{Listing, Program};
 use super::{Guest, LONGEST_LOOK, SILENCE, random};

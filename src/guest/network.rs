@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::quote;
 use super::job::Body;
+use super::quote;
 use super::unix::squeeze;
 use super::windows;
 

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result};
+use super::family::Claim;
 use super::follow::Following;
 use super::job::{BatchOutcome, Exit, Job, Login};
-use super::family::Claim;
 use super::unix::Standing as Found;
 use super::{Guest, OnEvent, Options, random};
 use crate::vsphere::client::Client;

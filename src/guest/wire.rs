@@ -8,7 +8,9 @@ use bytes::Bytes;
 
 use super::error::{Error, Result};
 use crate::vsphere::client::{self, Deadline, Download, GuestFault, Source};
-use crate::vsphere::wire::{GuestFileAttributes, GuestPosixFileAttributes, GuestProgramSpec, GuestWindowsFileAttributes};
+use crate::vsphere::wire::{
+    GuestFileAttributes, GuestPosixFileAttributes, GuestProgramSpec, GuestWindowsFileAttributes,
+};
 
 /// Pauses while the guest doesn't answer.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);

@@ -50,6 +50,9 @@ codes! {
         "DISK and NIC name a device by the number of its label in vCenter (`Hard disk 1`, `Network adapter 1`), and the \
          source has none of that number; or a disk would shrink, which vSphere can't, or lies on a snapshot, so that it \
          can't grow.";
+    TAG_MISFIT 669 "tag-misfit"
+        "A tag can't be a machine's: its category is for other kinds of objects, or allows one tag an object and the \
+         machine would have two.";
     KEPT_SILENT 720 "kept-machine-silent"
         "A machine is there, and `OUTPUT --exists=keep` leaves it as it is; but a machine that is to be made needs a key, an \
          address or a file of it, and it can't be asked: it is powered off or a template, or what it gave isn't there any \

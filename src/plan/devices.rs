@@ -100,5 +100,6 @@ pub(super) fn privileges(machine: &Machine) -> Vec<&'static str> {
     let set = settings.firmware.is_some() || settings.secure_boot.is_some() || settings.nested.is_some();
     add(set || settings.cpu_hot_add.is_some() || settings.memory_hot_add.is_some(), "VirtualMachine.Config.Settings");
     add(!hardware.labels.is_empty(), "Global.SetCustomField");
+    add(!hardware.tags.is_empty(), "InventoryService.Tagging.AttachTag");
     list
 }

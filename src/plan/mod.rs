@@ -5,10 +5,12 @@ mod devices;
 mod facts;
 mod outlook;
 mod resolve;
+mod tags;
 mod wishes;
 
 pub use devices::misfit;
 pub use facts::{Facts, HOST, Host, Making, SOURCE, Source, privileges};
 pub use outlook::{From, HostPlan, Left, Plan, Planned, Space, plan, size};
 pub use resolve::{Found, Problem, Resolved, ResolvedOutput, resolve};
+pub use tags::{Tags, categories, tags};
 pub use wishes::{PlacementDefaults, Wishes};

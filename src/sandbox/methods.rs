@@ -14,7 +14,7 @@ use super::faults::{
 use super::inventory::{Inventory, is_a};
 use super::properties::{self, Scope};
 use super::server::{Call, Reply, Server};
-use super::session::Session;
+use super::session::{Caller, Session, SessionId};
 use super::value::texts;
 use super::views::View;
 use super::waiters::Place;
@@ -114,16 +114,21 @@ fn reachable(server: &Server, call: &Call) -> Answer<()> {
 
 fn login(server: &Arc<Server>, call: &Call) -> Answer<Reply> {
     let request: Login = call.read()?;
-    if request.user_name != server.config.username || request.password != server.config.password {
-        return Err(Fault::new("InvalidLogin", "Cannot complete login due to an incorrect user name or password."));
-    }
-    let mut caller = call.caller.clone();
-    caller.user = request.user_name;
-    let collector = properties::content(&server.fixed).property_collector;
-    let mut state = server.lock();
-    let id = state.sessions.open(caller, collector);
-    let shown = state.sessions.get(&id).map(Session::shown).unwrap_or_default();
+    let id = server.open_session(&request.user_name, &request.password, call.caller.clone())?;
+    let shown = server.lock().sessions.get(&id).map(Session::shown).unwrap_or_default();
     Ok(Reply { body: response(&call.method, &shown), opened: Some(id) })
+}
+
+impl Server {
+    /// Opens a session for the one account.
+    pub fn open_session(&self, user: &str, password: &str, caller: Caller) -> Answer<SessionId> {
+        if user != self.config.username || password != self.config.password {
+            return Err(Fault::new("InvalidLogin", "Cannot complete login due to an incorrect user name or password."));
+        }
+        let collector = properties::content(&self.fixed).property_collector;
+        let caller = Caller { user: user.to_owned(), ..caller };
+        Ok(self.lock().sessions.open(caller, collector))
+    }
 }
 
 fn session(server: &Arc<Server>, call: &Call) -> Answer<Element> {

@@ -19,6 +19,7 @@ mod model;
 mod operations;
 mod plan;
 mod properties;
+mod rest;
 mod server;
 mod session;
 mod state;
@@ -102,7 +103,8 @@ impl Sandbox {
             }
         }
         let server = Arc::new(Server::new(config, fixed, guests, inventory, places));
-        if kept.is_some() {
+        if let Some(kept) = &kept {
+            server.lock().tags = kept.tags.clone();
             server.sweep().await;
         }
         let serving = &server.background;

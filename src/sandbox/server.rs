@@ -24,6 +24,7 @@ use super::model::Places;
 use super::operations::Running;
 use super::plan::{Effect, Plan};
 use super::properties::Scope;
+use super::rest::{self, Tags};
 use super::session::{Caller, SessionId, Sessions};
 use super::tasks::Tasks;
 use super::waiters::Waiters;
@@ -64,6 +65,7 @@ pub(super) struct State {
     pub sessions: Sessions,
     pub places: Places,
     pub waiters: Waiters,
+    pub tags: Tags,
 }
 
 pub(super) struct Server {
@@ -172,6 +174,7 @@ impl Server {
                 sessions,
                 places,
                 waiters: Waiters::default(),
+                tags: Tags::default(),
             }),
             clock: watch::Sender::new(0),
             guests,
@@ -224,6 +227,7 @@ pub(super) async fn handle(server: Arc<Server>, request: Request, peer: SocketAd
     let path = request.uri().path().trim_end_matches('/').to_owned();
     match (request.method(), path.as_str()) {
         (&Verb::POST, "/sdk" | "/sdk/vim25") => soap(server, request, peer).await,
+        (_, path) if path.starts_with("/rest/") => rest::handle(server, request, peer).await,
         (&Verb::GET, "/sdk/vimServiceVersions.xml") => {
             Ok(http::answer(StatusCode::OK, "text/xml; charset=utf-8", versions()))
         }
@@ -346,9 +350,9 @@ async fn in_session(server: &Arc<Server>, mut call: Call) -> Answer<Reply> {
 }
 
 /// A request of a session, while it lives: it may be dropped at any await, with its connection.
-struct Entered<'a> {
-    server: &'a Server,
-    id: SessionId,
+pub(super) struct Entered<'a> {
+    pub server: &'a Server,
+    pub id: SessionId,
 }
 
 impl Drop for Entered<'_> {
@@ -357,7 +361,7 @@ impl Drop for Entered<'_> {
     }
 }
 
-async fn pause(server: &Server, time: Duration) {
+pub(super) async fn pause(server: &Server, time: Duration) {
     tokio::select! {
         () = tokio::time::sleep(time) => {}
         () = server.closing.cancelled() => {}

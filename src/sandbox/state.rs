@@ -43,6 +43,8 @@ pub(super) struct Kept {
     objects: Vec<KeptObject>,
     #[serde(default)]
     fields: Vec<KeptField>,
+    #[serde(default)]
+    pub tags: super::rest::Tags,
 }
 
 /// A custom attribute.
@@ -232,6 +234,7 @@ fn of_server(server: &Server, api: &KeptIdentity, hosts: &KeptIdentity) -> Kept 
             .iter()
             .map(|f| KeptField { key: f.key, name: f.name.clone(), kind: f.managed_object_type.clone() })
             .collect(),
+        tags: state.tags.clone(),
     }
 }
 

@@ -11,11 +11,11 @@ use crate::syntax::Keyword;
 use crate::syntax::ast::{Body, Instruction, Text, Type};
 
 use super::check::{Checker, LoopValue};
+use super::codes;
 use super::names_scope::Place;
-use super::program::{MachineId, Origin};
+use super::program::{MachineId, Origin, Tag};
 use super::text::{Known, Secrets, Usage, check_static_text};
 use super::value::Value;
-use super::{codes, refuse};
 
 const SELECTOR: Usage<'static> =
     Usage { what: "the selector of an ON", secrets: Secrets::Refused("it names machines in vCenter") };
@@ -38,6 +38,8 @@ pub enum By {
     Name,
     /// A folder, with those below it.
     Folder,
+    /// A tag, as `category/tag`.
+    Tag,
 }
 
 impl Selector {
@@ -46,6 +48,7 @@ impl Selector {
         match self.by {
             By::Name => format!("name {}", self.text),
             By::Folder => format!("folder {}", self.text),
+            By::Tag => format!("tag {}", self.text),
         }
     }
 }
@@ -74,11 +77,11 @@ impl Checker<'_> {
         let (by, text) = match words {
             [one] => (By::Name, one),
             [first, second] if word(first).as_deref() == Some("FOLDER") => (By::Folder, second),
-            [first, ..] if word(first).as_deref() == Some("TAG") => return None, // refused, and reported
+            [first, second] if word(first).as_deref() == Some("TAG") => (By::Tag, second),
             _ => {
                 problems.push(
                     Diagnostic::at(&codes::BAD_ARGUMENT, span, "this doesn't say which machines are meant")
-                        .help("write `ON 'web*'` for names, `ON '/DC/vm/web/*'` for paths, or `ON FOLDER web`"),
+                        .help("write `ON 'web*'` for names, `ON '/DC/vm/web/*'` for paths, `ON FOLDER web`, or `ON TAG environment/test`"),
                 );
                 return None;
             }
@@ -88,6 +91,17 @@ impl Checker<'_> {
             problems.push(
                 Diagnostic::at(&codes::BAD_ARGUMENT, text.span, "the selector of this ON is empty")
                     .help("`ON '*'` means every machine"),
+            );
+            return None;
+        }
+        if by == By::Tag && Tag::parse(&value, text.span).is_none() {
+            problems.push(
+                Diagnostic::at(
+                    &codes::BAD_ARGUMENT,
+                    text.span,
+                    format!("`{value}` is no tag: it is written `category/tag`"),
+                )
+                .help("as in `ON TAG environment/test`"),
             );
             return None;
         }
@@ -173,12 +187,4 @@ pub(super) fn fits(from: &Instruction, instruction: &Instruction, problems: &mut
                 .help("`--serial` on a step takes the replicas one at a time; `--parallel` bounds the whole build"),
         );
     }
-}
-
-/// What of an ON can't be done yet.
-pub(super) fn refused(from: &Instruction) -> Option<(refuse::Refused, Span)> {
-    let Body::On { selector, .. } = &from.body else { return None };
-    let first = selector.first()?;
-    let tag = selector.len() > 1 && first.literal().is_some_and(|w| w.eq_ignore_ascii_case("TAG"));
-    tag.then_some((refuse::ON_TAG, first.span))
 }

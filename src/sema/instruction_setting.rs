@@ -12,7 +12,9 @@ use super::expr::Scope;
 use super::instruction::{Number, via};
 use super::machine::{Making, bad_argument};
 use super::names_scope::{Moment, Place};
-use super::program::{Address, EnvVar, Hostname, Login, NetworkMethod, Os, RunAs, Setting, Template, TemplatePiece};
+use super::program::{
+    Address, EnvVar, Hostname, Login, NetworkMethod, Os, RunAs, Setting, Tag, Template, TemplatePiece,
+};
 use super::script::ShellKind;
 use super::text::{Known, Secrets, Usage, check_arg, check_env, check_static, check_static_text, check_text};
 use super::value::Value;
@@ -56,6 +58,7 @@ impl Checker<'_> {
                 let labels = self.stored_pairs(making, "LABEL", pairs, problems)?;
                 making.hardware.labels.extend(labels);
             }
+            Body::Tag { words } => self.tags(making, words, problems)?,
             Body::Annotation { text } => {
                 let place = making.place(Moment::Reconfigured);
                 let usage = Usage { what: "an ANNOTATION", secrets: STORED };
@@ -125,7 +128,6 @@ impl Checker<'_> {
             Body::Arg { .. } | Body::Secret { .. } | Body::Include { .. } | Body::From { .. } | Body::Output { .. } => {
             }
             Body::On { .. }
-            | Body::Tag { .. }
             | Body::Checkpoint { .. }
             | Body::Snapshot { .. }
             | Body::OnFail { .. }
@@ -190,6 +192,38 @@ impl Checker<'_> {
             None => None,
         };
         Some(Login { user: user?, password, span: instruction.span })
+    }
+
+    fn tags(&self, making: &mut Making, words: &[Text], problems: &mut Problems) -> Option<()> {
+        let place = making.place(Moment::Before("a tag"));
+        let mut failed = false;
+        for word in words {
+            let usage = Usage { what: "a tag", secrets: STORED };
+            let Some(Known::Value(text)) = check_static_text(word, usage, &self.view(place), problems) else {
+                failed = true;
+                continue;
+            };
+            let Some(tag) = Tag::parse(&text, word.span) else {
+                let wrong = format!("`{text}` is no tag: it is written `category/tag`");
+                problems.push(bad_argument(word.span, wrong).help("as in `TAG environment/test`"));
+                failed = true;
+                continue;
+            };
+            let same = |other: &&Tag| other.category == tag.category && other.name == tag.name;
+            match making.hardware.tags.iter().find(same) {
+                Some(first) => {
+                    problems.push(
+                        Diagnostic::new(&codes::GIVEN_TWICE, format!("TAG `{tag}` is given twice"))
+                            .primary(tag.span, "given again here")
+                            .label(first.span, "first given here")
+                            .help("keep one of them"),
+                    );
+                    failed = true;
+                }
+                None => making.hardware.tags.push(tag),
+            }
+        }
+        (!failed).then_some(())
     }
 
     fn cpu(&self, making: &mut Making, count: &Text, cores: Option<&Text>, problems: &mut Problems) -> Option<()> {

@@ -14,8 +14,8 @@ use super::instruction_setting::env_var;
 use super::machine::{Making, bad_argument, placeholder};
 use super::names_scope::{Moment, Place};
 use super::program::{
-    Action, GuestContext, Invocation, KeySource, MachineId, Need, Os, Ref, RunAs, Step, StepId, StepOptions,
-    Template, WaitWhat,
+    Action, GuestContext, Invocation, KeySource, MachineId, Need, Os, Ref, RunAs, Step, StepId, StepOptions, Template,
+    WaitWhat,
 };
 use super::script::{check_command, check_flag_command};
 use super::text::{Secrets, split_pair};

@@ -183,7 +183,8 @@ pub fn edges(program: &Program) -> Vec<Edge> {
         if has_network(machine) {
             let node = Node::Network(machine.id);
             // vCenter wants to know before the guest boots.
-            let at = |method| if method == super::program::NetworkMethod::Customize { Node::Boot(machine.id) } else { node };
+            let at =
+                |method| if method == super::program::NetworkMethod::Customize { Node::Boot(machine.id) } else { node };
             machine
                 .address
                 .iter()

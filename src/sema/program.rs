@@ -346,6 +346,35 @@ pub struct Hardware {
     pub devices: super::devices::Devices,
     /// `LABEL`: custom attributes.
     pub labels: Vec<(String, Template)>,
+    /// `TAG`.
+    pub tags: Vec<Tag>,
+}
+
+/// A tag in vCenter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// Its category's name.
+    pub category: String,
+    /// Its own.
+    pub name: String,
+    /// Where it was given.
+    pub span: Span,
+}
+
+impl Tag {
+    /// Reads `category/tag`. A category's name has no `/` in it; a tag's may.
+    pub fn parse(text: &str, span: Span) -> Option<Tag> {
+        let (category, name) = text.split_once('/')?;
+        let (category, name) = (category.trim().to_owned(), name.trim().to_owned());
+        let fine = !category.is_empty() && !name.is_empty() && !text.chars().any(char::is_control);
+        fine.then_some(Tag { category, name, span })
+    }
+}
+
+impl std::fmt::Display for Tag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.category, self.name)
+    }
 }
 
 /// `ADDRESS`.

@@ -28,17 +28,13 @@ pub fn keyword(keyword: Keyword) -> Option<Refused> {
         K::Arg | K::Secret | K::Include | K::From | K::Output => None,
         K::Datacenter | K::Cluster | K::Host | K::Pool | K::Datastore | K::Folder | K::Network => None,
         K::Cpu | K::Memory | K::Config | K::Annotation | K::Address | K::Hostname => None,
-        K::Disk | K::Nic | K::Cdrom | K::Hardware | K::Label => None,
+        K::Disk | K::Nic | K::Cdrom | K::Hardware | K::Label | K::Tag => None,
         K::Login | K::User | K::Workdir | K::Env | K::Shell => None,
         K::Run | K::Key | K::Copy | K::Fetch | K::Reboot | K::Wait | K::Note | K::Checkpoint | K::Seal => None,
-        K::Tag => refused("`TAG`", Some("ANNOTATION and CONFIG can hold the same text")),
         K::Healthcheck | K::OnRemove => None,
         K::On | K::Snapshot | K::OnFail | K::Serial => None,
     }
 }
-
-/// What is refused of an ON's selectors.
-pub const ON_TAG: Refused = Refused { what: "`ON TAG`", instead: Some("`ON 'web*'` and `ON FOLDER web` are there") };
 
 /// What is refused of a FROM's source.
 pub fn source(name: &str) -> Option<Refused> {
@@ -71,13 +67,11 @@ pub fn flag(keyword: Keyword, name: &str, value: Option<&str>) -> Option<Refused
 }
 
 /// Flags that are refused: of which instruction (None: of all), which, with which values (none: with any).
-pub static FLAGS: &[(Option<Keyword>, &str, &[&str], Refused)] = &[
-];
+pub static FLAGS: &[(Option<Keyword>, &str, &[&str], Refused)] = &[];
 
 /// Everything that is refused, for the documentation.
 pub fn all() -> Vec<Refused> {
     let mut out: Vec<Refused> = Keyword::ALL.iter().filter_map(|k| keyword(*k)).collect();
-    out.push(ON_TAG);
     out.extend([source("library:"), source("ova:")].into_iter().flatten());
     out.extend([OutputKind::Library, OutputKind::Ova].into_iter().filter_map(output));
     out.extend(FLAGS.iter().map(|(_, _, _, refused)| *refused));

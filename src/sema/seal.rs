@@ -21,13 +21,7 @@ pub(super) fn command(os: Os) -> Invocation {
         Os::Unix => (format!("root=\n{SCRIPT}"), shell::Dialect::Sh),
         Os::Windows => (WINDOWS.to_owned(), shell::Dialect::PowerShell),
     };
-    Invocation::Script(Script {
-        text,
-        holes: Vec::new(),
-        dialect: Some(dialect),
-        shebang: false,
-        errexit: false,
-    })
+    Invocation::Script(Script { text, holes: Vec::new(), dialect: Some(dialect), shebang: false, errexit: false })
 }
 
 /// Root runs it by `sh`, with nothing of the stage's environment; on Windows the LOGIN, by PowerShell.

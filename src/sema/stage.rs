@@ -353,9 +353,6 @@ fn structure(stage: &StageInfo, purpose: super::Purpose, problems: &mut Problems
         problems.push(refuse::diagnostic(refused, stage.from.keyword.span, purpose));
     }
     refuse::flags(&stage.from, purpose, problems);
-    if let Some((refused, span)) = super::existing::refused(&stage.from) {
-        problems.push(refuse::diagnostic(refused, span, purpose));
-    }
     let mut first_step: Option<&Instruction> = None;
     let mut seen: HashMap<Keyword, &Instruction> = HashMap::new();
     let mut told: HashSet<Keyword> = HashSet::new();

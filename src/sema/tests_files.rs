@@ -152,8 +152,8 @@ fn an_argument_of_the_environment_may_be_for_another_file() {
 #[test]
 fn lint_needs_no_values_and_warns_of_what_comes_later() {
     let text = "ARG count: int\nARG name\nFROM t AS a FOR n IN 1..${{ count }}\nOUTPUT VM ${{ name }}-${{ n }}\n\
-                CPU ${{ count }}\nTAG a/b\nRUN --if=${{ count > 1 }} echo ${{ n + count }}\nKEY k: int = n * 2\nRUN echo ${{ a[1].k + 1 }} ${{ a.k | join(\",\") }}\nRUN --no-cache true\n\
-                FROM t AS b\nOUTPUT --exists=keep VM b\nRUN echo ${{ a.k + 1 }}\n";
+                CPU ${{ count }}\nRUN --if=${{ count > 1 }} echo ${{ n + count }}\nKEY k: int = n * 2\nRUN echo ${{ a[1].k + 1 }} ${{ a.k | join(\",\") }}\nRUN --no-cache true\n\
+                FROM t AS b\nOUTPUT LIBRARY a/b\nRUN echo ${{ a.k + 1 }}\n";
     let (program, said, _) = checked(text, &lint(), &Context::usual());
     assert!(program.is_none(), "adding to a list is an error in lint, too");
     assert_snapshot!(said);
@@ -381,7 +381,7 @@ fn mistakes_in_machines() {
 
 #[test]
 fn what_comes_later() {
-    let text = "ON TAG a/b AS a\nRUN x\nFROM t AS b\nTAG a/b\n";
+    let text = "FROM library:a/b AS a\nRUN x\nFROM t AS b\nOUTPUT LIBRARY a/b\n";
     let (program, said, found) = checked(text, &build(), &Context::usual());
     assert!(program.is_none());
     assert!(found.iter().all(|c| c.number == 600), "{said}");

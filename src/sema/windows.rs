@@ -83,8 +83,9 @@ fn on_windows(instruction: &Instruction, method: Option<(String, Span)>, problem
         }
         Command::Shell(_) => {
             if let Some(heredoc) = instruction.heredocs.first() {
-                refuse(heredoc.marker, "a heredoc beside a command is a thing of Unix shells", problems)
-                    .help("use a script (`RUN <<EOF`, its lines, `EOF`), with a here-string of PowerShell in it: `@\"`");
+                refuse(heredoc.marker, "a heredoc beside a command is a thing of Unix shells", problems).help(
+                    "use a script (`RUN <<EOF`, its lines, `EOF`), with a here-string of PowerShell in it: `@\"`",
+                );
             }
         }
         Command::Exec(_) => {}

@@ -162,6 +162,7 @@ impl Cx<'_> {
             annotation: hardware.annotation.as_ref().map(|t| self.template(t)),
             devices: hardware.devices.words(),
             labels: hardware.labels.iter().map(pair).collect(),
+            tags: hardware.tags.iter().map(ToString::to_string).collect(),
         }
     }
 

@@ -180,6 +180,8 @@ pub struct Hardware {
     pub devices: Vec<String>,
     /// LABEL.
     pub labels: Vec<Env>,
+    /// TAG.
+    pub tags: Vec<String>,
 }
 
 /// An ADDRESS.

@@ -86,6 +86,9 @@ fn machine(out: &mut String, machine: &Machine, args: &[Argument]) {
     for pair in &hardware.labels {
         fact("label", one_line(&format!("{}={}", pair.name, pair.value)));
     }
+    for tag in &hardware.tags {
+        fact("tag", one_line(tag));
+    }
     for address in machine.address.iter().chain(&machine.more_addresses) {
         let mut text = address.cidr.clone().unwrap_or_else(|| "DHCP".to_owned());
         if let Some(gateway) = &address.gateway {

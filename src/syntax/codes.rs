@@ -158,8 +158,8 @@ pub static INLINE_COMMENT: Code = Code {
     name: "inline-comment",
     severity: Severity::Warning,
     about: "A comment is a line of its own. A `#` after something else is text, so what looks like a comment is passed as arguments. Put it on the line above, or quote the word.",
-    wrong: "FROM base AS web\nTAG environment/test # for now\n",
-    right: "FROM base AS web\n# for now\nTAG environment/test\n",
+    wrong: "FROM base AS web\nADDRESS DHCP SEARCH example.com # for now\n",
+    right: "FROM base AS web\n# for now\nADDRESS DHCP SEARCH example.com\n",
 };
 
 /// `pair-without-equals`

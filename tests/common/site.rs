@@ -173,6 +173,14 @@ impl Site {
         }
     }
 
+    /// Ends the session of the REST API, as far as the next request that reads can tell.
+    pub fn expire_rest(&self) {
+        match self {
+            Site::Vcsim(vcsim) => drop(vcsim.control("POST", "/status?method=GET%20rest&code=401")),
+            Site::Sandbox(_) => self.expire(),
+        }
+    }
+
     /// The server goes away, without a word.
     pub fn go_away(&self) {
         match self {

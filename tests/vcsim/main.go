@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/vmware/govmomi/simulator"
+	_ "github.com/vmware/govmomi/vapi/simulator" // tags and content libraries, below /rest
 	"github.com/vmware/govmomi/vim25/types"
 )
 
@@ -168,6 +169,7 @@ func run(o options) error {
 		return fmt.Errorf("making a certificate: %w", err)
 	}
 	service := model.Service
+	service.RegisterEndpoints = true
 	service.TLS = &tls.Config{Certificates: []tls.Certificate{identity.certificate}}
 	service.Listen = &url.URL{Host: o.listen, User: url.UserPassword(o.username, o.password)}
 	hooks := &hooks{guests: guests, guestUsername: o.guestUsername, guestPassword: o.guestPassword}

@@ -24,7 +24,10 @@ pub(super) fn sending(shared: &Shared, step: &Step, copy: &Copy) -> Result<Sendi
     let base = step.context.workdir.as_ref().map(|w| shared.text(w)).transpose()?;
     let written = shared.text(&copy.dest)?;
     let dest = absolute(base.as_deref(), &written);
-    let into = written.ends_with('/') || (is_drive(&dest) && written.ends_with('\\')) || written == "." || copy.sources.len() > 1;
+    let into = written.ends_with('/')
+        || (is_drive(&dest) && written.ends_with('\\'))
+        || written == "."
+        || copy.sources.len() > 1;
     let exported = copy.from.and_then(|_| shared.board.export(step.id));
     let root = exported.as_deref().unwrap_or(&shared.options.context);
     let ignored = if copy.from.is_none() { Ignored::of(root) } else { Ignored::nothing() };

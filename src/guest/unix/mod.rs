@@ -13,7 +13,7 @@ pub(super) use facts::{Found, Report, Standing};
 
 use super::MAX_CAPTURE;
 use super::error::{Error, Result};
-use super::family::{BatchPlan, Decoder, Facts, Family, Opening, self};
+use super::family::{self, BatchPlan, Decoder, Facts, Family, Opening};
 use super::job::{Body, Job, RunAs, Via};
 use super::quote;
 use super::wire::Program;

@@ -12,8 +12,8 @@ use crate::sandbox::guests::{Attributes, Error, FileInfo, FileKind, NewName};
 use crate::sandbox::server::{Call, Server};
 use crate::vsphere::wire::{
     ChangeFileAttributesInGuest, CreateTemporaryDirectoryInGuest, CreateTemporaryFileInGuest, DeleteDirectoryInGuest,
-    DeleteFileInGuest, Element, GuestFileAttributes, GuestFileInfo, GuestListFileInfo, GuestPosixFileAttributes, GuestWindowsFileAttributes,
-    ListFilesInGuest, MakeDirectoryInGuest, MoveDirectoryInGuest, MoveFileInGuest,
+    DeleteFileInGuest, Element, GuestFileAttributes, GuestFileInfo, GuestListFileInfo, GuestPosixFileAttributes,
+    GuestWindowsFileAttributes, ListFilesInGuest, MakeDirectoryInGuest, MoveDirectoryInGuest, MoveFileInGuest,
 };
 
 pub(super) const METHODS: &[&str] = &[
@@ -203,7 +203,9 @@ pub(super) fn attributes(given: &GuestFileAttributes, windows: bool) -> Answer<A
             access_time: given.access_time.clone(),
             ..GuestPosixFileAttributes::default()
         },
-        GuestFileAttributes::Posix(_) | GuestFileAttributes::Windows(_) => return Err(invalid_argument("fileAttributes")),
+        GuestFileAttributes::Posix(_) | GuestFileAttributes::Windows(_) => {
+            return Err(invalid_argument("fileAttributes"));
+        }
         // The base type has times alone.
         GuestFileAttributes::Other(element) => match element.xsi_type.as_deref() {
             None | Some("GuestFileAttributes") => GuestPosixFileAttributes {

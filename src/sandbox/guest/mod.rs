@@ -104,12 +104,7 @@ fn on_drive(body: &Element) -> Element {
     body
 }
 
-async fn log_in(
-    server: &Server,
-    call: &Call,
-    (vm, windows): (Moref, bool),
-    running: Arc<Running>,
-) -> Answer<Access> {
+async fn log_in(server: &Server, call: &Call, (vm, windows): (Moref, bool), running: Arc<Running>) -> Answer<Access> {
     let auth: Element = call.arg("auth")?;
     let Ok(GuestAuthentication::NamePassword(auth)) = GuestAuthentication::from_element(&auth) else {
         return Err(not_supported("this kind of guest authentication"));

@@ -33,10 +33,12 @@ impl Server {
                     .with("numberOfNicsInSpec", given as i64)
                     .with("numberOfNicsInVM", there as i64));
             }
-            let windows = request.spec.child("identity").and_then(|i| i.xsi_type.as_deref()) == Some("CustomizationSysprep");
+            let windows =
+                request.spec.child("identity").and_then(|i| i.xsi_type.as_deref()) == Some("CustomizationSysprep");
             if windows != machine.is_windows() {
                 let text = "Customization of the guest operating system is not supported with this specification.";
-                return Err(Fault::new("UncustomizableGuest", text).with("uncustomizableGuestOS", machine.config.guest_id.clone()));
+                return Err(Fault::new("UncustomizableGuest", text)
+                    .with("uncustomizableGuestOS", machine.config.guest_id.clone()));
             }
             let status = "TOOLSDEPLOYPKG_PENDING";
             machine.customization = Some(Customization { pending: Some(request.spec), status, error: String::new() });
@@ -128,12 +130,15 @@ fn script(spec: &Element, name: &str) -> String {
     let named = identity.and_then(|i| i.child("hostName")).or_else(|| user.and_then(|u| u.child("computerName")));
     if let Some(named) = named {
         let own = quote(named.child_text("name").unwrap_or(name));
-        out.push_str(&format!("echo {own} >/etc/hostname\nhostname {own} 2>/dev/null || echo {own} >/proc/sys/kernel/hostname\n"));
+        out.push_str(&format!(
+            "echo {own} >/etc/hostname\nhostname {own} 2>/dev/null || echo {own} >/proc/sys/kernel/hostname\n"
+        ));
     }
     for (at, map) in spec.children_named("nicSettingMap").enumerate() {
         let Some(adapter) = map.child("adapter") else { continue };
         let address = adapter.child("ip").and_then(|ip| ip.child_text("ipAddress")).map(|ip| {
-            let mask: std::net::Ipv4Addr = adapter.child_text("subnetMask").and_then(|m| m.parse().ok()).unwrap_or([255; 4].into());
+            let mask: std::net::Ipv4Addr =
+                adapter.child_text("subnetMask").and_then(|m| m.parse().ok()).unwrap_or([255; 4].into());
             format!("{ip}/{}", u32::from(mask).count_ones())
         });
         let v6 = adapter.child("ipV6Spec").and_then(|spec| spec.child("ip"));

@@ -92,6 +92,7 @@ impl Server {
             check_deletable(&state.inventory, &all)?;
             for object in &all {
                 state.inventory.remove(object);
+                state.tags.forget(object);
             }
         }
         self.sweep().await;

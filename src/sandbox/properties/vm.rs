@@ -341,7 +341,12 @@ fn guest(scope: &Scope<'_>, vm: &Vm) -> Val {
             ("toolsVersion", text("12389")),
             ("toolsInstallType", text("guestToolsTypeOpenVMTools")),
             ("guestId", maybe(vm.reported.id.as_ref(), text)),
-            ("guestFamily", maybe(vm.reported.id.as_ref(), |id| text(if id.starts_with("win") { "windowsGuest" } else { "linuxGuest" }))),
+            (
+                "guestFamily",
+                maybe(vm.reported.id.as_ref(), |id| {
+                    text(if id.starts_with("win") { "windowsGuest" } else { "linuxGuest" })
+                }),
+            ),
             ("guestFullName", maybe(vm.reported.full_name.as_ref(), text)),
             ("hostName", maybe(vm.reported.host_name.as_ref().filter(|_| running), text)),
             ("ipAddress", maybe(ip, text)),

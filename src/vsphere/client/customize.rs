@@ -130,7 +130,9 @@ fn mapping(adapter: Option<&Adapter>) -> Element {
                 .with(Element::new("ip").typed("CustomizationFixedIp").with(Element::text("ipAddress", ip.to_string())))
                 .with(Element::text("subnetMask", std::net::Ipv4Addr::from(mask).to_string()));
         }
-        Some((IpAddr::V6(_), _)) => settings = settings.with(Element::new("ip").typed("CustomizationUnknownIpGenerator")),
+        Some((IpAddr::V6(_), _)) => {
+            settings = settings.with(Element::new("ip").typed("CustomizationUnknownIpGenerator"))
+        }
         None => settings = settings.with(dhcp()),
     }
     let Some(adapter) = adapter else { return Element::new("nicSettingMap").with(settings) };
@@ -208,9 +210,10 @@ impl Client {
         self.wait_guest_state(vm, deadline, WHAT, |state| {
             let ip = first.as_ref().is_none_or(|ip| state.ip.as_ref() == Some(ip));
             let label = |name: &str| name.split('.').next().unwrap_or_default().to_lowercase();
-            let wanted = wanted.host_name.as_ref().is_none_or(|name| {
-                state.host_name.as_ref().is_some_and(|is| label(is) == label(name))
-            });
+            let wanted = wanted
+                .host_name
+                .as_ref()
+                .is_none_or(|name| state.host_name.as_ref().is_some_and(|is| label(is) == label(name)));
             (ip && wanted).then_some(Customized::Done)
         })
         .await

@@ -173,6 +173,16 @@ pub enum Error {
         /// Why.
         fault: Box<Fault>,
     },
+    /// The REST API refused something.
+    #[error("can't {what}: {}", rest_words(kind, messages))]
+    Rest {
+        /// The operation, as in "can't …".
+        what: String,
+        /// What kind of error it is: `not_found`.
+        kind: String,
+        /// The server's words.
+        messages: Vec<String>,
+    },
     /// A guest operation failed.
     #[error("can't {what} in the guest: {fault}")]
     Guest {
@@ -244,6 +254,13 @@ fn ambiguous(kind: &str, name: &str, candidates: &[String]) -> String {
     }
 }
 
+fn rest_words(kind: &str, messages: &[String]) -> String {
+    match messages {
+        [] => kind.replace('_', " "),
+        messages => messages.join(" — "),
+    }
+}
+
 impl Error {
     /// What to do about it.
     pub fn class(&self) -> Class {
@@ -258,7 +275,9 @@ impl Error {
             Error::Fault { fault, .. } | Error::Task { fault, .. } if fault.is_a("RequestCanceled") => Class::Cancelled,
             Error::Guest { .. } | Error::Transfer { .. } => Class::Guest,
             Error::Timeout { .. } => Class::Deadline,
-            Error::Fault { .. }
+            Error::Rest { kind, .. } if kind == "unauthenticated" => Class::Connection,
+            Error::Rest { .. }
+            | Error::Fault { .. }
             | Error::Task { .. }
             | Error::NotFound { .. }
             | Error::Ambiguous { .. }
@@ -280,6 +299,11 @@ impl Error {
     /// Whether the fault behind it is of that type or one derived from it.
     pub fn is_fault(&self, kind: &str) -> bool {
         self.fault().is_some_and(|f| f.is_a(kind))
+    }
+
+    /// Whether the REST API refused it for that reason: `already_exists`.
+    pub fn is_rest(&self, reason: &str) -> bool {
+        matches!(self, Error::Rest { kind, .. } if kind == reason)
     }
 
     /// Whether the call may have been carried out although it failed here: the reply was lost or unusable, or its

@@ -32,6 +32,7 @@ impl Error {
                 with_words(d, fault)
             }
             Error::Task { what, fault } => with_words(operation(&format!("can't {what}"), fault), fault),
+            Error::Rest { what, kind, messages } => rest(what, kind, messages),
             Error::Guest { what, user, kind, fault } => with_words(guest(what, user, *kind), fault),
             Error::Transfer { address, connection, .. } => {
                 let d = Diagnostic::new(&codes::TRANSFER_FAILED, self.to_string());
@@ -210,6 +211,37 @@ fn operation(message: &str, fault: &Fault) -> Diagnostic {
         _ if help.is_empty() => d,
         _ => d.help(*help),
     }
+}
+
+/// What an error of the REST API means, and the next step.
+fn rest(what: &str, kind: &str, messages: &[String]) -> Diagnostic {
+    let (code, help): (&'static Code, _) = match kind {
+        "unauthenticated" => (&codes::LOGIN_REFUSED, "the session has ended and logging in again didn't help"),
+        "unauthorized" => {
+            (&codes::NO_PRIVILEGE, "give the account a role that allows it; docs/settings.md lists what is needed")
+        }
+        "no_such_service" => {
+            (&codes::NOT_SUPPORTED, "tags and content libraries need a vCenter: an ESXi host alone has none of them")
+        }
+        "not_found" => (&codes::OBJECT_GONE, "somebody else deleted it; start again"),
+        "already_exists" => (&codes::NAME_TAKEN, "choose another name"),
+        "resource_busy" | "concurrent_change" | "not_allowed_in_current_state" | "resource_in_use" => {
+            (&codes::BUSY, "somebody else changes it at the same time; try again")
+        }
+        "unable_to_allocate_resource" | "resource_inaccessible" => {
+            (&codes::RESOURCES, "choose another place, or make room")
+        }
+        "unsupported" | "operation_not_found" => (&codes::NOT_SUPPORTED, "a newer vCenter may be able to"),
+        "invalid_argument" | "invalid_element_type" | "unexpected_input" => {
+            (&codes::INVALID_REQUEST, "see the server's words")
+        }
+        _ => (&codes::TASK_FAILED, "see the server's words, and its log"),
+    };
+    let words = match messages {
+        [] => kind.to_owned(),
+        messages => format!("{} ({kind})", messages.join(" — ")),
+    };
+    Diagnostic::new(code, format!("can't {what}")).note(format!("the server says: {words}")).help(help)
 }
 
 fn guest(what: &str, user: &str, kind: GuestFault) -> Diagnostic {

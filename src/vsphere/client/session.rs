@@ -30,7 +30,7 @@ pub(super) const CALL: Duration = Duration::from_secs(180);
 /// A session is kept alive when nothing was sent for that long; servers drop them after half an hour or more.
 const KEEPALIVE: Duration = Duration::from_secs(600);
 /// Pauses before the second and third try of a call.
-const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
+pub(super) const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
 /// How long cleaning up may take before the session ends all the same.
 const FAREWELL: Duration = Duration::from_secs(15);
 
@@ -71,6 +71,8 @@ pub(super) struct Inner {
     pub background: TaskTracker,
     pub guests: Locks,
     pub hosts: Hosts,
+    /// The session of the REST API.
+    pub rest: super::rest::Session,
 }
 
 /// A server that answers, and nobody is logged in yet.
@@ -140,6 +142,7 @@ impl Client {
             background: TaskTracker::new(),
             guests: Locks::default(),
             hosts: Hosts::default(),
+            rest: super::rest::Session::default(),
         };
         let offered = inner.offered_versions().await?;
         inner.version = versions::agree(&offered).unwrap_or_else(|| versions::OLDEST.to_owned());
@@ -162,6 +165,7 @@ impl Client {
         inner.background.close();
         // What isn't cleaned up in time dies with the session anyway.
         let _ = tokio::time::timeout(FAREWELL, inner.background.wait()).await;
+        self.rest_logout(FAREWELL).await;
         if inner.ended.swap(true, Ordering::SeqCst) || lock(&inner.session).cookie.is_none() {
             return Ok(());
         }
@@ -346,14 +350,8 @@ impl Inner {
                 Ok(said) => return Ok(said),
                 Err(error) => error,
             };
-            let again = match &error {
-                Error::Connect { kind: ConnectKind::Dns | ConnectKind::TimedOut, .. } => false,
-                Error::Connect { lost_reply, .. } => call.safe || !lost_reply,
-                Error::Unavailable { .. } => call.safe,
-                _ => false,
-            };
             match pauses.next() {
-                Some(pause) if again => tokio::time::sleep(*pause).await,
+                Some(pause) if worth_repeating(&error, call.safe) => tokio::time::sleep(*pause).await,
                 _ => return Err(error),
             }
         }
@@ -412,7 +410,7 @@ impl Inner {
     }
 
     /// An answer with a status that SOAP doesn't use.
-    fn refused(&self, call: &str, answer: &Answer) -> Error {
+    pub(super) fn refused(&self, call: &str, answer: &Answer) -> Error {
         let status = answer.status;
         if matches!(status.as_u16(), 502..=504) {
             let retry_after = answer.headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()).map(str::to_owned);
@@ -430,7 +428,7 @@ impl Inner {
         self.protocol(call, &detail, &answer.body, false)
     }
 
-    fn protocol(&self, call: &str, detail: &str, body: &[u8], lost_reply: bool) -> Error {
+    pub(super) fn protocol(&self, call: &str, detail: &str, body: &[u8], lost_reply: bool) -> Error {
         Error::Protocol {
             address: self.http.address.clone(),
             call: call.to_owned(),
@@ -484,6 +482,17 @@ impl Inner {
                 requests.by_method.insert(method.to_owned(), 1);
             }
         }
+    }
+}
+
+/// Whether a request that failed may do better a moment later, without harm. `safe`: it does none when it is carried out
+/// twice.
+pub(super) fn worth_repeating(error: &Error, safe: bool) -> bool {
+    match error {
+        Error::Connect { kind: ConnectKind::Dns | ConnectKind::TimedOut, .. } => false,
+        Error::Connect { lost_reply, .. } => safe || !lost_reply,
+        Error::Unavailable { .. } => safe,
+        _ => false,
     }
 }
 

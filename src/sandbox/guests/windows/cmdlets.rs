@@ -6,9 +6,9 @@ use super::super::sys;
 use super::commands;
 use super::eval::{Shell, Sink, write_err};
 use super::library::{self, duration, like, read_text, write_file};
+use super::paths;
 use super::process::{self, Start};
 use super::value::{Done, Native, Thrown, Value};
-use super::paths;
 
 /// A command's arguments, by name and by place.
 struct Given {
@@ -17,8 +17,19 @@ struct Given {
 }
 
 /// Parameters that take no value.
-const SWITCHES: &[&str] =
-    &["force", "recurse", "wait", "passthru", "nonewline", "append", "asplaintext", "restart", "confirm", "nonewwindow", "unique"];
+const SWITCHES: &[&str] = &[
+    "force",
+    "recurse",
+    "wait",
+    "passthru",
+    "nonewline",
+    "append",
+    "asplaintext",
+    "restart",
+    "confirm",
+    "nonewwindow",
+    "unique",
+];
 
 impl Given {
     fn of(words: Vec<(Option<String>, Value)>) -> Self {
@@ -94,7 +105,9 @@ pub fn call(
         .into());
     }
     let given = Given::of(arguments);
-    let silent = given.name("erroraction").is_some_and(|value| matches!(value.text().to_lowercase().as_str(), "silentlycontinue" | "ignore"));
+    let silent = given
+        .name("erroraction")
+        .is_some_and(|value| matches!(value.text().to_lowercase().as_str(), "silentlycontinue" | "ignore"));
     match cmdlet(shell, &lower, &given, input, out) {
         Err(super::value::Flow::Throw(_)) if silent => Ok(()),
         other => other,
@@ -104,15 +117,73 @@ pub fn call(
 /// Whether a command of that name is one of ours.
 fn known(name: &str) -> bool {
     const KNOWN: &[&str] = &[
-        "write-output", "echo", "write-host", "write-error", "write-warning", "write-verbose", "out-null", "out-string",
-        "start-sleep", "sleep", "get-content", "cat", "type", "gc", "set-content", "add-content", "out-file", "new-item",
-        "mkdir", "remove-item", "rm", "del", "test-path", "get-childitem", "ls", "dir", "join-path", "split-path",
-        "set-location", "cd", "get-location", "pwd", "invoke-expression", "iex", "get-process", "stop-process", "new-object",
-        "restart-computer", "stop-computer", "rename-computer", "foreach-object", "%", "where-object", "?", "select-object",
-        "sort-object", "measure-object", "get-date", "get-wmiobject", "get-ciminstance", "copy-item", "cp", "move-item", "mv",
-        "start-process", "get-netadapter", "new-netipaddress", "remove-netipaddress", "get-netipaddress",
-        "set-dnsclientserveraddress", "set-dnsclient", "set-dnsclientglobalsetting", "set-netipinterface",
-        "remove-netroute", "restart-netadapter", "get-itemproperty", "set-itemproperty",
+        "write-output",
+        "echo",
+        "write-host",
+        "write-error",
+        "write-warning",
+        "write-verbose",
+        "out-null",
+        "out-string",
+        "start-sleep",
+        "sleep",
+        "get-content",
+        "cat",
+        "type",
+        "gc",
+        "set-content",
+        "add-content",
+        "out-file",
+        "new-item",
+        "mkdir",
+        "remove-item",
+        "rm",
+        "del",
+        "test-path",
+        "get-childitem",
+        "ls",
+        "dir",
+        "join-path",
+        "split-path",
+        "set-location",
+        "cd",
+        "get-location",
+        "pwd",
+        "invoke-expression",
+        "iex",
+        "get-process",
+        "stop-process",
+        "new-object",
+        "restart-computer",
+        "stop-computer",
+        "rename-computer",
+        "foreach-object",
+        "%",
+        "where-object",
+        "?",
+        "select-object",
+        "sort-object",
+        "measure-object",
+        "get-date",
+        "get-wmiobject",
+        "get-ciminstance",
+        "copy-item",
+        "cp",
+        "move-item",
+        "mv",
+        "start-process",
+        "get-netadapter",
+        "new-netipaddress",
+        "remove-netipaddress",
+        "get-netipaddress",
+        "set-dnsclientserveraddress",
+        "set-dnsclient",
+        "set-dnsclientglobalsetting",
+        "set-netipinterface",
+        "remove-netroute",
+        "restart-netadapter",
+        "get-itemproperty",
+        "set-itemproperty",
     ];
     KNOWN.contains(&name)
 }
@@ -155,19 +226,15 @@ fn program(shell: &mut Shell, name: &str, arguments: &[(Option<String>, Value)],
     shell.set("global:lastexitcode", Value::Int(i64::from(code)));
     let mut file = file;
     let mut bytes = Vec::new();
-    std::io::Seek::rewind(&mut file).and_then(|()| std::io::Read::read_to_end(&mut file, &mut bytes)).map_err(broken)?;
+    std::io::Seek::rewind(&mut file)
+        .and_then(|()| std::io::Read::read_to_end(&mut file, &mut bytes))
+        .map_err(broken)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     into.extend(text.lines().map(Value::from));
     Ok(())
 }
 
-fn cmdlet(
-    shell: &mut Shell,
-    name: &str,
-    given: &Given,
-    input: Option<Vec<Value>>,
-    out: &mut Sink<'_>,
-) -> Done<()> {
+fn cmdlet(shell: &mut Shell, name: &str, given: &Given, input: Option<Vec<Value>>, out: &mut Sink<'_>) -> Done<()> {
     let piped = input.clone().unwrap_or_default();
     match name {
         "write-output" | "echo" => {
@@ -211,7 +278,9 @@ fn cmdlet(
             if found.is_empty() {
                 let what = named.unwrap_or_else(|| pid.unwrap_or_default().to_string());
                 let kind = "microsoft.powershell.commands.processcommandexception";
-                return Err(Thrown::of(kind, format!("Cannot find a process with the name or identifier \"{what}\".")).into());
+                return Err(
+                    Thrown::of(kind, format!("Cannot find a process with the name or identifier \"{what}\".")).into()
+                );
             }
             found.into_iter().for_each(|process| out.put(process));
         }
@@ -463,7 +532,9 @@ fn files(name: &str, given: &Given, input: Option<Vec<Value>>, out: &mut Sink<'_
         }
         "new-item" | "mkdir" => {
             let directory = name == "mkdir"
-                || given.value(&["itemtype", "type"], usize::MAX).is_some_and(|v| v.text().eq_ignore_ascii_case("directory"));
+                || given
+                    .value(&["itemtype", "type"], usize::MAX)
+                    .is_some_and(|v| v.text().eq_ignore_ascii_case("directory"));
             if directory {
                 fs::create_dir_all(&real).map_err(io)?;
             } else {
@@ -518,7 +589,9 @@ fn files(name: &str, given: &Given, input: Option<Vec<Value>>, out: &mut Sink<'_
             let to = if to.is_dir() { to.join(real.file_name().unwrap_or_default()) } else { to };
             match name {
                 "move-item" | "mv" => fs::rename(&real, to).map_err(io)?,
-                _ if real.is_dir() => super::super::tree::copy(&real, &to, super::super::tree::Attributes::Guest).map_err(io)?,
+                _ if real.is_dir() => {
+                    super::super::tree::copy(&real, &to, super::super::tree::Attributes::Guest).map_err(io)?
+                }
                 _ => fs::copy(&real, to).map(drop).map_err(io)?,
             }
         }

@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 use super::super::sys;
 use super::eval::{Shell, write_err, write_out};
 use super::library;
-use super::process::{self, Start};
 use super::paths;
+use super::process::{self, Start};
 
 /// A program that is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::rc::Rc;
 
+use super::library;
 use super::syntax::{Arg, Block, Cmd, Expr, Function, Redirect, Stmt, parse};
 use super::value::{Done, Flow, Native, Thrown, Value};
-use super::library;
 
 /// Where values go that nobody takes.
 pub enum Sink<'a> {
@@ -76,7 +76,10 @@ impl Shell {
         let block = match parse(text) {
             Ok(block) => block,
             Err(error) => {
-                write_err(&format!("At line:{} char:1\n{}\n    + FullyQualifiedErrorId : ParserError\n", error.line, error.why));
+                write_err(&format!(
+                    "At line:{} char:1\n{}\n    + FullyQualifiedErrorId : ParserError\n",
+                    error.line, error.why
+                ));
                 return 1;
             }
         };
@@ -234,7 +237,9 @@ impl Shell {
                 let mut ended = self.block(body, out);
                 if let Err(Flow::Throw(thrown)) = &ended {
                     let fits = |name: &String| {
-                        thrown.kind == *name || name == "exception" || (name == "io.ioexception" && thrown.kind.starts_with("io."))
+                        thrown.kind == *name
+                            || name == "exception"
+                            || (name == "io.ioexception" && thrown.kind.starts_with("io."))
                     };
                     let found = catches.iter().find(|(types, _)| types.is_empty() || types.iter().any(fits));
                     if let Some((_, handler)) = found {

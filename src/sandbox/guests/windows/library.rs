@@ -77,9 +77,9 @@ fn arg(args: &[Value], at: usize) -> Value {
 
 /// The range of bytes that a call names.
 fn cut(bytes: &[u8], from: usize, length: usize) -> Result<&[u8]> {
-    bytes.get(from..from.saturating_add(length)).ok_or_else(|| {
-        Thrown::of("argumentoutofrangeexception", "Offset and length were out of bounds for the array.")
-    })
+    bytes
+        .get(from..from.saturating_add(length))
+        .ok_or_else(|| Thrown::of("argumentoutofrangeexception", "Offset and length were out of bounds for the array."))
 }
 
 /// `[kind]::name(…)`
@@ -88,7 +88,9 @@ pub fn function(kind: &str, name: &str, args: &[Value]) -> Result<Value> {
     match (kind, name) {
         ("convert", "frombase64string") => {
             let bytes = STANDARD.decode(text(0).trim());
-            bytes.map(Value::bytes).map_err(|_| Thrown::of("formatexception", "The input is not a valid Base-64 string."))
+            bytes
+                .map(Value::bytes)
+                .map_err(|_| Thrown::of("formatexception", "The input is not a valid Base-64 string."))
         }
         ("convert", "tobase64string") => {
             let bytes = arg(args, 0).to_bytes()?;
@@ -253,9 +255,7 @@ fn files(kind: &str, name: &str, args: &[Value]) -> Result<Value> {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Thrown::io(&e, &path)),
             _ => Ok(Value::Null),
         },
-        ("io.file", "writealltext") => {
-            write_file(&path, arg(args, 1).text().as_bytes(), false).map(|()| Value::Null)
-        }
+        ("io.file", "writealltext") => write_file(&path, arg(args, 1).text().as_bytes(), false).map(|()| Value::Null),
         ("io.file", "appendalltext") => write_file(&path, arg(args, 1).text().as_bytes(), true).map(|()| Value::Null),
         ("io.file", "writeallbytes") => write_file(&path, &arg(args, 1).to_bytes()?, false).map(|()| Value::Null),
         ("io.file", "readalltext") => read_text(&path).map(Value::from),
@@ -450,7 +450,13 @@ pub fn index(list: &Value, at: &Value) -> Result<Value> {
                 usize::try_from(n).ok().and_then(|n| text.chars().nth(n)).map_or(Value::Null, Value::Char)
             }
             Value::Null => Value::Null,
-            other => if n == 0 || n == -1 { other.clone() } else { Value::Null },
+            other => {
+                if n == 0 || n == -1 {
+                    other.clone()
+                } else {
+                    Value::Null
+                }
+            }
         }
     };
     match at {
@@ -573,7 +579,8 @@ fn text_method(text: &str, name: &str, args: &[Value]) -> Result<Value> {
             None => vec![' ', '\t', '\r', '\n'],
         }
     };
-    let out = || Thrown::of("argumentoutofrangeexception", "Index and length must refer to a location within the string.");
+    let out =
+        || Thrown::of("argumentoutofrangeexception", "Index and length must refer to a location within the string.");
     Ok(match name {
         "replace" => text.replace(&given(0), &given(1)).into(),
         "tolower" | "tolowerinvariant" => text.to_lowercase().into(),
@@ -670,7 +677,8 @@ fn less(left: &Value, right: &Value) -> Result<bool> {
 
 pub fn binary(op: &str, left: &Value, right: &Value) -> Result<Value> {
     // A list on the left is filtered.
-    let filters = matches!(op, "-eq" | "-ne" | "-like" | "-notlike" | "-match" | "-notmatch" | "-lt" | "-le" | "-gt" | "-ge");
+    let filters =
+        matches!(op, "-eq" | "-ne" | "-like" | "-notlike" | "-match" | "-notmatch" | "-lt" | "-le" | "-gt" | "-ge");
     if let (true, Value::List(list)) = (filters, left) {
         let mut kept = Vec::new();
         for value in list.borrow().iter() {

@@ -56,7 +56,8 @@ pub fn run(program: &str, arguments: &str, env: &[(String, String)]) -> i32 {
     }
     let home = format!("C:\\Users\\{}\\AppData\\Local\\Temp", process::account());
     let _ = std::fs::create_dir_all(real(&home));
-    let _ = std::env::set_current_dir(real("C:\\Windows\\System32")).or_else(|_| std::env::set_current_dir(real("C:\\")));
+    let _ =
+        std::env::set_current_dir(real("C:\\Windows\\System32")).or_else(|_| std::env::set_current_dir(real("C:\\")));
     match commands::program(program) {
         Some(program) => commands::run(program, arguments),
         None => 1,

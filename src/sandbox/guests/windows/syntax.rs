@@ -107,8 +107,26 @@ const LEVELS: &[&[&str]] = &[
     &["-and", "-or", "-xor"],
     &["-band", "-bor", "-bxor"],
     &[
-        "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-ceq", "-cne", "-like", "-notlike", "-match", "-notmatch", "-contains",
-        "-notcontains", "-in", "-notin", "-replace", "-split", "-join", "-is",
+        "-eq",
+        "-ne",
+        "-lt",
+        "-le",
+        "-gt",
+        "-ge",
+        "-ceq",
+        "-cne",
+        "-like",
+        "-notlike",
+        "-match",
+        "-notmatch",
+        "-contains",
+        "-notcontains",
+        "-in",
+        "-notin",
+        "-replace",
+        "-split",
+        "-join",
+        "-is",
     ],
     &["+", "-"],
     &["*", "/", "%"],
@@ -287,8 +305,7 @@ impl Parser {
                 self.expect(end)?;
             }
             let mut parts = parts.into_iter();
-            let (first, condition, next) =
-                (parts.next().flatten(), parts.next().flatten(), parts.next().flatten());
+            let (first, condition, next) = (parts.next().flatten(), parts.next().flatten(), parts.next().flatten());
             return Ok(Stmt::For { first, condition, next, body: self.block()? });
         }
         if self.take_word("function") || self.take_word("filter") {
@@ -327,11 +344,9 @@ impl Parser {
             }
             return Ok(Stmt::Try { body, catches, last });
         }
-        for (word, make) in [
-            ("return", Stmt::Return as fn(Option<Box<Stmt>>) -> Stmt),
-            ("exit", Stmt::Exit),
-            ("throw", Stmt::Throw),
-        ] {
+        for (word, make) in
+            [("return", Stmt::Return as fn(Option<Box<Stmt>>) -> Stmt), ("exit", Stmt::Exit), ("throw", Stmt::Throw)]
+        {
             if self.take_word(word) {
                 self.blanks(false);
                 let rest = match self.peek() {
@@ -395,9 +410,14 @@ impl Parser {
         let first = self.command()?;
         self.blanks(false);
         if let Cmd::Expr(to) = first {
-            for (sign, op) in
-                [("+=", Some("+")), ("-=", Some("-")), ("*=", Some("*")), ("/=", Some("/")), ("%=", Some("%")), ("=", None)]
-            {
+            for (sign, op) in [
+                ("+=", Some("+")),
+                ("-=", Some("-")),
+                ("*=", Some("*")),
+                ("/=", Some("/")),
+                ("%=", Some("%")),
+                ("=", None),
+            ] {
                 if self.starts(sign) {
                     self.at += sign.len();
                     self.blanks(true);
@@ -596,16 +616,17 @@ impl Parser {
         loop {
             let before = self.at;
             self.blanks(false);
-            let found = operators.iter().copied().find(|op| match op.strip_prefix('-').filter(|rest| !rest.is_empty()) {
-                Some(_) => self.word(op) || (self.starts("-i") && self.word(&format!("-i{}", &op[1..]))),
-                None if *op == ".." => self.starts(".."),
-                None => {
-                    self.starts(op)
-                        && self.ahead(1) != Some('=')
-                        && !(self.ahead(1) == self.peek() && matches!(*op, "+" | "-"))
-                        && !(*op == "-" && self.ahead(1).is_some_and(char::is_alphabetic))
-                }
-            });
+            let found =
+                operators.iter().copied().find(|op| match op.strip_prefix('-').filter(|rest| !rest.is_empty()) {
+                    Some(_) => self.word(op) || (self.starts("-i") && self.word(&format!("-i{}", &op[1..]))),
+                    None if *op == ".." => self.starts(".."),
+                    None => {
+                        self.starts(op)
+                            && self.ahead(1) != Some('=')
+                            && !(self.ahead(1) == self.peek() && matches!(*op, "+" | "-"))
+                            && !(*op == "-" && self.ahead(1).is_some_and(char::is_alphabetic))
+                    }
+                });
             let Some(op) = found else {
                 self.at = before;
                 return Ok(left);

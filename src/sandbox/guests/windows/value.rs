@@ -39,10 +39,16 @@ pub enum Native {
     /// Standard output.
     Output,
     /// A process: its number, and where a child of ours tells its exit code: Linux has room for a byte of it only.
-    Process { pid: i32, told: RefCell<Option<File>>, code: Cell<Option<i32>> },
+    Process {
+        pid: i32,
+        told: RefCell<Option<File>>,
+        code: Cell<Option<i32>>,
+    },
     Watch(Instant),
     /// A text encoding: strict UTF-8, or that of old consoles.
-    Utf8 { strict: bool },
+    Utf8 {
+        strict: bool,
+    },
     Oem,
 }
 
@@ -163,9 +169,7 @@ impl Value {
             Value::Double(n) => n.to_string(),
             Value::Char(c) => c.to_string(),
             Value::Text(text) => text.to_string(),
-            Value::Bytes(_) | Value::List(_) => {
-                self.parts().iter().map(Value::text).collect::<Vec<_>>().join(" ")
-            }
+            Value::Bytes(_) | Value::List(_) => self.parts().iter().map(Value::text).collect::<Vec<_>>().join(" "),
             Value::Hash(_) => "System.Collections.Hashtable".to_owned(),
             Value::Object(object) => match object.fields.borrow().iter().find(|(name, _)| name == "tostring") {
                 Some((_, value)) => value.text(),
