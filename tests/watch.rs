@@ -449,3 +449,22 @@ fn the_recipes_of_the_example_are_sound() {
         }
     }
 }
+
+#[test]
+fn a_check_that_can_not_be_run_says_nothing_and_other_signs_count() {
+    let project = Project::pool(Site::here().unwrap());
+    let controller = project.watch(&[]);
+    wait(&controller, "watches 3 machines");
+    let before = project.machines();
+    // Tools refuse whatever is asked, as with an account that was locked.
+    let refuse = vmwbuild::sandbox::Rule::parse("StartProgramInGuest:fault=InvalidGuestLogin:count=1000").unwrap();
+    project.site.meddle(|s| s.inject(refuse));
+    wait(&controller, "HEALTHCHECK can't be run, and says nothing");
+    assert_eq!(project.machines(), before);
+    project.site.meddle(vmwbuild::sandbox::Sandbox::forgive);
+    project.power_off("w-worker-1");
+    wait(&controller, "watch: worker[1]: it is dead: it is powered off");
+    wait(&controller, "watch: worker[1]: it is well");
+    assert_eq!(project.moref("w-worker-2"), before["w-worker-2"]);
+    end(controller);
+}
