@@ -570,7 +570,8 @@ fn what_is_published_after_a_test_is_gone_on_with_after_a_crash() {
             if resumed.stderr().contains("have begun to be removed") {
                 // It is published, and the tests' machines were on their way out.
                 project.done(&["clean", "--yes"]);
-            } else {
+            } else if !resumed.stderr().contains("waits for being gone on with") {
+                // (Its very end may be written already.)
                 assert_eq!(resumed.code, Some(0), "{exists} {line}: {resumed}");
             }
             assert_eq!(project.made(), ["after-image"], "{exists} {line}");
