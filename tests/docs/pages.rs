@@ -262,7 +262,7 @@ fn every_json_has_a_schema() {
         );
     }
     let commands = std::fs::read_to_string(root().join("docs/commands.md")).unwrap();
-    let flags: Vec<&str> = commands.split("      --json\n").skip(1).collect();
+    let flags: Vec<&str> = commands.split("      --json").skip(1).collect();
     assert!(flags.len() > 4);
     for flag in flags {
         let said = flag.trim_start().lines().next().unwrap();

@@ -31,6 +31,7 @@ const NEEDS: &[&str] = &[
     "NetworkManager",
     "_vmw1=",
     "do …; done",
+    "vmwbuild up --watch",
 ];
 
 /// The identifier that the pages give a build.
