@@ -6,6 +6,8 @@ use super::options::FailureClass;
 use super::shared::Stop;
 use super::{codes, network};
 use crate::diagnostic::Diagnostic;
+use crate::plan::codes::OTHER_FAMILY;
+use crate::sema::program::Os;
 use crate::vsphere::client::{Client, Customized, Deadline, Error, GuestState};
 use crate::vsphere::wire::{Moref, PowerState};
 
@@ -53,7 +55,22 @@ pub(super) async fn run(worker: &mut Worker) -> Result<(), Stop> {
     }
     let ready = shared.interruptible(guest_ready(&shared.client, &vm, Deadline::after(limits.boot))).await?;
     worker.sessions.family = ready.map_err(|e| Stop::vsphere(&e, span, "waiting for VMware Tools"))?;
-    Ok(())
+    right_family(worker)
+}
+
+/// Refuses a guest of another family than the file says: its commands would be nonsense there.
+pub(super) fn right_family(worker: &Worker) -> Result<(), Stop> {
+    let Some(family) = &worker.sessions.family else { return Ok(()) };
+    let machine = worker.shared.program.machine(worker.id);
+    let windows = family == "windowsGuest";
+    if windows == (machine.os == Os::Windows) || !crate::graph::boots(machine) {
+        return Ok(());
+    }
+    let (is, said) = if windows { ("Windows", "no Windows") } else { ("no Windows", "Windows") };
+    let message = format!("the guest of `{}` is {is}, and its FROM says that it is {said}", machine.label);
+    let help = if windows { "write `FROM --os=windows …`" } else { "leave out `--os=windows`" };
+    let diagnostic = Diagnostic::new(&OTHER_FAMILY, message).primary(machine.span, "").help(help);
+    Err(Stop::failed(FailureClass::Guest, "another family of guests", diagnostic))
 }
 
 /// Returns when Tools run and can take commands; the guest's family, where the server knows it.

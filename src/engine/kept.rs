@@ -76,5 +76,5 @@ pub(super) async fn ready(worker: &mut Worker) -> Result<(), Stop> {
     shared.events.waiting(worker.id, "VMware Tools", Some(limit));
     let ready = shared.interruptible(boot::guest_ready(&shared.client, &vm, Deadline::after(limit))).await?;
     worker.sessions.family = ready.map_err(|e| Stop::vsphere(&e, span, "waiting for VMware Tools"))?;
-    Ok(())
+    boot::right_family(worker)
 }

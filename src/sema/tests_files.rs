@@ -375,7 +375,7 @@ fn mistakes_in_machines() {
         "POOL a\nPOOL b\nFROM t AS a\n",
         "FROM t AS a\nADDRESS --nic=2 --method=powershell DHCP\n",
         "FROM ova:x.ova AS a\nOUTPUT LIBRARY a/b\nOUTPUT --after=a --snapshot=s OVA x.ova\n",
-        "FROM --os=windows t AS a\nTAG a/b\nRUN dir\n",
+        "FROM --os=windows t AS a\nADDRESS --method=nmcli DHCP\nRUN --user=b dir\nCOPY --chmod=0644 <<EOF x\n\nEOF\n",
     ]));
 }
 

@@ -62,9 +62,9 @@ pub(super) fn script(job: &Job, body: &Body) -> Result<String> {
         }
         Body::Unpack { tar, .. } => unpack(job, tar, &mut out)?,
         Body::Read { path, delete } => {
-            let _ = write!(
+            let _ = writeln!(
                 out,
-                "$f={};$b=[IO.File]::ReadAllBytes($f);$s=[Console]::OpenStandardOutput();$s.Write($b,0,$b.Length);$s.Flush()\n",
+                "$f={};$b=[IO.File]::ReadAllBytes($f);$s=[Console]::OpenStandardOutput();$s.Write($b,0,$b.Length);$s.Flush()",
                 text(path)
             );
             if *delete {
@@ -136,6 +136,8 @@ fn interpreted(job: &Job, content: &str, argv: &[String], out: &mut String) -> R
     let base = base.strip_suffix(".exe").unwrap_or(&base);
     let rest = argv.get(1..).unwrap_or_default();
     match base {
+        // Our own scripts for other systems ask for it by that name; whoever has one names it by its path.
+        "sh" if program == "sh" => return Err(unsendable(job, "it is for a POSIX shell, and the guest is Windows")),
         // What reads this already.
         "powershell" if rest.is_empty() => {
             out.push_str(content);

@@ -60,7 +60,7 @@ function Unpack($archive) {
         } elseif ($kind -eq '5') {
             [void][IO.Directory]::CreateDirectory($path)
             $name = ''
-        } elseif ($kind -eq '0') {
+        } elseif ($kind -eq '0' -or $kind -eq [char]0) {
             [void][IO.Directory]::CreateDirectory([IO.Path]::GetDirectoryName($path))
             $to = [IO.File]::Create($path)
             while ($rest -gt 0) {

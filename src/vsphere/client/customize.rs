@@ -51,7 +51,7 @@ impl Customization {
         // A kept specification that says as much about adapters as there are goes on saying it.
         let kept = spec.children_named("nicSettingMap").count();
         if base.is_none() || !self.adapters.is_empty() || kept != adapters {
-            let maps = (0..adapters).map(|at| mapping(self.adapters.get(at).and_then(Option::as_ref))).collect();
+            let maps = (0..adapters).map(|at| self.mapping(self.adapters.get(at).and_then(Option::as_ref))).collect();
             replace(&mut spec, "nicSettingMap", maps);
         }
         spec
@@ -109,6 +109,46 @@ impl Customization {
         }
         global
     }
+
+    /// What an adapter is to have.
+    fn mapping(&self, adapter: Option<&Adapter>) -> Element {
+        let mut settings = Element::new("adapter");
+        let dhcp = || Element::new("ip").typed("CustomizationDhcpIpGenerator");
+        let fixed = adapter.and_then(|adapter| adapter.address);
+        match fixed {
+            Some((IpAddr::V4(ip), prefix)) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+                settings = settings
+                    .with(
+                        Element::new("ip")
+                            .typed("CustomizationFixedIp")
+                            .with(Element::text("ipAddress", ip.to_string())),
+                    )
+                    .with(Element::text("subnetMask", std::net::Ipv4Addr::from(mask).to_string()));
+            }
+            Some((IpAddr::V6(_), _)) => {
+                settings = settings.with(Element::new("ip").typed("CustomizationUnknownIpGenerator"))
+            }
+            None => settings = settings.with(dhcp()),
+        }
+        let Some(adapter) = adapter else { return Element::new("nicSettingMap").with(settings) };
+        let gateway = adapter.gateway.map(|ip| Element::text("gateway", ip.to_string()));
+        match fixed {
+            Some((IpAddr::V6(ip), prefix)) => {
+                let address = Element::new("ip")
+                    .typed("CustomizationFixedIpV6")
+                    .with(Element::text("ipAddress", ip.to_string()))
+                    .with(Element::text("subnetMask", prefix.to_string()));
+                let mut v6 = Element::new("ipV6Spec").with(address);
+                v6.children.extend(gateway);
+                settings = settings.with(v6);
+            }
+            _ => settings.children.extend(gateway),
+        }
+        let dns = adapter.dns.iter().filter(|_| self.windows);
+        settings.children.extend(dns.map(|ip| Element::text("dnsServerList", ip.to_string())));
+        Element::new("nicSettingMap").with(settings)
+    }
 }
 
 /// Puts elements in the place of those with a name; at the end where there are none.
@@ -117,40 +157,6 @@ fn replace(parent: &mut Element, name: &str, with: Vec<Element>) {
     parent.children.retain(|child| child.name != name);
     let at = at.min(parent.children.len());
     parent.children.splice(at..at, with);
-}
-
-fn mapping(adapter: Option<&Adapter>) -> Element {
-    let mut settings = Element::new("adapter");
-    let dhcp = || Element::new("ip").typed("CustomizationDhcpIpGenerator");
-    let fixed = adapter.and_then(|adapter| adapter.address);
-    match fixed {
-        Some((IpAddr::V4(ip), prefix)) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
-            settings = settings
-                .with(Element::new("ip").typed("CustomizationFixedIp").with(Element::text("ipAddress", ip.to_string())))
-                .with(Element::text("subnetMask", std::net::Ipv4Addr::from(mask).to_string()));
-        }
-        Some((IpAddr::V6(_), _)) => {
-            settings = settings.with(Element::new("ip").typed("CustomizationUnknownIpGenerator"))
-        }
-        None => settings = settings.with(dhcp()),
-    }
-    let Some(adapter) = adapter else { return Element::new("nicSettingMap").with(settings) };
-    let gateway = adapter.gateway.map(|ip| Element::text("gateway", ip.to_string()));
-    match fixed {
-        Some((IpAddr::V6(ip), prefix)) => {
-            let address = Element::new("ip")
-                .typed("CustomizationFixedIpV6")
-                .with(Element::text("ipAddress", ip.to_string()))
-                .with(Element::text("subnetMask", prefix.to_string()));
-            let mut v6 = Element::new("ipV6Spec").with(address);
-            v6.children.extend(gateway);
-            settings = settings.with(v6);
-        }
-        _ => settings.children.extend(gateway),
-    }
-    settings.children.extend(adapter.dns.iter().map(|ip| Element::text("dnsServerList", ip.to_string())));
-    Element::new("nicSettingMap").with(settings)
 }
 
 /// How a customization ended.
@@ -170,7 +176,12 @@ impl Client {
                 let Some(manager) = self.content().customization_spec_manager.clone() else {
                     return Err(Error::Usage("this server keeps no customization specifications".to_owned()));
                 };
-                let item = self.call(&GetCustomizationSpec { this: manager, name: name.clone() }).await?;
+                let item = match self.call(&GetCustomizationSpec { this: manager, name: name.clone() }).await {
+                    Err(error) if error.is_fault("NotFound") => {
+                        return Err(Error::Usage(format!("vCenter keeps no customization specification `{name}`")));
+                    }
+                    other => other?,
+                };
                 item.child("spec").cloned()
             }
             None => None,
@@ -217,5 +228,68 @@ impl Client {
             (ip && wanted).then_some(Customized::Done)
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vsphere::wire::Limits;
+
+    fn read(xml: &str) -> Element {
+        Element::parse(xml.as_bytes(), Limits::default()).expect("well-formed")
+    }
+
+    fn wanted(windows: bool) -> Customization {
+        let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
+        Customization {
+            windows,
+            host_name: Some("web".to_owned()),
+            domain: Some("corp.example".to_owned()),
+            adapters: vec![Some(Adapter {
+                address: Some((ip("10.0.0.178"), 24)),
+                gateway: Some(ip("10.0.0.1")),
+                dns: vec![ip("10.0.0.2")],
+            })],
+            search: vec!["a.example".to_owned()],
+            ..Customization::default()
+        }
+    }
+
+    /// What govc 0.37 sent for `vm.customize -ip 10.0.0.178 -netmask 255.255.255.0 -gateway 10.0.0.1 -dns-server 10.0.0.2
+    /// -dns-suffix a.example -name web -domain corp.example`.
+    #[test]
+    fn linux_is_asked_for_as_govc_does() {
+        let govc = read(
+            r#"<spec xmlns:i="http://www.w3.org/2001/XMLSchema-instance"><identity i:type="CustomizationLinuxPrep"><hostName i:type="CustomizationFixedName"><name>web</name></hostName><domain>corp.example</domain></identity><globalIPSettings><dnsSuffixList>a.example</dnsSuffixList><dnsServerList>10.0.0.2</dnsServerList></globalIPSettings><nicSettingMap><adapter><ip i:type="CustomizationFixedIp"><ipAddress>10.0.0.178</ipAddress></ip><subnetMask>255.255.255.0</subnetMask><gateway>10.0.0.1</gateway></adapter></nicSettingMap></spec>"#,
+        );
+        assert_eq!(wanted(false).element(None, 1), govc);
+    }
+
+    /// The same with `-type Windows`, but for what we say where govc says nothing: the time zone, two names that Sysprep would
+    /// ask for, and the workgroup in the place of a domain, which a host name's isn't.
+    #[test]
+    fn windows_is_asked_for_as_govc_does() {
+        let govc = read(
+            r#"<spec xmlns:i="http://www.w3.org/2001/XMLSchema-instance"><identity i:type="CustomizationSysprep"><guiUnattended><timeZone>85</timeZone><autoLogon>false</autoLogon><autoLogonCount>0</autoLogonCount></guiUnattended><userData><fullName>Administrator</fullName><orgName>-</orgName><computerName i:type="CustomizationFixedName"><name>web</name></computerName><productId></productId></userData><identification><joinWorkgroup>WORKGROUP</joinWorkgroup></identification></identity><globalIPSettings><dnsSuffixList>a.example</dnsSuffixList></globalIPSettings><nicSettingMap><adapter><ip i:type="CustomizationFixedIp"><ipAddress>10.0.0.178</ipAddress></ip><subnetMask>255.255.255.0</subnetMask><gateway>10.0.0.1</gateway><dnsServerList>10.0.0.2</dnsServerList></adapter></nicSettingMap></spec>"#,
+        );
+        assert_eq!(wanted(true).element(None, 1), govc);
+    }
+
+    #[test]
+    fn a_kept_specification_keeps_what_is_not_said() {
+        let base = read(
+            r#"<spec xmlns:i="http://www.w3.org/2001/XMLSchema-instance"><identity i:type="CustomizationLinuxPrep"><hostName i:type="CustomizationVirtualMachineName"/><domain>old.example</domain><timeZone>UTC</timeZone></identity><globalIPSettings/><nicSettingMap><adapter><ip i:type="CustomizationDhcpIpGenerator"/></adapter></nicSettingMap></spec>"#,
+        );
+        let named = Customization { host_name: Some("db".to_owned()), ..Customization::default() };
+        let spec = named.element(Some(&base), 2);
+        let identity = spec.child("identity").expect("identity");
+        assert_eq!(identity.child("hostName").and_then(|n| n.child_text("name")), Some("db"));
+        assert_eq!(
+            (identity.child_text("domain"), identity.child_text("timeZone")),
+            (Some("old.example"), Some("UTC"))
+        );
+        // One mapping for each adapter, or vCenter refuses it.
+        assert_eq!(spec.children_named("nicSettingMap").count(), 2);
     }
 }

@@ -618,7 +618,9 @@ impl Parser {
             self.blanks(false);
             let found =
                 operators.iter().copied().find(|op| match op.strip_prefix('-').filter(|rest| !rest.is_empty()) {
-                    Some(_) => self.word(op) || (self.starts("-i") && self.word(&format!("-i{}", &op[1..]))),
+                    Some(_) => {
+                        self.word(op) || (self.starts("-i") && self.word(&format!("-i{}", op.trim_start_matches('-'))))
+                    }
                     None if *op == ".." => self.starts(".."),
                     None => {
                         self.starts(op)
