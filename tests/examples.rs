@@ -88,7 +88,7 @@ fn the_graph_of_cluster_with_two_workers() {
 
 const RIGHT: &str = "FROM debian-12 AS web\nRUN echo hello\n";
 const WRONG: &str = "FROM debian-12 AS web\nRUNN echo hello\n";
-const LATER: &str = "FROM debian-12 AS web\nTAG environment/test\n";
+const LATER: &str = "FROM debian-12 AS web\nOUTPUT LIBRARY images/web\n";
 
 /// A directory with these files.
 fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -116,7 +116,7 @@ fn lint_tells_of_every_file_and_counts() {
     let dir = directory(&[("VMWfile", RIGHT), ("a.vmwfile", WRONG), ("b.vmwfile", LATER)]);
     let said = vmwbuild(dir.path(), &["lint", "a.vmwfile", "VMWfile", "b.vmwfile"], "");
     assert_eq!((said.code, said.out.as_str()), (1, ""));
-    assert!(said.err.contains("[a.vmwfile:2:1]") && said.err.contains("[b.vmwfile:2:1]"), "{}", said.err);
+    assert!(said.err.contains("[a.vmwfile:2:1]") && said.err.contains("[b.vmwfile:2:8]"), "{}", said.err);
     assert!(said.err.ends_with("1 error, 1 warning\n"), "{}", said.err);
     // A directory stands for all that is in it.
     assert_eq!(vmwbuild(dir.path(), &["lint", "."], ""), said);

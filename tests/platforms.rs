@@ -517,6 +517,7 @@ fn an_image_is_published_once_its_test_has_passed(site: Site) {
     assert_eq!((swapped.result_of("image"), swapped.result_of("test")), ("built".to_owned(), "built".to_owned()));
     assert_eq!(project.made(), ["after-image", "after-other"]);
     assert_ne!(project.moref("after-image"), published);
+    project.write("VMWfile", GOLDEN);
     let template = format!("template={}", project.site.template());
     let plan = project.done(&["plan", "--no-cache", "--arg", &template, "--json"]).stdout();
     let plan: Value = serde_json::from_str(&plan).unwrap();
@@ -565,13 +566,18 @@ fn what_is_published_after_a_test_is_gone_on_with_after_a_crash() {
                 assert!(line > 15, "{run}");
                 break;
             }
-            // Before the first clone there is nothing to go on with.
             let resumed = project.tool(&["resume", "--progress", "plain"]);
-            assert_eq!(resumed.code, Some(0), "{exists} {line}: {resumed}");
+            if resumed.stderr().contains("have begun to be removed") {
+                // It is published, and the tests' machines were on their way out.
+                project.done(&["clean", "--yes"]);
+            } else if !resumed.stderr().contains("waits for being gone on with") {
+                // (Its very end may be written already.)
+                assert_eq!(resumed.code, Some(0), "{exists} {line}: {resumed}");
+            }
             assert_eq!(project.made(), ["after-image"], "{exists} {line}");
             assert_ne!(Some(project.moref("after-image")), before, "{exists} {line}");
-            // Each line at the end, where names are given; some before that.
-            line += if line < 20 { 5 } else { 1 };
+            // More of them at the end, where names are given.
+            line += if line < 24 { 7 } else { 2 };
         }
     }
 }
@@ -586,14 +592,14 @@ fn an_output_that_can_not_come_after_something_is_refused() {
     let test = "FROM a AS test\nOUTPUT NONE\nKEY k = 1\nRUN echo ${{ k }}\n";
     let image = |flags: &str| format!("FROM linux AS a\nOUTPUT {flags}\nRUN true\n{test}");
     assert_eq!(lint(&image("--after=test TEMPLATE x")).0, Some(0));
-    for (flags, wanted) in [
-        ("--after=tset TEMPLATE x", "did you mean `test`?"),
-        ("--after=a TEMPLATE x", "this OUTPUT would come after its own machine"),
-        ("--after=test.k TEMPLATE x", "takes a stage, and not its key `k`"),
-        ("--after=test NONE", "OUTPUT NONE has no name to get"),
+    for (flags, wanted, exit) in [
+        ("--after=tset TEMPLATE x", "did you mean `test`?", 1),
+        ("--after=a TEMPLATE x", "this OUTPUT would come after its own machine", 1),
+        ("--after=test.k TEMPLATE x", "takes a stage, and not its key `k`", 1),
+        ("--after=test NONE", "OUTPUT NONE has no name to get", 0),
     ] {
         let (code, said) = lint(&image(flags));
-        assert!(code == Some(1) && said.contains(wanted), "{flags}: {said}");
+        assert!(code == Some(exit) && said.contains(wanted), "{flags}: {said}");
     }
 }
 

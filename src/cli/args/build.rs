@@ -227,7 +227,7 @@ pub(crate) struct Resume {
 
 #[derive(Args, Debug)]
 pub(crate) struct Builds {
-    /// As JSON: an array of objects
+    /// As JSON, described by docs/schemas/builds.json
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
 }

@@ -2,10 +2,11 @@
 //! watcher says that something is to be done.
 
 mod files;
+mod heirs;
 mod lock;
 mod metrics;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::mpsc;
@@ -16,10 +17,10 @@ use self::files::Files;
 use self::metrics::Metrics;
 use super::build::{self, CONNECT, Earlier, Of, Refused, Reins, World};
 use super::telling::Telling;
-use super::{args, ask, clean, load, record, resume, terminal};
+use super::{args, ask, load, record, terminal};
 use crate::diagnostic::Diagnostic;
 use crate::engine::event::Event;
-use crate::engine::watch::{Decision, Need, Rules, Watch};
+use crate::engine::watch::{Decision, Lock, Need, Rules, Watch};
 use crate::engine::{Control, FailureClass, Options, Up, codes};
 use crate::source::Sources;
 use crate::vsphere::client::{Client, Deadline, Endpoint};
@@ -49,7 +50,7 @@ pub(crate) fn run(options: &args::Up, color: args::When, verbose: u8) -> u8 {
 fn attempt(options: &args::Up, flags: &args::Build, verbose: u8, telling: &mut Telling) -> u8 {
     let mut sources = Sources::new();
     let read = Good::read(flags, load::Build::new(), None, &mut sources, verbose);
-    let good = match read {
+    let mut good = match read {
         Ok((good, found)) => {
             telling.show(&found, &good.sources);
             good
@@ -59,6 +60,10 @@ fn attempt(options: &args::Up, flags: &args::Build, verbose: u8, telling: &mut T
             return code;
         }
     };
+    if let Err((code, list)) = good.options(flags, String::new(), None, verbose) {
+        telling.show(&list, &good.sources);
+        return code;
+    }
     let runtime = match build::runtime() {
         Ok(runtime) => runtime,
         Err(e) => {
@@ -156,18 +161,19 @@ struct Staying<'a> {
     client: Client,
     files: Files,
     metrics: Arc<Metrics>,
+    /// Builds of this process that may have left something: the lock may be lost, and what it said with it.
+    open: Mutex<Vec<String>>,
 }
 
 async fn stay(
     options: &args::Up,
     flags: &args::Build,
     verbose: u8,
-    mut good: Good,
+    good: Good,
     telling: &mut Telling,
 ) -> Result<u8, Refused> {
     let reins = Reins::default();
     let signals = tokio::spawn(build::signals(build::Signals::without_hangup(), reins.clone()));
-    let _ = good.options(flags, String::new(), None, verbose)?;
     let metrics = Metrics::start(&options.watching, &load::identity(&flags.input)).await?;
     let (endpoint, sandbox) = match &good.endpoint {
         Some(endpoint) => (endpoint.clone(), None),
@@ -183,7 +189,8 @@ async fn stay(
     };
     let client = connected.map_err(|e| (build::connect_code(e.class()), vec![e.diagnostic()]))?;
     let files = Files::follow(files::of(&good.sources, &flags.input));
-    let staying = Staying { options, flags, verbose, reins, client: client.clone(), files, metrics };
+    let open = Mutex::default();
+    let staying = Staying { options, flags, verbose, reins, client: client.clone(), files, metrics, open };
     let ended = staying.hold(good, telling).await;
     let _ = client.logout().await;
     signals.abort();
@@ -235,6 +242,10 @@ impl Staying<'_> {
                 })
             });
             self.metrics.holds(true);
+            let mut before = before;
+            before.append(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner));
+            before.sort();
+            before.dedup();
             let watched = self.watch(&mut good, held.as_ref(), before, &control, telling).await;
             self.metrics.holds(false);
             guard.into_iter().for_each(|guard| guard.abort());
@@ -264,7 +275,7 @@ impl Staying<'_> {
     async fn watch(
         &self,
         good: &mut Good,
-        lock: Option<&crate::engine::watch::Lock>,
+        lock: Option<&Lock>,
         before: Vec<String>,
         control: &Control,
         telling: &mut Telling,
@@ -283,7 +294,7 @@ impl Staying<'_> {
         for build in before {
             self.inherit(&build, good, lock, control, &mut watch, telling).await;
         }
-        let mut looking = good.options(self.flags, load::Build::new().id, None, self.verbose)?;
+        let mut looking = self.looking(good, telling)?;
         loop {
             let need = {
                 let mut waiting =
@@ -305,7 +316,7 @@ impl Staying<'_> {
                 Need::Stop => return Ok(()),
                 Need::Woken => {
                     if self.read(good, telling) {
-                        looking = good.options(self.flags, load::Build::new().id, None, self.verbose)?;
+                        looking = self.looking(good, telling)?;
                         watch.renewed();
                     }
                 }
@@ -317,6 +328,15 @@ impl Staying<'_> {
             }
             self.metrics.write();
         }
+    }
+
+    /// How machines are looked at: as a build does it.
+    fn looking(&self, good: &mut Good, telling: &mut Telling) -> Result<Options, Refused> {
+        good.options(self.flags, load::Build::new().id, None, self.verbose).map_err(|(code, list)| {
+            // Its places are in this file.
+            telling.show(&list, &good.sources);
+            (code, Vec::new())
+        })
     }
 
     /// Reads the file again; whether it is one that can be built.
@@ -348,7 +368,7 @@ impl Staying<'_> {
     async fn round(
         &self,
         good: &mut Good,
-        lock: Option<&crate::engine::watch::Lock>,
+        lock: Option<&Lock>,
         decision: &Decision,
         control: &Control,
         watch: &mut Watch,
@@ -369,6 +389,7 @@ impl Staying<'_> {
         if !begun {
             return false;
         }
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
         let engine = good.options(self.flags, name.clone(), None, self.verbose).and_then(|mut engine| {
             let at_most = usize::from(self.options.replace_at_most);
             engine.up = Some(Up { at_most, decided: Some(decision.decided.clone()) });
@@ -382,6 +403,9 @@ impl Staying<'_> {
                 code
             }
         };
+        if !control.leave.is_cancelled() {
+            self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|open| *open != name);
+        }
         self.after(&name, code, lock, watch, telling).await;
         self.metrics.took(began.elapsed());
         code == 0
@@ -395,14 +419,7 @@ impl Staying<'_> {
     }
 
     /// A round has ended.
-    async fn after(
-        &self,
-        name: &str,
-        code: u8,
-        lock: Option<&crate::engine::watch::Lock>,
-        watch: &mut Watch,
-        telling: &mut Telling,
-    ) {
+    async fn after(&self, name: &str, code: u8, lock: Option<&Lock>, watch: &mut Watch, telling: &mut Telling) {
         let found = telling.forget();
         if code != 0 {
             let why = found.iter().find(|f| f.severity == "error").map_or_else(String::new, |f| f.message.clone());
@@ -414,89 +431,6 @@ impl Staying<'_> {
             watch.inherit([name.to_owned()]);
         } else if let Some(lock) = lock {
             lock.over(name).await;
-        }
-    }
-
-    /// What the build of a dead controller has left: gone on with where its journal is here, else cleaned up.
-    async fn inherit(
-        &self,
-        name: &str,
-        good: &mut Good,
-        lock: Option<&crate::engine::watch::Lock>,
-        control: &Control,
-        watch: &mut Watch,
-        telling: &mut Telling,
-    ) {
-        let opened = record::store().map(|store| store.open(name));
-        match opened {
-            Some(Ok((journal, header, past))) if past.ended.is_none() => {
-                match resume::refusal(&header, &past) {
-                    None => {
-                        self.tell(telling, &told("resumes", &format!("going on with the build {name}")));
-                        journal.note(&crate::engine::journal::Record::Resumed { when: crate::engine::journal::now() });
-                        let build = load::Build {
-                            id: name.to_owned(),
-                            date: header.date.clone(),
-                            args: Some(header.args.clone().into_iter().collect()),
-                            existing: Some(header.existing.clone()),
-                        };
-                        let earlier =
-                            Earlier { journal, past, placement: record::placement(&header.settings), up: true };
-                        let code = self.resume(build, earlier, good, control, telling).await;
-                        self.after(name, code, lock, watch, telling).await;
-                    }
-                    Some(why) => {
-                        let text = format!("the build {name} of a dead controller can't be gone on with ({why})");
-                        self.tell(telling, &told("removes", &text));
-                        let yes = args::Removal { dry_run: false, yes: true };
-                        let clean = args::Clean {
-                            build: Some(name.to_owned()),
-                            all: false,
-                            older_than: None,
-                            removal: yes,
-                            connection: args::Connection::default(),
-                        };
-                        let left = past.left();
-                        let swept = clean::sweep(&self.client, &clean, &journal, &header, &past, &left).await;
-                        if let Err((_, list)) = swept {
-                            telling.show(&list, &Sources::new());
-                            telling.forget();
-                        }
-                    }
-                }
-                watch.inherit([name.to_owned()]);
-            }
-            Some(Err(crate::engine::journal::Broken::Locked)) => {
-                let text = format!("another process here still works on the build {name}: it is left alone");
-                self.tell(telling, &told("busy", &text));
-            }
-            // Begun elsewhere: its machines tell which build they are of.
-            _ => watch.inherit([name.to_owned()]),
-        }
-    }
-
-    async fn resume(
-        &self,
-        build: load::Build,
-        earlier: Earlier,
-        before: &mut Good,
-        control: &Control,
-        telling: &mut Telling,
-    ) -> u8 {
-        let name = build.id.clone();
-        let mut sources = Sources::new();
-        let read = Good::read(self.flags, build, Some(before), &mut sources, self.verbose);
-        let prepared = read.and_then(|(mut good, _)| {
-            let mut engine = good.options(self.flags, name, Some(earlier), self.verbose)?;
-            engine.up = Some(Up::default());
-            Ok((good, engine))
-        });
-        match prepared {
-            Ok((good, engine)) => self.build(&good, engine, control, telling).await,
-            Err((code, list)) => {
-                telling.show(&list, &sources);
-                code
-            }
         }
     }
 }

@@ -40,7 +40,7 @@ pub enum Fact {
 /// Why a machine that is dead isn't replaced now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Held {
-    /// Too many are dead at once.
+    /// Too many are dead, or may be, at once.
     TooMany,
     /// It was replaced a short while ago: until when.
     Pause(Instant),
@@ -199,7 +199,8 @@ impl Judge {
                 }
             }
         }
-        let many = dead.len() > self.rules.at_most;
+        // What has a common cause shows itself one after the other.
+        let many = dead.len() + out.suspects.len() > self.rules.at_most;
         let mut left = self.left(now);
         for (label, one) in dead {
             let hold = |out: &mut Decision, held: Held| {
@@ -365,6 +366,9 @@ mod tests {
         }
         let held = judge.decide(&BTreeMap::new(), now);
         assert!(!held.acts() && held.held.values().all(|(_, why)| *why == Held::TooMany));
+        // One of them may come back, or not.
+        judge.see("c", Fact::Sign(vm(2), "off".to_owned()), now);
+        assert!(dead(&judge, now).is_empty());
         judge.see("c", Fact::Well(vm(9)), now);
         assert_eq!(dead(&judge, now), ["a", "b"]);
         judge.keep(&BTreeSet::from(["a"]));

@@ -103,6 +103,8 @@ pub struct Watch {
     wanted: bool,
     /// Whether it was said that nothing is to be done.
     announced: bool,
+    /// Why checks couldn't be run last.
+    unchecked: Option<String>,
 }
 
 impl Watch {
@@ -122,6 +124,7 @@ impl Watch {
             pause: PAUSES.0,
             wanted: true,
             announced: false,
+            unchecked: None,
         }
     }
 
@@ -238,7 +241,19 @@ impl Watch {
             self.survey(program, options).await.map_err(failed)?;
             self.facts().await.map_err(failed)?;
         }
-        self.check(program, options, control).await?;
+        match self.check(program, options, control).await {
+            Err((FailureClass::Interrupted, list)) => return Err((FailureClass::Interrupted, list)),
+            // What can't be checked isn't dead by that; what else is seen counts.
+            Err((_, list)) => {
+                let text = list.first().map_or_else(String::new, |d| d.message.clone());
+                if self.unchecked.as_ref() != Some(&text) {
+                    self.tell("unknown", None, &format!("HEALTHCHECK can't be run, and says nothing: {text}"));
+                    self.unchecked = Some(text);
+                }
+            }
+            Ok(true) => self.unchecked = None,
+            Ok(false) => {}
+        }
         let now = time::OffsetDateTime::now_utc().unix_timestamp();
         self.figures.lock().unwrap_or_else(PoisonError::into_inner).looked = now;
         Ok(())
@@ -304,13 +319,13 @@ impl Watch {
         Ok(gone)
     }
 
-    /// Runs the HEALTHCHECKs that are due.
-    async fn check(&mut self, program: &Program, options: &Options, control: &Control) -> Result<(), heal::Refused> {
+    /// Runs the HEALTHCHECKs that are due; whether there were any.
+    async fn check(&mut self, program: &Program, options: &Options, control: &Control) -> Result<bool, heal::Refused> {
         let now = Instant::now();
         let due: BTreeSet<String> =
             checked(program).filter(|m| self.judge.is_due(&m.label, now)).map(|m| m.label.clone()).collect();
         if due.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let of = |m: &Machine| self.followed.iter().find(|f| f.label == m.label).map(|f| f.owned.clone());
         let there: Vec<There<'_>> = checked(program)
@@ -342,7 +357,7 @@ impl Watch {
             let mut figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
             figures.checks = (figures.checks.0 + counts.0, figures.checks.1 + counts.1);
         }
-        failed.map(drop)
+        failed.map(|_| true)
     }
 
     /// What is to be done; tells what is new.
@@ -363,7 +378,7 @@ impl Watch {
                 Held::TooMany => (
                     "too-many",
                     format!(
-                        "it is dead ({why}) and isn't replaced: more than {} machines are dead at once; look for what \
+                        "it is dead ({why}) and isn't replaced: more than {} machines are dead, or may be, at once; look for what \
                          they have in common",
                         rules.at_most
                     ),
