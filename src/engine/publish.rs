@@ -3,6 +3,8 @@
 use std::sync::Mutex;
 
 use super::ledger::{EntryId, State};
+use super::library;
+use super::options::BuiltOutput;
 use super::shared::{Shared, Stop};
 use crate::source::Span;
 use crate::vsphere::client::{Deadline, Error};
@@ -39,12 +41,13 @@ impl Swaps {
     }
 }
 
-/// Does them all. At the first failure the old machine has its name back, and the rest is not begun.
-pub(super) async fn run(shared: &Shared) -> Result<(), Stop> {
+/// Does them all, after what is left in content libraries. At the first failure the old machine has its name back, and the rest is not begun.
+pub(super) async fn run(shared: &Shared) -> Result<Vec<BuiltOutput>, Stop> {
+    let items = library::publish(shared).await?;
     for swap in shared.swaps.all() {
         one(shared, &swap).await?;
     }
-    Ok(())
+    Ok(items)
 }
 
 async fn one(shared: &Shared, swap: &Swap) -> Result<(), Stop> {

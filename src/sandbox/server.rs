@@ -27,7 +27,7 @@ use super::properties::Scope;
 use super::session::{Caller, SessionId, Sessions};
 use super::tasks::Tasks;
 use super::waiters::Waiters;
-use super::rest::{self, Tags};
+use super::rest::{self, Library, Tags};
 use super::{API_VERSION, methods};
 use crate::vsphere::wire::{
     Element, Fault, Field, Limits, Method, Moref, fault_document, parse_request, response_document,
@@ -66,6 +66,7 @@ pub(super) struct State {
     pub places: Places,
     pub waiters: Waiters,
     pub tags: Tags,
+    pub libraries: Vec<Library>,
 }
 
 pub(super) struct Server {
@@ -174,6 +175,7 @@ impl Server {
                 places,
                 waiters: Waiters::default(),
                 tags: Tags::default(),
+                libraries: Vec::new(),
             }),
             clock: watch::Sender::new(0),
             guests,
