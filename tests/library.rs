@@ -87,7 +87,9 @@ fn disk() -> Vec<u8> {
     disk.extend((1u32 << 16).to_le_bytes());
     disk.extend((1u64 << 21).to_le_bytes());
     disk.resize(512, 0);
-    disk.extend(b"# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\ncreateType=\"streamOptimized\"\n");
+    disk.extend(
+        b"# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\ncreateType=\"streamOptimized\"\n",
+    );
     disk.extend(b"RDONLY 2097152 SPARSE \"disk1.vmdk\"\n");
     disk.resize(1024, 0);
     disk
@@ -97,8 +99,10 @@ fn an_ovf_item_is_deployed_as_a_machine(site: &Site) {
     site.govc(&["library.create", "images"]);
     if site.is_vcsim() {
         let disk = disk();
-        let digest = |content: &[u8]| sha2::Sha256::digest(content).iter().map(|b| format!("{b:02x}")).collect::<String>();
-        let manifest = format!("SHA256(small.ovf)= {}\nSHA256(disk1.vmdk)= {}\n", digest(OVF.as_bytes()), digest(&disk));
+        let digest =
+            |content: &[u8]| sha2::Sha256::digest(content).iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let manifest =
+            format!("SHA256(small.ovf)= {}\nSHA256(disk1.vmdk)= {}\n", digest(OVF.as_bytes()), digest(&disk));
         let dir = context(&[("small.ovf", OVF.as_bytes()), ("disk1.vmdk", &disk), ("small.mf", manifest.as_bytes())]);
         let path = dir.path().join("small.ovf");
         site.govc(&["library.import", "images", &path.to_string_lossy()]);
@@ -163,7 +167,8 @@ fn a_template_of_a_library_is_cloned() {
     site.govc(&["library.create", "images"]);
     site.govc(&["library.clone", "-vm", site.template(), "-cluster", "DC0_C0", "images", "golden"]);
     assert_eq!(item(&site, "/images/golden")["type"], "vm-template");
-    let dir = context(&[("VMWfile", "FROM library:images/golden AS web\nOUTPUT VM lib-vm\nRUN echo here > /root/made\n")]);
+    let dir =
+        context(&[("VMWfile", "FROM library:images/golden AS web\nOUTPUT VM lib-vm\nRUN echo here > /root/made\n")]);
     site.built(dir.path(), &[]);
     assert_eq!(site.guest("lib-vm", "cat /root/made").trim(), "here");
     let run = site.built(dir.path(), &[]);

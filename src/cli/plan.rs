@@ -142,12 +142,8 @@ async fn planned(
     let inventory = client.inventory().await?;
     names::remember(client, &inventory);
     let libraries = library::look_up(client, program).await?;
-    let wishes = Wishes {
-        placement: &engine.placement,
-        sandbox: engine.sandbox,
-        libraries: &libraries,
-        build: &engine.build,
-    };
+    let wishes =
+        Wishes { placement: &engine.placement, sandbox: engine.sandbox, libraries: &libraries, build: &engine.build };
     let mut found = plan::resolve(program, wishes, &inventory);
     library::lacking(&mut found, wishes);
     tags::look_up(client, program, wishes, &mut found).await?;

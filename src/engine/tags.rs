@@ -8,12 +8,7 @@ use crate::vsphere::client::{Client, Error};
 ///
 /// # Errors
 /// vCenter can't tell.
-pub async fn look_up(
-    client: &Client,
-    program: &Program,
-    wishes: Wishes<'_>,
-    found: &mut Found,
-) -> Result<Tags, Error> {
+pub async fn look_up(client: &Client, program: &Program, wishes: Wishes<'_>, found: &mut Found) -> Result<Tags, Error> {
     let categories = plan::categories(program);
     if categories.is_empty() {
         return Ok(Tags::default());

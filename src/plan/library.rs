@@ -121,7 +121,8 @@ fn item(output: &Output, wishes: Wishes<'_>) -> Result<ResolvedItem, Failed> {
     if let Some(old) = &existing {
         let ours = old.description.as_deref().is_some_and(|about| about == made_by(wishes.build));
         if old.kind != "ovf" {
-            let text = format!("the library item `{}` is there, and is no OVF: it can't get a next version", output.name);
+            let text =
+                format!("the library item `{}` is there, and is no OVF: it can't get a next version", output.name);
             return refused(text, "choose another name, or remove it");
         }
         taken = output.exists != Exists::Replace && !ours;

@@ -201,7 +201,9 @@ fn one(
             (entity.clone(), Some((entity.moref.clone(), entity.path.clone())))
         }
         Origin::Inventory { name, span } if name.starts_with(LIBRARY) => {
-            match super::library::source(name, machine, wishes, inventory).map_err(|(c, d)| (c, d.primary(*span, "")))? {
+            match super::library::source(name, machine, wishes, inventory)
+                .map_err(|(c, d)| (c, d.primary(*span, "")))?
+            {
                 Source::Template(entity) => (entity.clone(), Some((entity.moref.clone(), name.clone()))),
                 Source::Item(item) => {
                     deploys = Some(item);

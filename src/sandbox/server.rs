@@ -24,10 +24,10 @@ use super::model::Places;
 use super::operations::Running;
 use super::plan::{Effect, Plan};
 use super::properties::Scope;
+use super::rest::{self, Library, Tags};
 use super::session::{Caller, SessionId, Sessions};
 use super::tasks::Tasks;
 use super::waiters::Waiters;
-use super::rest::{self, Library, Tags};
 use super::{API_VERSION, methods};
 use crate::vsphere::wire::{
     Element, Fault, Field, Limits, Method, Moref, fault_document, parse_request, response_document,

@@ -11,11 +11,11 @@ use crate::syntax::Keyword;
 use crate::syntax::ast::{Body, Instruction, Text, Type};
 
 use super::check::{Checker, LoopValue};
+use super::codes;
 use super::names_scope::Place;
 use super::program::{MachineId, Origin, Tag};
 use super::text::{Known, Secrets, Usage, check_static_text};
 use super::value::Value;
-use super::codes;
 
 const SELECTOR: Usage<'static> =
     Usage { what: "the selector of an ON", secrets: Secrets::Refused("it names machines in vCenter") };

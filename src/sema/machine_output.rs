@@ -10,7 +10,7 @@ use crate::syntax::ast::{Body, Instruction, OutputKind, Text};
 use super::check::{Checker, LoopValue};
 use super::codes;
 use super::names_scope::{Moment, Place};
-use super::program::{Exists, Machine, MachineId, Origin, Output, Program, LIBRARY, library_item};
+use super::program::{Exists, LIBRARY, Machine, MachineId, Origin, Output, Program, library_item};
 use super::text::{Known, Secrets, Usage, check_static_text};
 
 /// The longest name that vCenter gives a VM, in characters.

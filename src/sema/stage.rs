@@ -303,7 +303,8 @@ impl Checker<'_> {
             if library_item(&name).is_none() {
                 let wrong = format!("`{name}` names no item: it is written `library:LIBRARY/ITEM`");
                 problems.push(
-                    Diagnostic::at(&codes::BAD_ARGUMENT, source.span, wrong).help("as in `FROM library:images/debian-12`"),
+                    Diagnostic::at(&codes::BAD_ARGUMENT, source.span, wrong)
+                        .help("as in `FROM library:images/debian-12`"),
                 );
                 return None;
             }

@@ -356,8 +356,7 @@ impl Assessor<'_> {
             return Err(plain("it was begun before"));
         }
         let resolved = self.question.found.machines.get(&machine.id).ok_or_else(|| plain("it can't be made"))?;
-        let named: Vec<_> =
-            machine.outputs.iter().filter(|o| o.kind.is_placed()).zip(&resolved.outputs).collect();
+        let named: Vec<_> = machine.outputs.iter().filter(|o| o.kind.is_placed()).zip(&resolved.outputs).collect();
         let mut all = Vec::new();
         for (output, target) in &named {
             let vm = target.existing.as_ref().ok_or_else(|| plain(format!("there is no {} yet", target.name)))?;

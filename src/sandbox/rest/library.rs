@@ -191,7 +191,9 @@ fn one(server: &Server, call: &Call, id: &str) -> Answer<Value> {
         state.libraries.retain(|l| l.id != id);
         return Ok(Value::Null);
     }
-    value(json!({ "id": found.id, "name": found.name, "type": "LOCAL", "description": "", "storage_backings": storage }))
+    value(
+        json!({ "id": found.id, "name": found.name, "type": "LOCAL", "description": "", "storage_backings": storage }),
+    )
 }
 
 fn items(server: &Server, call: &Call) -> Answer<Value> {

@@ -217,7 +217,9 @@ fn operation(message: &str, fault: &Fault) -> Diagnostic {
 fn rest(what: &str, kind: &str, messages: &[String]) -> Diagnostic {
     let (code, help): (&'static Code, _) = match kind {
         "unauthenticated" => (&codes::LOGIN_REFUSED, "the session has ended and logging in again didn't help"),
-        "unauthorized" => (&codes::NO_PRIVILEGE, "give the account a role that allows it; docs/settings.md lists what is needed"),
+        "unauthorized" => {
+            (&codes::NO_PRIVILEGE, "give the account a role that allows it; docs/settings.md lists what is needed")
+        }
         "no_such_service" => {
             (&codes::NOT_SUPPORTED, "tags and content libraries need a vCenter: an ESXi host alone has none of them")
         }
@@ -230,7 +232,9 @@ fn rest(what: &str, kind: &str, messages: &[String]) -> Diagnostic {
             (&codes::RESOURCES, "choose another place, or make room")
         }
         "unsupported" | "operation_not_found" => (&codes::NOT_SUPPORTED, "a newer vCenter may be able to"),
-        "invalid_argument" | "invalid_element_type" | "unexpected_input" => (&codes::INVALID_REQUEST, "see the server's words"),
+        "invalid_argument" | "invalid_element_type" | "unexpected_input" => {
+            (&codes::INVALID_REQUEST, "see the server's words")
+        }
         _ => (&codes::TASK_FAILED, "see the server's words, and its log"),
     };
     let words = match messages {

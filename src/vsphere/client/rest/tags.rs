@@ -118,7 +118,12 @@ impl Client {
     }
 
     /// Reads things one by one, some at once. Those that vanish meanwhile are left out.
-    pub(super) async fn each<T: serde::de::DeserializeOwned>(&self, path: &str, ids: Vec<String>, what: &str) -> Result<Vec<T>> {
+    pub(super) async fn each<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        ids: Vec<String>,
+        what: &str,
+    ) -> Result<Vec<T>> {
         let reads = ids.into_iter().map(|id| async move {
             match self.rest::<T>(&Ask::get(what, format!("{path}/id:{id}"))).await {
                 Err(Error::Rest { kind, .. }) if kind == "not_found" => Ok(None),
