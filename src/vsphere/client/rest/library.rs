@@ -148,11 +148,8 @@ impl Client {
                 known.libraries.insert(library.clone(), self.library_named(library).await?);
             }
             let Some(Ok(found)) = known.libraries.get(library) else { continue };
-            let key = (library.clone(), item.clone());
-            if !known.items.contains_key(&key) {
-                let found = self.item_named(found, item).await?;
-                known.items.insert(key, found);
-            }
+            let found = self.item_named(found, item).await?;
+            known.items.insert((library.clone(), item.clone()), found);
         }
         Ok(known)
     }
