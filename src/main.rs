@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// A parser makes many small values and drops them; static (musl) programs would be slow at it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Must stay first: the sandbox's guests are made by this program, started anew with one thread.
     if let Some(code) = vmwbuild::sandbox::guests::reexec() {

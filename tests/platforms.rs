@@ -466,3 +466,163 @@ fn what_cannot_be_checked_is_not_replaced() {
     assert_eq!(refused.code, Some(4), "{refused}");
     assert_eq!(project.machines(), before);
 }
+
+const GOLDEN: &str = "ARG template\nARG verdict = \"true\"\n\
+    FROM ${{ template }} AS image\nOUTPUT TEMPLATE --exists=replace --after=test after-image\n\
+    RUN echo made >> /root/made\n\
+    FROM image AS test\nOUTPUT NONE\n\
+    RUN echo tested; grep -qx made /root/made\n\
+    RUN --retry=0 ${{ verdict | raw }}\n";
+
+impl Project {
+    /// Names that aren't the site's own.
+    fn made(&self) -> Vec<String> {
+        let site: Vec<String> = vec![self.site.template().to_owned()];
+        let ours = |n: &String| n.contains("after-") || n.starts_with("vmwbuild-");
+        self.machines().into_keys().filter(|n| !site.contains(n) && ours(n)).collect()
+    }
+}
+
+fn an_image_is_published_once_its_test_has_passed(site: Site) {
+    let project = Project::new(site, &[("VMWfile", GOLDEN)]);
+    // The first one: a test that fails leaves nothing.
+    let failed = project.try_build(&["--arg", "verdict=false"]);
+    assert_eq!(failed.run.code, Some(4), "{}", failed.run);
+    assert_eq!((failed.result_of("image"), failed.result_of("test")), ("built".to_owned(), "failed".to_owned()));
+    assert!(project.made().is_empty(), "{:?}", project.made());
+    let first = project.build(&[]);
+    assert_eq!((first.result_of("image"), first.result_of("test")), ("built".to_owned(), "built".to_owned()));
+    assert_eq!(project.made(), ["after-image"]);
+    let published = project.moref("after-image");
+    // It has passed: nothing is made, and nothing tested.
+    let same = project.build(&[]);
+    assert_eq!((same.result_of("image"), same.result_of("test")), ("cached".to_owned(), "cached".to_owned()));
+    assert_eq!(same.count(&["CloneVM_Task"]), 0, "{:?}", same.requests);
+    // A new one that fails its test: the old one stays.
+    project.write("VMWfile", &GOLDEN.replace("echo made", "echo other; echo made"));
+    let failed = project.try_build(&["--arg", "verdict=false"]);
+    assert_eq!(failed.run.code, Some(4), "{}", failed.run);
+    assert_eq!(project.made(), ["after-image"]);
+    assert_eq!(project.moref("after-image"), published);
+    // Also where everything else is published.
+    let others = "FROM ${{ template }} AS other\nOUTPUT VM after-other\nRUN true\n";
+    project.write("VMWfile", &(GOLDEN.replace("echo made", "echo other; echo made") + others));
+    let on = project.try_build(&["--arg", "verdict=false", "--on-error", "continue"]);
+    assert_eq!(on.run.code, Some(4), "{}", on.run);
+    on.says("`after-image` isn't published: `test` hasn't ended well");
+    assert_eq!(project.made(), ["after-image", "after-other"]);
+    assert_eq!(project.moref("after-image"), published);
+    // One that passes takes its place. Only that is asked for: what it needs to be published comes with it.
+    let swapped = project.build(&["--target", "image"]);
+    assert_eq!((swapped.result_of("image"), swapped.result_of("test")), ("built".to_owned(), "built".to_owned()));
+    assert_eq!(project.made(), ["after-image", "after-other"]);
+    assert_ne!(project.moref("after-image"), published);
+    project.write("VMWfile", GOLDEN);
+    let template = format!("template={}", project.site.template());
+    let plan = project.done(&["plan", "--no-cache", "--arg", &template, "--json"]).stdout();
+    let plan: Value = serde_json::from_str(&plan).unwrap();
+    common::schema::Schema::new("plan.json").check(&plan).unwrap();
+    assert_eq!(plan["machines"][0]["outputs"][0]["after"], serde_json::json!(["test"]), "{plan:#}");
+    let text = project.done(&["plan", "--no-cache", "--arg", &template]).stdout();
+    assert!(text.contains("(once test ended well)"), "{text}");
+    let show = project.done(&["show", "--json", "--arg", &template]).stdout();
+    let show: Value = serde_json::from_str(&show).unwrap();
+    common::schema::Schema::new("show.json").check(&show).unwrap();
+    assert_eq!(show["machines"][0]["outputs"][0]["after"], serde_json::json!(["test"]));
+    assert!(project.done(&["graph", "--arg", &template]).stdout().contains("its name once test ended well"));
+}
+
+#[test]
+fn an_image_is_published_once_its_test_has_passed_on_the_sandbox() {
+    an_image_is_published_once_its_test_has_passed(Site::here().unwrap());
+}
+
+#[test]
+fn an_image_is_published_once_its_test_has_passed_on_vcsim() {
+    if let Some(site) = Site::vcsim() {
+        an_image_is_published_once_its_test_has_passed(site);
+    }
+}
+
+#[test]
+fn what_is_published_after_a_test_is_gone_on_with_after_a_crash() {
+    // Where nothing of its name was there before, and where something is replaced; at every line of the journal.
+    for exists in ["fail", "replace"] {
+        let mut line = 1;
+        loop {
+            let text = GOLDEN.replace("exists=replace", &format!("exists={exists}"));
+            let project = Project::new(Site::here().unwrap(), &[("VMWfile", &text)]);
+            let template = format!("template={}", project.site.template());
+            let mut before = None;
+            if exists == "replace" {
+                project.build(&["--no-cache"]);
+                before = Some(project.moref("after-image"));
+            }
+            let args = ["build", "--no-cache", "--progress", "plain", "--arg", &template];
+            let mut command = project.site.with_state(project.dir.path(), &args);
+            command.env("VMWBUILD_TEST_DIE_AT", line.to_string());
+            let run = common::run(&mut command, common::DEADLINE);
+            if run.code == Some(0) {
+                assert!(line > 15, "{run}");
+                break;
+            }
+            let resumed = project.tool(&["resume", "--progress", "plain"]);
+            if resumed.stderr().contains("have begun to be removed") {
+                // It is published, and the tests' machines were on their way out.
+                project.done(&["clean", "--yes"]);
+            } else if !resumed.stderr().contains("waits for being gone on with") {
+                // (Its very end may be written already.)
+                assert_eq!(resumed.code, Some(0), "{exists} {line}: {resumed}");
+            }
+            assert_eq!(project.made(), ["after-image"], "{exists} {line}");
+            assert_ne!(Some(project.moref("after-image")), before, "{exists} {line}");
+            // Each line at the end, where names are given; some before that.
+            line += if line < 20 { 5 } else { 1 };
+        }
+    }
+}
+
+#[test]
+fn an_output_that_can_not_come_after_something_is_refused() {
+    let lint = |text: &str| {
+        let dir = common::context(&[("VMWfile", text)]);
+        let run = common::run(common::vmwbuild(dir.path()).args(["lint", "."]), common::DEADLINE);
+        (run.code, run.stderr().split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    let test = "FROM a AS test\nOUTPUT NONE\nKEY k = 1\nRUN echo ${{ k }}\n";
+    let image = |flags: &str| format!("FROM linux AS a\nOUTPUT {flags}\nRUN true\n{test}");
+    assert_eq!(lint(&image("--after=test TEMPLATE x")).0, Some(0));
+    for (flags, wanted, exit) in [
+        ("--after=tset TEMPLATE x", "did you mean `test`?", 1),
+        ("--after=a TEMPLATE x", "this OUTPUT would come after its own machine", 1),
+        ("--after=test.k TEMPLATE x", "takes a stage, and not its key `k`", 1),
+        ("--after=test NONE", "OUTPUT NONE has no name to get", 0),
+    ] {
+        let (code, said) = lint(&image(flags));
+        assert!(code == Some(exit) && said.contains(wanted), "{flags}: {said}");
+    }
+}
+
+#[test]
+fn the_example_of_a_golden_image_works() {
+    let files: Vec<(&str, String)> = ["VMWfile", "files/greet"]
+        .into_iter()
+        .map(|name| {
+            let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/golden-image");
+            (name, std::fs::read_to_string(root.join(name)).unwrap())
+        })
+        .collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let project = Project::new(Site::here().unwrap(), &files);
+    let secret = ["--secret", "id=root_password,cmd=echo guest-password"];
+    let built = project.build(&secret);
+    for machine in ["image", "starts", "survives"] {
+        assert_eq!(built.result_of(machine), "built", "{}", built.run);
+    }
+    let first = project.moref("golden-debian");
+    project.write("files/greet", "#!/bin/sh\necho broken\n");
+    let failed = project.try_build(&secret);
+    assert_eq!(failed.run.code, Some(4), "{}", failed.run);
+    assert_eq!(project.moref("golden-debian"), first);
+    assert!(!project.machines().keys().any(|name| name.starts_with("vmwbuild-")));
+}

@@ -54,6 +54,8 @@ pub(super) enum Need {
     Key(String),
     Attr(Attr),
     Files,
+    /// `OUTPUT --after`.
+    Passed,
 }
 
 /// Decides. `found` has those that are there, or why they aren't; a machine that leaves nothing is in neither. `keeps` has
@@ -134,12 +136,18 @@ fn leaves_nothing(machine: &Machine) -> bool {
     machine.outputs.iter().all(|o| o.kind == OutputKind::None)
 }
 
+/// The machines that a machine asks for something when it is made.
+pub fn needed_by(machine: &Machine) -> BTreeSet<MachineId> {
+    needs(machine).into_iter().map(|(other, _)| other).collect()
+}
+
 /// What a machine asks of others when it is made, each thing once.
 fn needs(machine: &Machine) -> Vec<(MachineId, Need)> {
     let mut out = Vec::new();
     if let Origin::Machine(parent) = machine.origin {
         out.push((parent, Need::From));
     }
+    out.extend(machine.outputs.iter().flat_map(|o| &o.after).map(|other| (*other, Need::Passed)));
     let mut seen: BTreeSet<(MachineId, String)> = BTreeSet::new();
     order_refs::machine(machine, &mut |reference, _| match reference {
         Ref::Key(other, name) if *other != machine.id && seen.insert((*other, name.clone())) => {
@@ -180,6 +188,7 @@ impl Place<'_> {
         let found = self.found(id);
         match need {
             Need::From => found.is_none().then(|| "is made from it".to_owned()),
+            Need::Passed => found.is_none().then(|| "is published after it".to_owned()),
             Need::Key(name) => {
                 let known = found.is_some_and(|f| f.keys.contains(name));
                 (!known).then(|| format!("needs its `{name}`, which isn't kept"))

@@ -42,7 +42,7 @@ impl Asked {
             false
         };
         match need {
-            Need::From => false,
+            Need::From | Need::Passed => false,
             Need::Key(name) => {
                 let step = machine.keys.get(name).and_then(|k| k.step);
                 let Some(step) = step.and_then(|id| machine.steps.get(id.index as usize)) else { return false };

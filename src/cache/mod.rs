@@ -9,7 +9,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-pub use decide::{Found, Verdict, decide};
+pub use decide::{Found, Verdict, decide, needed_by};
 pub use digest::{Digest, Sink};
 pub use kept::{Asked, Kept};
 pub use recipe::{Mark, Recipe, Unknown, World, recipes};

@@ -304,7 +304,7 @@ impl Writer<'_, '_> {
     }
 
     fn address(&mut self, address: &Address) {
-        let Address { cidr, gateway, dns, search, device, nic, method, span: _ } = address;
+        let Address { cidr, gateway, dns, search, device, nic, method, spec, span: _ } = address;
         self.option(cidr.as_ref(), Self::rt);
         self.option(gateway.as_ref(), Self::rt);
         self.list(dns, Self::rt);
@@ -314,12 +314,18 @@ impl Writer<'_, '_> {
         if *nic != 1 {
             self.sink.number(u64::from(*nic));
         }
+        if let Some(spec) = spec {
+            self.sink.text(spec);
+        }
     }
 
     fn hostname(&mut self, hostname: &Hostname) {
-        let Hostname { name, method, span: _ } = hostname;
+        let Hostname { name, method, spec, span: _ } = hostname;
         self.template(name);
         self.sink.text(&format!("{method:?}"));
+        if let Some(spec) = spec {
+            self.sink.text(spec);
+        }
     }
 
     fn step(&mut self, step: &Step) {

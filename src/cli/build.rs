@@ -43,6 +43,8 @@ pub(super) struct Beside {
     pub(super) recorder: Option<Recorder>,
     /// For `up`.
     pub(super) up: Option<engine::Up>,
+    /// Whether, and how, nobody else may work on the platform meanwhile.
+    pub(super) lock: Option<super::watch::LockWish>,
 }
 
 /// What an earlier process has left to go on with.
@@ -94,7 +96,7 @@ fn attempt(
         return 2;
     }
     let (date, existing) = (build.date.clone(), build.existing.clone().unwrap_or_default());
-    let Beside { earlier, recorder, up } = beside;
+    let Beside { earlier, recorder, up, lock } = beside;
     let up = up.or(earlier.as_ref().filter(|e| e.up).map(|_| engine::Up::default()));
     if up.is_some() {
         super::up::keep(&mut program);
@@ -117,7 +119,7 @@ fn attempt(
             if let Some(endpoint) = &mut endpoint {
                 endpoint.recorder = recorder;
             }
-            run_on(endpoint, engine, program, options, sources, telling)
+            run_on(endpoint, engine, (program, lock), options, sources, telling)
         }
         Err((code, list)) => {
             telling.show(&list, sources);
@@ -180,7 +182,7 @@ pub(super) struct World<'a> {
 }
 
 /// The values of the secrets, asked for where nothing gives them. A build that is taken up again makes none anew.
-fn secret_values(options: &args::Build, program: &Program, taken_up: bool) -> Result<Vec<String>, Refused> {
+pub(super) fn secret_values(options: &args::Build, program: &Program, taken_up: bool) -> Result<Vec<String>, Refused> {
     let missing = match (options.sandbox, taken_up) {
         (true, _) => Missing::Generate,
         (false, false) => Missing::Ask,
@@ -346,7 +348,7 @@ pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
 fn run_on(
     endpoint: Option<Endpoint>,
     options: Options,
-    program: Program,
+    of: (Program, Option<super::watch::LockWish>),
     flags: &args::Build,
     sources: &Sources,
     telling: &mut Telling,
@@ -358,7 +360,7 @@ fn run_on(
             return 5;
         }
     };
-    let code = runtime.block_on(drive(endpoint, options, program, flags, sources, telling));
+    let code = runtime.block_on(drive(endpoint, options, of, flags, sources, telling));
     // Nothing is left to wait for: a blocked name lookup must not hold the process.
     runtime.shutdown_background();
     code
@@ -367,7 +369,7 @@ fn run_on(
 async fn drive(
     endpoint: Option<Endpoint>,
     options: Options,
-    program: Program,
+    (program, lock): (Program, Option<super::watch::LockWish>),
     flags: &args::Build,
     sources: &Sources,
     telling: &mut Telling,
@@ -391,7 +393,26 @@ async fn drive(
         () = reins.control.stop.cancelled() => None,
     };
     let code = match connected {
-        Some(Ok(client)) => build(client, reins, options, program, flags, sources, telling).await,
+        Some(Ok(client)) => {
+            let held = match &lock {
+                Some(wish) => super::watch::alone(&client, wish, &options, &reins.control).await,
+                None => Ok(None),
+            };
+            let code = match held {
+                Ok(held) => {
+                    let code = build(client.clone(), reins, options, program, flags, sources, telling).await;
+                    super::watch::give_back(held).await;
+                    code
+                }
+                Err((code, list)) => {
+                    journal.refused(&past, code == FailureClass::Interrupted.exit_code());
+                    telling.show(&list, sources);
+                    code
+                }
+            };
+            let _ = client.logout().await;
+            code
+        }
         Some(Err(error)) => {
             journal.refused(&past, false);
             telling.show([&error.diagnostic()], sources);
@@ -410,7 +431,8 @@ async fn drive(
     code
 }
 
-async fn build(
+/// One build. The client stays logged in.
+pub(super) async fn build(
     client: Client,
     reins: Reins,
     options: Options,
@@ -438,7 +460,6 @@ async fn build(
     if let Ok(views) = view.await {
         telling.watched(views);
     }
-    let _ = client.logout().await;
     match result {
         Ok(built) => {
             telling.built(&built.outputs);
@@ -480,14 +501,14 @@ pub(super) fn connect_code(class: Class) -> u8 {
 
 /// What a signal acts on.
 #[derive(Clone, Default)]
-struct Reins {
-    control: Control,
+pub(super) struct Reins {
+    pub(super) control: Control,
     voice: Voice,
     interrupts: ask::Interrupts,
 }
 
 /// First Ctrl-C or SIGTERM: stop and clean up. Second: leave.
-async fn signals(mut signals: Signals, reins: Reins) {
+pub(super) async fn signals(mut signals: Signals, reins: Reins) {
     // Who looks inside a guest ends commands there by Ctrl-C.
     while signals.next().await == Signalled::Interrupt && reins.interrupts.told() {}
     reins.voice.say("stopping; once more leaves at once, without cleaning up");
@@ -515,12 +536,17 @@ pub(crate) struct Signals {
 impl Signals {
     /// Takes them over from the system, which would end the process.
     pub(crate) fn new() -> Self {
+        let mut all = Self::without_hangup();
+        if let Ok(hangup) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
+            all.kinds.push((Signalled::Terminate, hangup));
+        }
+        all
+    }
+
+    /// The same but for SIGHUP, which means something else to whoever stays.
+    pub(crate) fn without_hangup() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
-        let kinds = [
-            (Signalled::Interrupt, SignalKind::interrupt()),
-            (Signalled::Terminate, SignalKind::terminate()),
-            (Signalled::Terminate, SignalKind::hangup()),
-        ];
+        let kinds = [(Signalled::Interrupt, SignalKind::interrupt()), (Signalled::Terminate, SignalKind::terminate())];
         Signals { kinds: kinds.into_iter().filter_map(|(what, kind)| Some((what, signal(kind).ok()?))).collect() }
     }
 
@@ -542,6 +568,11 @@ pub(crate) struct Signals;
 impl Signals {
     /// Nothing is to be prepared here.
     pub(crate) fn new() -> Self {
+        Signals
+    }
+
+    /// The same.
+    pub(crate) fn without_hangup() -> Self {
         Signals
     }
 

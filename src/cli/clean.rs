@@ -136,7 +136,8 @@ fn one(
     })
 }
 
-async fn sweep(
+/// Removes what one build has left, as its journal tells.
+pub(super) async fn sweep(
     client: &Client,
     options: &args::Clean,
     journal: &Journal,

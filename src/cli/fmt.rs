@@ -12,7 +12,7 @@ use crate::source::Sources;
 /// Runs it; the exit code.
 pub(crate) fn run(options: &args::Fmt, color: args::When) -> u8 {
     let mut failed = false;
-    for file in options.files.iter().flat_map(|f| lint::expand(f)) {
+    for (file, _) in options.files.iter().flat_map(|f| lint::search(f)) {
         let (mut sources, mut problems) = (Sources::new(), Problems::new());
         let parsed = if file.is_dir() {
             if let Err(problem) = load::place(&file, None) {

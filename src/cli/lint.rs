@@ -152,7 +152,7 @@ fn levels(
 }
 
 /// All VMWfiles below a directory that .gitignore doesn't hold back; what isn't a directory stands for itself.
-fn search(path: &Path) -> Vec<(PathBuf, bool)> {
+pub(crate) fn search(path: &Path) -> Vec<(PathBuf, bool)> {
     if !path.is_dir() {
         return vec![(path.to_path_buf(), true)];
     }
@@ -175,7 +175,7 @@ fn search(path: &Path) -> Vec<(PathBuf, bool)> {
 }
 
 /// A directory stands for every VMWfile right in it; what isn't a directory stands for itself.
-pub(crate) fn expand(path: &Path) -> Vec<PathBuf> {
+fn expand(path: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(path) else { return vec![path.to_path_buf()] };
     let mut found: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))

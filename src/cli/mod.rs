@@ -44,6 +44,7 @@ mod terminal;
 mod toml_file;
 mod up;
 mod vcenter;
+mod watch;
 
 use std::process::ExitCode;
 

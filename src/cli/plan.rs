@@ -270,7 +270,11 @@ fn text(plan: &Plan, server: &Server, program: &Program, parallel: usize) -> Str
                 Some(old) => format!(" (replaces {old}, in the end)"),
                 None => String::new(),
             };
-            row("makes", format!("{} {}{what}", left.kind, left.path));
+            let after = match left.after.as_slice() {
+                [] => String::new(),
+                all => format!(" (once {} ended well)", all.join(", ")),
+            };
+            row("makes", format!("{} {}{what}{after}", left.kind, left.path));
         }
         if first.exists {
             row("makes", "nothing: its steps are done on it, and it stays".to_owned());
@@ -394,7 +398,7 @@ fn document(plan: &Plan, server: &Server, parallel: usize, findings: Vec<Value>)
                 "devices": p.devices,
                 "bytes": { "taken": p.needs, "growth": p.may_grow },
                 "outputs": p.outputs.iter()
-                    .map(|o| json!({ "kind": o.kind, "path": o.path, "replaces": o.replaces }))
+                    .map(|o| json!({ "kind": o.kind, "path": o.path, "replaces": o.replaces, "after": o.after }))
                     .collect::<Vec<_>>(),
                 "steps": p.steps,
                 "cache": match &p.making {

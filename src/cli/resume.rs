@@ -61,7 +61,7 @@ fn newest(store: &Store) -> Result<String, Refused> {
 }
 
 /// Why a build can't be gone on with.
-fn refusal(header: &Header, past: &crate::engine::journal::Past) -> Option<String> {
+pub(super) fn refusal(header: &Header, past: &crate::engine::journal::Past) -> Option<String> {
     if header.sandbox {
         return Some("its sandbox has ended with it".to_owned());
     }

@@ -175,6 +175,7 @@ fn config(options: &args::SandboxOptions) -> Result<Config, Diagnostic> {
     let faults: Result<Vec<Rule>, String> = options.faults.iter().map(|text| Rule::parse(text)).collect();
     Ok(Config {
         templates,
+        windows: options.templates.iter().filter_map(|text| windows(text)).map(str::to_owned).collect(),
         logins,
         faults: faults.map_err(|why| Diagnostic::new(&codes::SANDBOX_FLAG, format!("`--fault`: {why}")))?,
         seed: options.seed,
@@ -190,6 +191,9 @@ fn template(text: &str) -> Result<(String, TemplateSource), Diagnostic> {
         return Err(Diagnostic::new(&codes::SANDBOX_FLAG, problem)
             .help("write `--sandbox-template NAME=DIR` or `--sandbox-template NAME=ARCHIVE.tar`"));
     };
+    if windows(text).is_some() {
+        return Ok((name.to_owned(), TemplateSource::Host));
+    }
     let path = PathBuf::from(path);
     if path.is_dir() {
         return Ok((name.to_owned(), TemplateSource::Directory(path)));
@@ -200,6 +204,11 @@ fn template(text: &str) -> Result<(String, TemplateSource), Diagnostic> {
             .help("a template is a directory with the root of a Linux system, or a tar archive of one")
     })?;
     Ok((name.to_owned(), TemplateSource::Tar(file)))
+}
+
+/// The name of a template whose guests are taken for Windows.
+fn windows(text: &str) -> Option<&str> {
+    text.strip_suffix("=windows").filter(|name| !name.is_empty())
 }
 
 fn login(text: &str) -> Result<(String, String), Diagnostic> {

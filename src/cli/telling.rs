@@ -130,6 +130,18 @@ impl Telling {
         self.views = views;
     }
 
+    /// Tells the views something between builds.
+    pub(super) fn tell(&mut self, event: &Event) {
+        let at = SystemTime::now().duration_since(self.began).unwrap_or_default();
+        // One that can't be written to any more is told nothing else.
+        self.views.retain_mut(|view| view.event(at, event).is_ok());
+    }
+
+    /// Forgets what was found so far: whoever stays would remember it for ever.
+    pub(super) fn forget(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.findings)
+    }
+
     /// What was built, on standard output: for people, or with `--progress quiet` for programs.
     pub(super) fn built(&self, outputs: &[BuiltOutput]) {
         for output in outputs {

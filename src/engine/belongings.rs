@@ -105,3 +105,16 @@ pub async fn remove(client: &Client, owned: &Owned) -> Result<Option<String>, Er
         _ => Ok(Some("it isn't what it was a moment ago".to_owned())),
     }
 }
+
+/// Removes one that is half-made, if it is still what it was when it was listed.
+///
+/// # Errors
+/// It is still there.
+pub(super) async fn remove_half(client: &Client, owned: &Owned) -> Result<(), Error> {
+    let read = client.properties_of(std::slice::from_ref(&owned.vm), READ).await?;
+    let now = read.first().and_then(|(vm, properties)| of(vm, properties, &Inventory::default()));
+    match now {
+        Some(now) if now.marks == owned.marks => client.destroy_vm(&owned.vm, Deadline::after(LIMIT)).await,
+        _ => Ok(()),
+    }
+}

@@ -114,7 +114,9 @@ pub(super) fn target(shared: &Shared, machine: &Machine, resolved: &crate::plan:
     // A machine that is to stay is the VM; its templates are clones of it.
     sorted.sort_by_key(|(output, _)| output.kind != OutputKind::Vm);
     match sorted.first() {
-        Some((_, target)) if target.replaces.is_none() => (target.name.clone(), target.placement.clone()),
+        Some((output, target)) if !super::finish::is_deferred(output, target) => {
+            (target.name.clone(), target.placement.clone())
+        }
         Some((_, target)) => (passing_name(shared, machine), target.placement.clone()),
         None => (passing_name(shared, machine), resolved.placement.clone()),
     }

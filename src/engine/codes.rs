@@ -23,6 +23,9 @@ codes! {
          be read.";
     WAIT_TIMED_OUT 346 "wait-timed-out"
         "What a WAIT waits for didn't come true in time.";
+    NOT_CUSTOMIZED 347 "not-customized"
+        "vCenter was to configure the guest (`--method=customize`), and says that it failed. It needs VMware Tools of the \
+         guest, on Linux also Perl or cloud-init, and a guest that vCenter knows how to customize.";
     JOURNAL 650 "journal"
         "The journal of the build can't be written or read. What a build is about to do in vCenter stands there \
          first, so that it can be gone on with and cleaned up after a crash; without it nothing is done. It is below \
@@ -42,6 +45,14 @@ codes! {
     TOO_MANY_DEAD 724 "too-many-dead"
         "`vmwbuild up` has found more dead machines than it may replace at once. Many that die together are rather a sign \
          of something else: a host, a network, a check that is wrong.";
+    WATCHED_ELSEWHERE 726 "watched-elsewhere"
+        "`vmwbuild up` works on a platform alone: whoever does holds a lock, a custom attribute of vCenter's named \
+         `vmwbuild.up` and the VMWfile's name. Another one holds it now, and has given a sign of life. One that is dead \
+         is found out by its silence, and its lock is taken over.";
+    LOCK_LOST 727 "lock-lost"
+        "The lock that keeps two controllers from working on one platform is gone: it couldn't be renewed in time, as \
+         when vCenter doesn't answer, or somebody has removed the custom attribute. Nothing is touched any more, since \
+         another controller may have taken over.";
     SNAPSHOT_TAKEN 723 "snapshot-taken"
         "SNAPSHOT makes a snapshot that stays, and the machine has one of that name that another build, or somebody, has \
          made: with two of a name nobody could tell which one is gone back to.";

@@ -126,6 +126,15 @@ pub enum Event {
         /// One line: "removed `web-tmp` ", "kept `web-tmp`: …".
         text: String,
     },
+    /// What whoever watches a platform sees and does between builds.
+    Watch {
+        /// In a word: "dead", "pause", "budget".
+        what: &'static str,
+        /// The label of the machine that it is about, if one.
+        machine: Option<String>,
+        /// One line.
+        text: String,
+    },
     /// The last one.
     Finished {
         /// Whether everything was built.

@@ -14,6 +14,7 @@ use super::options::BuiltOutput;
 use super::resume;
 use super::shared::{Shared, Stop};
 use super::steps::snapshot;
+use crate::plan::ResolvedOutput;
 use crate::sema::order;
 use crate::sema::program::{Machine, Origin, Output};
 use crate::source::Span;
@@ -57,7 +58,7 @@ pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
     let mut itself = !stays_vm;
     for (number, (output, target)) in (0u32..).zip(&outputs) {
         let (made, made_entry) = if output.kind == OutputKind::Template && !itself {
-            let name = if target.replaces.is_some() {
+            let name = if is_deferred(output, target) {
                 format!("{}-{}", super::clone::passing_name(&shared, machine), built.len())
             } else {
                 target.name.clone()
@@ -88,23 +89,23 @@ pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
             }
             (vm.clone(), entry)
         };
-        let state = match &target.replaces {
-            Some(_) => State::Unpublished(made.clone()),
-            None => State::Published(made.clone()),
-        };
-        if let Some(old) = &target.replaces {
+        let deferred = is_deferred(output, target);
+        let state = if deferred { State::Unpublished(made.clone()) } else { State::Published(made.clone()) };
+        if deferred {
+            let old = &target.replaces;
             shared.journal.note(&Record::Swap {
                 entry: made_entry.number(),
                 machine: machine.id.0,
                 output: number,
                 new: text_of(&made),
-                old: text_of(old),
+                old: old.as_ref().map(text_of).unwrap_or_default(),
                 name: target.name.clone(),
             });
             shared.swaps.push(super::publish::Swap {
                 entry: made_entry,
                 new: made.clone(),
                 old: old.clone(),
+                after: output.after.clone(),
                 name: target.name.clone(),
                 span: output.span,
             });
@@ -134,6 +135,11 @@ pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
     }
     shared.board.set_source(worker.id, vm);
     Ok(built)
+}
+
+/// Whether an output gets its name only when all is built.
+pub(super) fn is_deferred(output: &Output, target: &ResolvedOutput) -> bool {
+    target.replaces.is_some() || !output.after.is_empty()
 }
 
 /// `OUTPUT --snapshot`; an earlier process of this build may have made it.

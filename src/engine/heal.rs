@@ -3,7 +3,7 @@
 //! Dead is a machine of the file's own that is powered off, whose VMware Tools don't answer, or whose HEALTHCHECK fails.
 //! What can't be checked (an account that is refused, a vCenter that doesn't answer) is no reason to replace anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::sema::program::{
 };
 use crate::syntax::ast::OutputKind;
 use crate::vsphere::client::{Client, Deadline, Error};
-use crate::vsphere::wire::PowerState;
+use crate::vsphere::wire::{Moref, PowerState};
 
 /// How long the Tools of a machine that runs may be silent: it may just be starting.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -36,24 +36,44 @@ const CHECK: Duration = Duration::from_secs(30);
 const PARTING: Duration = Duration::from_secs(300);
 
 /// How `up` replaces what is dead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Up {
     /// More dead machines than so many are a sign of something else: none is replaced then.
     pub at_most: usize,
+    /// What is dead, where somebody watches and knows; None: it is looked for.
+    pub decided: Option<Decided>,
 }
 
 impl Default for Up {
     fn default() -> Self {
-        Up { at_most: 3 }
+        Up { at_most: 3, decided: None }
     }
 }
 
-type Refused = (FailureClass, Vec<Diagnostic>);
+/// What a watcher has decided; machines by their labels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// What is replaced.
+    pub dead: BTreeMap<String, Dead>,
+    /// What isn't made now, though it is missing.
+    pub held: BTreeSet<String>,
+}
+
+/// A machine that is dead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dead {
+    /// The machine that it is said of; it may be gone.
+    pub vm: Moref,
+    /// Why.
+    pub why: String,
+}
+
+pub(super) type Refused = (FailureClass, Vec<Diagnostic>);
 
 /// A machine of the program that is there.
-struct There<'a> {
-    machine: &'a Machine,
-    owned: Owned,
+pub(super) struct There<'a> {
+    pub(super) machine: &'a Machine,
+    pub(super) owned: Owned,
 }
 
 /// Finds what is dead, and takes it away.
@@ -76,7 +96,7 @@ async fn heal(
     control: &Control,
     events: &Events,
 ) -> Result<(), Refused> {
-    let Some(up) = options.up.filter(|_| options.past.entries.is_empty()) else { return Ok(()) };
+    let Some(up) = options.up.as_ref().filter(|_| options.past.entries.is_empty()) else { return Ok(()) };
     // What is begun in a guest or in vCenter is ended; waiting isn't.
     let stopped = || (FailureClass::Interrupted, vec![super::run::interrupted()]);
     let all = tokio::select! {
@@ -84,6 +104,9 @@ async fn heal(
         () = control.stop.cancelled() => return Err(stopped()),
     };
     let there: Vec<There<'_>> = program.machines.iter().filter_map(|m| there(m, &all, options)).collect();
+    if let Some(decided) = &up.decided {
+        return replace(program, &there, decided, client, options, control, events).await;
+    }
     let mut dead: BTreeMap<MachineId, String> = BTreeMap::new();
     let silent = tokio::select! {
         silent = join_all(there.iter().map(|one| silent(client, one))) => silent,
@@ -95,7 +118,8 @@ async fn heal(
         }
     }
     let answering: Vec<&There<'_>> = there.iter().filter(|one| !dead.contains_key(&one.machine.id)).collect();
-    dead.extend(unhealthy(program, &answering, client, options, control).await?);
+    let unhealthy = unhealthy(program, &answering, client, options, control, false).await?;
+    dead.extend(unhealthy.into_iter().map(|(id, why)| (id, format!("its HEALTHCHECK fails: {why}"))));
     if dead.is_empty() {
         return Ok(());
     }
@@ -122,12 +146,46 @@ async fn heal(
     Ok(())
 }
 
+/// Takes away what a watcher says is dead. What can't be removed stays, and is told: the others are replaced all the same.
+async fn replace(
+    program: &Program,
+    there: &[There<'_>],
+    decided: &Decided,
+    client: &Client,
+    options: &Options,
+    control: &Control,
+    events: &Events,
+) -> Result<(), Refused> {
+    let of = |m: &Machine| decided.dead.get(&m.label);
+    let dead: BTreeMap<MachineId, String> =
+        program.machines.iter().filter_map(|m| Some((m.id, of(m)?.why.clone()))).collect();
+    for (id, why) in &dead {
+        events.note(Some(*id), &format!("it is dead: {why}"));
+    }
+    part(program, there, &dead, client, options, control, events).await;
+    for one in there {
+        // Another one may have taken its place meanwhile: nothing was said of that.
+        let Some(said) = of(one.machine).filter(|said| said.vm == one.owned.vm) else { continue };
+        if control.stop.is_cancelled() {
+            return Err((FailureClass::Interrupted, vec![super::run::interrupted()]));
+        }
+        let note = match belongings::remove(client, &one.owned).await {
+            Ok(None) => format!("removed {} ({})", one.owned.path, said.vm.value),
+            Ok(Some(why)) => format!("left alone: {}: {why}", one.owned.path),
+            Err(e) if class_of(e.class()) == FailureClass::Connection => return Err(failed(&e)),
+            Err(e) => format!("{} can't be removed, so it isn't replaced: {e}", one.owned.path),
+        };
+        events.note(Some(one.machine.id), &note);
+    }
+    Ok(())
+}
+
 fn failed(error: &Error) -> Refused {
     (class_of(error.class()), vec![error.diagnostic()])
 }
 
 /// The VM of a machine that is meant to run, if it is there and this file's.
-fn there<'a>(machine: &'a Machine, all: &[Owned], options: &Options) -> Option<There<'a>> {
+pub(super) fn there<'a>(machine: &'a Machine, all: &[Owned], options: &Options) -> Option<There<'a>> {
     let output = machine.outputs.iter().find(|o| o.kind == OutputKind::Vm && !o.off)?;
     let name = output.name.rsplit('/').next()?;
     let ours = |o: &&Owned| {
@@ -161,13 +219,14 @@ async fn silent(client: &Client, one: &There<'_>) -> Result<Option<String>, Erro
     }
 }
 
-/// Runs the HEALTHCHECKs; whose failed, and how.
-async fn unhealthy(
+/// Runs the HEALTHCHECKs, once or as often as they say; whose failed, and how.
+pub(super) async fn unhealthy(
     program: &Program,
     there: &[&There<'_>],
     client: &Client,
     options: &Options,
     control: &Control,
+    once: bool,
 ) -> Result<BTreeMap<MachineId, String>, Refused> {
     let checked: Vec<(&There<'_>, Step)> = there
         .iter()
@@ -175,7 +234,7 @@ async fn unhealthy(
             let health = one.machine.health.as_ref()?;
             let options = StepOptions {
                 timeout: Some(health.timeout.unwrap_or(CHECK)),
-                retry: health.retry.saturating_sub(1),
+                retry: if once { 0 } else { health.retry.saturating_sub(1) },
                 delay: health.interval,
                 ..StepOptions::default()
             };
@@ -197,7 +256,7 @@ async fn unhealthy(
     }
     let dead = checked.iter().zip(0u32..).filter_map(|((one, _), at)| {
         let why = ended.get(&MachineId(at))?;
-        Some((one.machine.id, format!("its HEALTHCHECK fails: {why}")))
+        Some((one.machine.id, why.clone()))
     });
     Ok(dead.collect())
 }
@@ -256,6 +315,7 @@ fn on(one: &There<'_>, label: String, step: Step) -> Machine {
         exists: crate::sema::program::Exists::Fail,
         off: false,
         snapshot: None,
+        after: Vec::new(),
         span,
     };
     Machine {

@@ -121,6 +121,9 @@ pub(super) async fn publish(shared: &Shared) -> Result<Vec<BuiltOutput>, Stop> {
         let finished = shared.board.is_done(crate::sema::order::Node::Finish(machine.id));
         let Some(vm) = made(shared, machine).filter(|_| finished) else { continue };
         for item in &resolved.items {
+            if !super::publish::passed(shared, &item.after, &format!("{}/{}", item.library_name, item.name)) {
+                continue;
+            }
             let moref = leave(shared, machine, item, &vm).await?;
             built.push(BuiltOutput {
                 machine: machine.id,

@@ -54,7 +54,7 @@ pub(super) async fn run(shared: Arc<Shared>, id: MachineId) -> Result<Vec<BuiltO
     }
     let outcome = match &result {
         Ok(outputs) => {
-            // What replaces another one has its name only when everything is built.
+            // What replaces another one, or waits for a test, has its name only when everything is built.
             let own = outputs.iter().filter(|o| !worker.shared.swaps.has(&o.moref));
             own.for_each(|output| worker.shared.events.send(output.event()));
             let names: Vec<String> = outputs.iter().map(|o| format!("{} {}", o.kind, o.name)).collect();
@@ -97,6 +97,11 @@ impl Worker {
     /// It was there before the build, and stays.
     pub(super) fn exists(&mut self, vm: Moref) {
         self.existing = Some(vm);
+    }
+
+    /// Whether it was there before the build.
+    pub(super) fn was_there(&self) -> bool {
+        self.existing.is_some()
     }
 
     /// The virtual machine, made by this build or not; there is one from the clone on.

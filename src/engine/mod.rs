@@ -37,9 +37,10 @@ mod shared;
 mod steps;
 pub mod sweep;
 pub mod tags;
+pub mod watch;
 
 pub use ask::{Answer, Look, Looked, Question};
-pub use heal::Up;
+pub use heal::{Dead, Decided, Up};
 pub use options::{
     Built, BuiltOutput, ClonesAtOnce, Control, Deadlines, Failure, FailureClass, GuestLogin, LoginDefaults, OnError,
     Options,

@@ -4,12 +4,15 @@ use super::event::Phase;
 use super::machine::Worker;
 use super::sessions::{self, Sessions};
 use super::shared::{Shared, Stop};
-use super::steps::outcome;
-use crate::guest::{self, Job};
-use crate::sema::program::{Address, Attr, NetworkMethod, Rt};
+use super::steps::{self, outcome};
+use crate::guest::{self, Exit, Job};
+use crate::sema::program::{Address, Attr, Machine, NetworkMethod, Os, Rt};
 use crate::sema::value::Value;
 use crate::source::Span;
-use crate::vsphere::client::Deadline;
+use crate::vsphere::client::{Adapter, Customization, Deadline};
+
+/// The exit code by which Windows asks for a restart.
+const RESTART: i32 = 3010;
 
 /// Configures the guest's network and learns what is asked for.
 pub(super) async fn run(worker: &mut Worker) -> Result<(), Stop> {
@@ -17,18 +20,29 @@ pub(super) async fn run(worker: &mut Worker) -> Result<(), Stop> {
     let program = std::sync::Arc::clone(&shared.program);
     let machine = program.machine(worker.id);
     let mut jobs: Vec<(Job, Span, &str)> = Vec::new();
-    if let Some(hostname) = &machine.hostname {
+    if let Some(hostname) = machine.hostname.as_ref().filter(|h| h.method != NetworkMethod::Customize) {
         let name = shared.text(&hostname.name)?;
-        jobs.push((Job::sh(jobs.len() as u64, guest::hostname_script(&name)), hostname.span, "HOSTNAME"));
+        let job = match machine.os {
+            Os::Unix => Job::sh(0, guest::hostname_script(&name)),
+            Os::Windows => Job { ok: vec![0, RESTART], ..Job::new(0, guest::windows_hostname(&name)) },
+        };
+        jobs.push((job, hostname.span, "HOSTNAME"));
     }
-    for address in machine.address.iter().chain(&machine.more_addresses) {
-        let script = guest::network_script(method(address.method), &settings(&shared, address)?);
-        jobs.push((Job::sh(jobs.len() as u64, script), address.span, "ADDRESS"));
+    let by_guest = |a: &&Address| a.method != NetworkMethod::Customize;
+    for address in machine.address.iter().chain(&machine.more_addresses).filter(by_guest) {
+        let settings = settings(&shared, address)?;
+        let job = match machine.os {
+            Os::Unix => Job::sh(0, guest::network_script(method(address.method), &settings)),
+            Os::Windows => Job::new(0, guest::windows_network(&settings)),
+        };
+        jobs.push((job, address.span, "ADDRESS"));
     }
     if let Some(first) = jobs.first().map(|(_, span, _)| *span) {
         worker.phase(Phase::Network);
         let login = sessions::needed(&shared, machine, &machine.context, first)?;
-        let root = (login.user != "root").then(|| guest::RunAs { user: "root".to_owned(), via: guest::Via::Auto });
+        let other = machine.os == Os::Unix && login.user != "root";
+        let root = other.then(|| guest::RunAs { user: "root".to_owned(), via: guest::Via::Auto });
+        let mut restart = None;
         let guest = Sessions::of(worker, login, machine.span).await?;
         for (mut job, span, what) in jobs {
             job.run_as = root.clone();
@@ -37,9 +51,49 @@ pub(super) async fn run(worker: &mut Worker) -> Result<(), Stop> {
             if !end.success {
                 return Err(outcome::failed(&shared, machine, what, span, &end));
             }
+            if end.exit == Exit::Code(RESTART) {
+                restart = Some(span);
+            }
+        }
+        if let Some(span) = restart {
+            let limit = shared.options.deadlines.boot;
+            Box::pin(steps::restart(worker, steps::Restart { span, limit, context: &machine.context, step: None }))
+                .await?;
         }
     }
     learn(worker, &shared).await
+}
+
+/// What vCenter is to configure before the guest is ready, if anything.
+pub(super) fn customization(shared: &Shared, machine: &Machine) -> Result<Option<(Customization, Span)>, Stop> {
+    let by_vcenter = |a: &&Address| a.method == NetworkMethod::Customize;
+    let addresses: Vec<&Address> = machine.address.iter().chain(&machine.more_addresses).filter(by_vcenter).collect();
+    let hostname = machine.hostname.as_ref().filter(|h| h.method == NetworkMethod::Customize);
+    let Some(span) = addresses.first().map(|a| a.span).or(hostname.map(|h| h.span)) else { return Ok(None) };
+    let spec = addresses.iter().find_map(|a| a.spec.clone()).or_else(|| hostname.and_then(|h| h.spec.clone()));
+    let mut wanted = Customization { spec, windows: machine.os == Os::Windows, ..Customization::default() };
+    if let Some(hostname) = hostname {
+        let name = shared.text(&hostname.name)?;
+        let (label, domain) = name.split_once('.').unwrap_or((&name, ""));
+        wanted.host_name = Some(label.to_owned());
+        wanted.domain = Some(domain.to_owned()).filter(|domain| !domain.is_empty());
+    }
+    for address in addresses {
+        let settings = settings(shared, address)?;
+        let at = (settings.nic.max(1) - 1) as usize;
+        if wanted.adapters.len() <= at {
+            wanted.adapters.resize(at + 1, None);
+        }
+        if let Some(slot) = wanted.adapters.get_mut(at) {
+            *slot = Some(Adapter {
+                address: settings.address.map(|net| (net.addr(), net.prefix_len())),
+                gateway: settings.gateway,
+                dns: settings.dns,
+            });
+        }
+        wanted.search.extend(settings.search);
+    }
+    Ok(Some((wanted, span)))
 }
 
 /// `hostname` and `ip`, where something asks for them.
@@ -50,7 +104,7 @@ pub(super) async fn learn(worker: &mut Worker, shared: &Shared) -> Result<(), St
     if machine.wanted.contains(&Attr::Hostname) {
         let login = sessions::needed(shared, machine, &machine.context, machine.span)?;
         let guest = Sessions::of(worker, login, machine.span).await?;
-        let mut job = Job::sh(0, "uname -n\n");
+        let mut job = Job::new(0, guest::Body::HostName);
         job.capture = true;
         let end = shared.interruptible(guest.run(job)).await?;
         let end = end.map_err(|e| Stop::guest(&e, machine.span, "asking for the host name"))?;
@@ -81,7 +135,8 @@ pub(super) fn usable(text: &str) -> Option<std::net::IpAddr> {
 
 fn method(method: NetworkMethod) -> guest::NetworkMethod {
     match method {
-        NetworkMethod::Auto => guest::NetworkMethod::Auto,
+        // Customization never comes here.
+        NetworkMethod::Auto | NetworkMethod::Customize => guest::NetworkMethod::Auto,
         NetworkMethod::Nmcli => guest::NetworkMethod::Nmcli,
         NetworkMethod::Netplan => guest::NetworkMethod::Netplan,
         NetworkMethod::Ifupdown => guest::NetworkMethod::Ifupdown,

@@ -1,7 +1,9 @@
 //! `OUTPUT --exists=replace`: once everything is built, the new machine takes the old one's name and the old one goes.
+//! `OUTPUT --after`: only then it gets its name at all.
 
 use std::sync::Mutex;
 
+use super::event::{MachineId, Node};
 use super::ledger::{EntryId, State};
 use super::library;
 use super::options::BuiltOutput;
@@ -10,12 +12,15 @@ use crate::source::Span;
 use crate::vsphere::client::{Deadline, Error};
 use crate::vsphere::wire::Moref;
 
-/// One swap to come.
+/// One name to be given.
 #[derive(Clone, Debug)]
 pub(super) struct Swap {
     pub(super) entry: EntryId,
     pub(super) new: Moref,
-    pub(super) old: Moref,
+    /// What it replaces, if anything.
+    pub(super) old: Option<Moref>,
+    /// The machines that must have ended well first.
+    pub(super) after: Vec<MachineId>,
     pub(super) name: String,
     pub(super) span: Span,
 }
@@ -41,36 +46,56 @@ impl Swaps {
     }
 }
 
-/// Does them all, after what is left in content libraries. At the first failure the old machine has its name back, and the rest is not begun.
+/// Does them all, after what is left in content libraries. At the first failure the old machine has its name back, and
+/// the rest is not begun.
 pub(super) async fn run(shared: &Shared) -> Result<Vec<BuiltOutput>, Stop> {
     let items = library::publish(shared).await?;
     for swap in shared.swaps.all() {
-        one(shared, &swap).await?;
+        if passed(shared, &swap.after, &swap.name) {
+            one(shared, &swap).await?;
+        }
     }
     Ok(items)
 }
 
+/// Whether all have ended well that something is to come after. With `--on-error continue` others may have failed.
+pub(super) fn passed(shared: &Shared, after: &[MachineId], name: &str) -> bool {
+    let ended = |id: &&MachineId| shared.board.is_done(Node::Finish(**id));
+    let Some(open) = after.iter().find(|id| !ended(id)) else { return true };
+    let label = &shared.program.machine(*open).label;
+    shared.events.note(None, &format!("`{name}` isn't published: `{label}` hasn't ended well"));
+    false
+}
+
 async fn one(shared: &Shared, swap: &Swap) -> Result<(), Stop> {
     let limit = || Deadline::after(shared.options.deadlines.task);
-    let failed = |e: &_| Stop::vsphere(e, swap.span, "replacing");
+    let doing = if swap.old.is_some() { "replacing" } else { "publishing" };
+    let failed = |e: &_| Stop::vsphere(e, swap.span, doing);
     let aside = aside(&swap.name, &shared.options.build);
     // An earlier process of this build may have done a part of it.
     let name = name_of(shared, &swap.new).await.map_err(|e| failed(&e))?;
-    let old = name_of(shared, &swap.old).await.map_err(|e| failed(&e))?;
+    let old = match &swap.old {
+        Some(old) => name_of(shared, old).await.map_err(|e| failed(&e))?.map(|name| (old, name)),
+        None => None,
+    };
     if name.as_deref() != Some(swap.name.as_str()) {
-        if old.as_ref().is_some_and(|old| *old != aside) {
-            shared.client.rename(&swap.old, &aside, limit()).await.map_err(|e| failed(&e))?;
+        if let Some((old, called)) = &old
+            && *called != aside
+        {
+            shared.client.rename(old, &aside, limit()).await.map_err(|e| failed(&e))?;
         }
         if let Err(error) = shared.client.rename(&swap.new, &swap.name, limit()).await {
-            // The old one is still good: it gets its name back.
-            let _ = shared.client.rename(&swap.old, &swap.name, limit()).await;
+            if let Some(old) = &swap.old {
+                // The old one is still good: it gets its name back.
+                let _ = shared.client.rename(old, &swap.name, limit()).await;
+            }
             return Err(failed(&error));
         }
         shared.ledger.rename(swap.entry, &swap.name);
     }
     shared.ledger.set(swap.entry, State::Published(swap.new.clone()));
-    if old.is_some()
-        && let Err(error) = shared.client.destroy_vm(&swap.old, limit()).await
+    if let Some((old, _)) = old
+        && let Err(error) = shared.client.destroy_vm(old, limit()).await
     {
         shared
             .events

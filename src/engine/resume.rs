@@ -33,7 +33,9 @@ pub(super) fn inventory(found: Inventory, past: &Past) -> Inventory {
     if past.entries.is_empty() {
         return found;
     }
-    let replaced = |vm: &Moref| past.swaps.iter().any(|s| s.new == *vm && found.get(&s.old).is_none());
+    let replaced = |vm: &Moref| {
+        past.swaps.iter().any(|s| s.new == *vm && s.old.as_ref().is_some_and(|old| found.get(old).is_none()))
+    };
     let ours = |entity: &crate::vsphere::client::Entity| {
         past.entries.iter().any(|entry| match &entry.state {
             State::Made(vm) | State::Unpublished(vm) | State::Published(vm) => *vm == entity.moref && !replaced(vm),
@@ -42,7 +44,8 @@ pub(super) fn inventory(found: Inventory, past: &Past) -> Inventory {
             State::Gone => false,
         })
     };
-    let names: Vec<(Moref, String)> = past.swaps.iter().map(|s| (s.old.clone(), s.name.clone())).collect();
+    let names: Vec<(Moref, String)> =
+        past.swaps.iter().filter_map(|s| Some((s.old.clone()?, s.name.clone()))).collect();
     found.as_if(ours, &names)
 }
 
@@ -113,10 +116,12 @@ pub(super) fn restore(shared: &Shared) -> Result<(), Vec<Diagnostic>> {
     for swap in past.swaps.iter().filter(|s| past.done.contains(&Node::Finish(s.machine))) {
         let machine = shared.program.machine(swap.machine);
         let mut outputs = machine.outputs.iter().filter(|o| o.kind.is_placed());
-        let span = outputs.nth(swap.output as usize).map_or(machine.span, |o| o.span);
+        let output = outputs.nth(swap.output as usize);
+        let span = output.map_or(machine.span, |o| o.span);
+        let after = output.map(|o| o.after.clone()).unwrap_or_default();
         let Some(entry) = shared.ledger.numbered(swap.entry) else { continue };
         let (new, old, name) = (swap.new.clone(), swap.old.clone(), swap.name.clone());
-        shared.swaps.push(Swap { entry, new, old, name, span });
+        shared.swaps.push(Swap { entry, new, old, after, name, span });
     }
     for node in &past.done {
         let repeated = matches!(node, Node::Step(step) if again.contains(step));

@@ -223,7 +223,10 @@ async fn prepare(
         with: &options.cache,
         past: &options.past,
     };
-    let assessment = cache::assess(client, &question).await.map_err(failed)?;
+    let mut assessment = cache::assess(client, &question).await.map_err(failed)?;
+    if let Some(decided) = options.up.as_ref().and_then(|up| up.decided.as_ref()) {
+        assessment.hold(program, &decided.held);
+    }
     found.settle(|id| assessment.is_made(id), |id| assessment.why(id));
     found.problems.extend(assessment.lacking(program));
     match found.problems.first() {

@@ -155,7 +155,7 @@ pub fn view(dag: &Dag, program: &Program, grain: Grain) -> View {
         let lane = machine.id.0 as usize;
         for node in dag.of(machine.id) {
             if grain == Grain::Steps || !place.contains_key(&Node::Clone(machine.id)) {
-                boxes.push(shape(node, machine, lane, grain));
+                boxes.push(shape(node, machine, program, lane, grain));
             }
             let at = boxes.len() - 1;
             place.insert(node, at);
@@ -283,7 +283,7 @@ fn lane(machine: &Machine, program: &Program) -> Lane {
     Lane { id: format!("m{}", machine.id.0), label: machine.label.clone(), stage, outputs: outputs.collect() }
 }
 
-fn shape(node: Node, machine: &Machine, lane: usize, grain: Grain) -> Shape {
+fn shape(node: Node, machine: &Machine, program: &Program, lane: usize, grain: Grain) -> Shape {
     let step = match node {
         Node::Step(id) => machine.steps.get(id.index as usize),
         _ => None,
@@ -304,9 +304,20 @@ fn shape(node: Node, machine: &Machine, lane: usize, grain: Grain) -> Shape {
             (Kind::Step, text.unwrap_or_default())
         }
         (Grain::Steps, Node::Export(_)) => (Kind::Export, "fetch for others".to_owned()),
-        (Grain::Steps, Node::Finish(_)) => (Kind::Finish, "finish".to_owned()),
+        (Grain::Steps, Node::Finish(_)) => (Kind::Finish, finish(machine, program)),
     };
     Shape { id: id(node, grain), lane, kind, title, rank: 0, critical: false, span }
+}
+
+/// The end of a machine. What it leaves may get its name later still, which is no node: nothing waits for that.
+fn finish(machine: &Machine, program: &Program) -> String {
+    let mut after: Vec<&str> =
+        machine.outputs.iter().flat_map(|o| &o.after).map(|id| program.machine(*id).label.as_str()).collect();
+    after.dedup();
+    match after.as_slice() {
+        [] => "finish".to_owned(),
+        all => format!("finish; its name once {} ended well", all.join(", ")),
+    }
 }
 
 fn id(node: Node, grain: Grain) -> String {

@@ -6,11 +6,12 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::error::{Error, Result};
+use super::family::{BatchPlan, Claim, Decoder, Settled};
 use super::follow::{Following, Look};
 use super::job::{BatchOutcome, Job};
 use super::log::{Cursor, Record};
 use super::ticket::{JobMark, Ticket, now};
-use super::unix::{BatchPlan, Claim, Decoder, Settled, Standing};
+use super::unix::Standing;
 use super::wire::Program;
 use super::{Channel, FIRST_LOOK, Guest, LONGEST_LOOK, OnEvent, SILENCE, random};
 use crate::vsphere::client::Source;
@@ -50,13 +51,13 @@ impl Guest {
         let number = self.next_number();
         let settled = self.state().settled.clone();
         // Most guests have one; the first program says so where there is none.
-        let octal = settled.as_ref().is_some_and(|s| s.facts.decoder == Decoder::None);
+        let octal = settled.as_ref().is_some_and(|s| s.facts().decoder == Decoder::None);
         let text = self.text(number, jobs, octal)?;
         let ticket = Ticket {
             user: self.login.user.clone(),
-            name: self.unix.name.clone(),
-            work: settled.as_ref().map(|s| s.facts.work.clone()),
-            boot: settled.as_ref().map(|s| s.facts.boot.clone()),
+            name: self.family.name().to_owned(),
+            work: settled.as_ref().map(|s| s.facts().work.clone()),
+            boot: settled.as_ref().map(|s| s.facts().boot.clone()),
             written: now(),
             meeting: self.state().meeting.clone(),
             number,
@@ -66,7 +67,7 @@ impl Guest {
     }
 
     fn text(&self, number: u64, jobs: &[Job], octal: bool) -> Result<String> {
-        self.unix.batch(&BatchPlan { number, nonce: &random()?, jobs, chunk: self.transfers(), octal })
+        self.family.batch(&BatchPlan { number, nonce: &random()?, jobs, chunk: self.transfers(), octal })
     }
 
     /// The same as [`Guest::run_batch`]. A batch that is given twice is run once.
@@ -78,14 +79,14 @@ impl Guest {
         let mut following = Following::new(self, &batch.ticket, on_event);
         following.sweeps = settled.is_some();
         match settled {
-            Some(settled) => self.send(&settled, batch).await?,
+            Some(settled) => self.send(&*settled, batch).await?,
             None => match self.first_program(None, Some((&batch.text, &batch.jobs)))? {
                 Some(first) => self.start_first(&first).await?,
                 None => {
                     let settled = self.settled().await?;
                     following.placed();
                     following.sweeps = true;
-                    self.send(&settled, batch).await?;
+                    self.send(&*settled, batch).await?;
                 }
             },
         }
@@ -94,7 +95,7 @@ impl Guest {
             let settled = self.settled().await?;
             self.state().running = Some((number, 0));
             following.sweeps = true;
-            self.send(&settled, batch).await?;
+            self.send(&*settled, batch).await?;
             return self.followed(&mut following).await;
         }
         outcome
@@ -111,9 +112,9 @@ impl Guest {
     }
 
     /// Sends a batch to a guest that is known and starts it.
-    async fn send(&self, settled: &Settled, batch: &Batch) -> Result<()> {
+    async fn send(&self, settled: &dyn Settled, batch: &Batch) -> Result<()> {
         let number = batch.ticket.number;
-        let octal = settled.facts.decoder == Decoder::None;
+        let octal = settled.facts().decoder == Decoder::None;
         let anew = if octal == batch.octal { None } else { Some(self.text(number, &batch.jobs, octal)?) };
         let meeting = {
             let mut state = self.state();
@@ -125,7 +126,7 @@ impl Guest {
         if let Some(program) = settled.start(&text) {
             return self.wire.start(&program).await;
         }
-        let path = format!("{}/in.{number}", settled.facts.work);
+        let path = format!("{}/in.{number}", settled.facts().work);
         match self.carry(&path, &Source::Bytes(Bytes::from(text))).await? {
             Carried::Whole => self.wire.start(&settled.start_uploaded(number)).await,
             Carried::Parts(count) => self.wire.start(&settled.start_parts(number, count)).await,

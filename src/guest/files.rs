@@ -53,14 +53,14 @@ impl Guest {
         .await?;
         let settled = self.settled().await?;
         let number = self.next_number();
-        let remote = format!("{}/c{number}", settled.facts.work);
+        let remote = format!("{}/c{number}", settled.facts().work);
         let carried = self.carry(&remote, &Source::File(archive.path().to_owned())).await?;
-        let mut script = match carried {
+        let before = match carried {
             Carried::Whole => String::new(),
-            Carried::Parts(count) => settled.join_parts(&remote, count) + "umask 022\n",
+            Carried::Parts(count) => settled.join_parts(&remote, count),
         };
-        script.push_str(&settled.unpack(&remote, &sha256, owner.map(|owner| (owner, paths.as_slice()))));
-        let mut job = Job::sh(0, script);
+        let owners = owner.map(|owner| (owner, paths.as_slice()));
+        let mut job = Job::new(0, settled.unpack(&before, &remote, &sha256, owners));
         job.run_as = run_as.cloned();
         let end = self.run(job).await?;
         done(end, &first(entries))
@@ -97,8 +97,8 @@ impl Guest {
         let wanted = paths.iter().map(|path| Wanted::of(path)).collect::<Result<Vec<_>>>()?;
         let settled = self.settled().await?;
         let number = self.next_number();
-        let remote = format!("{}/f{number}", settled.facts.work);
-        let mut job = Job::sh(0, settled.pack(&remote, paths, INLINE));
+        let remote = format!("{}/f{number}", settled.facts().work);
+        let mut job = Job::new(0, settled.pack(&remote, paths, INLINE));
         job.run_as = run_as.cloned();
         job.capture = true;
         job.secret = true;
@@ -187,9 +187,10 @@ fn write_archive(entries: &[CopyEntry], out: impl std::io::Write) -> Result<()> 
     let mut builder = tar::Builder::new(out);
     for entry in entries {
         let fail = |detail: String| Error::Copy { path: entry.path.clone(), detail };
-        let name = entry.path.trim_start_matches('/');
-        if !entry.path.starts_with('/') || name.is_empty() || name.contains('\0') || name.split('/').any(|p| p == "..")
-        {
+        let drive = drive_as_directory(&entry.path);
+        let path = drive.as_deref().unwrap_or(&entry.path);
+        let name = path.trim_start_matches('/');
+        if !path.starts_with('/') || name.is_empty() || name.contains('\0') || name.split('/').any(|p| p == "..") {
             return Err(fail("that is no absolute path in the guest".to_owned()));
         }
         let mut header = tar::Header::new_gnu();
@@ -237,4 +238,15 @@ fn now() -> u64 {
 fn modified(meta: &fs::Metadata) -> u64 {
     let since = meta.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
     since.map_or_else(now, |t| t.as_secs())
+}
+
+/// A path of Windows as archives have it, `C:\\dir\\file` as `/C/dir/file`: names with a colon aren't for every system's tar.
+pub(super) fn drive_as_directory(path: &str) -> Option<String> {
+    match path.as_bytes() {
+        [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic() => {
+            let (drive, rest) = (char::from(drive.to_ascii_uppercase()), path.get(2..).unwrap_or_default());
+            Some(format!("/{drive}{}", rest.replace('\\', "/")))
+        }
+        _ => None,
+    }
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::error::{Error, Result};
+use super::family::{Claim, Opening, Settled};
 use super::job::Job;
 use super::log::{Cursor, Record};
-use super::unix::{self, Claim, Found, Opening, Report, Settled};
+use super::unix::{self, Found, Report};
 use super::wire::{Listing, Program};
 use super::{Guest, LONGEST_LOOK, SILENCE, random};
 use crate::vsphere::client::GuestFault;
@@ -23,7 +24,7 @@ impl Guest {
     }
 
     /// The guest and what it has; asks, unless that is known.
-    pub(super) async fn settled(&self) -> Result<Arc<Settled>> {
+    pub(super) async fn settled(&self) -> Result<Arc<dyn Settled>> {
         let settled = self.state().settled.clone();
         match settled {
             Some(settled) => Ok(settled),
@@ -32,7 +33,7 @@ impl Guest {
     }
 
     /// Starts the first program without a batch and waits for what it reports; may ask for a batch of another process.
-    pub(super) async fn ask(&self, claim: Option<Claim<'_>>) -> Result<(Arc<Settled>, Option<unix::Standing>)> {
+    pub(super) async fn ask(&self, claim: Option<Claim<'_>>) -> Result<(Arc<dyn Settled>, Option<unix::Standing>)> {
         let first = self.first_program(claim, None)?;
         let program = first.ok_or_else(|| Error::Report("a program that is too long".to_owned()))?;
         self.start_first(&program).await?;
@@ -60,7 +61,7 @@ impl Guest {
     ) -> Result<Option<Program>> {
         let meeting = random()?;
         let mut state = self.state();
-        let guess = state.work.clone().unwrap_or_else(|| self.unix.guess());
+        let guess = state.work.clone().unwrap_or_else(|| self.family.guess());
         let opening = Opening {
             known: state.work.as_deref(),
             guess: &guess,
@@ -68,7 +69,7 @@ impl Guest {
             old: state.met.then_some(state.meeting.as_str()),
             claim,
         };
-        let program = self.unix.first(&opening, batch);
+        let program = self.family.first(&opening, batch);
         if program.is_some() {
             state.meeting = meeting;
         }
@@ -101,7 +102,7 @@ impl Guest {
 
     /// Looks once whether the guest has reported in the place whose name it was given.
     pub(super) async fn meet(&self, report: &mut Report, cursor: &mut Cursor) -> Result<Option<Found>> {
-        let place = unix::meeting_place(&self.state().meeting);
+        let place = self.family.meeting_place(&self.state().meeting);
         let Listing::Names(names) = self.wire.list(&format!("{place}/{}", cursor.segment())).await? else {
             return Ok(None);
         };
@@ -116,7 +117,7 @@ impl Guest {
     }
 
     /// Keeps what the guest has told.
-    pub(super) fn learn(&self, found: Found, met: bool) -> Result<Arc<Settled>> {
+    pub(super) fn learn(&self, found: Found, met: bool) -> Result<Arc<dyn Settled>> {
         let facts = found.facts;
         let mut state = self.state();
         state.met = met;
@@ -126,7 +127,7 @@ impl Guest {
             return Err(Error::NoWorkDir { user: self.login.user.clone(), detail });
         }
         state.work = Some(facts.work.clone());
-        let settled = Arc::new(Settled { unix: self.unix.clone(), facts });
+        let settled = self.family.settle(facts);
         state.settled = Some(Arc::clone(&settled));
         Ok(settled)
     }

@@ -114,7 +114,7 @@ impl<'a, 'e> Following<'a, 'e> {
         match (&state.settled, &state.work) {
             (Some(settled), _) => settled.batch_directory(self.ticket.number),
             (None, Some(work)) => format!("{work}/b{}", self.ticket.number),
-            (None, None) => format!("{}/b{}", self.guest.unix.guess(), self.ticket.number),
+            (None, None) => format!("{}/b{}", self.guest.family.guess(), self.ticket.number),
         }
     }
 
@@ -130,7 +130,7 @@ impl<'a, 'e> Following<'a, 'e> {
     pub fn placed(&mut self) {
         let settled = self.guest.state().settled.clone();
         if let Some(settled) = settled {
-            let (work, boot) = (Some(settled.facts.work.clone()), Some(settled.facts.boot.clone()));
+            let (work, boot) = (Some(settled.facts().work.clone()), Some(settled.facts().boot.clone()));
             (self.on_event)(Event::Placed(Ticket { work, boot, ..self.ticket.clone() }));
         }
     }

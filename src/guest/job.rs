@@ -79,22 +79,19 @@ impl Job {
 
     /// Captures the content of a file, and then deletes it if asked. `/proc` and its like work.
     pub fn read_file(id: u64, path: &str, delete: bool) -> Self {
-        let path = super::quote(path);
-        let rm = if delete { format!(" && rm -f -- {path}") } else { String::new() };
-        let mut job = Job::sh(id, format!("cat < {path}{rm}\n"));
+        let mut job = Job::new(id, Body::Read { path: path.to_owned(), delete });
         job.capture = true;
         job
     }
 
     /// Succeeds when there is such a file or directory.
     pub fn exists(id: u64, path: &str) -> Self {
-        let path = super::quote(path);
-        Job::sh(id, format!("[ -e {path} ] || [ -h {path} ]\n"))
+        Job::new(id, Body::Exists(path.to_owned()))
     }
 
     /// Deletes a file or, with all that is in it, a directory; no error when there is none.
     pub fn delete(id: u64, path: &str) -> Self {
-        Job::sh(id, format!("rm -rf -- {}\n", super::quote(path)))
+        Job::new(id, Body::Delete(path.to_owned()))
     }
 }
 
@@ -110,6 +107,21 @@ pub enum Body {
     },
     /// A program, found on PATH, and its arguments; no shell in between.
     Exec(Vec<String>),
+    /// Prints a file's content, and deletes it then if asked.
+    Read {
+        /// Where it is.
+        path: String,
+        /// Whether it goes.
+        delete: bool,
+    },
+    /// Succeeds when there is such a file or directory.
+    Exists(String),
+    /// Deletes a file or directory, if there is one.
+    Delete(String),
+    /// Prints the guest's host name.
+    HostName,
+    /// A script of ours, in the language that the guest's family has for that; its output is bytes.
+    Own(String),
     /// A tar archive of modest size, unpacked at `/` (names in it are relative to that). What is larger than
     /// [`Body::UNPACK_LIMIT`] goes by [`super::Guest::copy_in`].
     Unpack {
@@ -130,6 +142,11 @@ impl fmt::Debug for Body {
         match self {
             Body::Script { text, interpreter } => write!(f, "Script({interpreter:?}, {} bytes)", text.len()),
             Body::Exec(argv) => write!(f, "Exec({} words)", argv.len()),
+            Body::Read { path, delete } => write!(f, "Read({path:?}, {delete})"),
+            Body::Exists(path) => write!(f, "Exists({path:?})"),
+            Body::Delete(path) => write!(f, "Delete({path:?})"),
+            Body::HostName => f.write_str("HostName"),
+            Body::Own(text) => write!(f, "Own({} bytes)", text.len()),
             Body::Unpack { tar, .. } => write!(f, "Unpack({} bytes)", tar.len()),
         }
     }

@@ -36,6 +36,7 @@
 mod batch;
 pub mod codes;
 mod error;
+mod family;
 mod files;
 mod first;
 mod follow;
@@ -47,6 +48,7 @@ mod tests;
 mod ticket;
 mod unix;
 mod unpack;
+mod windows;
 mod wire;
 
 pub use batch::Batch;
@@ -55,7 +57,7 @@ pub use job::{
     BatchOutcome, Body, CopyContent, CopyEntry, EnvPiece, EnvVar, Event, Exit, Interpreter, Job, JobEnd, Login,
     MAX_CAPTURE, RunAs, Stream, Via,
 };
-pub use network::{Address, NetworkMethod, hostname_script, network_script};
+pub use network::{Address, NetworkMethod, hostname_script, network_script, windows_hostname, windows_network};
 pub use ticket::{Attached, JobMark, Standing, Ticket};
 pub use unpack::{fetched_into, remove_unpacked};
 
@@ -64,7 +66,9 @@ use std::time::Duration;
 
 use crate::vsphere::client::{Client, GuestAuth};
 use crate::vsphere::wire::Moref;
-use unix::{Settled, Unix};
+use family::{Family, Settled};
+use unix::Unix;
+use windows::Windows;
 use wire::Wire;
 
 /// How long a refused login is repeated after a restart.
@@ -134,7 +138,7 @@ impl Default for Options {
 /// One virtual machine's guest, as one account. Its operations go one after another.
 pub struct Guest {
     wire: Wire,
-    unix: Unix,
+    family: Box<dyn Family>,
     login: Login,
     options: Options,
     state: Mutex<State>,
@@ -145,7 +149,7 @@ pub struct Guest {
 /// What changes while a guest is used.
 struct State {
     /// The guest, once it has told what it has.
-    settled: Option<Arc<Settled>>,
+    settled: Option<Arc<dyn Settled>>,
     /// The work directory, where it was before a restart.
     work: Option<String>,
     /// Names the place below /tmp where the guest reports when its work directory isn't where we look.
@@ -186,11 +190,12 @@ impl Guest {
             Some(family) => Some(family),
             None => client.guest_state(vm).await?.family,
         };
-        if let Some(family) = family.filter(|family| family == "windowsGuest" || family == "netwareGuest") {
-            return Err(Error::Family(family));
+        if let Some(family) = family.as_ref().filter(|family| *family == "netwareGuest") {
+            return Err(Error::Family(family.clone()));
         }
+        let windows = family.is_some_and(|family| family == "windowsGuest");
         let auth = GuestAuth { username: login.user.clone(), password: login.password.clone() };
-        Ok(Wire::Remote { guest: client.guest(vm, auth), patience: options.patience })
+        Ok(Wire::Remote { guest: client.guest(vm, auth), patience: options.patience, windows })
     }
 
     /// The same over any way, and with a shell of one's own.
@@ -221,8 +226,12 @@ impl Guest {
             note: None,
             first_look: USUAL_FIRST_LOOK,
         };
-        let (unix, login) = (Unix { user, sh, name, grace }, login.clone());
-        Ok(Guest { wire, unix, login, options, state: Mutex::new(state), turn: tokio::sync::Mutex::default() })
+        let family: Box<dyn Family> = match wire.windows() {
+            true => Box::new(Windows { user, name }),
+            false => Box::new(Unix { user, sh, name, grace }),
+        };
+        let login = login.clone();
+        Ok(Guest { wire, family, login, options, state: Mutex::new(state), turn: tokio::sync::Mutex::default() })
     }
 
     /// Forgets what is known of a guest that is restarted; the handle stays good. The next program looks anew, and a login
@@ -277,7 +286,7 @@ impl Guest {
 
     /// What changes with each restart of the guest, as it was when the guest was looked at last; looks, if it wasn't yet.
     pub async fn boot_id(&self) -> Result<String> {
-        Ok(self.settled().await?.facts.boot.clone())
+        Ok(self.settled().await?.facts().boot.clone())
     }
 
     /// Removes the work directory, if there may be one. To be awaited on every way out, after [`Guest::kill_all`] where a
@@ -290,11 +299,11 @@ impl Guest {
         let work = match work {
             Some(work) => work,
             None if !sent => return Ok(()),
-            None => self.settled().await?.facts.work.clone(),
+            None => self.settled().await?.facts().work.clone(),
         };
         let met = {
             let state = self.state();
-            state.met.then(|| unix::meeting_place(&state.meeting))
+            state.met.then(|| self.family.meeting_place(&state.meeting))
         };
         if let Some(place) = met {
             self.wire.delete_directory(&place).await?;

@@ -5,8 +5,10 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::job::Body;
 use super::quote;
 use super::unix::squeeze;
+use super::windows;
 
 /// What configures the guest's network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -43,6 +45,35 @@ pub struct Address {
 /// address is seen on the interface in the end. Running it twice does no harm.
 pub fn network_script(method: NetworkMethod, address: &Address) -> String {
     settings(method, address, "") + &squeeze(include_str!("unix/network.sh"))
+}
+
+/// What [`network_script`] is for Windows, where PowerShell does it.
+pub fn windows_network(address: &Address) -> Body {
+    let text = |ip: Option<String>| ip.unwrap_or_default();
+    let family = match address.address {
+        None => "dhcp",
+        Some(IpNet::V4(_)) => "IPv4",
+        Some(IpNet::V6(_)) => "IPv6",
+    };
+    let dns: Vec<String> = address.dns.iter().map(IpAddr::to_string).collect();
+    windows::configured(
+        &[
+            ("device", text(address.device.clone())),
+            ("nic", address.nic.max(1).to_string()),
+            ("family", family.to_owned()),
+            ("address", text(address.address.map(|net| net.addr().to_string()))),
+            ("prefix", text(address.address.map(|net| net.prefix_len().to_string()))),
+            ("gateway", text(address.gateway.map(|ip| ip.to_string()))),
+            ("dns", dns.join(" ")),
+            ("search", address.search.join(" ")),
+        ],
+        include_str!("windows/network.ps1"),
+    )
+}
+
+/// What [`hostname_script`] is for Windows: it ends with 3010 when a restart is needed for the name to count.
+pub fn windows_hostname(name: &str) -> Body {
+    windows::configured(&[("name", name.to_owned())], include_str!("windows/hostname.ps1"))
 }
 
 fn settings(method: NetworkMethod, address: &Address, conf: &str) -> String {

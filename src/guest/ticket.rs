@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result};
+use super::family::Claim;
 use super::follow::Following;
 use super::job::{BatchOutcome, Exit, Job, Login};
-use super::unix::{Claim, Standing as Found};
+use super::unix::Standing as Found;
 use super::{Guest, OnEvent, Options, random};
 use crate::vsphere::client::Client;
 use crate::vsphere::wire::Moref;
@@ -135,10 +136,10 @@ impl Guest {
         let asked = now();
         let guest = Guest::over(wire, sh, login, options)?;
         let (settled, found) = guest.ask(Some(claim)).await?;
-        let boot = &settled.facts.boot;
+        let boot = &settled.facts().boot;
         // A batch that was to be the first has no boot to compare with, and its work directory may never have been made. It has
         // left no trace: if the guest has run on ever since, it was never there.
-        let ran_on = || settled.facts.age.is_some_and(|age| age >= asked.saturating_sub(ticket.written) / 10);
+        let ran_on = || settled.facts().age.is_some_and(|age| age >= asked.saturating_sub(ticket.written) / 10);
         let standing = match found {
             Some(Found::Never { fresh }) => match &ticket.boot {
                 Some(then) if then == boot && !fresh => Standing::NeverStarted,

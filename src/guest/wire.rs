@@ -1,5 +1,6 @@
 //! The few things that this room asks of a guest: start a program, list a directory, carry a file.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,7 +8,9 @@ use bytes::Bytes;
 
 use super::error::{Error, Result};
 use crate::vsphere::client::{self, Deadline, Download, GuestFault, Source};
-use crate::vsphere::wire::{GuestFileAttributes, GuestPosixFileAttributes, GuestProgramSpec};
+use crate::vsphere::wire::{
+    GuestFileAttributes, GuestPosixFileAttributes, GuestProgramSpec, GuestWindowsFileAttributes,
+};
 
 /// Pauses while the guest doesn't answer.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -41,6 +44,8 @@ pub(super) enum Wire {
         guest: client::Guest,
         /// How long the guest may not answer.
         patience: Duration,
+        /// Whether its paths are those of Windows.
+        windows: bool,
     },
     /// This machine, for tests of the scripts.
     #[cfg(test)]
@@ -48,10 +53,24 @@ pub(super) enum Wire {
 }
 
 impl Wire {
+    /// Whether the guest is Windows.
+    pub fn windows(&self) -> bool {
+        match self {
+            Wire::Remote { windows, .. } => *windows,
+            #[cfg(test)]
+            Wire::Local(_) => false,
+        }
+    }
+
+    /// A path as the guest writes it.
+    fn path<'a>(&self, path: &'a str) -> Cow<'a, str> {
+        if self.windows() { path.replace('/', "\\").into() } else { path.into() }
+    }
+
     /// Starts a program. May be repeated, so it must see to it that twice does no harm.
     pub async fn start(&self, program: &Program) -> Result<()> {
         let (guest, patience) = match self {
-            Wire::Remote { guest, patience } => (guest, patience),
+            Wire::Remote { guest, patience, .. } => (guest, patience),
             #[cfg(test)]
             Wire::Local(local) => return local.start(program),
         };
@@ -79,16 +98,17 @@ impl Wire {
     /// The names in a directory.
     pub async fn list(&self, directory: &str) -> Result<Listing> {
         let (guest, patience) = match self {
-            Wire::Remote { guest, patience } => (guest, patience),
+            Wire::Remote { guest, patience, .. } => (guest, patience),
             #[cfg(test)]
             Wire::Local(local) => return Ok(local.list(directory)),
         };
         let mut patience = Patience::new(*patience);
         loop {
-            let error = match guest.list_all(directory, None, patience.deadline).await {
+            let error = match guest.list_all(&self.path(directory), None, patience.deadline).await {
                 // Servers give whole paths or names.
                 Ok(files) => {
-                    let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+                    let separators: &[char] = if self.windows() { &['/', '\\'] } else { &['/'] };
+                    let name = |path: &str| path.rsplit(separators).next().unwrap_or_default().to_owned();
                     return Ok(Listing::Names(files.into_iter().map(|file| name(&file.path)).collect()));
                 }
                 Err(error) => error,
@@ -104,15 +124,19 @@ impl Wire {
     /// Sends a file, readable by the account alone. `None`: sent. Else why transfers don't work here.
     pub async fn upload(&self, path: &str, source: &Source) -> Result<Option<String>> {
         let (guest, patience) = match self {
-            Wire::Remote { guest, patience } => (guest, patience),
+            Wire::Remote { guest, patience, .. } => (guest, patience),
             #[cfg(test)]
             Wire::Local(local) => return local.upload(path, source),
         };
-        let attributes =
-            GuestFileAttributes::Posix(GuestPosixFileAttributes { permissions: Some(0o600), ..Default::default() });
+        let attributes = match self.windows() {
+            true => GuestFileAttributes::Windows(GuestWindowsFileAttributes::default()),
+            false => {
+                GuestFileAttributes::Posix(GuestPosixFileAttributes { permissions: Some(0o600), ..Default::default() })
+            }
+        };
         let mut patience = Patience::new(*patience);
         loop {
-            match guest.upload(path, source, attributes.clone(), true, patience.deadline).await {
+            match guest.upload(&self.path(path), source, attributes.clone(), true, patience.deadline).await {
                 Ok(()) => return Ok(None),
                 Err(error @ client::Error::Transfer { .. }) => return Ok(Some(error.to_string())),
                 Err(error) => patience.again(error).await?,
@@ -123,13 +147,13 @@ impl Wire {
     /// Begins to fetch a file; `Err` within `Ok`: why transfers don't work here.
     pub async fn download(&self, path: &str) -> Result<std::result::Result<Incoming, String>> {
         let (guest, patience) = match self {
-            Wire::Remote { guest, patience } => (guest, patience),
+            Wire::Remote { guest, patience, .. } => (guest, patience),
             #[cfg(test)]
             Wire::Local(local) => return local.download(path),
         };
         let mut patience = Patience::new(*patience);
         loop {
-            match guest.download(path, patience.deadline).await {
+            match guest.download(&self.path(path), patience.deadline).await {
                 Ok(download) => return Ok(Ok(Incoming::Remote(Box::new(download)))),
                 Err(error @ client::Error::Transfer { .. }) => return Ok(Err(error.to_string())),
                 Err(error) => patience.again(error).await?,
@@ -140,7 +164,7 @@ impl Wire {
     /// Deletes a directory and all in it; none is no error.
     pub async fn delete_directory(&self, path: &str) -> Result<()> {
         let (guest, patience) = match self {
-            Wire::Remote { guest, patience } => (guest, patience),
+            Wire::Remote { guest, patience, .. } => (guest, patience),
             #[cfg(test)]
             Wire::Local(_) => {
                 let _ = std::fs::remove_dir_all(path);
@@ -149,7 +173,7 @@ impl Wire {
         };
         let mut patience = Patience::new(*patience);
         loop {
-            match guest.delete_directory(path, true, patience.deadline).await {
+            match guest.delete_directory(&self.path(path), true, patience.deadline).await {
                 Ok(()) => return Ok(()),
                 Err(error) => patience.again(error).await?,
             }

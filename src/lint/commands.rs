@@ -1,5 +1,6 @@
 //! The guest's commands, as a shell reads them.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -160,9 +161,9 @@ pub(super) struct Ran<'a> {
     /// Name and arguments.
     pub words: &'a [Word],
     /// The name, without directories.
-    pub name: String,
+    pub name: Cow<'a, str>,
     /// The arguments' text, up to what only the run knows.
-    pub args: Vec<String>,
+    pub args: Vec<Cow<'a, str>>,
 }
 
 impl Ran<'_> {
@@ -211,12 +212,12 @@ impl Ran<'_> {
 
     /// Its arguments that are no options, with their indices.
     pub fn operands(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.args.iter().enumerate().filter(|(_, a)| !a.starts_with('-')).map(|(i, a)| (i, a.as_str()))
+        self.args.iter().enumerate().filter(|(_, a)| !a.starts_with('-')).map(|(i, a)| (i, &**a))
     }
 
     /// Whether its name is one of these.
     pub fn is(&self, names: &[&str]) -> bool {
-        names.contains(&self.name.as_str())
+        names.contains(&&*self.name)
     }
 }
 
@@ -362,7 +363,7 @@ pub(super) fn ran<'a>(shells: &'a [Shell<'a>]) -> Vec<Ran<'a>> {
             }
             for (depth, call) in shell::calls(&command.words).into_iter().enumerate() {
                 let args = call.args().iter().map(Word::leading_text).collect();
-                out.push(Ran { shell, index, depth, words: call.words, name: call.name().into_owned(), args });
+                out.push(Ran { shell, index, depth, words: call.words, name: call.name(), args });
             }
         }
     }

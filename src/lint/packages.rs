@@ -42,7 +42,7 @@ const WITH_ARGUMENT: &[&str] = &[
 
 /// What a command does to packages.
 pub(super) fn call<'a>(ran: &'a Ran<'_>) -> Option<Call<'a>> {
-    let kind = match ran.name.as_str() {
+    let kind = match &*ran.name {
         "apt-get" | "apt" | "aptitude" => Kind::Apt,
         "yum" | "dnf" | "dnf5" | "microdnf" | "tdnf" => Kind::Yum,
         "zypper" => Kind::Zypper,
@@ -59,14 +59,14 @@ pub(super) fn call<'a>(ran: &'a Ran<'_>) -> Option<Call<'a>> {
         }
         let option = arg.starts_with('-');
         if kind == Kind::Pacman && option && !arg.starts_with("--") && verb.is_none() {
-            verb = Some((index, arg.as_str()));
+            verb = Some((index, &**arg));
         } else if option {
             // `-y` of zypper's `-y install` and the like stands alone; `-qy` too.
-            skip = kind != Kind::Pacman && WITH_ARGUMENT.contains(&arg.as_str());
+            skip = kind != Kind::Pacman && WITH_ARGUMENT.contains(&&**arg);
         } else if verb.is_none() {
-            verb = Some((index, arg.as_str()));
+            verb = Some((index, &**arg));
         } else {
-            packages.push((index, arg.as_str()));
+            packages.push((index, &**arg));
         }
     }
     let (at, verb) = verb?;
@@ -167,9 +167,9 @@ pub(super) fn language<'a>(ran: &'a Ran<'_>) -> Option<(&'static Language, Vec<(
     let mut skip = false;
     for (index, arg) in ran.args.iter().enumerate() {
         if !std::mem::take(&mut skip) {
-            skip = LANGUAGE_ARGUMENT.contains(&arg.as_str());
+            skip = LANGUAGE_ARGUMENT.contains(&&**arg);
             if !arg.starts_with('-') {
-                words.push((index, arg.as_str()));
+                words.push((index, &**arg));
             }
         }
     }

@@ -133,6 +133,7 @@ fn item(output: &Output, wishes: Wishes<'_>) -> Result<ResolvedItem, Failed> {
         name: name.to_owned(),
         existing,
         taken,
+        after: output.after.clone(),
         span: output.span,
     })
 }

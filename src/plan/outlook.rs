@@ -97,6 +97,8 @@ pub struct Left {
     pub path: String,
     /// The path of what it replaces.
     pub replaces: Option<String>,
+    /// The machines that must have ended well before it gets its name.
+    pub after: Vec<String>,
 }
 
 /// A datastore.
@@ -382,6 +384,7 @@ fn planned(
         kind: if output.kind == OutputKind::Template { "template" } else { "VM" },
         path: format!("{}/{}", target.placement.folder_path, target.name),
         replaces: target.replaces.as_ref().filter(|_| output.exists == Exists::Replace).map(path),
+        after: output.after.iter().map(|id| program.machine(*id).label.clone()).collect(),
     });
     let place = &resolved.placement;
     Planned {

@@ -50,6 +50,8 @@ pub struct ResolvedItem {
     pub existing: Option<LibraryItem>,
     /// Whether that is in the way.
     pub taken: bool,
+    /// The machines that must have ended well first.
+    pub after: Vec<MachineId>,
     /// Where it is written.
     pub span: Span,
 }

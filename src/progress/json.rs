@@ -280,6 +280,10 @@ impl<W: Write + Send> View for Json<W> {
                 });
                 self.line(at, "machine-finished", fields)
             }
+            Event::Watch { what, machine, text } => {
+                let time = rfc3339(SystemTime::now());
+                self.line(at, "watch", json!({"what": what, "time": time, "machine": machine, "text": text}))
+            }
             Event::Cleanup { text } => self.line(at, "cleanup", json!({"text": text})),
             Event::Finished { ok, elapsed, requests, .. } => {
                 self.line(at, "finished", json!({"ok": ok, "elapsed": seconds(*elapsed), "requests": requests}))

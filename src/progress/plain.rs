@@ -295,6 +295,10 @@ impl<W: Write + Send> View for Plain<W> {
                 self.line(at, Some(*machine), &text)?;
             }
             Event::Cleanup { text } => self.line(at, None, text)?,
+            Event::Watch { machine, text, .. } => match machine {
+                Some(label) => self.line(at, None, &format!("watch: {label}: {text}"))?,
+                None => self.line(at, None, &format!("watch: {text}"))?,
+            },
             Event::Finished { ok, interrupted, elapsed, requests } => {
                 let word = match (ok, interrupted) {
                     (true, _) => "done",

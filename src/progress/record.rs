@@ -299,6 +299,7 @@ impl Record {
                     record.elapsed = *elapsed;
                 }
             }
+            Event::Watch { text, .. } => self.notes.push((at, None, text.clone())),
             Event::Cleanup { text } => self.notes.push((at, None, text.clone())),
             Event::Finished { ok, elapsed, requests, .. } => self.finished = Some((*ok, *elapsed, *requests)),
         }

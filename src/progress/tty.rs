@@ -426,7 +426,8 @@ impl<W: Write + Send> View for Tty<W> {
                     }
                 }
             }
-            Event::Key { .. } | Event::Made { .. } => {}
+            // Whoever watches has no terminal.
+            Event::Key { .. } | Event::Made { .. } | Event::Watch { .. } => {}
             Event::Cleanup { text } => self.keep(SOFT, None, text.clone(), String::new(), true),
             Event::Finished { ok, interrupted, elapsed, requests } => {
                 self.settle();

@@ -17,6 +17,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Templates by name, beside [`DEFAULT_TEMPLATE`] (which one of that name replaces).
     pub templates: Vec<(String, TemplateSource)>,
+    /// Templates, among these, whose guests are taken for Windows.
+    pub windows: Vec<String>,
     /// Accounts of guests with their passwords. Without any, every password is right for every account that the
     /// guest has.
     pub logins: Vec<(String, String)>,
@@ -61,6 +63,7 @@ impl Default for Config {
         Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             templates: Vec::new(),
+            windows: Vec::new(),
             logins: Vec::new(),
             username: "administrator@vsphere.local".to_owned(),
             password: String::new(),

@@ -80,6 +80,11 @@ pub(super) fn task_in_progress(task: &Moref) -> Fault {
     Fault::new("TaskInProgress", "Another task is already in progress.").with("task", task.clone())
 }
 
+/// The host of what is to be worked on can't be reached.
+pub(super) fn host_not_connected() -> Fault {
+    Fault::new("HostNotConnected", "Unable to communicate with the remote host, since it is disconnected.")
+}
+
 pub(super) fn request_canceled() -> Fault {
     Fault::new("RequestCanceled", "The task was canceled by a user.")
 }

@@ -112,6 +112,12 @@ pub(super) struct Inventory {
     fresh: Vec<Moref>,
     /// Custom attributes.
     pub fields: Vec<CustomFieldDef>,
+    /// The last key that was given to one: none is given twice.
+    pub last_field: i32,
+    /// Their values, of all but virtual machines.
+    pub labels: HashMap<Moref, Vec<(i32, String)>>,
+    /// Hosts that can't be reached, and how that is called.
+    pub lost_hosts: HashMap<Moref, &'static str>,
 }
 
 impl Inventory {
@@ -232,6 +238,23 @@ impl Inventory {
             Some(Body::Vm(vm)) => Ok(vm),
             _ => Err(not_found(object)),
         }
+    }
+
+    /// Whether, and how, a host is connected.
+    pub fn connection_of(&self, host: &Moref) -> &'static str {
+        self.lost_hosts.get(host).copied().unwrap_or("connected")
+    }
+
+    /// Connects a host, or has it be lost; its machines show that too.
+    pub fn set_connection(&mut self, host: &Moref, state: &'static str) {
+        match state {
+            "connected" => drop(self.lost_hosts.remove(host)),
+            lost => drop(self.lost_hosts.insert(host.clone(), lost)),
+        }
+        let there: Vec<Moref> =
+            self.vms().filter(|(_, _, vm)| vm.host == *host).map(|(object, ..)| object.clone()).collect();
+        self.touch(host);
+        there.iter().for_each(|vm| self.touch(vm));
     }
 
     /// All objects in order of creation.

@@ -62,6 +62,15 @@ pub(super) struct Reported {
     pub id: Option<String>,
 }
 
+/// How a guest's customization stands.
+#[derive(Clone, Debug)]
+pub(super) struct Customization {
+    /// What the next boot does.
+    pub pending: Option<Element>,
+    pub status: &'static str,
+    pub error: String,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {
     pub object: Moref,
@@ -141,6 +150,7 @@ pub(super) struct Vm {
     pub snapshots: Vec<Snapshot>,
     pub current: Option<Moref>,
     pub disk: Disk,
+    pub customization: Option<Customization>,
     /// Recent tasks.
     pub tasks: Vec<Moref>,
     /// The task that has it for itself.
@@ -184,11 +194,17 @@ impl Vm {
             snapshots: Vec::new(),
             current: None,
             disk: Disk { base, top: None },
+            customization: None,
             tasks: Vec::new(),
             busy: None,
             epoch: 0,
             switch: Arc::default(),
         }
+    }
+
+    /// Whether its guest is taken for Windows.
+    pub fn is_windows(&self) -> bool {
+        self.config.guest_id.starts_with("win")
     }
 
     pub fn snapshot(&self, object: &Moref) -> Option<&Snapshot> {

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::collector::{PAGE, retrieve};
 use super::faults::{
-    Answer, invalid_argument, not_authenticated, not_found, not_supported, request_canceled, response, response_any,
-    unknown_method,
+    Answer, host_not_connected, invalid_argument, not_authenticated, not_found, not_supported, request_canceled,
+    response, response_any, unknown_method,
 };
 use super::inventory::{Inventory, is_a};
 use super::properties::{self, Scope};
@@ -26,7 +26,6 @@ use crate::vsphere::wire::{
 
 /// Methods that exist and do nothing here: real servers have them, and clients call them.
 const REFUSED: &[&str] = &[
-    "CustomizeVM_Task",
     "MountToolsInstaller",
     "UpgradeTools_Task",
     "SuspendVM_Task",
@@ -84,6 +83,7 @@ pub(super) async fn dispatch(server: &Arc<Server>, call: Call) -> Answer<Reply> 
         let value = server.with_scope(call.session.as_ref(), |scope| scope.read(&call.this, &path))?;
         return Ok(closed(response_any(&call.method, value)));
     }
+    reachable(server, &call)?;
     let body = match call.this.kind.as_str() {
         "PropertyCollector" | "PropertyFilter" => collector(server, &call).await,
         "ViewManager" | "ContainerView" | "ListView" => view(server, &call),
@@ -95,6 +95,21 @@ pub(super) async fn dispatch(server: &Arc<Server>, call: Call) -> Answer<Reply> 
         _ => inventory(server, &call).await,
     };
     body.map(closed)
+}
+
+/// Nothing can be done with a machine whose host is lost, nor in its guest.
+fn reachable(server: &Server, call: &Call) -> Answer<()> {
+    let vm = match call.this.kind.as_str() {
+        "VirtualMachine" => Some(call.this.clone()),
+        "GuestAuthManager" | "GuestProcessManager" | "GuestFileManager" => call.arg("vm").ok(),
+        _ => None,
+    };
+    let state = server.lock();
+    let host = vm.and_then(|vm| state.inventory.vm(&vm).ok().map(|vm| vm.host.clone()));
+    match host.is_some_and(|host| state.inventory.lost_hosts.contains_key(&host)) {
+        true => Err(host_not_connected()),
+        false => Ok(()),
+    }
 }
 
 fn login(server: &Arc<Server>, call: &Call) -> Answer<Reply> {
@@ -488,6 +503,8 @@ async fn inventory(server: &Arc<Server>, call: &Call) -> Answer<Element> {
     match (kind, call.method.as_str()) {
         ("VirtualMachine", "CloneVM_Task") => call.answer(&server.clone_vm(call)?),
         ("VirtualMachine", "ReconfigVM_Task") => call.answer(&server.reconfigure(call)?),
+        ("VirtualMachine", "CustomizeVM_Task") => call.answer(&server.customize(call)?),
+        ("CustomizationSpecManager", "GetCustomizationSpec") => server.kept_customization(call),
         ("VirtualMachine", "UpgradeVM_Task") => call.answer(&server.upgrade(call)?),
         ("VirtualMachine", "RelocateVM_Task") => call.answer(&server.relocate(call)?),
         ("VirtualMachine", "PowerOnVM_Task") => call.answer(&server.power_on(call)?),
@@ -518,6 +535,8 @@ async fn inventory(server: &Arc<Server>, call: &Call) -> Answer<Element> {
         ("AuthorizationManager", "HasPrivilegeOnEntities" | "FetchUserPrivilegeOnEntities") => {
             Err(not_supported(&call.method))
         }
+        ("HostSystem", "DisconnectHost_Task") => call.answer(&server.connect_host(call, "disconnected")?),
+        ("HostSystem", "ReconnectHost_Task") => call.answer(&server.connect_host(call, "connected")?),
         ("CustomFieldsManager", "AddCustomFieldDef") => call.answer(&server.add_field(call)?),
         ("CustomFieldsManager", "RenameCustomFieldDef") => call.answer(&server.rename_field(call)?),
         ("CustomFieldsManager", "RemoveCustomFieldDef") => call.answer(&server.remove_field(call)?),

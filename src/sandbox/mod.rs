@@ -101,7 +101,7 @@ impl Sandbox {
         }
         for name in names {
             if inventory.child(&places.vm_folder, &name).is_none() {
-                add_template(&mut inventory, &places, &name);
+                add_template(&mut inventory, &places, &name, config.windows.contains(&name));
             }
         }
         let server = Arc::new(Server::new(config, fixed, guests, inventory, places));
@@ -191,6 +191,16 @@ impl Sandbox {
         server::lock(&self.server.plan).clear();
     }
 
+    /// Has a host stop answering, or answer again: its machines run on, and vCenter can't reach them. False: there is no
+    /// host of that name.
+    pub fn host_answers(&self, name: &str, answers: bool) -> bool {
+        let mut state = self.server.lock();
+        let host = state.inventory.all().find(|(o, node)| o.kind == "HostSystem" && node.name == name);
+        let Some(host) = host.map(|(object, _)| object.clone()) else { return false };
+        state.inventory.set_connection(&host, if answers { "connected" } else { "notResponding" });
+        true
+    }
+
     /// Ends all sessions, as if they had been idle for too long.
     pub fn expire_sessions(&self) {
         self.server.lock().sessions.close_all();
@@ -269,11 +279,16 @@ async fn add_templates(
     Ok(names)
 }
 
-fn add_template(inventory: &mut Inventory, places: &model::Places, name: &str) {
+fn add_template(inventory: &mut Inventory, places: &model::Places, name: &str, windows: bool) {
     let name_in_inventory = inventory::canonical(name);
     let base = guests::Parent::Template(name.to_owned());
     let host = inventory.a_host(&places.cluster).unwrap_or_default();
     let mut vm = Vm::new(host, None, places.datastore.clone(), base, now());
+    if windows {
+        let id = "windows2019srv_64Guest";
+        vm.config.guest_id = id.to_owned();
+        vm.reported = guest::windows_identity(id, None);
+    }
     let number = inventory.number();
     vm.config.devices =
         machine::devices(model::DATASTORE, &places.datastore, &places.network, &name_in_inventory, number);

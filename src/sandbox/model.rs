@@ -104,10 +104,11 @@ impl Inventory {
         object
     }
 
-    /// The host of a compute resource with the fewest machines.
+    /// The host of a compute resource with the fewest machines, of those that can be reached.
     pub fn a_host(&self, compute: &Moref) -> Option<Moref> {
         let load = |host: &Moref| self.vms().filter(|(_, _, vm)| vm.host == *host).count();
-        self.children(compute, "HostSystem").min_by_key(|host| load(host)).cloned()
+        let hosts = self.children(compute, "HostSystem").filter(|host| !self.lost_hosts.contains_key(host));
+        hosts.min_by_key(|host| load(host)).cloned()
     }
 
     /// What a folder may hold, by its reference.

@@ -124,6 +124,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A method call.
+#[derive(Clone)]
 pub(super) struct Call {
     pub method: String,
     pub this: Moref,

@@ -146,6 +146,9 @@ fn targets(program: &Program, inputs: &Inputs, all: &[usize], problems: &mut Pro
             if let Origin::Machine(parent) = machine.origin {
                 wanted.extend(program.machines.get(parent.0 as usize).map(|m| m.stage));
             }
+            for after in machine.outputs.iter().flat_map(|o| &o.after) {
+                wanted.extend(program.machines.get(after.0 as usize).map(|m| m.stage));
+            }
             order_refs::machine(machine, &mut |reference, _| match reference {
                 Ref::Secret(secret) => {
                     secrets.insert(*secret);

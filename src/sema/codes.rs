@@ -85,4 +85,12 @@ codes! {
            could use."
     wrong "FROM debian-12 AS base\nRUN echo hello\nFROM debian-12 AS web\nRUN ping -c1 ${{ base.ip }}\n"
     right "FROM debian-12 AS base\nOUTPUT VM base\nRUN echo hello\nFROM debian-12 AS web\nRUN ping -c1 ${{ base.ip }}\n";
+
+    /// What one family of guests has and the other hasn't.
+    WRONG_FAMILY = 161 "wrong-guest-family" Error
+    about "A guest is a Unix one or Windows (`FROM --os=windows`), and what only the other family has can't be done in it: \
+           on Windows there is no USER (no sudo), no `--chown` and `--chmod`, no `#!` line, and the network is configured \
+           by PowerShell or by vCenter's guest customization, not by nmcli, netplan or ifupdown."
+    wrong "FROM --os=windows win-2022\nOUTPUT NONE\nUSER operator\nRUN Get-Date\n"
+    right "FROM --os=windows win-2022\nOUTPUT NONE\nLOGIN operator\nRUN Get-Date\n";
 }

@@ -12,7 +12,9 @@ use super::expr::Scope;
 use super::instruction::{Number, via};
 use super::machine::{Making, bad_argument};
 use super::names_scope::{Moment, Place};
-use super::program::{Address, EnvVar, Hostname, Login, NetworkMethod, RunAs, Setting, Tag, Template, TemplatePiece};
+use super::program::{
+    Address, EnvVar, Hostname, Login, NetworkMethod, Os, RunAs, Setting, Tag, Template, TemplatePiece,
+};
 use super::script::ShellKind;
 use super::text::{Known, Secrets, Usage, check_arg, check_env, check_static, check_static_text, check_text};
 use super::value::Value;
@@ -91,7 +93,8 @@ impl Checker<'_> {
                     problems.push(bad_argument(span, wrong));
                     return None;
                 }
-                making.hostname.get_or_insert(Hostname { name, method, span: instruction.span });
+                let spec = self.spec(instruction, method, place, problems)?;
+                making.hostname.get_or_insert(Hostname { name, method, spec, span: instruction.span });
             }
             Body::Login { user, password } => {
                 Arc::make_mut(&mut making.context).login =
@@ -106,8 +109,9 @@ impl Checker<'_> {
             Body::Workdir { path } => {
                 let secrets = Secrets::Refused("paths are shown, in the guest too");
                 let path = self.text(path, "the path of the WORKDIR", secrets, steps, problems)?;
+                let os = self.machine(making.id).map_or(Os::Unix, |m| m.os);
                 let context = Arc::make_mut(&mut making.context);
-                context.workdir = Some(joined(context.workdir.as_ref(), path));
+                context.workdir = Some(joined(context.workdir.as_ref(), path, os));
             }
             Body::Env { pairs } => {
                 let mut failed = false;
@@ -323,6 +327,13 @@ impl Checker<'_> {
         let device = device.as_ref().and_then(|t| self.text(t, "the device", CONFIGURED, place, problems));
         let method = self.method(instruction, place, problems);
         let nic = self.nic_flag(instruction, making, problems);
+        let spec = self.spec(instruction, method, place, problems);
+        if let (NetworkMethod::Customize, Some(device)) = (method, device_text(instruction)) {
+            problems.push(
+                bad_argument(device, "vCenter knows network adapters by number, not by the guest's names for them")
+                    .help("write `--nic=n` in the place of DEVICE"),
+            );
+        }
         (problems.len() == before).then_some(Address {
             cidr,
             gateway,
@@ -331,8 +342,27 @@ impl Checker<'_> {
             device,
             nic: nic.unwrap_or(1),
             method,
+            spec: spec.flatten(),
             span: instruction.span,
         })
+    }
+
+    /// `--spec=`; None when it is wrong.
+    fn spec(
+        &self,
+        instruction: &Instruction,
+        method: NetworkMethod,
+        place: Place,
+        problems: &mut Problems,
+    ) -> Option<Option<String>> {
+        let Some(flag) = instruction.flag("spec") else { return Some(None) };
+        if method != NetworkMethod::Customize {
+            problems.push(
+                Diagnostic::at(&codes::FLAG_WITHOUT_EFFECT, flag.span, "only customization has specifications")
+                    .help("write `--method=customize` beside it, or leave it out"),
+            );
+        }
+        self.flag_text(instruction, "spec", "the name of a customization specification", place, problems).map(Some)
     }
 
     /// `--nic=`.
@@ -359,6 +389,7 @@ impl Checker<'_> {
             Some("nmcli") => NetworkMethod::Nmcli,
             Some("netplan") => NetworkMethod::Netplan,
             Some("ifupdown") => NetworkMethod::Ifupdown,
+            Some("customize") => NetworkMethod::Customize,
             Some(_) | None => NetworkMethod::Auto,
         }
     }
@@ -432,20 +463,27 @@ pub(super) fn env_var(
 }
 
 /// A WORKDIR after another one: `sub` after `/srv` is `/srv/sub`; without one before it is `/sub`.
-fn joined(base: Option<&Template>, path: Template) -> Template {
+fn joined(base: Option<&Template>, path: Template, os: Os) -> Template {
+    let (separator, root) = match os {
+        Os::Unix => ("/", "/"),
+        Os::Windows => ("\\", "C:\\"),
+    };
     match path.pieces.first() {
         Some(TemplatePiece::Literal(text)) if !is_absolute(text) => {}
         // What begins with a value that only the build knows must be absolute: there is nothing to tell by.
         Some(_) | None => return path,
     }
     let mut pieces = base.map(|b| b.pieces.clone()).unwrap_or_default();
+    if pieces.is_empty() {
+        pieces.push(TemplatePiece::Literal(root.into()));
+    }
     let slash = match pieces.last() {
-        Some(TemplatePiece::Literal(text)) => !text.ends_with('/'),
+        Some(TemplatePiece::Literal(text)) => !text.ends_with(['/', '\\']),
         Some(TemplatePiece::Value(_)) | None => true,
     };
     let mut out = Template::default();
     if slash {
-        pieces.push(TemplatePiece::Literal("/".into()));
+        pieces.push(TemplatePiece::Literal(separator.into()));
     }
     pieces.extend(path.pieces);
     for piece in pieces {
@@ -473,4 +511,12 @@ fn bad_hostname(name: &str) -> Option<String> {
     let fine = name.len() <= 253 && name.strip_suffix('.').unwrap_or(name).split('.').all(label);
     (!fine)
         .then(|| format!("`{name}` can't be a host name: it is labels of letters, digits and `-`, with dots between"))
+}
+
+/// Where an ADDRESS names the guest's device.
+fn device_text(instruction: &Instruction) -> Option<Span> {
+    match &instruction.body {
+        Body::Address { device, .. } => device.as_ref().map(|d| d.span),
+        _ => None,
+    }
 }

@@ -14,7 +14,7 @@ use super::instruction_setting::env_var;
 use super::machine::{Making, bad_argument, placeholder};
 use super::names_scope::{Moment, Place};
 use super::program::{
-    Action, GuestContext, Invocation, KeySource, MachineId, Need, Ref, RunAs, Step, StepId, StepOptions, Template,
+    Action, GuestContext, Invocation, KeySource, MachineId, Need, Os, Ref, RunAs, Step, StepId, StepOptions, Template,
     WaitWhat,
 };
 use super::script::{check_command, check_flag_command};
@@ -133,7 +133,7 @@ impl Checker<'_> {
                 let name = super::text::check_static_text(name, usage, &self.view(place), problems)?;
                 Action::Snapshot(name.value()?)
             }
-            Body::Seal => Action::Run(super::seal::command()),
+            Body::Seal => Action::Run(super::seal::command(self.machine(making.id).map_or(Os::Unix, |m| m.os))),
             // NOTE has been taken; the rest are no steps, or have been refused.
             Body::Note { .. } => return None,
             Body::Arg { .. } | Body::Secret { .. } | Body::Include { .. } | Body::From { .. } | Body::Output { .. } => {
@@ -237,7 +237,8 @@ impl Checker<'_> {
             Arc::make_mut(&mut context).user = Some(RunAs { name, via: how });
         }
         if matches!(instruction.body, Body::Seal) {
-            super::seal::context(Arc::make_mut(&mut context));
+            let os = self.machine(making.id).map_or(Os::Unix, |m| m.os);
+            super::seal::context(Arc::make_mut(&mut context), os);
         }
         for flag in instruction.flags.iter().filter(|f| f.name.node == "env") {
             let Some((name, value)) = flag.value.as_ref().and_then(split_pair) else {
@@ -384,10 +385,15 @@ impl Checker<'_> {
     /// An instruction in one line, as written: continuations joined, comments left out.
     pub(super) fn one_line(&self, span: Span) -> String {
         let text = self.sources.slice(span);
-        let mut out = String::new();
         // What aligns the arguments in the file is not part of the instruction.
         let (keyword, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
-        let text = format!("{keyword} {}", rest.trim_start_matches([' ', '\t']));
+        let rest = rest.trim_start_matches([' ', '\t']);
+        if is_plain(text) {
+            let rest = rest.trim_end();
+            return if rest.is_empty() { keyword.to_owned() } else { [keyword, rest].join(" ") };
+        }
+        let text = format!("{keyword} {rest}");
+        let mut out = String::new();
         for (number, line) in text.lines().enumerate() {
             let line = if number == 0 { line } else { line.trim_start() };
             if number > 0 && (line.starts_with('#') || line.is_empty()) {
@@ -401,8 +407,13 @@ impl Checker<'_> {
             }
             out.push_str(line);
         }
-        out.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+        if is_plain(&out) { out } else { out.chars().map(|c| if c.is_control() { ' ' } else { c }).collect() }
     }
+}
+
+/// Whether a text is one line of printable ASCII, as nearly all are.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// Whether there is a line after that one.

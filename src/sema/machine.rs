@@ -216,6 +216,7 @@ impl Checker<'_> {
         };
         for (line, instruction) in self.lines(id).iter().enumerate() {
             making.line = line;
+            super::windows::check(os, instruction, problems);
             self.instruction(&mut making, instruction, problems);
         }
         self.inherited.insert(id, Inherited { context: making.context.clone(), shell: making.shell.clone() });

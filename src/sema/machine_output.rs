@@ -137,7 +137,8 @@ impl Checker<'_> {
             Some("keep") => Exists::Keep,
             Some(_) | None => Exists::Fail,
         };
-        let output = Output { kind, name, exists, off: off.is_some(), snapshot, span: instruction.span };
+        let after = self.published_after(id, instruction, kind, place, problems);
+        let output = Output { kind, name, exists, off: off.is_some(), snapshot, after, span: instruction.span };
         if kind == OutputKind::Library {
             self.library_output(instruction, &output, problems)?;
         }
@@ -184,6 +185,52 @@ impl Checker<'_> {
                 .label(vm.span, "left running here")
                 .help("write `OUTPUT VM --off`, or leave the item in a stage of its own"),
         );
+    }
+
+    /// `--after=STAGE`: the machines that must have ended well before it gets its name. That is at the very end of the
+    /// build: they may well be made from it.
+    fn published_after(
+        &self,
+        id: MachineId,
+        instruction: &Instruction,
+        kind: OutputKind,
+        place: Place,
+        problems: &mut Problems,
+    ) -> Vec<MachineId> {
+        let mut all: Vec<MachineId> = Vec::new();
+        for flag in instruction.flags.iter().filter(|f| f.name.node == "after") {
+            if kind == OutputKind::None {
+                problems.push(
+                    Diagnostic::at(&codes::FLAG_WITHOUT_EFFECT, flag.span, "OUTPUT NONE has no name to get")
+                        .help("leave it out: nothing is left"),
+                );
+                return all;
+            }
+            let Some(text) = &flag.value else { continue };
+            let usage = super::instruction::flag_usage("the value of `--after`");
+            let value = check_static_text(text, usage, &self.view(place), problems).and_then(Known::value);
+            for part in value.iter().flat_map(|v| v.split(',')).map(str::trim) {
+                let Some((machines, key)) = self.machines_meant(part, text.span, "--after", problems) else { continue };
+                let wrong = if let Some(key) = key {
+                    Some((&codes::UNKNOWN_STAGE, format!("`OUTPUT --after` takes a stage, and not its key `{key}`")))
+                } else if machines.contains(&id) {
+                    Some((&codes::STEP_CYCLE, "this OUTPUT would come after its own machine".to_owned()))
+                } else {
+                    None
+                };
+                match wrong {
+                    Some((code, message)) => {
+                        problems.push(Diagnostic::at(code, text.span, message).help(
+                            "name the stage whose success it hangs on, as a test on a clone: `FROM image AS test`",
+                        ))
+                    }
+                    None => all.extend(machines),
+                }
+            }
+        }
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     fn default_output(&self, id: MachineId, problems: &mut Problems) -> Output {
@@ -320,7 +367,15 @@ impl Checker<'_> {
 }
 
 fn none(span: Span) -> Output {
-    Output { kind: OutputKind::None, name: String::new(), exists: Exists::Fail, off: false, snapshot: None, span }
+    Output {
+        kind: OutputKind::None,
+        name: String::new(),
+        exists: Exists::Fail,
+        off: false,
+        snapshot: None,
+        after: Vec::new(),
+        span,
+    }
 }
 
 fn shown(name: &str) -> String {

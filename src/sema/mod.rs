@@ -50,6 +50,7 @@ mod text_tests;
 pub mod types;
 pub mod value;
 pub mod value_parse;
+mod windows;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -182,12 +182,18 @@ pub fn edges(program: &Program) -> Vec<Edge> {
         }
         if has_network(machine) {
             let node = Node::Network(machine.id);
+            // vCenter wants to know before the guest boots.
+            let at =
+                |method| if method == super::program::NetworkMethod::Customize { Node::Boot(machine.id) } else { node };
             machine
                 .address
                 .iter()
                 .chain(&machine.more_addresses)
-                .for_each(|a| refs::address(a, &mut |r, span| out.reference(r, node, span)));
-            machine.hostname.iter().for_each(|h| refs::hostname(h, &mut |r, span| out.reference(r, node, span)));
+                .for_each(|a| refs::address(a, &mut |r, span| out.reference(r, at(a.method), span)));
+            machine
+                .hostname
+                .iter()
+                .for_each(|h| refs::hostname(h, &mut |r, span| out.reference(r, at(h.method), span)));
             if machine.address.is_some() || machine.hostname.is_some() {
                 let uses = refs::Uses::Files;
                 refs::context(&machine.context, uses, &mut |r, span| out.reference(r, node, span));
@@ -274,8 +280,12 @@ fn rank(node: Node) -> (u8, u32) {
 
 /// One diagnostic for each group of nodes that wait for each other, with every place in a shortest chain.
 pub fn cycles(program: &Program) -> Vec<Diagnostic> {
-    let nodes = nodes(program);
     let edges = edges(program);
+    // Steps one after another have no cycle.
+    if edges.iter().all(|edge| edge.why == Why::Sequence) {
+        return Vec::new();
+    }
+    let nodes = nodes(program);
     let mut graph = DiGraph::<Node, &Edge>::new();
     let index: HashMap<Node, NodeIndex> = nodes.iter().map(|n| (*n, graph.add_node(*n))).collect();
     for edge in &edges {

@@ -299,6 +299,8 @@ pub struct Output {
     pub off: bool,
     /// `--snapshot=`.
     pub snapshot: Option<String>,
+    /// `--after=`: it gets its name only when these machines have ended well.
+    pub after: Vec<MachineId>,
     /// The instruction (FROM where it is the default).
     pub span: Span,
 }
@@ -402,6 +404,8 @@ pub struct Address {
     pub nic: u32,
     /// `--method=`.
     pub method: NetworkMethod,
+    /// `--spec=`: a customization specification that vCenter keeps.
+    pub spec: Option<String>,
     /// The instruction.
     pub span: Span,
 }
@@ -413,6 +417,8 @@ pub struct Hostname {
     pub name: Template,
     /// `--method=`.
     pub method: NetworkMethod,
+    /// `--spec=`: a customization specification that vCenter keeps.
+    pub spec: Option<String>,
     /// The instruction.
     pub span: Span,
 }
@@ -429,6 +435,8 @@ pub enum NetworkMethod {
     Netplan,
     /// /etc/network/interfaces.
     Ifupdown,
+    /// By vCenter, before the guest's first boot is over.
+    Customize,
 }
 
 /// Text that is complete only when the build runs.

@@ -63,28 +63,7 @@ pub fn flag(keyword: Keyword, name: &str, value: Option<&str>) -> Option<Refused
 }
 
 /// Flags that are refused: of which instruction (None: of all), which, with which values (none: with any).
-pub static FLAGS: &[(Option<Keyword>, &str, &[&str], Refused)] = &[
-    (Some(Keyword::Output), "after", &[], Refused { what: "`OUTPUT --after`", instead: None }),
-    (Some(Keyword::From), "os", &["windows"], Refused { what: "`FROM --os=windows`", instead: None }),
-    (
-        Some(Keyword::Address),
-        "method",
-        &["customize", "powershell"],
-        Refused {
-            what: "`ADDRESS --method` `customize` and `powershell`",
-            instead: Some("`auto`, `nmcli`, `netplan` and `ifupdown` are there"),
-        },
-    ),
-    (
-        Some(Keyword::Hostname),
-        "method",
-        &["customize", "powershell"],
-        Refused {
-            what: "`HOSTNAME --method` `customize` and `powershell`",
-            instead: Some("`auto`, `nmcli`, `netplan` and `ifupdown` are there"),
-        },
-    ),
-];
+pub static FLAGS: &[(Option<Keyword>, &str, &[&str], Refused)] = &[];
 
 /// Everything that is refused, for the documentation.
 pub fn all() -> Vec<Refused> {

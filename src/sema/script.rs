@@ -118,6 +118,14 @@ fn check_script(
     let Some(dialect) = shell.dialect else {
         return check_foreign(text, shell, errexit, scope, problems);
     };
+    // Where a logical line goes on stands a POSIX shell's backslash.
+    if text.is_line {
+        match dialect {
+            Dialect::PowerShell => text.text = text.text.replace("\\\n", "`\n"),
+            Dialect::Cmd => text.text = text.text.replace("\\\n", "^\n"),
+            Dialect::Sh | Dialect::Bash | Dialect::Ksh => {}
+        }
+    }
     // In a quoted heredoc of the script's own nothing is interpolated: `${{` is text there.
     let candidates: Vec<Hole> = text.holes.iter().map(|h| Hole::new(h.start..h.end, HoleKind::Text)).collect();
     let quoted = shell::quoted_heredoc_ranges(dialect, &text.text, &candidates);

@@ -8,29 +8,33 @@ use crate::syntax::ast::OutputKind;
 use super::check::{Checker, LineStep};
 use super::machine::bad_argument;
 use super::order::leaves_running;
-use super::program::{GuestContext, Invocation, Machine, RunAs, Script, Template, Via};
+use super::program::{GuestContext, Invocation, Machine, Os, RunAs, Script, Template, Via};
 
 /// What the guest runs.
 const SCRIPT: &str = include_str!("seal.sh");
+/// The same on Windows.
+const WINDOWS: &str = include_str!("seal.ps1");
 
 /// The command. `root` is emptied, whatever the guest's environment says.
-pub(super) fn command() -> Invocation {
-    Invocation::Script(Script {
-        text: format!("root=\n{SCRIPT}"),
-        holes: Vec::new(),
-        dialect: Some(shell::Dialect::Sh),
-        shebang: false,
-        errexit: false,
-    })
+pub(super) fn command(os: Os) -> Invocation {
+    let (text, dialect) = match os {
+        Os::Unix => (format!("root=\n{SCRIPT}"), shell::Dialect::Sh),
+        Os::Windows => (WINDOWS.to_owned(), shell::Dialect::PowerShell),
+    };
+    Invocation::Script(Script { text, holes: Vec::new(), dialect: Some(dialect), shebang: false, errexit: false })
 }
 
-/// Root runs it by `sh`, with nothing of the stage's environment.
-pub(super) fn context(context: &mut GuestContext) {
-    context.user = Some(RunAs { name: Template::literal("root"), via: Via::Auto });
+/// Root runs it by `sh`, with nothing of the stage's environment; on Windows the LOGIN, by PowerShell.
+pub(super) fn context(context: &mut GuestContext, os: Os) {
+    let (user, shell) = match os {
+        Os::Unix => (Some(RunAs { name: Template::literal("root"), via: Via::Auto }), "sh"),
+        Os::Windows => (None, "powershell"),
+    };
+    context.user = user;
     context.env.clear();
     context.open_env.clear();
     context.workdir = None;
-    context.shell = vec![Template::literal("sh")];
+    context.shell = vec![Template::literal(shell)];
 }
 
 /// SEAL is the last step, and of a machine that is off in the end.

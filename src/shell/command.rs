@@ -132,11 +132,12 @@ impl Word {
     }
 
     /// The text with which it begins, up to the first hole or expansion.
-    pub fn leading_text(&self) -> String {
-        let mut all = String::new();
+    pub fn leading_text(&self) -> Cow<'_, str> {
+        let mut all = Cow::Borrowed("");
         for piece in &self.pieces {
             match piece {
-                Piece::Text { text, .. } => all.push_str(text),
+                Piece::Text { text, .. } if all.is_empty() => all = Cow::Borrowed(text),
+                Piece::Text { text, .. } => all.to_mut().push_str(text),
                 Piece::Hole(_) | Piece::Expansion(_) => break,
             }
         }

@@ -246,7 +246,8 @@ pub struct Unclosed {
 
 /// The quote that is left open at the end of a shell text, if there is one.
 pub fn unclosed_quote(dialect: Dialect, text: &str, holes: &[Hole]) -> Option<Unclosed> {
-    if toggles_close(text) {
+    let quoted = text.bytes().any(|byte| matches!(byte, b'\'' | b'"' | b'`'));
+    if !quoted || toggles_close(text) {
         return None;
     }
     let stop = own_reading(dialect, text, holes)?.stop?;

@@ -116,7 +116,7 @@ impl Cx<'_> {
                 Os::Windows => "windows",
             },
             name: machine.name.clone(),
-            outputs: machine.outputs.iter().map(output).collect(),
+            outputs: machine.outputs.iter().map(|o| output(self.program, o)).collect(),
             placement: self.placement(machine),
             hardware: self.hardware(&machine.hardware),
             address: machine.address.as_ref().map(|a| self.address(a)),
@@ -269,7 +269,7 @@ impl Cx<'_> {
     }
 }
 
-fn output(output: &program::Output) -> Output {
+fn output(program: &Program, output: &program::Output) -> Output {
     Output {
         kind: match output.kind {
             OutputKind::Template => "TEMPLATE",
@@ -286,6 +286,7 @@ fn output(output: &program::Output) -> Output {
         },
         off: output.off,
         snapshot: output.snapshot.clone(),
+        after: output.after.iter().map(|id| program.machine(*id).label.clone()).collect(),
     }
 }
 

@@ -146,6 +146,8 @@ pub struct Output {
     pub off: bool,
     /// `--snapshot=`.
     pub snapshot: Option<String>,
+    /// `--after=`: the machines that must have ended well before it gets its name.
+    pub after: Vec<String>,
 }
 
 /// A placement.

@@ -148,6 +148,9 @@ fn output(output: &Output) -> String {
     if output.off {
         text.push_str(", powered off");
     }
+    if !output.after.is_empty() {
+        let _ = write!(text, ", once {} ended well", output.after.join(", "));
+    }
     if let Some(snapshot) = &output.snapshot {
         let _ = write!(text, ", with a snapshot {snapshot}");
     }

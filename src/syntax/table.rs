@@ -113,7 +113,7 @@ static FROM_FLAGS: &[FlagInfo] = &[
 ];
 static OUTPUT_FLAGS: &[FlagInfo] = &[
     flag("exists", OneOf(&["fail", "replace", "keep"]), "what to do when the name is taken; fail if not given"),
-    flag("after", Value("STAGE"), "finish after that stage"),
+    flag("after", Value("STAGE"), "give it its name only once that stage has ended well; may be repeated"),
     flag("snapshot", Value("NAME"), "leave a snapshot of this name"),
     flag("off", FlagValue::None, "leave the machine powered off (VM only)"),
 ];
@@ -124,12 +124,17 @@ static ADDRESS_FLAGS: &[FlagInfo] = &[
         "how the guest is told; auto if not given",
     ),
     flag("nic", Value("N"), "which network adapter, from 1"),
+    SPEC,
 ];
-static HOSTNAME_FLAGS: &[FlagInfo] = &[flag(
-    "method",
-    OneOf(&["auto", "customize", "nmcli", "netplan", "ifupdown", "powershell"]),
-    "how the guest is told; auto if not given",
-)];
+static HOSTNAME_FLAGS: &[FlagInfo] = &[
+    flag(
+        "method",
+        OneOf(&["auto", "customize", "nmcli", "netplan", "ifupdown", "powershell"]),
+        "how the guest is told; auto if not given",
+    ),
+    SPEC,
+];
+const SPEC: FlagInfo = flag("spec", Value("NAME"), "the customization specification of vCenter's to begin with");
 static USER_FLAGS: &[FlagInfo] =
     &[flag("via", OneOf(&["auto", "sudo", "su", "runuser", "doas"]), "how to become that user; auto if not given")];
 static COPY_FLAGS: &[FlagInfo] = &[

@@ -144,6 +144,10 @@ pub(super) fn literal(pieces: &mut Vec<Piece>, span: Span, text: String, quote: 
 }
 
 fn push_apart(pieces: &mut Vec<Piece>, span: Span, text: String, quote: Quote) {
+    // Nearly every text is one piece: no room for more before there are more.
+    if pieces.is_empty() {
+        pieces.reserve_exact(1);
+    }
     pieces.push(Piece::Literal { span, text, quote });
 }
 

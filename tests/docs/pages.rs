@@ -244,3 +244,28 @@ fn the_comparison_of_lints_names_codes_that_exist_and_leaves_none_out() {
         vmwbuild::lint::codes::ALL.iter().filter(|c| !seen.contains(&c.number)).map(|c| c.name).collect();
     assert!(missing.is_empty(), "the page lacks {missing:?}");
 }
+
+/// Each schema is told of and held against what is really written, and each flag that asks for JSON names its own.
+#[test]
+fn every_json_has_a_schema() {
+    let library = std::fs::read_to_string(root().join("docs/library.md")).unwrap();
+    let files = |folder: &str| std::fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let sources =
+        files("tests").chain(files("tests/common")).filter(|path| path.extension().is_some_and(|e| e == "rs"));
+    let tests: String = sources.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    for path in files("docs/schemas") {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        assert!(library.contains(&format!("(schemas/{name})")), "{name} is not in library.md");
+        assert!(
+            tests.contains(&format!("Schema::new(\"{name}\")")) || tests.contains(&format!("follows(\"{name}\"")),
+            "{name}"
+        );
+    }
+    let commands = std::fs::read_to_string(root().join("docs/commands.md")).unwrap();
+    let flags: Vec<&str> = commands.split("      --json\n").skip(1).collect();
+    assert!(flags.len() > 4);
+    for flag in flags {
+        let said = flag.trim_start().lines().next().unwrap();
+        assert!(said.contains("docs/schemas/"), "--json: {said}");
+    }
+}

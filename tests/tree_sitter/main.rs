@@ -294,6 +294,70 @@ fn neovim_shows_instructions() {
     }
 }
 
+/// The scopes of Helix's themes that a query may name, itself or by what stands before a dot of it.
+const HELIX: &[&str] = &[
+    "attribute",
+    "type",
+    "constructor",
+    "constant",
+    "string",
+    "comment",
+    "variable",
+    "label",
+    "punctuation",
+    "keyword",
+    "operator",
+    "function",
+    "tag",
+    "namespace",
+    "special",
+    "markup",
+    "diff",
+];
+
+/// Helix is in no registry of packages that tests may use. What can be held without it: of what each query captures at
+/// least one name is Helix's, and its predicates are those that Helix knows.
+#[test]
+fn helix_knows_the_names() {
+    // Bodies of heredocs are left as they are by names that only Neovim has.
+    let textobjects = ["class", "function", "parameter", "comment", "test", "entry"];
+    for (file, known) in [
+        ("highlights.scm", &(|name: &str| HELIX.contains(&name.split('.').next().unwrap())) as &dyn Fn(&str) -> bool),
+        ("injections.scm", &|name| name == "injection.content" || name.starts_with('_')),
+        ("locals.scm", &|name| {
+            name == "local.scope" || name == "local.reference" || name.starts_with("local.definition.")
+        }),
+        ("indents.scm", &|name| {
+            ["indent", "outdent"].contains(&name) || name == "indent.ignore" || name == "indent.zero"
+        }),
+        ("textobjects.scm", &|name| {
+            let (object, part) = name.split_once('.').unwrap();
+            textobjects.contains(&object) && ["around", "inside"].contains(&part)
+        }),
+    ] {
+        let text = std::fs::read_to_string(grammar().join("queries").join(file)).unwrap();
+        let code = text.lines().filter(|line| !line.trim_start().starts_with(';')).collect::<Vec<_>>().join("\n");
+        let (mut words, mut captures) = (code.split_whitespace().peekable(), 0);
+        while let Some(word) = words.next() {
+            let Some(name) = word.strip_prefix('@') else { continue };
+            let end = |word: &str| word.trim_end_matches([')', ']']).to_owned();
+            let mut names = vec![end(name)];
+            // One node's names stand beside each other.
+            while !word.ends_with([')', ']']) && words.peek().is_some_and(|next| next.starts_with('@')) {
+                names.push(end(&words.next().unwrap()[1..]));
+            }
+            captures += 1;
+            assert!(names.iter().any(|name| known(name)), "{file}: Helix knows none of {names:?}");
+        }
+        assert!(captures > 1, "{file}");
+        for predicate in code.split("(#").skip(1) {
+            let name = predicate.split_whitespace().next().unwrap();
+            let known = ["eq?", "not-eq?", "match?", "not-match?", "any-of?", "not-any-of?", "set!"];
+            assert!(known.contains(&name), "{file}: #{name}");
+        }
+    }
+}
+
 #[test]
 fn no_list_of_keywords_lags() {
     let words = |text: &str| -> BTreeSet<String> {

@@ -1,3 +1,5 @@
+; Of two names for one thing the first is Helix's, the second Neovim's.
+
 ; Instructions, and the words with a meaning of their own.
 [
   "ARG" "SECRET" "INCLUDE" "FROM" "ON" "OUTPUT" "DATACENTER" "CLUSTER" "HOST" "POOL" "DATASTORE" "FOLDER" "NETWORK"
@@ -35,7 +37,7 @@
 (flag_name) @attribute
 "--" @attribute
 (end_of_flags) @operator
-(key) @property
+(key) @variable.other.member @property
 
 (prose) @string.special
 (string) @string
@@ -49,12 +51,12 @@
 
 (interpolation ["${{" "}}"] @punctuation.special)
 (interpolation value: (identifier) @variable)
-(field_identifier) @property
+(field_identifier) @variable.other.member @property
 (filter_expression filter: (identifier) @function)
-(integer) @number
-(duration) @number
-(size) @number
-(boolean) @boolean
+(integer) @constant.numeric.integer @number
+(duration) @constant.numeric @number
+(size) @constant.numeric @number
+(boolean) @constant.builtin.boolean @boolean
 ["and" "or" "not" "if" "else"] @keyword.operator
 ["==" "!=" "<" "<=" ">" ">=" "+" "-" "*" "/" "%" "|" "=" ".."] @operator
 ["," ":" "."] @punctuation.delimiter

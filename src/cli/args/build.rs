@@ -30,11 +30,62 @@ pub(crate) struct Up {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16))]
     pub(crate) replace_at_most: u16,
 
+    /// Stay, and replace what dies: see docs/platforms.md
+    #[arg(long, help_heading = "Watching", conflicts_with_all = ["report", "result"])]
+    pub(crate) watch: bool,
+
+    #[command(flatten)]
+    pub(crate) watching: Watching,
+
     #[command(flatten)]
     pub(crate) build: Build,
 }
 
-#[derive(Args, Debug)]
+/// How `up --watch` watches.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Watching")]
+pub(crate) struct Watching {
+    /// How long a sign that may pass (powered off, Tools silent, host lost) must last; what was deleted is dead at once
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = duration, requires = "watch")]
+    pub(crate) grace: Duration,
+
+    /// Replace no more machines than so many within such a time; then only watch until there is room again
+    #[arg(long, value_name = "N/DURATION", default_value = "10/1h", value_parser = budget, requires = "watch")]
+    pub(crate) max_replacements: (usize, Duration),
+
+    /// Replace the same machine a second time after this pause, doubled each time after
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = duration, requires = "watch")]
+    pub(crate) pause: Duration,
+
+    /// Wait for another controller of this platform to end, and go on then; without it, say who it is and end
+    #[arg(long)]
+    pub(crate) wait_lock: bool,
+
+    /// How long a controller counts as alive after its last sign of life in vCenter; it gives one three times as often
+    #[arg(long, value_name = "DURATION", default_value = "90s", value_parser = duration)]
+    pub(crate) lease: Duration,
+
+    /// Take no lock: you see to it that nobody else works on the platform
+    #[arg(long, conflicts_with = "wait_lock")]
+    pub(crate) no_lock: bool,
+
+    /// Serve metrics for Prometheus at /metrics, and /healthz
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "watch")]
+    pub(crate) metrics: Option<std::net::SocketAddr>,
+
+    /// Write the same metrics to a file whenever they change, as node_exporter's textfile collector reads them
+    #[arg(long, value_name = "FILE.prom", requires = "watch")]
+    pub(crate) metrics_file: Option<PathBuf>,
+}
+
+/// `10/1h`.
+fn budget(text: &str) -> Result<(usize, Duration), String> {
+    let parts = text.split_once('/').and_then(|(n, span)| Some((n.parse().ok()?, duration(span).ok()?)));
+    let usable = parts.filter(|(_, span)| !span.is_zero());
+    usable.ok_or_else(|| "write it like `10/1h`: so many within such a time".to_owned())
+}
+
+#[derive(Args, Debug, Clone)]
 pub(crate) struct Build {
     #[command(flatten)]
     pub(crate) input: Input,
@@ -176,7 +227,7 @@ pub(crate) struct Resume {
 
 #[derive(Args, Debug)]
 pub(crate) struct Builds {
-    /// As JSON: an array of objects
+    /// As JSON, described by docs/schemas/builds.json
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
 }

@@ -29,7 +29,7 @@ pub(crate) enum CacheCommand {
 
 #[derive(Args, Debug)]
 pub(crate) struct CacheLs {
-    /// As JSON: an array of objects
+    /// As JSON, described by docs/schemas/cache.json
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
 

@@ -70,8 +70,8 @@ pub(crate) enum Format {
 
 #[derive(Args, Debug)]
 pub(crate) struct Fmt {
-    /// VMWfiles, or directories with a VMWfile; `-` is standard input, written to standard output
-    #[arg(value_name = "FILE", default_value = ".")]
+    /// VMWfiles, or directories that are searched for them; `-` is standard input, written to standard output
+    #[arg(value_name = "PATH", default_value = ".")]
     pub(crate) files: Vec<PathBuf>,
     /// Change nothing; exit code 1 if a file isn't in canonical form
     #[arg(long)]

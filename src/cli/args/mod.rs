@@ -12,7 +12,7 @@ mod shared;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 pub(crate) use belongings::{Destroy, Ls};
-pub(crate) use build::{Build, Builds, Clean, Clones, OnError, Plan, Progress, Resume, Up};
+pub(crate) use build::{Build, Builds, Clean, Clones, OnError, Plan, Progress, Resume, Up, Watching};
 pub(crate) use cache::{Cache, CacheCommand, CacheLs, CachePrune};
 pub(crate) use file::{Convert, Explain, Fmt, Format, Graph, GraphFormat, Lint, Lsp, Show};
 pub(crate) use machine::{Cp, Exec};
@@ -69,7 +69,10 @@ pub(crate) enum Command {
                             whose VMware Tools don't answer, or whose HEALTHCHECK fails, are removed: ONREMOVE runs on a \
                             machine that lives, and then they are made anew.\n\nExamples:\n  \
                             vmwbuild up examples/pool --arg workers=5\n  \
-                            vmwbuild up --replace-at-most 0       make what is missing, and replace nothing"
+                            vmwbuild up --replace-at-most 0       make what is missing, and replace nothing\n  \
+                            vmwbuild up --watch --args size.toml  stay: replace what dies, grow when size.toml does\n\n\
+                            Two of one VMWfile don't run at a time: a custom attribute in vCenter is their lock. \
+                            docs/platforms.md tells all of it."
     )]
     Up(Box<Up>),
     /// Go on with a build whose process was killed, or lost vCenter

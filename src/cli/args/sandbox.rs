@@ -8,8 +8,9 @@ use clap::Args;
 #[derive(Args, Debug, Default, Clone)]
 #[command(next_help_heading = "Sandbox")]
 pub(crate) struct SandboxOptions {
-    /// A template of the sandbox: a directory or tar archive with a root file system; may be repeated
-    #[arg(long = "sandbox-template", value_name = "NAME=DIR|TAR")]
+    /// A template of the sandbox: a directory or tar archive with a root file system, or `windows` for one whose guests
+    /// are taken for Windows (docs/windows.md); may be repeated
+    #[arg(long = "sandbox-template", value_name = "NAME=DIR|TAR|windows")]
     pub(crate) templates: Vec<String>,
     /// A privilege that the sandbox says the account lacks; may be repeated
     #[arg(long = "sandbox-withhold", value_name = "PRIVILEGE", hide = true)]

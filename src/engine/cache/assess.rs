@@ -82,6 +82,28 @@ impl Assessment {
         self.asked.lacking.iter().map(of).collect()
     }
 
+    /// Machines of these labels aren't made now, nor what needs them.
+    pub(in crate::engine) fn hold(&mut self, program: &Program, labels: &BTreeSet<String>) {
+        let mut held: BTreeSet<MachineId> =
+            program.machines.iter().filter(|m| labels.contains(&m.label)).map(|m| m.id).collect();
+        loop {
+            let before = held.len();
+            for machine in program.machines.iter().filter(|m| self.is_made(m.id)) {
+                if crate::cache::needed_by(machine).iter().any(|other| held.contains(other) && self.is_made(*other)) {
+                    held.insert(machine.id);
+                }
+            }
+            if held.len() == before {
+                break;
+            }
+        }
+        for id in held {
+            if let Some(known) = self.machines.get_mut(id.0 as usize).filter(|k| k.verdict.is_made()) {
+                known.verdict = Verdict::Unneeded;
+            }
+        }
+    }
+
     /// Whether a machine is made.
     pub fn is_made(&self, id: MachineId) -> bool {
         self.machines.get(id.0 as usize).is_none_or(|k| k.verdict.is_made())

@@ -58,7 +58,8 @@ pub(in crate::engine) struct Swap {
     pub(in crate::engine) machine: MachineId,
     pub(in crate::engine) output: u32,
     pub(in crate::engine) new: Moref,
-    pub(in crate::engine) old: Moref,
+    /// What it replaces, if anything.
+    pub(in crate::engine) old: Option<Moref>,
     pub(in crate::engine) name: String,
 }
 
@@ -150,7 +151,7 @@ impl Past {
                     machine: MachineId(machine),
                     output,
                     new: moref_of(&new),
-                    old: moref_of(&old),
+                    old: (!old.is_empty()).then(|| moref_of(&old)),
                     name,
                 };
                 self.swaps.retain(|s| s.entry != swap.entry);
@@ -232,7 +233,7 @@ impl Past {
                     .swaps
                     .iter()
                     .find(|s| s.entry == number as usize)
-                    .map(|s| (s.old.clone(), s.name.clone())),
+                    .and_then(|s| Some((s.old.clone()?, s.name.clone()))),
             }
         })
         .collect()

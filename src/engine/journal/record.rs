@@ -145,7 +145,7 @@ pub enum Record {
     Removing { entry: u32 },
     /// It doesn't exist.
     Gone { entry: u32 },
-    /// It takes another one's place when everything is built.
+    /// It takes another one's place, or none's (`old` is empty then), when everything is built.
     Swap { entry: u32, machine: u32, output: u32, new: String, old: String, name: String },
     /// An output is there.
     Output { machine: u32, output: u32, kind: String, name: String, vm: String },

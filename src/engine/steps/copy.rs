@@ -24,7 +24,10 @@ pub(super) fn sending(shared: &Shared, step: &Step, copy: &Copy) -> Result<Sendi
     let base = step.context.workdir.as_ref().map(|w| shared.text(w)).transpose()?;
     let written = shared.text(&copy.dest)?;
     let dest = absolute(base.as_deref(), &written);
-    let into = written.ends_with('/') || written == "." || copy.sources.len() > 1;
+    let into = written.ends_with('/')
+        || (is_drive(&dest) && written.ends_with('\\'))
+        || written == "."
+        || copy.sources.len() > 1;
     let exported = copy.from.and_then(|_| shared.board.export(step.id));
     let root = exported.as_deref().unwrap_or(&shared.options.context);
     let ignored = if copy.from.is_none() { Ignored::of(root) } else { Ignored::nothing() };
@@ -51,13 +54,24 @@ pub(super) fn sending(shared: &Shared, step: &Step, copy: &Copy) -> Result<Sendi
 
 /// The last name of a guest's path.
 pub(in crate::engine) fn last_name(path: &str) -> String {
-    path.trim_end_matches('/').rsplit('/').next().filter(|n| !n.is_empty()).unwrap_or("root").to_owned()
+    let separators: &[char] = if is_drive(path) { &['/', '\\'] } else { &['/'] };
+    path.trim_end_matches(separators).rsplit(separators).next().filter(|n| !n.is_empty()).unwrap_or("root").to_owned()
+}
+
+/// Whether a path is one of Windows, with its drive.
+fn is_drive(path: &str) -> bool {
+    matches!(path.as_bytes(), [drive, b':', ..] if drive.is_ascii_alphabetic())
 }
 
 /// A guest's path, relative ones below the work directory.
 pub(in crate::engine) fn absolute(base: Option<&str>, path: &str) -> String {
-    if path.starts_with('/') {
+    if path.starts_with('/') || is_drive(path) {
         return path.to_owned();
+    }
+    if let Some(base) = base.filter(|base| is_drive(base)) {
+        let base = base.trim_end_matches(['/', '\\']);
+        let path = path.trim_start_matches("./").trim_start_matches(".\\");
+        return if path == "." { format!("{base}\\") } else { format!("{base}\\{path}") };
     }
     let base = base.unwrap_or("/").trim_end_matches('/');
     let path = path.trim_start_matches("./");

@@ -19,8 +19,9 @@ use super::{checkpoint, copy, job, snapshot, wait};
 use crate::diagnostic::Diagnostic;
 use crate::guest::fetched_into;
 use crate::sema::order::Node;
-use crate::sema::program::{Action, KeySource, Machine, Ref, Step, Template};
+use crate::sema::program::{Action, GuestContext, KeySource, Machine, Ref, Step, StepId, Template};
 use crate::sema::types::holds_secret;
+use crate::source::Span;
 use crate::vsphere::client::Deadline;
 
 /// How long a guest may take to say which boot it is in, before it is taken for one that restarts.
@@ -125,29 +126,47 @@ async fn act(worker: &mut Worker, machine: &Machine, step: &Step) -> Result<(), 
 
 /// Restarts the guest and waits until it is back.
 pub(in crate::engine) async fn reboot(worker: &mut Worker, step: &Step) -> Result<(), Stop> {
+    let limit = step.options.timeout.unwrap_or(worker.shared.options.deadlines.boot);
+    restart(worker, Restart { span: step.span, limit, context: &step.context, step: Some(step.id) }).await
+}
+
+/// Why a guest is restarted, and as whom it is looked at.
+pub(in crate::engine) struct Restart<'a> {
+    pub(in crate::engine) span: Span,
+    /// How long it may take.
+    pub(in crate::engine) limit: Duration,
+    pub(in crate::engine) context: &'a GuestContext,
+    /// The step that asks for it, so that a build that is gone on with knows that it was done.
+    pub(in crate::engine) step: Option<StepId>,
+}
+
+/// Restarts the guest and waits until it is back.
+pub(in crate::engine) async fn restart(worker: &mut Worker, why: Restart<'_>) -> Result<(), Stop> {
     let shared = Arc::clone(&worker.shared);
     let vm = worker.there()?;
-    let limit = step.options.timeout.unwrap_or(shared.options.deadlines.boot);
-    let failed = |e: &crate::vsphere::client::Error| Stop::vsphere(e, step.span, "REBOOT");
+    let limit = why.limit;
+    let failed = |e: &crate::vsphere::client::Error| Stop::vsphere(e, why.span, "REBOOT");
     shared.events.waiting(worker.id, "the restart", Some(limit));
     if worker.sessions.any().is_none() {
         // Without an account nothing tells one boot from the next but the account: log in, if there is one.
         let machine = shared.program.machine(worker.id);
-        if let Some(login) = sessions::login(&shared, machine, &step.context)? {
-            Sessions::of(worker, login, step.span).await?;
+        if let Some(login) = sessions::login(&shared, machine, why.context)? {
+            Sessions::of(worker, login, why.span).await?;
         }
     }
     let mut before = String::new();
     if let Some(guest) = worker.sessions.any() {
         let boot = shared.interruptible(guest.boot_id()).await?;
-        let boot = boot.map_err(|e| Stop::guest(&e, step.span, "logging in to the guest"))?;
+        let boot = boot.map_err(|e| Stop::guest(&e, why.span, "logging in to the guest"))?;
         before.clone_from(&boot);
-        if shared.past.restarts.get(&step.id).is_some_and(|before| *before != boot) {
-            // An earlier process has asked for it, and it has come to pass.
-            return Ok(());
+        if let Some(id) = why.step {
+            if shared.past.restarts.get(&id).is_some_and(|before| *before != boot) {
+                // An earlier process has asked for it, and it has come to pass.
+                return Ok(());
+            }
+            let record = Record::Restart { machine: id.machine.0, step: id.index, boot };
+            shared.journal.intend(&record).await.map_err(|e| Stop::journal(&e))?;
         }
-        let record = Record::Restart { machine: step.id.machine.0, step: step.id.index, boot };
-        shared.journal.intend(&record).await.map_err(|e| Stop::journal(&e))?;
     }
     let mut times = 0;
     let rebooted = loop {
@@ -191,7 +210,7 @@ pub(in crate::engine) async fn reboot(worker: &mut Worker, step: &Step) -> Resul
     if waited.is_err() {
         let message = format!("`{}` did not come back within {limit:?}", shared.program.machine(worker.id).label);
         let diagnostic = Diagnostic::new(&codes::WAIT_TIMED_OUT, message)
-            .primary(step.span, "restarted here")
+            .primary(why.span, "restarted here")
             .help("allow more time with `REBOOT --timeout=20m`, and look at the machine's console");
         return Err(Stop::failed(FailureClass::Deadline, "did not come back", diagnostic));
     }

@@ -23,7 +23,7 @@ use crate::sema::program::{Action, Machine, Ref, Step};
 use outcome::Ended;
 
 pub(super) use copy::{absolute, last_name};
-pub(super) use direct::reboot;
+pub(super) use direct::{Restart, reboot, restart};
 pub(super) use job::{hook as hook_job, shell as shell_job};
 pub(super) use outcome::inside;
 

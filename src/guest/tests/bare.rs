@@ -40,8 +40,8 @@ fn a_guest_without_base64_setsid_and_short_pauses_does_too() {
         assert_eq!(outcome.ends[1].exit, Exit::TimedOut, "{}", shell.name);
         assert_eq!(left(&mark), Vec::<String>::new());
         // Busybox finds its own first.
-        let found = guest.settled().await.expect("known").facts.decoder;
-        assert_eq!(found == unix::Decoder::None, shell.name != "busybox");
+        let found = guest.settled().await.expect("known").facts().decoder;
+        assert_eq!(found == family::Decoder::None, shell.name != "busybox");
         guest.cleanup().await.expect("cleaned");
         let there = tempfile::tempdir().expect("a directory");
         let path = there.path().join("f");

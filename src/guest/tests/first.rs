@@ -162,8 +162,8 @@ fn what_is_ended_before_anything_is_known_never_starts() {
             let program = first_program(&guest, &batch);
             if started {
                 local(&guest).start(&program).expect("started");
-                let begun = format!("{}/b{}/pids", guest.unix.guess(), batch.ticket.number);
-                while fs::metadata(&begun).is_err() && guest.unix.user == "root" {
+                let begun = format!("{}/b{}/pids", guest.family.guess(), batch.ticket.number);
+                while fs::metadata(&begun).is_err() && guest.login.user == "root" {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             }
@@ -195,6 +195,6 @@ fn a_first_batch_may_be_larger_than_a_request() {
         assert_eq!(out(guest, Job::sh(1, "echo again")).await, "again\n");
         assert_eq!(local(guest).started.load(Ordering::Relaxed), before + 1, "as after a restart");
         let settled = guest.settled().await.expect("known");
-        assert_eq!((&settled.facts.work, &settled.facts.boot), (&work, &boot));
+        assert_eq!((&settled.facts().work, &settled.facts().boot), (&work, &boot));
     });
 }

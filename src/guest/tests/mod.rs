@@ -141,7 +141,7 @@ fn requests(guest: &Guest) -> usize {
 
 /// The work directory.
 async fn work(guest: &Guest) -> String {
-    guest.settled().await.expect("known").facts.work.clone()
+    guest.settled().await.expect("known").facts().work.clone()
 }
 
 /// Runs a test with each shell, side by side.

@@ -1,45 +1,6 @@
 //! What the first program in a guest finds.
 
-/// What a guest has, as far as it concerns us here; the rest stands in the guest itself, beside the supervisor.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::guest) struct Facts {
-    /// The login's number.
-    pub uid: u32,
-    /// Its home directory.
-    pub home: String,
-    /// The work directory; empty when none could be made.
-    pub work: String,
-    /// How data comes in.
-    pub decoder: Decoder,
-    /// The shortest pause, in seconds as `sleep` takes it.
-    pub tick: String,
-    /// Changes with each restart.
-    pub boot: String,
-    /// Hundredths of a second since the last restart, where the guest can tell.
-    pub age: Option<u64>,
-}
-
-/// How a guest decodes data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::guest) enum Decoder {
-    /// `base64 -d`.
-    Base64,
-    /// `openssl base64 -d`.
-    Openssl,
-    /// Octal numbers for `printf`.
-    None,
-}
-
-/// What is asked about a batch of another process.
-#[derive(Clone, Copy, Default)]
-pub(in crate::guest) struct Claim<'a> {
-    /// Its number.
-    pub number: u64,
-    /// Its work directory, where that is known.
-    pub work: Option<&'a str>,
-    /// Where that process may have been reported to, to be removed.
-    pub meeting: Option<&'a str>,
-}
+use crate::guest::family::{Decoder, Facts};
 
 /// How that batch stands.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -44,7 +44,9 @@ pub(super) fn launcher(unix: &Unix, job: &Job, body: &Body, script: &str, coding
     let delimiter = coding.delimiter;
     let mut text = String::from("rm -f \"$0\"\n");
     let path = format!("\"$1/{script}\"");
-    let command = match body {
+    let own = ours(body);
+    let command = match own.as_ref().unwrap_or(body) {
+        Body::Read { .. } | Body::Exists(_) | Body::Delete(_) | Body::HostName | Body::Own(_) => String::new(),
         Body::Script { text: content, interpreter } => {
             let (argv, shell) = interpreter_words(content, interpreter)?;
             let content = if shell { removing_itself(content) } else { content.clone() };
@@ -77,6 +79,23 @@ pub(super) fn launcher(unix: &Unix, job: &Job, body: &Body, script: &str, coding
     variables(job, &mut text)?;
     text.push_str(&command);
     Ok(text)
+}
+
+/// What is asked for by what it does, as a script.
+fn ours(body: &Body) -> Option<Body> {
+    let text = match body {
+        Body::Read { path, delete } => {
+            let path = quote(path);
+            let rm = if *delete { format!(" && rm -f -- {path}") } else { String::new() };
+            format!("cat < {path}{rm}\n")
+        }
+        Body::Exists(path) => format!("[ -e {path} ] || [ -h {path} ]\n", path = quote(path)),
+        Body::Delete(path) => format!("rm -rf -- {}\n", quote(path)),
+        Body::HostName => "uname -n\n".to_owned(),
+        Body::Own(text) => text.clone(),
+        Body::Script { .. } | Body::Exec(_) | Body::Unpack { .. } => return None,
+    };
+    Some(Body::Script { text, interpreter: Interpreter::sh() })
 }
 
 fn unsendable(job: &Job, why: &str) -> Error {

@@ -4,14 +4,16 @@ mod facts;
 mod launcher;
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-pub(super) use facts::{Claim, Decoder, Facts, Found, Report, Standing};
+pub(super) use facts::{Found, Report, Standing};
 
 use super::MAX_CAPTURE;
 use super::error::{Error, Result};
+use super::family::{self, BatchPlan, Decoder, Facts, Family, Opening};
 use super::job::{Body, Job, RunAs, Via};
 use super::quote;
 use super::wire::Program;
@@ -41,34 +43,6 @@ pub(super) fn squeeze(script: &str) -> String {
         out.push('\n');
     }
     out
-}
-
-/// What the first program needs to know.
-pub(super) struct Opening<'a> {
-    /// A work directory that was used before.
-    pub known: Option<&'a str>,
-    /// Where the work directory is looked for.
-    pub guess: &'a str,
-    /// Names the place where it reports when it can't there.
-    pub meeting: &'a str,
-    /// A place of an earlier report, to be removed.
-    pub old: Option<&'a str>,
-    /// A batch of another process.
-    pub claim: Option<Claim<'a>>,
-}
-
-/// A batch on its way.
-pub(super) struct BatchPlan<'a> {
-    /// Its number in the work directory.
-    pub number: u64,
-    /// Random, lower-case hexadecimal.
-    pub nonce: &'a str,
-    /// What is to be done.
-    pub jobs: &'a [Job],
-    /// Whether large output goes into files that we transfer.
-    pub chunk: bool,
-    /// Whether the guest has no decoder.
-    pub octal: bool,
 }
 
 /// Where a guest reports when nobody knows where its work directory is.
@@ -122,18 +96,27 @@ pub(super) struct Unix {
     pub grace: u64,
 }
 
-impl Unix {
-    /// Where the work directory most likely is.
-    pub fn guess(&self) -> String {
+impl Family for Unix {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn meeting_place(&self, nonce: &str) -> String {
+        meeting_place(nonce)
+    }
+
+    fn settle(&self, facts: Facts) -> Arc<dyn family::Settled> {
+        Arc::new(Settled { unix: self.clone(), facts })
+    }
+
+    fn guess(&self) -> String {
         match self.user.as_str() {
             "root" => format!("/root/.vmwbuild-{}", self.name),
             user => format!("/home/{user}/.vmwbuild-{}", self.name),
         }
     }
 
-    /// The program that looks at a guest of which nothing is known; with a batch, it goes on to run that. It reports at the
-    /// beginning of the batch's log, or else in [`meeting_place`]. None: the batch is too large for that.
-    pub fn first(&self, opening: &Opening<'_>, batch: Option<(&str, &[Job])>) -> Option<Program> {
+    fn first(&self, opening: &Opening<'_>, batch: Option<(&str, &[Job])>) -> Option<Program> {
         let mut text = format!(
             "NONCE={} NAME={} GUESS={} KNOWN={} OLD={}\n",
             opening.meeting,
@@ -172,6 +155,39 @@ impl Unix {
         })
     }
 
+    fn batch(&self, plan: &BatchPlan<'_>) -> Result<String> {
+        let delimiter = format!("VMW_{}", plan.nonce);
+        let n = plan.number;
+        // What the first program found is told before anything else. What earlier batches have left goes.
+        let mut text = format!(
+            "mkdir b{n} 2>/dev/null && mkdir b{n}/s0 || exit 0\necho \"$boot\" >b{n}/boot\ncd b{n} || exit\n\
+             if [ -n \"$AHEAD\" ] && [ \"$work\" = \"$GUESS\" ]; then\nreport s0\necho \"$seq\" >first\nfi\n\
+             set --\nfor d in ../b[0-9]* ../p[0-9]* ../in.{n} ../in.{n}.*; do\n\
+             [ \"$d\" = ../b{n} ] || [ ! -e \"$d\" ] || set -- \"$@\" \"$d\"\ndone\n\
+             [ $# = 0 ] || rm -rf \"$@\"\n",
+        );
+        let mut main = self.settings(&format!("{}.{n}", self.name), plan.nonce, plan.chunk);
+        main.push_str("batch\n");
+        let coding = Coding { delimiter: &delimiter, octal: plan.octal };
+        for (index, job) in plan.jobs.iter().enumerate() {
+            main.push_str(&self.job_line(index, job, plan.chunk)?);
+            let bodies = [(Some(&job.body), "l"), (job.unless.as_ref(), "u")];
+            for (body, suffix) in bodies.into_iter().filter_map(|(body, suffix)| Some((body?, suffix))) {
+                let launcher = launcher::launcher(self, job, body, &format!("{index}.{suffix}s"), coding)?;
+                launcher::here_document(&mut text, &format!("{index}.{suffix}"), &launcher, &delimiter)?;
+            }
+        }
+        main.push_str("end\n");
+        launcher::here_document(&mut text, "main", &main, &delimiter)?;
+        text.push_str("unset VMWBUILD VMWBUILD_TO\n");
+        let sh = quote(&self.sh);
+        let _ =
+            writeln!(text, "command -v setsid >/dev/null 2>&1 && exec setsid {sh} main\ntrap '' HUP\nexec {sh} main");
+        Ok(text)
+    }
+}
+
+impl Unix {
     /// How a job of the batch becomes its user: the wish that the supervisor knows, and the user.
     fn via(&self, run_as: Option<&RunAs>) -> Result<(&'static str, String)> {
         let Some(run_as) = run_as.filter(|run_as| run_as.user != self.user) else {
@@ -214,38 +230,6 @@ impl Unix {
             quote(&user),
         ))
     }
-
-    /// The text that sets a batch up and runs it, in the work directory. Run twice, it runs the batch once.
-    pub fn batch(&self, plan: &BatchPlan<'_>) -> Result<String> {
-        let delimiter = format!("VMW_{}", plan.nonce);
-        let n = plan.number;
-        // What the first program found is told before anything else. What earlier batches have left goes.
-        let mut text = format!(
-            "mkdir b{n} 2>/dev/null && mkdir b{n}/s0 || exit 0\necho \"$boot\" >b{n}/boot\ncd b{n} || exit\n\
-             if [ -n \"$AHEAD\" ] && [ \"$work\" = \"$GUESS\" ]; then\nreport s0\necho \"$seq\" >first\nfi\n\
-             set --\nfor d in ../b[0-9]* ../p[0-9]* ../in.{n} ../in.{n}.*; do\n\
-             [ \"$d\" = ../b{n} ] || [ ! -e \"$d\" ] || set -- \"$@\" \"$d\"\ndone\n\
-             [ $# = 0 ] || rm -rf \"$@\"\n",
-        );
-        let mut main = self.settings(&format!("{}.{n}", self.name), plan.nonce, plan.chunk);
-        main.push_str("batch\n");
-        let coding = Coding { delimiter: &delimiter, octal: plan.octal };
-        for (index, job) in plan.jobs.iter().enumerate() {
-            main.push_str(&self.job_line(index, job, plan.chunk)?);
-            let bodies = [(Some(&job.body), "l"), (job.unless.as_ref(), "u")];
-            for (body, suffix) in bodies.into_iter().filter_map(|(body, suffix)| Some((body?, suffix))) {
-                let launcher = launcher::launcher(self, job, body, &format!("{index}.{suffix}s"), coding)?;
-                launcher::here_document(&mut text, &format!("{index}.{suffix}"), &launcher, &delimiter)?;
-            }
-        }
-        main.push_str("end\n");
-        launcher::here_document(&mut text, "main", &main, &delimiter)?;
-        text.push_str("unset VMWBUILD VMWBUILD_TO\n");
-        let sh = quote(&self.sh);
-        let _ =
-            writeln!(text, "command -v setsid >/dev/null 2>&1 && exec setsid {sh} main\ntrap '' HUP\nexec {sh} main");
-        Ok(text)
-    }
 }
 
 /// A guest with a POSIX shell, of which is known what it has.
@@ -282,14 +266,22 @@ impl Settled {
         format!("{}.{batch}", self.unix.name)
     }
 
-    /// Where a batch is; the directories s0, s1, … of its log are in there.
-    pub fn batch_directory(&self, batch: u64) -> String {
+    /// A program of a text that always fits.
+    fn small(&self, text: &str) -> Program {
+        self.evaluate(text).unwrap_or_else(|| self.program("-c 'exit 1'", Vec::new()))
+    }
+}
+
+impl family::Settled for Settled {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn batch_directory(&self, batch: u64) -> String {
         format!("{}/b{batch}", self.facts.work)
     }
 
-    /// The whole of a batch's text, for a guest whose work directory is known. `meeting` is the place of an earlier report,
-    /// to be removed.
-    pub fn whole(&self, batch: &str, meeting: Option<&str>) -> String {
+    fn whole(&self, batch: &str, meeting: Option<&str>) -> String {
         format!(
             "umask 077\n{rm}cd {work} || exit\nAHEAD=\n{bootid}bootid\n{batch}",
             rm = meeting.map(|nonce| format!("rm -rf {}\n", meeting_place(nonce))).unwrap_or_default(),
@@ -298,19 +290,16 @@ impl Settled {
         )
     }
 
-    /// A program that carries that text, when it fits in a request.
-    pub fn start(&self, text: &str) -> Option<Program> {
+    fn start(&self, text: &str) -> Option<Program> {
         self.evaluate(text)
     }
 
-    /// A program that runs the text that was sent to `in.BATCH` of the work directory.
-    pub fn start_uploaded(&self, batch: u64) -> Program {
+    fn start_uploaded(&self, batch: u64) -> Program {
         let text = format!("cd {} && . ./in.{batch}\n", quote(&self.facts.work));
         self.small(&text)
     }
 
-    /// Programs that each leave a part of `content` at `path` with `.0`, `.1`, … behind it.
-    pub fn parts(&self, path: &str, content: &[u8]) -> Vec<Program> {
+    fn parts(&self, path: &str, content: &[u8]) -> Vec<Program> {
         let size = match self.facts.decoder {
             Decoder::Base64 | Decoder::Openssl => ENVELOPE / 4 * 3,
             Decoder::None => ENVELOPE / 4,
@@ -334,8 +323,7 @@ impl Settled {
             .collect()
     }
 
-    /// Text that awaits such parts and makes one file of them.
-    pub fn join_parts(&self, path: &str, count: usize) -> String {
+    fn join_parts(&self, path: &str, count: usize) -> String {
         // Programs run side by side: the parts come in any order, and this one may be the first.
         format!(
             "umask 077\nto={path}\ni=0\nn=0\n\
@@ -348,16 +336,13 @@ impl Settled {
         )
     }
 
-    /// A program that awaits the parts of `in.BATCH` and runs them.
-    pub fn start_parts(&self, batch: u64, count: usize) -> Program {
+    fn start_parts(&self, batch: u64, count: usize) -> Program {
         let work = quote(&self.facts.work);
         let join = self.join_parts(&format!("{}/in.{batch}", self.facts.work), count);
         self.small(&format!("cd {work} || exit\n[ -d b{batch} ] && exit\n{join}. ./in.{batch}\n"))
     }
 
-    /// A program that looks whether a batch is still supervised; if not, `dead.HOW` appears beside its log. `job` is where
-    /// it was.
-    pub fn attach(&self, batch: u64, job: usize) -> Program {
+    fn attach(&self, batch: u64, job: usize) -> Program {
         self.small(&format!(
             "cd {dir} || exit\n{settings}pids\nbootid\nread -r began <boot\nif [ \"$boot\" = \"$began\" ]; then\n\
              alive \"$scribe\" && exit\n\
@@ -371,8 +356,7 @@ impl Settled {
         ))
     }
 
-    /// A program that ends a batch.
-    pub fn kill(&self, batch: u64) -> Program {
+    fn kill(&self, batch: u64) -> Program {
         // The scribe does it. Should it be gone, then we. A batch that has not begun never will.
         self.small(&format!(
             "cd {work} || exit\nmkdir b{batch} 2>/dev/null && new=1 || new=\ncd b{batch} || exit\n{settings}\
@@ -388,8 +372,7 @@ impl Settled {
         ))
     }
 
-    /// A program that writes a file's content into a log of its own, and where that is.
-    pub fn publish(&self, number: u64, path: &str) -> (Program, String) {
+    fn publish(&self, number: u64, path: &str) -> (Program, String) {
         let directory = format!("{}/p{number}", self.facts.work);
         let text = format!(
             "umask 077\ncd {work} && mkdir p{number} && mkdir p{number}/s0 && cd p{number} || exit 0\n{settings}\
@@ -402,9 +385,11 @@ impl Settled {
         (self.small(&text), directory)
     }
 
-    /// A script that unpacks an archive at `/`, and gives what was in it to an owner.
-    pub fn unpack(&self, archive: &str, sha256: &str, owners: Option<(&str, &[String])>) -> String {
-        let mut text = String::new();
+    fn unpack(&self, before: &str, archive: &str, sha256: &str, owners: Option<(&str, &[String])>) -> Body {
+        let mut text = before.to_owned();
+        if !before.is_empty() {
+            text.push_str("umask 022\n");
+        }
         let archive = quote(archive);
         let _ = writeln!(
             text,
@@ -415,19 +400,17 @@ impl Settled {
         if let Some((owner, paths)) = owners {
             launcher::chown(&mut text, owner, paths);
         }
-        text
+        Body::Own(text)
     }
 
-    /// A script that packs files, prints the archive's size in a line, and the archive behind it when it has at most
-    /// `limit` bytes.
-    pub fn pack(&self, archive: &str, paths: &[String], limit: usize) -> String {
+    fn pack(&self, archive: &str, paths: &[String], limit: usize) -> Body {
         let mut words = String::new();
         for path in paths {
             let _ = write!(words, " {}", quote(&format!("./{}", path.trim_start_matches('/'))));
         }
         // The file must not be readable by others, but by the login. Of a file that grows meanwhile, GNU tar takes what
         // it had at first, and ends with 1.
-        format!(
+        Body::Own(format!(
             "cd / || exit\nf=cf\nfor p in{words}; do\n\
              if [ -h \"$p\" ]; then f=chf; elif [ ! -e \"$p\" ]; then echo \"/${{p#./}}: no such file or directory\" >&2; exit 1; fi\n\
              done\numask 077\ntar $f {archive}{words}\n\
@@ -436,11 +419,6 @@ impl Settled {
              if [ \"$size\" -le {limit} ]; then cat {archive}; rm -f {archive}; fi\n",
             archive = quote(archive),
             uid = self.facts.uid,
-        )
-    }
-
-    /// A program of a text that always fits.
-    fn small(&self, text: &str) -> Program {
-        self.evaluate(text).unwrap_or_else(|| self.program("-c 'exit 1'", Vec::new()))
+        ))
     }
 }

@@ -22,7 +22,7 @@ fn check(cx: &Cx<'_>, out: &mut Problems) {
     for ran in cx.ran {
         let operands: Vec<&str> = ran.operands().map(|(_, w)| w).collect();
         let tools = |w: &str| SERVICES.contains(&w.trim_end_matches(".service"));
-        let stops = match ran.name.as_str() {
+        let stops = match &*ran.name {
             "systemctl" => {
                 let verb = operands.first().copied().unwrap_or_default();
                 matches!(verb, "stop" | "restart" | "kill" | "mask" | "try-restart" | "disable")
@@ -43,7 +43,7 @@ fn check(cx: &Cx<'_>, out: &mut Problems) {
             out.push(Diagnostic::at(&CODE, ran.span(), message).help("take it out"));
             continue;
         }
-        let locks = match ran.name.as_str() {
+        let locks = match &*ran.name {
             "passwd" => ran.has(&["-l", "--lock", "-d", "--delete"]),
             "usermod" => ran.has(&["-L", "--lock"]) || ran.args.iter().any(|a| a.ends_with("nologin")),
             "userdel" | "deluser" => true,

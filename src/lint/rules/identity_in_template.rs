@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule::new(&CODE, check);
 fn check(cx: &Cx<'_>, out: &mut Problems) {
     for (index, _) in cx.stages.iter().enumerate().filter(|(_, s)| s.leaves_template() && !s.seals()) {
         for ran in cx.ran_in(index) {
-            let what = match ran.name.as_str() {
+            let what = match &*ran.name {
                 "ssh-keygen" if ran.letter('A') || ran.args.iter().any(|a| a.contains("/etc/ssh/")) => "SSH host keys",
                 "dpkg-reconfigure" if ran.args.iter().any(|a| a == "openssh-server") => "SSH host keys",
                 "systemd-machine-id-setup" => "a machine ID",

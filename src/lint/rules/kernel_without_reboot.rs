@@ -54,7 +54,7 @@ fn check(cx: &Cx<'_>, out: &mut Problems) {
 }
 
 fn needs_kernel(ran: &Ran<'_>) -> bool {
-    match ran.name.as_str() {
+    match &*ran.name {
         "modprobe" | "insmod" | "dkms" => true,
         "uname" => ran.shell.usage == Use::Run && ran.letter('r'),
         _ => false,

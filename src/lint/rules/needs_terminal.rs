@@ -33,7 +33,7 @@ fn needs(ran: &Ran<'_>) -> Option<&'static str> {
         ran.command().is_some_and(|c| c.redirects.iter().any(|r| r.operator.starts_with('<')))
             || ran.shell.commands.iter().any(|c| c.pipes_into.contains(&ran.index))
     };
-    match ran.name.as_str() {
+    match &*ran.name {
         "vi" | "vim" if ran.letter('s') || ran.has(&["-es", "-Es"]) => None,
         "vi" | "vim" | "nvim" | "nano" | "emacs" | "pico" | "joe" | "mcedit" | "visudo" | "vipw" | "vigr" => {
             if ran.name == "visudo" && ran.letter('c') {

@@ -62,7 +62,7 @@ const FAIL: &[&str] = &[
 ];
 
 fn check(cx: &Cx<'_>, out: &mut Problems) {
-    for ran in cx.ran.iter().filter(|r| r.shell.usage == Use::Key && FAIL.contains(&r.name.as_str())) {
+    for ran in cx.ran.iter().filter(|r| r.shell.usage == Use::Key && FAIL.contains(&r.name.as_ref())) {
         let piped = ran.command().is_some_and(|c| !c.pipes_into.is_empty());
         if piped && !ran.shell.text().is_some_and(|t| t.contains("pipefail")) {
             let message = format!("if `{}` fails, the key is made of what came until then", ran.name);

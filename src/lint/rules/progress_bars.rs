@@ -17,7 +17,7 @@ pub(super) static RULE: Rule = Rule::new(&CODE, check);
 
 fn check(cx: &Cx<'_>, out: &mut Problems) {
     for ran in cx.ran {
-        let (loud, option) = match ran.name.as_str() {
+        let (loud, option) = match &*ran.name {
             "curl" => {
                 (!ran.letter('s') && !ran.has(&["--silent", "--no-progress-meter", "--version", "--help"]), "-sS")
             }

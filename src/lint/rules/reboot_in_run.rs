@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule::new(&CODE, check);
 fn check(cx: &Cx<'_>, out: &mut Problems) {
     for ran in cx.ran {
         let verb = ran.operands().next().map(|(_, w)| w).unwrap_or_default();
-        let (down, again) = match ran.name.as_str() {
+        let (down, again) = match &*ran.name {
             "reboot" => (true, true),
             "poweroff" | "halt" => (true, false),
             "shutdown" => (!ran.letter('c'), ran.letter('r') || ran.has(&["--reboot"])),

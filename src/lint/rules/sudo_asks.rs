@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule::new(&CODE, check);
 fn check(cx: &Cx<'_>, out: &mut Problems) {
     for ran in cx.ran.iter().filter(|r| r.name == "sudo") {
         // Its own options stand before the command.
-        let own: Vec<&str> = ran.args.iter().map(String::as_str).take_while(|a| a.starts_with('-')).collect();
+        let own: Vec<&str> = ran.args.iter().map(|a| &**a).take_while(|a| a.starts_with('-')).collect();
         let quiet = |a: &&str| {
             matches!(*a, "--non-interactive" | "--stdin" | "--version" | "--list" | "-V" | "-l")
                 || !a.starts_with("--") && (a.contains('n') || a.contains('S'))

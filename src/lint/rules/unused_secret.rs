@@ -22,8 +22,13 @@ pub(super) fn named<'a>(cx: &Cx<'a>) -> HashSet<&'a str> {
     let mut named: HashSet<&str> = HashSet::new();
     for instruction in cx.instructions() {
         walk::exprs(instruction, &mut |expr| {
-            if let ExprKind::Name(name) = &expr.kind {
-                named.insert(name);
+            match &expr.kind {
+                ExprKind::Name(name) => {
+                    named.insert(name);
+                }
+                // `$name` and `{{ .name }}` are told as errors: whoever wrote them uses the name.
+                ExprKind::Bad => named.extend(words(cx.sources.slice(expr.span))),
+                _ => {}
             }
         });
     }
@@ -34,6 +39,11 @@ pub(super) fn named<'a>(cx: &Cx<'a>) -> HashSet<&'a str> {
         }));
     }
     named
+}
+
+/// The names in a text that is no expression.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty())
 }
 
 fn check(cx: &Cx<'_>, out: &mut Problems) {

@@ -18,12 +18,12 @@ pub(super) static RULE: Rule = Rule::new(&CODE, check);
 
 fn check(cx: &Cx<'_>, out: &mut Problems) {
     for ran in cx.ran {
-        let culprit = ran.args.iter().position(|arg| match ran.name.as_str() {
+        let culprit = ran.args.iter().position(|arg| match &*ran.name {
             "curl" => arg == "--insecure" || arg.starts_with('-') && !arg.starts_with("--") && arg.contains('k'),
             "wget" => arg == "--no-check-certificate",
             "yum" | "dnf" | "rpm" => arg == "--nogpgcheck" || arg == "--nosignature",
             "apt-get" | "apt" => {
-                matches!(arg.as_str(), "--allow-unauthenticated" | "--force-yes" | "--allow-insecure-repositories")
+                matches!(&**arg, "--allow-unauthenticated" | "--force-yes" | "--allow-insecure-repositories")
             }
             "zypper" => arg == "--no-gpg-checks",
             "pip" | "pip3" => arg == "--trusted-host",

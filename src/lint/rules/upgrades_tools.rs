@@ -63,8 +63,8 @@ fn holds(ran: &Ran<'_>) -> bool {
 
 fn excludes(ran: &Ran<'_>) -> bool {
     ran.args.iter().enumerate().any(|(i, arg)| {
-        let apart = matches!(arg.as_str(), "-x" | "--exclude" | "--ignore")
-            && ran.args.get(i + 1).is_some_and(|next| covers(next));
+        let apart =
+            matches!(&**arg, "-x" | "--exclude" | "--ignore") && ran.args.get(i + 1).is_some_and(|next| covers(next));
         let joined = ["--exclude=", "--ignore=", "-x"].iter().any(|p| arg.strip_prefix(p).is_some_and(covers));
         apart || joined
     })

@@ -16,7 +16,7 @@ pub(super) static RULE: Rule = Rule::new(&CODE, check);
 
 fn check(cx: &Cx<'_>, out: &mut Problems) {
     for ran in cx.ran.iter().filter(|r| r.depth == 0) {
-        let why = match ran.name.as_str() {
+        let why = match &*ran.name {
             "clear" | "reset" | "tput" => "there is no terminal to draw on",
             "man" | "info" | "help" => "nobody reads it",
             "history" | "fc" => "a script has no history",

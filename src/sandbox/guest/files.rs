@@ -13,7 +13,7 @@ use crate::sandbox::server::{Call, Server};
 use crate::vsphere::wire::{
     ChangeFileAttributesInGuest, CreateTemporaryDirectoryInGuest, CreateTemporaryFileInGuest, DeleteDirectoryInGuest,
     DeleteFileInGuest, Element, GuestFileAttributes, GuestFileInfo, GuestListFileInfo, GuestPosixFileAttributes,
-    ListFilesInGuest, MakeDirectoryInGuest, MoveDirectoryInGuest, MoveFileInGuest,
+    GuestWindowsFileAttributes, ListFilesInGuest, MakeDirectoryInGuest, MoveDirectoryInGuest, MoveFileInGuest,
 };
 
 pub(super) const METHODS: &[&str] = &[
@@ -100,13 +100,13 @@ pub(super) async fn dispatch(server: &Arc<Server>, call: &Call, access: &Access)
             let request: ListFilesInGuest = call.read()?;
             absolute(&request.file_path, "filePath")?;
             let all = files.list(&request.file_path).await.map_err(|e| of_file(&e, &request.file_path))?;
-            call.answer(&page(all, &request)?)
+            call.answer(&page(all, &request, access.windows.is_some())?)
         }
         "ChangeFileAttributesInGuest" => {
             let request: ChangeFileAttributesInGuest = call.read()?;
             let path = &request.guest_file_path;
             absolute(path, "guestFilePath")?;
-            let attributes = attributes(&request.file_attributes)?;
+            let attributes = attributes(&request.file_attributes, access.windows.is_some())?;
             call.answer(&files.set_attributes(path, attributes).await.map_err(|e| of_file(&e, path))?)
         }
         "InitiateFileTransferToGuest" => call.answer(&transfers::to_guest(server, call, access).await?),
@@ -137,7 +137,7 @@ fn new_name(prefix: String, suffix: String, directory: Option<String>) -> Answer
 }
 
 /// The files that match, from an index on, and how many are left then.
-fn page(all: Vec<FileInfo>, request: &ListFilesInGuest) -> Answer<GuestListFileInfo> {
+fn page(all: Vec<FileInfo>, request: &ListFilesInGuest, windows: bool) -> Answer<GuestListFileInfo> {
     let pattern = match request.match_pattern.as_deref().filter(|p| !p.is_empty()) {
         Some(pattern) => Some(Regex::new(pattern).map_err(|_| invalid_argument("matchPattern"))?),
         None => None,
@@ -150,11 +150,11 @@ fn page(all: Vec<FileInfo>, request: &ListFilesInGuest) -> Answer<GuestListFileI
     let fits = |f: &FileInfo| pattern.as_ref().is_none_or(|p| p.is_match(&f.name));
     let matching: Vec<FileInfo> = all.into_iter().filter(fits).collect();
     let left = matching.len().saturating_sub(index.saturating_add(most));
-    let files = matching.into_iter().skip(index).take(most).map(shown).collect();
+    let files = matching.into_iter().skip(index).take(most).map(|info| shown(info, windows)).collect();
     Ok(GuestListFileInfo { files, remaining: i32::try_from(left).unwrap_or(i32::MAX) })
 }
 
-fn shown(info: FileInfo) -> GuestFileInfo {
+fn shown(info: FileInfo, windows: bool) -> GuestFileInfo {
     let kind = match info.kind {
         FileKind::Directory => "directory",
         FileKind::Symlink => "symlink",
@@ -163,9 +163,23 @@ fn shown(info: FileInfo) -> GuestFileInfo {
     GuestFileInfo {
         kind: kind.to_owned(),
         size: i64::try_from(info.size).unwrap_or(i64::MAX),
-        attributes: GuestFileAttributes::Posix(posix(&info)),
+        attributes: described(&info, windows),
         path: info.name,
     }
+}
+
+/// A file's attributes as its guest's family has them.
+pub(super) fn described(info: &FileInfo, windows: bool) -> GuestFileAttributes {
+    if !windows {
+        return GuestFileAttributes::Posix(posix(info));
+    }
+    GuestFileAttributes::Windows(GuestWindowsFileAttributes {
+        modification_time: Some(moment(info.modified_ms)),
+        access_time: Some(moment(info.accessed_ms)),
+        hidden: Some(false),
+        read_only: Some(info.mode & 0o200 == 0),
+        ..GuestWindowsFileAttributes::default()
+    })
 }
 
 /// A file's attributes as the API has them.
@@ -180,11 +194,18 @@ pub(super) fn posix(info: &FileInfo) -> GuestPosixFileAttributes {
     }
 }
 
-/// What attributes of the API mean for a file; those of Windows don't fit a Linux guest.
-pub(super) fn attributes(given: &GuestFileAttributes) -> Answer<Attributes> {
+/// What attributes of the API mean for a file; those of one family don't fit a guest of the other.
+pub(super) fn attributes(given: &GuestFileAttributes, windows: bool) -> Answer<Attributes> {
     let posix = match given {
-        GuestFileAttributes::Posix(posix) => posix.clone(),
-        GuestFileAttributes::Windows(_) => return Err(invalid_argument("fileAttributes")),
+        GuestFileAttributes::Posix(posix) if !windows => posix.clone(),
+        GuestFileAttributes::Windows(given) if windows => GuestPosixFileAttributes {
+            modification_time: given.modification_time.clone(),
+            access_time: given.access_time.clone(),
+            ..GuestPosixFileAttributes::default()
+        },
+        GuestFileAttributes::Posix(_) | GuestFileAttributes::Windows(_) => {
+            return Err(invalid_argument("fileAttributes"));
+        }
         // The base type has times alone.
         GuestFileAttributes::Other(element) => match element.xsi_type.as_deref() {
             None | Some("GuestFileAttributes") => GuestPosixFileAttributes {

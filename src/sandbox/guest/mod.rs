@@ -26,6 +26,8 @@ pub(super) struct Access {
     pub running: Arc<Running>,
     pub guest: Guest,
     pub user: User,
+    /// The account's name on a guest that is taken for Windows, where paths are those of Windows.
+    pub windows: Option<String>,
 }
 
 /// Answers a call on one of the guest operations' managers.
@@ -42,10 +44,13 @@ pub(super) async fn dispatch(server: &Arc<Server>, call: &Call) -> Answer<Elemen
         });
     }
     let vm: Moref = call.arg("vm")?;
+    let windows = server.lock().inventory.vm(&vm)?.is_windows();
+    let located = windows.then(|| Call { body: on_drive(&call.body), ..call.clone() });
+    let call = located.as_ref().unwrap_or(call);
     let running = ready(server, &vm)?;
     // They queue: Tools do one thing after another.
     let _turn = running.turn.lock().await;
-    let access = log_in(server, call, vm, running.clone()).await?;
+    let access = log_in(server, call, (vm, windows), running.clone()).await?;
     match call.this.kind.as_str() {
         "GuestAuthManager" => call.answer(&()),
         "GuestProcessManager" => processes::dispatch(server, call, &access).await,
@@ -70,7 +75,36 @@ fn ready(server: &Server, vm: &Moref) -> Answer<Arc<Running>> {
     server.running(vm).ok_or_else(|| vix(3016))
 }
 
-async fn log_in(server: &Server, call: &Call, vm: Moref, running: Arc<Running>) -> Answer<Access> {
+/// What names files in a call, with paths of Windows as the guest has them: drive C: is the directory `/C:`.
+fn on_drive(body: &Element) -> Element {
+    const PATHS: [&str; 10] = [
+        "directoryPath",
+        "filePath",
+        "srcFilePath",
+        "dstFilePath",
+        "srcDirectoryPath",
+        "dstDirectoryPath",
+        "guestFilePath",
+        "programPath",
+        "workingDirectory",
+        "spec",
+    ];
+    let mut body = body.clone();
+    for child in &mut body.children {
+        if child.name == "spec" {
+            *child = on_drive(child);
+        } else if PATHS.contains(&child.name.as_str()) {
+            child.text = match child.text.get(1..3) {
+                Some(":\\" | ":/") => format!("/{}", child.text.replace('\\', "/")),
+                // No path of Windows: nothing that is absolute.
+                _ => child.text.trim_start_matches('/').to_owned(),
+            };
+        }
+    }
+    body
+}
+
+async fn log_in(server: &Server, call: &Call, (vm, windows): (Moref, bool), running: Arc<Running>) -> Answer<Access> {
     let auth: Element = call.arg("auth")?;
     let Ok(GuestAuthentication::NamePassword(auth)) = GuestAuthentication::from_element(&auth) else {
         return Err(not_supported("this kind of guest authentication"));
@@ -85,17 +119,33 @@ async fn log_in(server: &Server, call: &Call, vm: Moref, running: Arc<Running>) 
     if auth.username.is_empty() || !right {
         return Err(invalid_guest_login());
     }
-    let user = match guest.user(&auth.username).await {
+    // Windows refuses empty passwords of accounts that log in over the network.
+    if windows && auth.password.is_empty() {
+        return Err(invalid_guest_login());
+    }
+    let account = if windows { "root" } else { auth.username.as_str() };
+    let user = match guest.user(account).await {
         Ok(user) => user,
         Err(Error::NoSuchUser(_)) => return Err(invalid_guest_login()),
         Err(error) => return Err(machinery(&error)),
     };
-    Ok(Access { vm, running, guest, user })
+    let windows = windows.then(|| auth.username.clone());
+    Ok(Access { vm, running, guest, user, windows })
 }
 
 /// A path that must be absolute.
 fn absolute(path: &str, field: &str) -> Answer<()> {
     if path.starts_with('/') && !path.contains('\0') { Ok(()) } else { Err(invalid_argument(field)) }
+}
+
+/// What a guest reports of itself that is taken for Windows.
+pub(super) fn windows_identity(id: &str, host_name: Option<String>) -> Reported {
+    Reported {
+        host_name,
+        full_name: Some("Microsoft Windows Server 2019 (64-bit)".to_owned()),
+        id: Some(id.to_owned()),
+        ..Reported::default()
+    }
 }
 
 /// What a guest reports of itself. What it doesn't tell stays as for a Linux that isn't known.

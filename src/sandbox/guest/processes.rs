@@ -70,12 +70,19 @@ pub(super) async fn dispatch(server: &Arc<Server>, call: &Call, access: &Access)
 /// The environment of programs that aren't given one: no login profile has been read.
 fn environment(access: &Access) -> Vec<(String, String)> {
     let user = &access.user;
+    if let Some(account) = &access.windows {
+        let home = format!("C:\\Users\\{account}");
+        let pairs = [("SystemRoot", "C:\\Windows"), ("USERNAME", account.as_str()), ("USERPROFILE", &home)];
+        return pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    }
     let pairs = [("USER", user.name.as_str()), ("HOME", &user.home), ("SHELL", &user.shell), ("PATH", SEARCH)];
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
 }
 
 async fn start(server: &Arc<Server>, access: &Access, spec: &GuestProgramSpec) -> Answer<i64> {
-    check_program(access, &spec.program_path).await?;
+    if access.windows.is_none() {
+        check_program(access, &spec.program_path).await?;
+    }
     let mut env = Vec::new();
     for variable in &spec.env_variables {
         match variable.split_once('=') {
@@ -95,7 +102,10 @@ async fn start(server: &Arc<Server>, access: &Access, spec: &GuestProgramSpec) -
     }
     let line = format!("\"{}\" {}", spec.program_path, spec.arguments);
     let line = line.trim_end().to_owned();
-    let process = exec(access, &line, env, cwd).await?;
+    let process = match &access.windows {
+        Some(account) => exec_windows(access, account, spec, env).await?,
+        None => exec(access, &line, env, cwd).await?,
+    };
     let pid = i64::from(process.pid());
     let name = spec.program_path.rsplit('/').next().unwrap_or_default().to_owned();
     let info = GuestProcessInfo {
@@ -141,6 +151,35 @@ async fn check_program(access: &Access, path: &str) -> Answer<()> {
             if info.mode & 0o111 != 0 && info.kind != FileKind::Directory { Ok(()) } else { Err(permission_denied()) }
         }
         Err(error) => Err(of_file(&error, path)),
+    }
+}
+
+/// Starts a program of a guest that is taken for Windows: by its whole path, and without a shell.
+async fn exec_windows(
+    access: &Access,
+    account: &str,
+    spec: &GuestProgramSpec,
+    mut env: Vec<(String, String)>,
+) -> Answer<Process> {
+    let path = &spec.program_path;
+    if !path.starts_with("/C:/") {
+        return Err(file("FileNotFound", path));
+    }
+    let program = path.trim_start_matches('/').replace('/', "\\");
+    let user = account.rsplit('\\').next().unwrap_or_default();
+    env.push(("VMWBUILD_SANDBOX_ACCOUNT".to_owned(), user.split('@').next().unwrap_or_default().to_owned()));
+    let spec = ExecSpec {
+        program: format!("windows:{program}"),
+        argv: vec![program.clone(), spec.arguments.clone()],
+        env,
+        cwd: Some("/".to_owned()),
+        user: access.user.name.clone(),
+        ..ExecSpec::default()
+    };
+    match access.guest.exec(spec).await {
+        Ok(process) => Ok(process),
+        Err(error @ Error::Os { .. }) => Err(of_file(&error, &program)),
+        Err(error) => Err(machinery(&error)),
     }
 }
 

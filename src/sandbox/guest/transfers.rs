@@ -92,7 +92,7 @@ pub(super) async fn to_guest(server: &Server, call: &Call, access: &Access) -> A
         GuestFileAttributes::Other(element) if element.name.is_empty() => {
             return Err(invalid_argument("fileAttributes"));
         }
-        given => files::attributes(given)?,
+        given => files::attributes(given, access.windows.is_some())?,
     };
     let files = access.guest.files(&access.user.name);
     match files.stat(&path).await {
@@ -124,7 +124,7 @@ pub(super) async fn from_guest(server: &Server, call: &Call, access: &Access) ->
     absolute(&path, "guestFilePath")?;
     let files = access.guest.files(&access.user.name);
     let (file, info) = files.open_read(&path).await.map_err(|e| of_file(&e, &path))?;
-    let attributes = GuestFileAttributes::Posix(files::posix(&info));
+    let attributes = files::described(&info, access.windows.is_some());
     let size = i64::try_from(info.size).unwrap_or(i64::MAX);
     let url = url(server, call, access, files, path, Work::Get { file, size: info.size });
     Ok(FileTransferInformation { attributes: Some(attributes), size, url })

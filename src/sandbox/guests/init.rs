@@ -2,7 +2,7 @@
 
 use super::ids::Standing;
 use super::wire::{self, Answer, ExecAsk, GuestAsk};
-use super::{Error, Exit, NetworkReport, Result, accounts, netlink, operations, sys};
+use super::{Error, Exit, NetworkReport, Result, accounts, netlink, operations, sys, windows};
 use rustix::process::{Resource, Rlimit, WaitOptions};
 use std::collections::HashMap;
 use std::ffi::CString;
@@ -240,6 +240,11 @@ fn execute(connection: &UnixStream, ask: ExecAsk, descriptors: Vec<OwnedFd>, sta
     if wire::send(connection, &Answer::Started(std::process::id()), &[]).is_err() {
         sys::exit_now(1);
     }
+    if let Some(name) = ask.program.strip_prefix(windows::PROGRAM) {
+        drop(failure);
+        let arguments = ask.argv.get(1).map(String::as_str).unwrap_or_default();
+        sys::exit_now(windows::run(name, arguments, &ask.env));
+    }
     let error = sys::execve(&program.path, &program.arguments, &program.environment);
     let text = serde_json::to_vec(&os(&format!("execute {}", ask.program), &error)).unwrap_or_default();
     // A pipe nobody reads any more.
@@ -296,6 +301,10 @@ fn prepare(ask: &ExecAsk, mut descriptors: impl Iterator<Item = OwnedFd>, standi
                 std::env::set_current_dir("/").map_err(|error| os("enter /", &error))?;
             }
         }
+    }
+    if let Some(name) = ask.program.strip_prefix(windows::PROGRAM) {
+        let missing = || Error::Os { action: format!("execute {name}"), errno: libc::ENOENT };
+        return if windows::has(name) { Ok(program) } else { Err(missing()) };
     }
     // Said here rather than after the number was told: what is most often wrong is a path.
     let meta =

@@ -59,6 +59,8 @@ mod tree;
 #[cfg(target_os = "linux")]
 mod warden;
 #[cfg(target_os = "linux")]
+mod windows;
+#[cfg(target_os = "linux")]
 mod wire;
 
 pub use api::{

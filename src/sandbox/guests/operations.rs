@@ -1,7 +1,7 @@
 //! What a helper inside a guest does with its files and processes, with the rights of the account it has become.
 
 use super::wire::{Answer, FileOp};
-use super::{Attributes, Error, FileInfo, FileKind, NewName, ProcessInfo, Result, accounts, sys, tree};
+use super::{Attributes, Error, FileInfo, FileKind, NewName, ProcessInfo, Result, accounts, sys, tree, windows};
 use rustix::fs::{AtFlags, CWD, RenameFlags, Timespec, Timestamps};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// Does a file operation; descriptors to send along with the answer.
 pub fn file(op: FileOp) -> Result<(Answer, Option<OwnedFd>)> {
     let done = |()| (Answer::Done, None);
-    match op {
+    match windows::located(op) {
         FileOp::OpenRead { path } => {
             let (file, info) = open_read(&path)?;
             Ok((Answer::Info(info), Some(file.into())))

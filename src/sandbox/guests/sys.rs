@@ -254,3 +254,31 @@ pub fn make_standard(descriptor: &OwnedFd, number: i32) -> io::Result<()> {
     // SAFETY: nothing owns the standard descriptors as objects; what they were is meant to go.
     check(unsafe { libc::dup2(descriptor.as_raw_fd(), number) })
 }
+
+/// Collects a child that has ended, if it has: its exit code, or 1 after a signal.
+#[allow(unsafe_code)]
+pub fn reap(pid: i32, code: &mut i32) -> io::Result<bool> {
+    let mut status = 0;
+    // SAFETY: the status is a place of ours.
+    let found = unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) };
+    match found {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(false),
+        _ => {
+            *code = if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 1 };
+            Ok(true)
+        }
+    }
+}
+
+/// A descriptor of its own for standard output or error.
+#[allow(unsafe_code)]
+pub fn standard(number: i32) -> io::Result<OwnedFd> {
+    // SAFETY: the new descriptor belongs to nobody else.
+    let copy = unsafe { libc::dup(number) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: as above.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}

@@ -10,6 +10,19 @@ use crate::sandbox::tasks::Kind;
 use crate::vsphere::wire::{Any, Moref, MoveIntoFolderTask, VirtualMachineConfigSpec};
 
 impl Server {
+    /// `DisconnectHost_Task`, `ReconnectHost_Task`.
+    pub(in crate::sandbox) fn connect_host(self: &Arc<Self>, call: &Call, state: &'static str) -> Answer<Moref> {
+        let (server, host) = (self.clone(), call.this.clone());
+        let kind = match state {
+            "connected" => Kind::exclusive("HostSystem.reconnect"),
+            _ => Kind::exclusive("HostSystem.disconnect"),
+        };
+        self.begin(&call.method, call.task_fault.clone(), &call.this, kind, move |_| async move {
+            server.lock().inventory.set_connection(&host, state);
+            Ok(None)
+        })
+    }
+
     /// `CreateFolder`.
     pub(in crate::sandbox) fn create_folder(&self, call: &Call) -> Answer<Moref> {
         let name: String = call.arg("name")?;

@@ -22,13 +22,15 @@ impl Server {
         if request.name.trim().is_empty() {
             return Err(invalid_argument("name"));
         }
-        let key = fields.iter().map(|f| f.key).max().map_or(101, |last| last + 1);
+        let last = fields.iter().map(|f| f.key).chain([state.inventory.last_field, 100]).max().unwrap_or(100);
+        let key = last + 1;
         let field = CustomFieldDef {
             key,
             name: request.name,
             kind: "string".to_owned(),
             managed_object_type: request.kind.filter(|kind| !kind.is_empty()),
         };
+        state.inventory.last_field = key;
         state.inventory.fields.push(field.clone());
         state.inventory.touch(&call.this);
         Ok(field)
@@ -56,15 +58,18 @@ impl Server {
         if state.inventory.fields.len() == before {
             return Err(invalid_argument("key"));
         }
-        let labelled: Vec<Moref> = state.inventory.vms().map(|(object, ..)| object.clone()).collect();
+        let has = |labels: &[(i32, String)]| labels.iter().any(|(own, _)| *own == key);
+        let labelled = state.inventory.vms().filter(|(_, _, vm)| has(&vm.labels));
+        let labelled: Vec<Moref> = labelled.map(|(object, ..)| object.clone()).collect();
         for vm in labelled {
             state.inventory.change_vm(&vm)?.labels.retain(|(own, _)| *own != key);
         }
+        state.inventory.labels.values_mut().for_each(|labels| labels.retain(|(own, _)| *own != key));
         state.inventory.touch(&call.this);
         Ok(())
     }
 
-    /// `SetField`. Only virtual machines keep their values here.
+    /// `SetField`.
     pub(in crate::sandbox) fn set_field(&self, call: &Call) -> Answer<()> {
         let request: SetField = call.read()?;
         let mut state = self.lock();
@@ -73,10 +78,16 @@ impl Server {
         if kind.is_some_and(|kind| !is_a(&request.entity.kind, &kind)) {
             return Err(invalid_argument("key"));
         }
-        let vm = state.inventory.change_vm(&request.entity)?;
-        vm.labels.retain(|(key, _)| *key != request.key);
+        let labels = if request.entity.kind == "VirtualMachine" {
+            &mut state.inventory.change_vm(&request.entity)?.labels
+        } else {
+            state.inventory.node(&request.entity)?;
+            state.inventory.touch(&request.entity);
+            state.inventory.labels.entry(request.entity).or_default()
+        };
+        labels.retain(|(key, _)| *key != request.key);
         if !request.value.is_empty() {
-            vm.labels.push((request.key, request.value));
+            labels.push((request.key, request.value));
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod clone;
 mod configure;
+mod customize;
 mod devices;
 mod disks;
 mod entities;

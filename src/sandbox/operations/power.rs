@@ -257,6 +257,11 @@ impl Server {
     async fn settle(self: Arc<Self>, vm: Moref, epoch: u64, guest: Option<Guest>) {
         let (_, reported) = tokio::join!(self.pause(self.config.boot_delay), async {
             let Some(guest) = &guest else { return Reported::default() };
+            self.customize_guest(&vm, guest).await;
+            let id = self.lock().inventory.vm(&vm).ok().filter(|m| m.is_windows()).map(|m| m.config.guest_id.clone());
+            if let Some(id) = id {
+                return guest::windows_identity(&id, guest::identity(guest).await.host_name);
+            }
             self.start_services(guest).await;
             guest::identity(guest).await
         });

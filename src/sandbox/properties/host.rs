@@ -156,13 +156,13 @@ pub(super) fn host(scope: &Scope<'_>, this: &Moref, node: &Node, name: &str) -> 
         "vm" => references(scope.inventory().vms().filter(|(_, _, vm)| vm.host == *this).map(|(o, ..)| o)),
         "datastore" => datastores(scope),
         "network" => networks(scope),
-        "runtime" => runtime(scope),
+        "runtime" => runtime(scope, this),
         "summary" => object(
             "HostListSummary",
             vec![
                 ("host", Val::Ref(this.clone())),
                 ("hardware", hardware_summary(this)),
-                ("runtime", runtime(scope)),
+                ("runtime", runtime(scope, this)),
                 (
                     "config",
                     object(
@@ -258,11 +258,11 @@ fn hardware_summary(this: &Moref) -> Val {
     )
 }
 
-fn runtime(scope: &Scope<'_>) -> Val {
+fn runtime(scope: &Scope<'_>, host: &Moref) -> Val {
     object(
         "HostRuntimeInfo",
         vec![
-            ("connectionState", word("HostSystemConnectionState", "connected")),
+            ("connectionState", word("HostSystemConnectionState", scope.inventory().connection_of(host))),
             ("powerState", word("HostSystemPowerState", "poweredOn")),
             ("standbyMode", text("none")),
             ("inMaintenanceMode", boolean(false)),

@@ -133,8 +133,8 @@ impl<'a> Scope<'a> {
             "recentTask" => references(recent_tasks(node)),
             "availableField" => managers::fields(self),
             "customValue" | "value" => match &node.body {
-                Body::Vm(machine) => vm::labels(machine),
-                _ => Val::List("CustomFieldValue", Vec::new()),
+                Body::Vm(machine) => vm::labels(&machine.labels),
+                _ => vm::labels(self.inventory().labels.get(object).map_or(&[], Vec::as_slice)),
             },
             "configIssue" => Val::List("Event", Vec::new()),
             "declaredAlarmState" | "triggeredAlarmState" => Val::List("AlarmState", Vec::new()),

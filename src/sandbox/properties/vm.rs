@@ -32,7 +32,7 @@ pub(super) const VM: &[&str] = &[
 pub(super) fn vm(scope: &Scope<'_>, this: &Moref, node: &Node, vm: &Vm, name: &str) -> Val {
     match name {
         "config" => config(node, vm, &vm.config),
-        "runtime" => runtime(vm),
+        "runtime" => runtime(scope, vm),
         "guest" => guest(scope, vm),
         "guestHeartbeatStatus" => word("ManagedEntityStatus", heartbeat(vm)),
         "summary" => summary(scope, this, node, vm),
@@ -101,11 +101,11 @@ fn has(vm: &Vm, kind: &str) -> bool {
 }
 
 /// The values of custom attributes.
-pub(super) fn labels(vm: &Vm) -> Val {
+pub(super) fn labels(labels: &[(i32, String)]) -> Val {
     let value = |(key, value): &(i32, String)| {
         derived("CustomFieldStringValue", vec![("key", int(*key)), ("value", text(value))])
     };
-    Val::List("CustomFieldValue", vm.labels.iter().map(value).collect())
+    Val::List("CustomFieldValue", labels.iter().map(value).collect())
 }
 
 fn folder(node: &Node) -> String {
@@ -283,13 +283,19 @@ fn heartbeat(vm: &Vm) -> &'static str {
     if vm.tools == Tools::Ready { "green" } else { "gray" }
 }
 
-fn runtime(vm: &Vm) -> Val {
+/// As vCenter knows it: of a machine whose host is lost it only knows what was.
+fn connection(scope: &Scope<'_>, vm: &Vm) -> Val {
+    let lost = scope.inventory().connection_of(&vm.host) != "connected";
+    word("VirtualMachineConnectionState", if lost { "disconnected" } else { "connected" })
+}
+
+fn runtime(scope: &Scope<'_>, vm: &Vm) -> Val {
     object(
         "VirtualMachineRuntimeInfo",
         vec![
             ("device", Val::List("VirtualMachineDeviceRuntimeInfo", Vec::new())),
             ("host", Val::Ref(vm.host.clone())),
-            ("connectionState", word("VirtualMachineConnectionState", "connected")),
+            ("connectionState", connection(scope, vm)),
             ("powerState", word("VirtualMachinePowerState", vm.power.as_str())),
             ("faultToleranceState", word("VirtualMachineFaultToleranceState", "notConfigured")),
             ("dasVmProtection", Val::Unset),
@@ -335,7 +341,12 @@ fn guest(scope: &Scope<'_>, vm: &Vm) -> Val {
             ("toolsVersion", text("12389")),
             ("toolsInstallType", text("guestToolsTypeOpenVMTools")),
             ("guestId", maybe(vm.reported.id.as_ref(), text)),
-            ("guestFamily", maybe(vm.reported.id.as_ref(), |_| text("linuxGuest"))),
+            (
+                "guestFamily",
+                maybe(vm.reported.id.as_ref(), |id| {
+                    text(if id.starts_with("win") { "windowsGuest" } else { "linuxGuest" })
+                }),
+            ),
             ("guestFullName", maybe(vm.reported.full_name.as_ref(), text)),
             ("hostName", maybe(vm.reported.host_name.as_ref().filter(|_| running), text)),
             ("ipAddress", maybe(ip, text)),
@@ -352,7 +363,14 @@ fn guest(scope: &Scope<'_>, vm: &Vm) -> Val {
             ("guestStateChangeSupported", boolean(running)),
             ("generationInfo", Val::Unset),
             ("hwVersion", text(hardware_version(&vm.config))),
-            ("customizationInfo", Val::Unset),
+            (
+                "customizationInfo",
+                maybe(vm.customization.as_ref(), |c| {
+                    let error = Some(&c.error).filter(|e| !e.is_empty());
+                    let fields = vec![("customizationStatus", text(c.status)), ("errorMsg", maybe(error, text))];
+                    object("GuestInfoCustomizationInfo", fields)
+                }),
+            ),
         ],
     )
 }
@@ -414,7 +432,7 @@ fn summary(scope: &Scope<'_>, this: &Moref, node: &Node, vm: &Vm) -> Val {
         "VirtualMachineSummary",
         vec![
             ("vm", Val::Ref(this.clone())),
-            ("runtime", runtime(vm)),
+            ("runtime", runtime(scope, vm)),
             (
                 "guest",
                 object(
@@ -496,7 +514,7 @@ fn summary(scope: &Scope<'_>, this: &Moref, node: &Node, vm: &Vm) -> Val {
                 ),
             ),
             ("overallStatus", word("ManagedEntityStatus", "green")),
-            ("customValue", labels(vm)),
+            ("customValue", labels(&vm.labels)),
         ],
     )
 }

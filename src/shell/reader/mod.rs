@@ -341,15 +341,23 @@ impl Pieces {
             text.push_str(more);
             return;
         }
-        self.list.push(Piece::Text { text: more.to_owned(), quoted: is_quoted });
+        self.add(Piece::Text { text: more.to_owned(), quoted: is_quoted });
+    }
+
+    /// Nearly every word is one piece: no room for more before there are more.
+    fn add(&mut self, piece: Piece) {
+        if self.list.is_empty() {
+            self.list.reserve_exact(1);
+        }
+        self.list.push(piece);
     }
 
     fn hole(&mut self, index: usize) {
-        self.list.push(Piece::Hole(index));
+        self.add(Piece::Hole(index));
     }
 
     fn expansion(&mut self, range: Range<usize>) {
-        self.list.push(Piece::Expansion(range));
+        self.add(Piece::Expansion(range));
     }
 }
 

@@ -4,6 +4,8 @@
 //! out. Everything that waits takes a [`Deadline`]. Errors say what to do by [`Error::class`] and
 //! [`Error::guest_fault`], and make the message by [`Error::diagnostic`].
 
+mod attributes;
+mod customize;
 mod devices;
 mod endpoint;
 mod error;
@@ -23,6 +25,7 @@ mod record;
 mod report;
 mod rest;
 mod session;
+mod signs;
 mod task;
 mod tls;
 mod transfer;
@@ -35,6 +38,7 @@ mod tests;
 
 // Failures that callers tell apart once they are told.
 pub use super::codes::{CANCELLED, NAME_TAKEN};
+pub use customize::{Adapter, Customization, Customized};
 pub use devices::{DeviceChange, Misfit, NotChanged, Part, disk_sizes, version_number};
 pub use endpoint::{Deadline, Endpoint, Thumbprint, Trust};
 pub use error::{Class, ConnectKind, Error, GuestFault, Result, TlsKind};
@@ -48,6 +52,7 @@ pub use properties::Properties;
 pub use record::{Exchange, Heard, Recorder};
 pub use rest::{Category, Libraries, Library, LibraryItem, Tag, Tagging};
 pub use session::{Client, Reached, Requests};
+pub use signs::Signs;
 pub use task::Progress;
 pub use transfer::{Download, Source};
 pub use vm::{CloneRequest, HardwareChange, VmState};

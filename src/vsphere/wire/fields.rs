@@ -32,5 +32,8 @@ methods! {
         entity: Moref = "entity",
         key: i32 = "key",
         value: String = "value",
+    } -> ();    /// Takes a custom attribute away, and all its values.
+    write RemoveCustomFieldDef = "RemoveCustomFieldDef" {
+        key: i32 = "key",
     } -> ();
 }

@@ -2,6 +2,7 @@
 //!
 //! Every type is declared once and serves both directions, so that the client and a server share it.
 
+mod customize;
 mod declare;
 mod device;
 mod fault;
@@ -17,6 +18,7 @@ pub mod xml;
 #[cfg(test)]
 mod tests;
 
+pub use customize::*;
 pub use device::*;
 pub use fault::{Fault, LocalizableMessage, bases_of};
 pub use fields::*;
