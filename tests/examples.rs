@@ -88,7 +88,7 @@ fn the_graph_of_cluster_with_two_workers() {
 
 const RIGHT: &str = "FROM debian-12 AS web\nRUN echo hello\n";
 const WRONG: &str = "FROM debian-12 AS web\nRUNN echo hello\n";
-const LATER: &str = "FROM debian-12 AS web\nOUTPUT LIBRARY images/web\n";
+const LATER: &str = "FROM debian-12 AS web\nOUTPUT OVA web.ova\n";
 
 /// A directory with these files.
 fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {

@@ -406,7 +406,8 @@ fn wrong_names_are_answered_with_near_ones(site: &Site) {
 
 fn examples_are_built(site: &Site) {
     let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    for name in ["hello", "update-template", "cluster", "secrets"] {
+    site.govc(&["library.create", "images"]);
+    for name in ["hello", "update-template", "cluster", "secrets", "library-pipeline"] {
         let dir = tempfile::tempdir().unwrap();
         copy(&examples.join(name), dir.path());
         std::fs::write(dir.path().join("pw"), "guest-password\n").unwrap();

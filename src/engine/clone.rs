@@ -31,8 +31,11 @@ pub(super) async fn run(worker: &mut Worker) -> Result<(), Stop> {
         return Ok(());
     }
     let machine = worker.machine();
-    let (source, from) = source(&shared, machine)?;
     let resolved = shared.resolved.get(&worker.id).ok_or(Stop::Cancelled)?;
+    if let Some(item) = &resolved.deploys {
+        return super::library::deploy(worker, resolved, item).await;
+    }
+    let (source, from) = source(&shared, machine)?;
     worker.phase(Phase::Cloning { from });
     hardware::check(&shared, machine, resolved, &source).await?;
     let base = match machine.linked || machine.snapshot.is_some() {
@@ -105,8 +108,8 @@ fn source(shared: &Shared, machine: &Machine) -> Result<(Moref, String), Stop> {
 
 /// The name that the clone is made under: its own at once where that is free, so that the files in the datastore
 /// are called like it; a passing one where the name is still another's, or nobody's.
-fn target(shared: &Shared, machine: &Machine, resolved: &crate::plan::Resolved) -> (String, Placement) {
-    let named = machine.outputs.iter().filter(|o| o.kind != OutputKind::None).zip(&resolved.outputs);
+pub(super) fn target(shared: &Shared, machine: &Machine, resolved: &crate::plan::Resolved) -> (String, Placement) {
+    let named = machine.outputs.iter().filter(|o| o.kind.is_placed()).zip(&resolved.outputs);
     let mut sorted: Vec<_> = named.collect();
     // A machine that is to stay is the VM; its templates are clones of it.
     sorted.sort_by_key(|(output, _)| output.kind != OutputKind::Vm);
@@ -127,7 +130,7 @@ pub(super) fn passing_name(shared: &Shared, machine: &Machine) -> String {
     format!("vmwbuild-{}-{}-{label}", shared.options.build, machine.id.0)
 }
 
-fn changes(shared: &Shared, machine: &Machine) -> Result<HardwareChange, Stop> {
+pub(super) fn changes(shared: &Shared, machine: &Machine) -> Result<HardwareChange, Stop> {
     let asked = &machine.hardware;
     let mut extra = super::marks::making(shared, machine);
     // What a clone inherits isn't true of it.

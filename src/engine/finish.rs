@@ -36,8 +36,7 @@ pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
     closed.map_err(|e| Stop::guest(&e, machine.span, "cleaning up in the guest"))?;
     shared.journal.note(&Record::Closed { machine: worker.id.0 });
     let resolved = shared.resolved.get(&worker.id).ok_or(Stop::Cancelled)?;
-    let outputs: Vec<_> =
-        machine.outputs.iter().filter(|o| o.kind != OutputKind::None).zip(&resolved.outputs).collect();
+    let outputs: Vec<_> = machine.outputs.iter().filter(|o| o.kind.is_placed()).zip(&resolved.outputs).collect();
     let stays_vm = outputs.iter().any(|(o, _)| o.kind == OutputKind::Vm);
     let running = order::leaves_running(machine);
     let templates = outputs.iter().filter(|(o, _)| o.kind == OutputKind::Template).count();

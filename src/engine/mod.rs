@@ -21,6 +21,7 @@ mod hooks;
 pub mod journal;
 mod kept;
 mod ledger;
+pub mod library;
 mod limits;
 mod logs;
 mod machine;

@@ -5,6 +5,8 @@ use std::sync::Mutex;
 
 use super::event::{MachineId, Node};
 use super::ledger::{EntryId, State};
+use super::library;
+use super::options::BuiltOutput;
 use super::shared::{Shared, Stop};
 use crate::source::Span;
 use crate::vsphere::client::{Deadline, Error};
@@ -44,19 +46,25 @@ impl Swaps {
     }
 }
 
-/// Does them all. At the first failure the old machine has its name back, and the rest is not begun.
-pub(super) async fn run(shared: &Shared) -> Result<(), Stop> {
+/// Does them all, after what is left in content libraries. At the first failure the old machine has its name back, and
+/// the rest is not begun.
+pub(super) async fn run(shared: &Shared) -> Result<Vec<BuiltOutput>, Stop> {
+    let items = library::publish(shared).await?;
     for swap in shared.swaps.all() {
-        // With `--on-error continue` others may have failed.
-        let ended = |id: &&MachineId| shared.board.is_done(Node::Finish(**id));
-        if let Some(open) = swap.after.iter().find(|id| !ended(id)) {
-            let label = &shared.program.machine(*open).label;
-            shared.events.note(None, &format!("`{}` isn't published: `{label}` hasn't ended well", swap.name));
-            continue;
+        if passed(shared, &swap.after, &swap.name) {
+            one(shared, &swap).await?;
         }
-        one(shared, &swap).await?;
     }
-    Ok(())
+    Ok(items)
+}
+
+/// Whether all have ended well that something is to come after. With `--on-error continue` others may have failed.
+pub(super) fn passed(shared: &Shared, after: &[MachineId], name: &str) -> bool {
+    let ended = |id: &&MachineId| shared.board.is_done(Node::Finish(**id));
+    let Some(open) = after.iter().find(|id| !ended(id)) else { return true };
+    let label = &shared.program.machine(*open).label;
+    shared.events.note(None, &format!("`{name}` isn't published: `{label}` hasn't ended well"));
+    false
 }
 
 async fn one(shared: &Shared, swap: &Swap) -> Result<(), Stop> {

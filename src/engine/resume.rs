@@ -24,7 +24,6 @@ use crate::sema::program::{Action, Attr, KeySource, Machine, Ref, Step, WaitWhat
 use crate::sema::types::holds_secret;
 use crate::sema::value::Value;
 use crate::sema::value_parse::parse_key;
-use crate::syntax::ast::OutputKind;
 use crate::vsphere::client::{CANCELLED, Client, Deadline, Error, Inventory};
 use crate::vsphere::wire::Moref;
 
@@ -116,7 +115,7 @@ pub(super) fn restore(shared: &Shared) -> Result<(), Vec<Diagnostic>> {
     }
     for swap in past.swaps.iter().filter(|s| past.done.contains(&Node::Finish(s.machine))) {
         let machine = shared.program.machine(swap.machine);
-        let mut outputs = machine.outputs.iter().filter(|o| o.kind != OutputKind::None);
+        let mut outputs = machine.outputs.iter().filter(|o| o.kind.is_placed());
         let output = outputs.nth(swap.output as usize);
         let span = output.map_or(machine.span, |o| o.span);
         let after = output.map(|o| o.after.clone()).unwrap_or_default();
@@ -247,7 +246,7 @@ pub(super) async fn pass(worker: &mut Worker, node: Node) -> Result<Vec<BuiltOut
 
 async fn outputs(shared: &Shared, machine: &Machine) -> Vec<BuiltOutput> {
     let mut built = Vec::new();
-    for (number, output) in (0u32..).zip(machine.outputs.iter().filter(|o| o.kind != OutputKind::None)) {
+    for (number, output) in (0u32..).zip(machine.outputs.iter().filter(|o| o.kind.is_placed())) {
         let Some(made) = shared.past.outputs.get(&(machine.id, number)) else { continue };
         let mut described = finish::describe(machine.id, machine, output, &made.vm, &made.name);
         if order::leaves_running(machine) {
@@ -317,6 +316,11 @@ pub(super) async fn adopt(
 pub(super) async fn is_ours(client: &Client, vm: &Moref, build: &str, label: &str) -> Result<bool, Error> {
     let extra = client.extra_config(vm).await?;
     let is = |key: &str, value: &str| extra.get(key).is_some_and(|v| v == value);
+    if !extra.contains_key(marks::BUILD) {
+        // What was just deployed from a library has its passing name first, and then its marks.
+        let name = client.vm_state(vm).await?.name;
+        return Ok(name.starts_with(&format!("vmwbuild-{build}-")));
+    }
     Ok(is(marks::BUILD, build) && is(marks::MACHINE, label))
 }
 

@@ -18,6 +18,7 @@ use super::existing;
 use super::heal;
 use super::journal::{self, Ending, Record};
 use super::ledger::Ledger;
+use super::library;
 use super::limits::Limits;
 use super::logs::Logs;
 use super::machine;
@@ -132,14 +133,16 @@ pub async fn build(
     };
     // With `--on-error continue` what is complete is the user's, whatever else has failed.
     let publishes = shared.on_error() == OnError::Continue && !shared.stop.is_cancelled();
-    if (result.is_ok() || publishes)
-        && let Err(stop) = publish::run(&shared).await
-    {
-        let failed = failures(&shared, vec![stop]);
-        result = match result {
-            Ok(_) => Err(failed),
-            Err(mut before) => {
-                before.diagnostics.extend(failed.diagnostics);
+    if result.is_ok() || publishes {
+        result = match (publish::run(&shared).await, result) {
+            (Ok(items), Ok(mut outputs)) => {
+                outputs.extend(items);
+                Ok(outputs)
+            }
+            (Ok(_), before) => before,
+            (Err(stop), Ok(_)) => Err(failures(&shared, vec![stop])),
+            (Err(stop), Err(mut before)) => {
+                before.diagnostics.extend(failures(&shared, vec![stop]).diagnostics);
                 Err(before)
             }
         };
@@ -200,8 +203,15 @@ async fn prepare(
     let inventory = client.inventory().await;
     let failed = |e: crate::vsphere::client::Error| (class_of(e.class()), vec![e.diagnostic()]);
     let inventory = resume::inventory(inventory.map_err(failed)?, &options.past);
-    let wishes = plan::Wishes { placement: &options.placement, sandbox: options.sandbox };
+    let libraries = library::look_up(client, program).await.map_err(failed)?;
+    let wishes = plan::Wishes {
+        placement: &options.placement,
+        sandbox: options.sandbox,
+        libraries: &libraries,
+        build: &options.build,
+    };
     let mut found = plan::resolve(program, wishes, &inventory);
+    library::lacking(&mut found, wishes);
     let mut tags = tags::look_up(client, program, wishes, &mut found).await.map_err(failed)?;
     let question = cache::Question {
         program,

@@ -53,6 +53,9 @@ codes! {
     TAG_MISFIT 669 "tag-misfit"
         "A tag can't be a machine's: its category is for other kinds of objects, or allows one tag an object and the \
          machine would have two.";
+    ITEM_MISFIT 719 "library-item-misfit"
+        "A content library or an item of it can't be used so: machines are made of items with an OVF or a VM template, \
+         OUTPUT LIBRARY leaves OVF items, and a subscribed library takes none.";
     KEPT_SILENT 720 "kept-machine-silent"
         "A machine is there, and `OUTPUT --exists=keep` leaves it as it is; but a machine that is to be made needs a key, an \
          address or a file of it, and it can't be asked: it is powered off or a template, or what it gave isn't there any \

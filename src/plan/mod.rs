@@ -3,6 +3,7 @@
 pub mod codes;
 mod devices;
 mod facts;
+mod library;
 mod outlook;
 mod resolve;
 mod tags;
@@ -10,7 +11,8 @@ mod wishes;
 
 pub use devices::misfit;
 pub use facts::{Facts, HOST, Host, Making, SOURCE, Source, privileges};
+pub use library::library_items;
 pub use outlook::{From, HostPlan, Left, Plan, Planned, Space, plan, size};
-pub use resolve::{Found, Problem, Resolved, ResolvedOutput, resolve};
+pub use resolve::{Found, Problem, Resolved, ResolvedItem, ResolvedOutput, made_by, resolve};
 pub use tags::{Tags, categories, tags};
 pub use wishes::{PlacementDefaults, Wishes};

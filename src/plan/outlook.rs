@@ -379,7 +379,7 @@ fn planned(
         (None, Origin::Existing { path, .. }) => From::Machine(path.clone()),
         (None, Origin::Inventory { name, .. }) => From::Machine(name.clone()),
     };
-    let made = machine.outputs.iter().filter(|o| o.kind != OutputKind::None);
+    let made = machine.outputs.iter().filter(|o| o.kind.is_placed());
     let outputs = made.zip(&resolved.outputs).map(|(output, target)| Left {
         kind: if output.kind == OutputKind::Template { "template" } else { "VM" },
         path: format!("{}/{}", target.placement.folder_path, target.name),

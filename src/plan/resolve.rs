@@ -4,17 +4,19 @@
 use std::collections::HashMap;
 
 use super::codes;
+use super::library::Source;
 use super::wishes::Wishes;
 use crate::diagnostic::Diagnostic;
-use crate::sema::program::{Exists, Machine, MachineId, Origin, Output, Program};
+use crate::sema::program::{Exists, LIBRARY, Machine, MachineId, Origin, Output, Program};
 use crate::source::Span;
 use crate::syntax::Keyword;
-use crate::syntax::ast::OutputKind;
-use crate::vsphere::client::{Class, DeviceChange, Entity, EntityKind, Error, Inventory, Placement, PlacementRequest};
+use crate::vsphere::client::{
+    Class, DeviceChange, Entity, EntityKind, Error, Inventory, Library, LibraryItem, Placement, PlacementRequest,
+};
 use crate::vsphere::wire::{Moref, NicBacking};
 
 /// The template that a sandbox has under every name.
-const SANDBOX_DEFAULT: &str = "linux";
+pub(super) const SANDBOX_DEFAULT: &str = "linux";
 
 /// What the inventory says of a machine to be.
 #[derive(Clone, Debug)]
@@ -27,8 +29,36 @@ pub struct Resolved {
     pub devices: DeviceChange,
     /// The networks that its adapters are attached to anew, and their paths; NETWORK's first.
     pub networks: Vec<(Moref, String)>,
-    /// Its outputs, in order.
+    /// What is placed of its outputs, in order.
     pub outputs: Vec<ResolvedOutput>,
+    /// The library item that it is deployed from, where that is no template of the inventory.
+    pub deploys: Option<LibraryItem>,
+    /// What it leaves in content libraries.
+    pub items: Vec<ResolvedItem>,
+}
+
+/// A library item to be left.
+#[derive(Clone, Debug)]
+pub struct ResolvedItem {
+    /// The library; None: the sandbox has still to be given it.
+    pub library: Option<Library>,
+    /// Its name, and the item's.
+    pub library_name: String,
+    /// See `library_name`.
+    pub name: String,
+    /// What is there, of which it becomes the next version.
+    pub existing: Option<LibraryItem>,
+    /// Whether that is in the way.
+    pub taken: bool,
+    /// The machines that must have ended well first.
+    pub after: Vec<MachineId>,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// What tells a library item as a build's own.
+pub fn made_by(build: &str) -> String {
+    format!("made by vmwbuild, build {build}")
 }
 
 /// An output with its place.
@@ -97,12 +127,16 @@ pub fn resolve(program: &Program, wishes: Wishes<'_>, inventory: &Inventory) -> 
     for machine in &program.machines {
         match one(machine, wishes, inventory, &mut roots, &mut found.notes) {
             Ok(Some(resolved)) => {
-                let outputs = machine.outputs.iter().filter(|o| o.kind != OutputKind::None).zip(&resolved.outputs);
+                let outputs = machine.outputs.iter().filter(|o| o.kind.is_placed()).zip(&resolved.outputs);
                 for (output, target) in outputs.filter(|(o, _)| o.exists != Exists::Replace) {
                     if let Some(entity) = target.existing.as_ref().and_then(|vm| inventory.get(vm)) {
                         let (class, diagnostic) = taken(entity, output.span);
                         found.taken.push(Problem { class, diagnostic, machine: machine.id });
                     }
+                }
+                for item in resolved.items.iter().filter(|item| item.taken) {
+                    let diagnostic = super::library::taken(item);
+                    found.taken.push(Problem { class: Class::Operation, diagnostic, machine: machine.id });
                 }
                 found.machines.insert(machine.id, resolved);
             }
@@ -155,6 +189,7 @@ fn one(
         }
         None => None,
     };
+    let mut deploys = None;
     let (root, source) = match &machine.origin {
         Origin::Machine(parent) => match roots.get(parent) {
             Some(root) => (root.clone(), None),
@@ -166,6 +201,22 @@ fn one(
             let entity = vm.as_ref().and_then(|vm| inventory.get(vm)).ok_or_else(gone);
             let entity = entity.map_err(|e| failed(&e, *span))?;
             (entity.clone(), Some((entity.moref.clone(), entity.path.clone())))
+        }
+        Origin::Inventory { name, span } if name.starts_with(LIBRARY) => {
+            match super::library::source(name, machine, wishes, inventory)
+                .map_err(|(c, d)| (c, d.primary(*span, "")))?
+            {
+                Source::Template(entity) => (entity.clone(), Some((entity.moref.clone(), name.clone()))),
+                Source::Item(item) => {
+                    deploys = Some(item);
+                    (super::library::root(datacenter.as_ref(), inventory).map_err(|e| failed(&e, *span))?, None)
+                }
+                Source::Default(entity) => {
+                    let note = format!("the sandbox has no `{name}`: its template `linux` stands for it");
+                    notes.push((machine.id, note));
+                    (entity.clone(), Some((entity.moref.clone(), entity.path.clone())))
+                }
+            }
         }
         Origin::Inventory { name, span } => {
             let entity = match inventory.vm(name, datacenter.as_ref()) {
@@ -199,11 +250,12 @@ fn one(
     let outputs = machine
         .outputs
         .iter()
-        .filter(|output| output.kind != OutputKind::None)
+        .filter(|output| output.kind.is_placed())
         .map(|output| target(output, &request, &placement, &root, inventory))
         .collect::<Result<Vec<_>, Failed>>()?;
+    let items = super::library::items(machine, wishes)?;
     roots.insert(machine.id, root);
-    Ok(Some(Resolved { source, placement, devices, networks, outputs }))
+    Ok(Some(Resolved { source, placement, devices, networks, outputs, deploys, items }))
 }
 
 /// An output's folder and name; whether the name is free.

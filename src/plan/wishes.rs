@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 
 use crate::sema::program::Placement;
 use crate::syntax::Keyword;
+use crate::vsphere::client::Libraries;
 
 /// What the user wishes, beside what stands in the VMWfile.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +13,10 @@ pub struct Wishes<'a> {
     pub placement: &'a PlacementDefaults,
     /// Whether a FROM name that the inventory lacks becomes the sandbox's default template.
     pub sandbox: bool,
+    /// The content libraries that the VMWfile names.
+    pub libraries: &'a Libraries,
+    /// The build's id: what it has left itself isn't in its way.
+    pub build: &'a str,
 }
 
 /// Placement from outside the VMWfile. The order is: the stage's own, `command_line`, the file's globals,

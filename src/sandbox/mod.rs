@@ -90,12 +90,14 @@ impl Sandbox {
             host_thumbprint: host.sha1(),
         };
         let (mut inventory, places) = Inventory::with_model();
+        let mut libraries = Vec::new();
         if let Some(kept) = &kept {
             let layers = match &guests {
                 Some(guests) => Some(guests.layers().await?),
                 None => None,
             };
             kept.restore(&mut inventory, layers.as_deref());
+            libraries = kept.libraries(layers.as_deref());
         }
         for name in names {
             if inventory.child(&places.vm_folder, &name).is_none() {
@@ -105,6 +107,7 @@ impl Sandbox {
         let server = Arc::new(Server::new(config, fixed, guests, inventory, places));
         if let Some(kept) = &kept {
             server.lock().tags = kept.tags.clone();
+            server.lock().libraries = libraries;
             server.sweep().await;
         }
         let serving = &server.background;

@@ -24,7 +24,7 @@ use super::model::Places;
 use super::operations::Running;
 use super::plan::{Effect, Plan};
 use super::properties::Scope;
-use super::rest::{self, Tags};
+use super::rest::{self, Library, Tags};
 use super::session::{Caller, SessionId, Sessions};
 use super::tasks::Tasks;
 use super::waiters::Waiters;
@@ -66,6 +66,7 @@ pub(super) struct State {
     pub places: Places,
     pub waiters: Waiters,
     pub tags: Tags,
+    pub libraries: Vec<Library>,
 }
 
 pub(super) struct Server {
@@ -175,6 +176,7 @@ impl Server {
                 places,
                 waiters: Waiters::default(),
                 tags: Tags::default(),
+                libraries: Vec::new(),
             }),
             clock: watch::Sender::new(0),
             guests,

@@ -15,6 +15,7 @@ use super::error::Error;
 use super::guests::{LayerId, LayerInfo, Parent};
 use super::inventory::{Body, Inventory};
 use super::machine::{Config, Disk, Power, Reported, Snapshot, Traits, Vm};
+use super::rest::{Facts, Holds, Item, Library};
 use super::server::Server;
 use super::tls::Kept as KeptIdentity;
 use crate::vsphere::wire::{CustomFieldDef, Element, Limits, Moref};
@@ -45,6 +46,27 @@ pub(super) struct Kept {
     fields: Vec<KeptField>,
     #[serde(default)]
     pub tags: super::rest::Tags,
+    #[serde(default)]
+    libraries: Vec<KeptLibrary>,
+}
+
+/// A content library.
+#[derive(Debug, Serialize, Deserialize)]
+struct KeptLibrary {
+    id: String,
+    name: String,
+    items: Vec<KeptItem>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct KeptItem {
+    facts: Facts,
+    /// Of an OVF.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vm: Option<KeptVm>,
+    /// Of a VM template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    template: Option<String>,
 }
 
 /// A custom attribute.
@@ -235,7 +257,19 @@ fn of_server(server: &Server, api: &KeptIdentity, hosts: &KeptIdentity) -> Kept 
             .map(|f| KeptField { key: f.key, name: f.name.clone(), kind: f.managed_object_type.clone() })
             .collect(),
         tags: state.tags.clone(),
+        libraries: state.libraries.iter().map(of_library).collect(),
     }
+}
+
+fn of_library(library: &Library) -> KeptLibrary {
+    let item = |item: &Item| {
+        let (vm, template) = match &item.holds {
+            Holds::Machine(vm) => (Some(of_vm(vm)), None),
+            Holds::Template(template) => (None, Some(shown(template))),
+        };
+        KeptItem { facts: item.facts.clone(), vm, template }
+    };
+    KeptLibrary { id: library.id.clone(), name: library.name.clone(), items: library.items.iter().map(item).collect() }
 }
 
 fn of_vm(vm: &Vm) -> KeptVm {
@@ -286,6 +320,25 @@ fn of_config(config: &Config) -> KeptConfig {
 }
 
 impl Kept {
+    /// The libraries that were kept. An item whose layer is gone isn't there any more.
+    pub fn libraries(&self, layers: Option<&[LayerInfo]>) -> Vec<Library> {
+        let frozen: Option<HashMap<LayerId, bool>> = layers.map(|l| l.iter().map(|l| (l.id, l.frozen)).collect());
+        let item = |kept: &KeptItem| {
+            let holds = match (&kept.vm, &kept.template) {
+                (Some(vm), _) => Holds::Machine(Box::new(to_vm(vm, frozen.as_ref())?)),
+                (None, Some(template)) => Holds::Template(read(template)),
+                (None, None) => return None,
+            };
+            Some(Item { facts: kept.facts.clone(), holds })
+        };
+        let library = |kept: &KeptLibrary| Library {
+            id: kept.id.clone(),
+            name: kept.name.clone(),
+            items: kept.items.iter().filter_map(item).collect(),
+        };
+        self.libraries.iter().map(library).collect()
+    }
+
     /// Puts what was kept into an inventory that holds the model alone. `layers` are those that are there: what a
     /// sudden end kept from being written is mended.
     pub fn restore(&self, inventory: &mut Inventory, layers: Option<&[LayerInfo]>) {

@@ -213,7 +213,7 @@ codes! {
     NOT_EXECUTED = 600 "not-executed-yet" Error
     about "The language has this already, so that files which use it stay valid, but this version can't execute it. It \
            is never accepted and ignored: a build stops here, before anything is contacted; `lint` only warns."
-    wrong "FROM debian-12 AS web\nOUTPUT LIBRARY images/web\n"
+    wrong "FROM debian-12 AS web\nOUTPUT OVA web.ova\n"
     right "FROM debian-12 AS web\nOUTPUT TEMPLATE web\n";
 
     /// An ARG without a value.

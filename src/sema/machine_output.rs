@@ -10,7 +10,7 @@ use crate::syntax::ast::{Body, Instruction, OutputKind, Text};
 use super::check::{Checker, LoopValue};
 use super::codes;
 use super::names_scope::{Moment, Place};
-use super::program::{Exists, Machine, MachineId, Origin, Output, Program};
+use super::program::{Exists, LIBRARY, Machine, MachineId, Origin, Output, Program, library_item};
 use super::text::{Known, Secrets, Usage, check_static_text};
 
 /// The longest name that vCenter gives a VM, in characters.
@@ -63,6 +63,7 @@ impl Checker<'_> {
             outputs.push(none(given.first().map_or(self.stage_span(id), |(_, span)| *span)));
         }
         self.one_snapshot(id, &outputs, problems);
+        self.off_for_library(&outputs, problems);
         outputs
     }
 
@@ -137,7 +138,53 @@ impl Checker<'_> {
             Some(_) | None => Exists::Fail,
         };
         let after = self.published_after(id, instruction, kind, place, problems);
-        Some(Output { kind, name, exists, off: off.is_some(), snapshot, after, span: instruction.span })
+        let output = Output { kind, name, exists, off: off.is_some(), snapshot, after, span: instruction.span };
+        if kind == OutputKind::Library {
+            self.library_output(instruction, &output, problems)?;
+        }
+        Some(output)
+    }
+
+    /// What an item of a content library can't be.
+    fn library_output(&self, instruction: &Instruction, output: &Output, problems: &mut Problems) -> Option<()> {
+        if !output.name.contains("${{") && library_item(&output.name).is_none() {
+            let wrong = format!("`{}` names no library item", shown(&output.name));
+            problems.push(
+                Diagnostic::at(&codes::BAD_OUTPUT_NAME, instruction.span, wrong)
+                    .help("write the library and the item, as in `OUTPUT LIBRARY images/debian-12`"),
+            );
+            return None;
+        }
+        let keep = instruction.flag("exists").filter(|_| output.exists == Exists::Keep);
+        let snapshot = instruction.flag("snapshot");
+        let wrong = [
+            (
+                keep,
+                "an item can't be kept as it is: no machine can be asked for what others need of it",
+                "`--exists=replace` makes it the item's next version",
+            ),
+            (snapshot, "a library item has no snapshots", "leave it out"),
+        ];
+        for (flag, what, help) in wrong {
+            if let Some(flag) = flag {
+                problems.push(Diagnostic::at(&codes::BAD_ARGUMENT, flag.span, what).help(help));
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    /// What is taken from a machine is taken while it is off.
+    fn off_for_library(&self, outputs: &[Output], problems: &mut Problems) {
+        let library = outputs.iter().find(|o| o.kind == OutputKind::Library);
+        let vm = outputs.iter().find(|o| o.kind == OutputKind::Vm && !o.off);
+        let (Some(library), Some(vm)) = (library, vm) else { return };
+        problems.push(
+            Diagnostic::new(&codes::BAD_ARGUMENT, "a machine that is left running can't be taken into a library")
+                .primary(library.span, "this is taken from a machine that is off")
+                .label(vm.span, "left running here")
+                .help("write `OUTPUT VM --off`, or leave the item in a stage of its own"),
+        );
     }
 
     /// `--after=STAGE`: the machines that must have ended well before it gets its name. That is at the very end of the
@@ -253,16 +300,20 @@ impl Checker<'_> {
             let folder = self.folder(machine);
             for output in &machine.outputs {
                 match output.kind {
-                    OutputKind::Template | OutputKind::Vm => {}
-                    OutputKind::Library | OutputKind::Ova | OutputKind::None => continue,
+                    OutputKind::Template | OutputKind::Vm | OutputKind::Library => {}
+                    OutputKind::Ova | OutputKind::None => continue,
                 }
                 if !known {
                     continue;
                 }
                 self.differs_from_source(machine, output, &folder, problems);
+                let folder = match output.kind {
+                    OutputKind::Library => LIBRARY.to_owned(),
+                    _ => folder.clone(),
+                };
                 match taken.get(&(folder.clone(), output.name.clone())) {
                     None => {
-                        taken.insert((folder.clone(), output.name.clone()), (machine.id, output.span));
+                        taken.insert((folder, output.name.clone()), (machine.id, output.span));
                     }
                     Some((other, span)) => problems.push(self.same_name(machine, output, *other, *span)),
                 }

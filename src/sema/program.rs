@@ -350,6 +350,16 @@ pub struct Hardware {
     pub tags: Vec<Tag>,
 }
 
+/// The library and the item of `library:LIBRARY/ITEM`, or of what OUTPUT LIBRARY names. An item's name has no `/` in it.
+pub fn library_item(name: &str) -> Option<(&str, &str)> {
+    let (library, item) = name.strip_prefix(LIBRARY).unwrap_or(name).rsplit_once('/')?;
+    let (library, item) = (library.trim(), item.trim());
+    (!library.is_empty() && !item.is_empty()).then_some((library, item))
+}
+
+/// What a source in a content library begins with.
+pub const LIBRARY: &str = "library:";
+
 /// A tag in vCenter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag {

@@ -38,9 +38,6 @@ pub fn keyword(keyword: Keyword) -> Option<Refused> {
 
 /// What is refused of a FROM's source.
 pub fn source(name: &str) -> Option<Refused> {
-    if name.starts_with("library:") {
-        return refused("`FROM library:`", Some("deploy the item to a template, and name that"));
-    }
     if name.starts_with("ova:") {
         return refused("`FROM ova:`", Some("import the file as a template, and name that"));
     }
@@ -50,8 +47,7 @@ pub fn source(name: &str) -> Option<Refused> {
 /// What is refused of what an OUTPUT leaves.
 pub fn output(kind: OutputKind) -> Option<Refused> {
     match kind {
-        OutputKind::Template | OutputKind::Vm | OutputKind::None => None,
-        OutputKind::Library => refused("`OUTPUT LIBRARY`", Some("OUTPUT TEMPLATE leaves a template")),
+        OutputKind::Template | OutputKind::Vm | OutputKind::Library | OutputKind::None => None,
         OutputKind::Ova => refused("`OUTPUT OVA`", Some("OUTPUT TEMPLATE leaves a template to export from")),
     }
 }
@@ -72,8 +68,8 @@ pub static FLAGS: &[(Option<Keyword>, &str, &[&str], Refused)] = &[];
 /// Everything that is refused, for the documentation.
 pub fn all() -> Vec<Refused> {
     let mut out: Vec<Refused> = Keyword::ALL.iter().filter_map(|k| keyword(*k)).collect();
-    out.extend([source("library:"), source("ova:")].into_iter().flatten());
-    out.extend([OutputKind::Library, OutputKind::Ova].into_iter().filter_map(output));
+    out.extend(source("ova:"));
+    out.extend(output(OutputKind::Ova));
     out.extend(FLAGS.iter().map(|(_, _, _, refused)| *refused));
     out
 }

@@ -14,7 +14,7 @@ use super::check::{Checker, KeyDecl, Live, LoopValue, MachineInfo, StageArg, Sta
 use super::include::{Layout, RawStage};
 use super::names::{Kind, Table};
 use super::names_scope::{Moment, Place};
-use super::program::{MachineId, Origin, Os};
+use super::program::{LIBRARY, MachineId, Origin, Os, library_item};
 use super::text::{Known, Secrets, Usage, check_static_text};
 use super::{codes, instruction, refuse};
 
@@ -298,6 +298,17 @@ impl Checker<'_> {
                     .help("name a template or VM, or a stage"),
             );
             return None;
+        }
+        if name.starts_with(LIBRARY) {
+            if library_item(&name).is_none() {
+                let wrong = format!("`{name}` names no item: it is written `library:LIBRARY/ITEM`");
+                problems.push(
+                    Diagnostic::at(&codes::BAD_ARGUMENT, source.span, wrong)
+                        .help("as in `FROM library:images/debian-12`"),
+                );
+                return None;
+            }
+            return Some(Origin::Inventory { name, span: source.span });
         }
         if let Some(refused) = refuse::source(&name) {
             problems.push(refuse::diagnostic(refused, source.span, self.purpose(Some(stage))));

@@ -153,7 +153,7 @@ fn an_argument_of_the_environment_may_be_for_another_file() {
 fn lint_needs_no_values_and_warns_of_what_comes_later() {
     let text = "ARG count: int\nARG name\nFROM t AS a FOR n IN 1..${{ count }}\nOUTPUT VM ${{ name }}-${{ n }}\n\
                 CPU ${{ count }}\nRUN --if=${{ count > 1 }} echo ${{ n + count }}\nKEY k: int = n * 2\nRUN echo ${{ a[1].k + 1 }} ${{ a.k | join(\",\") }}\nRUN --no-cache true\n\
-                FROM t AS b\nOUTPUT LIBRARY a/b\nRUN echo ${{ a.k + 1 }}\n";
+                FROM t AS b\nOUTPUT OVA b.ova\nRUN echo ${{ a.k + 1 }}\n";
     let (program, said, _) = checked(text, &lint(), &Context::usual());
     assert!(program.is_none(), "adding to a list is an error in lint, too");
     assert_snapshot!(said);
@@ -376,12 +376,18 @@ fn mistakes_in_machines() {
         "FROM t AS a\nADDRESS --nic=2 --method=powershell DHCP\n",
         "FROM ova:x.ova AS a\nOUTPUT LIBRARY a/b\nOUTPUT --after=a --snapshot=s OVA x.ova\n",
         "FROM --os=windows t AS a\nADDRESS --method=nmcli DHCP\nRUN --user=b dir\nCOPY --chmod=0644 <<EOF x\n\nEOF\n",
+        "FROM t AS a\nTAG a/b\nTAG a/b noslash\n",
+        "FROM library:only AS a\nOUTPUT LIBRARY only\n",
+        "FROM t AS a\nOUTPUT VM x\nOUTPUT --exists=keep LIBRARY a/b\n",
+        "FROM t AS a\nOUTPUT VM x\nOUTPUT LIBRARY a/b\n",
+        "FROM t AS a\nOUTPUT --snapshot=s LIBRARY a/b\n",
+        "FROM t AS a FOR n IN 1..2\nOUTPUT LIBRARY a/b\n",
     ]));
 }
 
 #[test]
 fn what_comes_later() {
-    let text = "FROM library:a/b AS a\nRUN x\nFROM t AS b\nOUTPUT LIBRARY a/b\n";
+    let text = "FROM ova:a.ova AS a\nRUN x\nFROM t AS b\nOUTPUT OVA b.ova\n";
     let (program, said, found) = checked(text, &build(), &Context::usual());
     assert!(program.is_none());
     assert!(found.iter().all(|c| c.number == 600), "{said}");

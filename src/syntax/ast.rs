@@ -308,6 +308,13 @@ pub enum OutputKind {
     None,
 }
 
+impl OutputKind {
+    /// Whether it is the machine itself or a clone of it, in the inventory; else it is taken from it, or nothing.
+    pub fn is_placed(self) -> bool {
+        matches!(self, OutputKind::Template | OutputKind::Vm)
+    }
+}
+
 /// `key=value`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pair {

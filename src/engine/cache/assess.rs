@@ -179,7 +179,11 @@ async fn read_files(question: &Question<'_>) -> BTreeMap<StepId, Files> {
 /// snapshot by itself. A VM that can run has nothing that tells when its disks have changed.
 fn sources(question: &Question<'_>, read: &HashMap<Moref, Properties>) -> BTreeMap<MachineId, String> {
     let identity = |machine: &Machine| {
-        let (moref, _) = question.found.machines.get(&machine.id)?.source.as_ref()?;
+        let resolved = question.found.machines.get(&machine.id)?;
+        if let Some(item) = &resolved.deploys {
+            return Some((machine.id, format!("library item {} {}", item.id, item.content_version)));
+        }
+        let (moref, _) = resolved.source.as_ref()?;
         let properties = read.get(moref)?;
         if machine.linked {
             let (snapshot, made) = snapshot_of(properties, machine.snapshot.as_deref())?;
@@ -322,7 +326,7 @@ impl Assessor<'_> {
             return None;
         }
         let resolved = self.question.found.machines.get(&machine.id)?;
-        let outputs = machine.outputs.iter().filter(|o| o.kind != OutputKind::None).zip(&resolved.outputs);
+        let outputs = machine.outputs.iter().filter(|o| o.kind.is_placed()).zip(&resolved.outputs);
         let mut all = Vec::new();
         for (output, target) in outputs {
             let vm = target.existing.as_ref().filter(|_| output.exists == Exists::Keep)?;
@@ -374,8 +378,7 @@ impl Assessor<'_> {
             return Err(plain("it was begun before"));
         }
         let resolved = self.question.found.machines.get(&machine.id).ok_or_else(|| plain("it can't be made"))?;
-        let named: Vec<_> =
-            machine.outputs.iter().filter(|o| o.kind != OutputKind::None).zip(&resolved.outputs).collect();
+        let named: Vec<_> = machine.outputs.iter().filter(|o| o.kind.is_placed()).zip(&resolved.outputs).collect();
         let mut all = Vec::new();
         for (output, target) in &named {
             let vm = target.existing.as_ref().ok_or_else(|| plain(format!("there is no {} yet", target.name)))?;
@@ -384,6 +387,10 @@ impl Assessor<'_> {
                 .filter(|r| r.checkpoint.is_none())
                 .ok_or_else(|| plain(format!("{} isn't what vmwbuild has made", target.name)))?;
             all.push((*output, target, vm, properties, record));
+        }
+        if let Some(item) = resolved.items.iter().find(|item| item.existing.is_none()) {
+            let name = format!("{}/{}", item.library_name, item.name);
+            return Err(plain(format!("there is no library item {name} yet")));
         }
         if self.question.with.avoid {
             return Err(plain("`--no-cache`"));

@@ -46,7 +46,7 @@ impl Server {
         })
     }
 
-    async fn make_clone(&self, request: CloneVmTask, task: &Moref) -> Answer<Moref> {
+    pub(in crate::sandbox) async fn make_clone(&self, request: CloneVmTask, task: &Moref) -> Answer<Moref> {
         let CloneVmTask { this: source, folder, name, spec } = request;
         self.lock().inventory.free_name(&folder, &name, None)?;
         self.progress(task, 10);

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::sandbox::faults::{Answer, machinery};
 use crate::sandbox::guests::{LayerId, Parent};
 use crate::sandbox::machine::Disk;
+use crate::sandbox::rest::Holds;
 use crate::sandbox::server::Server;
 use crate::vsphere::wire::Moref;
 
@@ -23,7 +24,7 @@ impl Server {
     }
 
     /// The state of a machine that is off as something others can lie on. To be called with `disks` held.
-    pub(super) async fn freeze(&self, vm: &Moref) -> Answer<Parent> {
+    pub(in crate::sandbox) async fn freeze(&self, vm: &Moref) -> Answer<Parent> {
         let disk = self.lock().inventory.vm(vm)?.disk.clone();
         let (Some(guests), Some(top)) = (&self.guests, disk.top) else { return Ok(disk.base) };
         guests.freeze(top).await.map_err(|e| machinery(&e))?;
@@ -50,7 +51,11 @@ impl Server {
         let mut needed: HashSet<LayerId> = HashSet::new();
         {
             let state = self.lock();
-            for (_, _, vm) in state.inventory.vms() {
+            let held = state.libraries.iter().flat_map(|l| &l.items).filter_map(|item| match &item.holds {
+                Holds::Machine(vm) => Some(vm.as_ref()),
+                Holds::Template(_) => None,
+            });
+            for vm in state.inventory.vms().map(|(_, _, vm)| vm).chain(held) {
                 let bases = vm.snapshots.iter().map(|s| &s.base).chain([&vm.disk.base]);
                 let bases = bases.filter_map(|base| match base {
                     Parent::Layer(id) => Some(*id),

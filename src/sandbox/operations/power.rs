@@ -346,7 +346,7 @@ impl Server {
         current
     }
 
-    pub(super) async fn pause(&self, time: Duration) {
+    pub(in crate::sandbox) async fn pause(&self, time: Duration) {
         tokio::select! {
             () = tokio::time::sleep(time) => {}
             () = self.closing.cancelled() => {}

@@ -18,8 +18,10 @@ use super::plan::Effect;
 use super::server::{Entered, Server, pause};
 use super::session::{Caller, SessionId};
 
+mod library;
 mod tagging;
 
+pub(super) use library::{Facts, Holds, Item, Library};
 pub(super) use tagging::Tags;
 
 /// Largest request.
@@ -43,6 +45,7 @@ pub(super) struct Call {
     /// Below `/rest/`.
     path: String,
     action: Option<String>,
+    query: Vec<(String, String)>,
     body: Value,
 }
 
@@ -83,6 +86,11 @@ impl Call {
             .map_err(|e| Refusal::invalid(format!("the request can't be read: {part} {e}")))
     }
 
+    /// A parameter.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
     /// Its parts, an id as `None`, and the id.
     fn route(&self) -> (String, Option<String>) {
         match self.path.rsplit_once("/id:") {
@@ -110,7 +118,8 @@ pub(super) async fn handle(server: Arc<Server>, request: Request, peer: SocketAd
     let path = percent_encoding::percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
     let path = path.trim_start_matches("/rest/").trim_end_matches('/').to_owned();
     let query = request.uri().query().unwrap_or_default().as_bytes();
-    let action = url::form_urlencoded::parse(query).find(|(name, _)| name == "~action").map(|(_, v)| v.into_owned());
+    let query: Vec<(String, String)> = url::form_urlencoded::parse(query).into_owned().collect();
+    let action = query.iter().find(|(name, _)| matches!(name.as_str(), "~action" | "action")).map(|(_, v)| v.clone());
     let (verb, headers) = (request.method().clone(), request.headers().clone());
     let content = match http::read(request, REQUEST, server.config.patience).await {
         Ok(content) => content,
@@ -123,7 +132,7 @@ pub(super) async fn handle(server: Arc<Server>, request: Request, peer: SocketAd
             Err(e) => return Ok(Refusal::invalid(format!("the request is no JSON: {e}")).answer()),
         },
     };
-    let call = Call { verb, path, action, body };
+    let call = Call { verb, path, action, query, body };
     let name = call.name();
     server.count(&name);
     let session = header(&headers, HEADER);
@@ -162,7 +171,7 @@ pub(super) async fn handle(server: Arc<Server>, request: Request, peer: SocketAd
     };
     let outcome = match (&call.verb, call.path.as_str()) {
         (&Verb::POST, SESSION) if call.action.is_none() => log_in(&server, &headers, caller()),
-        _ => in_session(&server, &call, session),
+        _ => carry_out(&server, call, session).await,
     };
     if lose {
         return Err(Dropped);
@@ -188,7 +197,14 @@ fn log_in(server: &Server, headers: &HeaderMap, caller: Caller) -> Answer<Value>
     opened.map_err(|_| Refusal::unauthenticated()).and_then(value)
 }
 
-fn in_session(server: &Arc<Server>, call: &Call, session: Option<SessionId>) -> Answer<Value> {
+/// Carries a call out, to its end even when the client goes away meanwhile: half an operation would be left.
+async fn carry_out(server: &Arc<Server>, call: Call, session: Option<SessionId>) -> Answer<Value> {
+    let own = server.clone();
+    let done = server.background.spawn(async move { in_session(&own, &call, session).await });
+    done.await.unwrap_or_else(|_| Err(Refusal::invalid("the sandbox has failed in this call")))
+}
+
+async fn in_session(server: &Arc<Server>, call: &Call, session: Option<SessionId>) -> Answer<Value> {
     let id = session.ok_or_else(Refusal::unauthenticated)?;
     if !server.lock().sessions.enter(&id) {
         return Err(Refusal::unauthenticated());
@@ -202,6 +218,6 @@ fn in_session(server: &Arc<Server>, call: &Call, session: Option<SessionId>) -> 
         }
         (_, SESSION) => value(json!({})),
         (_, path) if path.starts_with("com/vmware/cis/tagging/") => tagging::answer(server, call, path, of.as_deref()),
-        _ => Err(Refusal::not_found("such service")),
+        (_, path) => library::answer(server, call, path, of.as_deref()).await,
     }
 }

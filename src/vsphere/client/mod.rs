@@ -50,7 +50,7 @@ pub use placement::{Placement, PlacementRequest};
 pub use probe::{Certificate, probe};
 pub use properties::Properties;
 pub use record::{Exchange, Heard, Recorder};
-pub use rest::{Category, Tag, Tagging};
+pub use rest::{Category, Libraries, Library, LibraryItem, Tag, Tagging};
 pub use session::{Client, Reached, Requests};
 pub use signs::Signs;
 pub use task::Progress;

@@ -18,8 +18,10 @@ use super::http::Answer;
 use super::session::{CALL, Client, Inner, PAUSES, worth_repeating};
 use crate::vsphere::wire::Fault;
 
+mod library;
 mod tags;
 
+pub use library::{Libraries, Library, LibraryItem};
 pub use tags::{Category, Tag, Tagging};
 
 /// Where the session is opened and ended.
@@ -44,12 +46,27 @@ pub(super) struct Ask {
     body: Option<Value>,
     /// Whether it may be sent again when its reply is lost.
     safe: bool,
+    /// How long its answer may take.
+    limit: Duration,
 }
 
 impl Ask {
     /// Reads something.
     pub fn get(what: impl Into<String>, path: impl Into<String>) -> Self {
-        Ask { what: what.into(), verb: Verb::GET, path: path.into(), query: Vec::new(), body: None, safe: true }
+        Ask {
+            what: what.into(),
+            verb: Verb::GET,
+            path: path.into(),
+            query: Vec::new(),
+            body: None,
+            safe: true,
+            limit: CALL,
+        }
+    }
+
+    /// Removes something.
+    pub fn delete(what: impl Into<String>, path: impl Into<String>) -> Self {
+        Ask { verb: Verb::DELETE, ..Ask::get(what, path) }
     }
 
     /// Does something, or reads with a body.
@@ -71,6 +88,11 @@ impl Ask {
     /// It changes nothing, or the same whenever it is sent.
     pub fn again(self) -> Self {
         Ask { safe: true, ..self }
+    }
+
+    /// It may take that long, as what carries a machine's disks does.
+    pub fn within(self, limit: Duration) -> Self {
+        Ask { limit: limit.min(library::LONGEST), ..self }
     }
 
     /// What it is counted and recorded as.
@@ -101,7 +123,7 @@ impl Client {
     /// Ends the session, if there is one.
     pub(super) async fn rest_logout(&self, limit: Duration) {
         let Some(id) = self.inner.rest.0.lock().await.take() else { return };
-        let ask = Ask { verb: Verb::DELETE, ..Ask::get("log out", SESSION) };
+        let ask = Ask::delete("log out", SESSION);
         let ending = async { self.inner.rest_once(&ask, Some(&id)).await.map(drop) };
         // It ends by itself where this fails.
         let _ = Deadline::after(limit).limit("logging out", ending).await;
@@ -167,7 +189,7 @@ impl Inner {
         }
         let body = ask.body.as_ref().map(|body| Bytes::from(body.to_string()));
         let mut request = self.http.client().request(ask.verb.clone(), url).header(ACCEPT, "application/json");
-        request = request.timeout(CALL);
+        request = request.timeout(ask.limit);
         request = match id {
             Some(id) => request.header(HEADER, id),
             None => request.basic_auth(&self.endpoint.username, Some(&self.endpoint.password)),

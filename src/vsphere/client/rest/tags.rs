@@ -91,7 +91,7 @@ impl Tagging {
 }
 
 /// Names that are near; all, where there are few and none is.
-fn missing<'a>(kind: &'static str, shown: &str, name: &str, there: impl Iterator<Item = &'a str>) -> Error {
+pub(super) fn missing<'a>(kind: &'static str, shown: &str, name: &str, there: impl Iterator<Item = &'a str>) -> Error {
     let mut there: Vec<&str> = there.collect();
     there.sort_unstable();
     let near = match did_you_mean(name, there.iter().copied()) {
@@ -118,7 +118,12 @@ impl Client {
     }
 
     /// Reads things one by one, some at once. Those that vanish meanwhile are left out.
-    async fn each<T: serde::de::DeserializeOwned>(&self, path: &str, ids: Vec<String>, what: &str) -> Result<Vec<T>> {
+    pub(super) async fn each<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        ids: Vec<String>,
+        what: &str,
+    ) -> Result<Vec<T>> {
         let reads = ids.into_iter().map(|id| async move {
             match self.rest::<T>(&Ask::get(what, format!("{path}/id:{id}"))).await {
                 Err(Error::Rest { kind, .. }) if kind == "not_found" => Ok(None),
@@ -130,7 +135,7 @@ impl Client {
     }
 
     /// A list, which some servers leave out where it is empty.
-    async fn list<T: serde::de::DeserializeOwned>(&self, ask: &Ask) -> Result<Vec<T>> {
+    pub(super) async fn list<T: serde::de::DeserializeOwned>(&self, ask: &Ask) -> Result<Vec<T>> {
         self.rest::<Option<Vec<T>>>(ask).await.map(Option::unwrap_or_default)
     }
 

@@ -1,0 +1,189 @@
+//! Content libraries: items that machines are deployed from, and items that are left.
+
+use super::clone::{passing_name, target};
+use super::event::Phase;
+use super::ledger::{Entry, EntryId, State};
+use super::machine::Worker;
+use super::options::BuiltOutput;
+use super::shared::{Shared, Stop};
+use super::{hardware, resume};
+use crate::plan::{self, Found, Resolved, ResolvedItem, Wishes, made_by};
+use crate::sema::program::{Machine, Program};
+use crate::vsphere::client::{Client, Deadline, Error, Libraries, LibraryItem};
+use crate::vsphere::wire::Moref;
+
+/// Asks vCenter for the libraries and items that a program names.
+///
+/// # Errors
+/// vCenter can't tell.
+pub async fn look_up(client: &Client, program: &Program) -> Result<Libraries, Error> {
+    match plan::library_items(program).as_slice() {
+        [] => Ok(Libraries::default()),
+        wanted => client.libraries(wanted).await,
+    }
+}
+
+/// Says what a sandbox lacks, and is given.
+pub fn lacking(found: &mut Found, wishes: Wishes<'_>) {
+    if !wishes.sandbox {
+        return;
+    }
+    let mut notes = Vec::new();
+    for (machine, resolved) in &found.machines {
+        for item in resolved.items.iter().filter(|item| item.library.is_none()) {
+            notes.push((*machine, format!("the sandbox has no content library `{}`: it is made", item.library_name)));
+        }
+    }
+    notes.sort();
+    found.notes.extend(notes);
+}
+
+/// Deploys the item that a machine is made of. It has a passing name first, that tells whose it is: a deployed machine
+/// bears no mark.
+pub(super) async fn deploy(worker: &mut Worker, resolved: &Resolved, item: &LibraryItem) -> Result<(), Stop> {
+    let shared = std::sync::Arc::clone(&worker.shared);
+    let machine = shared.program.machine(worker.id);
+    worker.phase(Phase::Cloning { from: format!("library item {}", item.name) });
+    let (vm, entry) = deployed(&shared, machine, resolved, item).await?;
+    worker.vm = Some((vm.clone(), entry));
+    let failed = |e: &Error, doing: &str| Stop::vsphere(e, machine.span, doing);
+    let changes = super::clone::changes(&shared, machine)?;
+    let changed = shared.client.reconfigure(&vm, &changes, limit(&shared)).await;
+    changed.map_err(|e| failed(&e, "changing the deployed machine"))?;
+    hardware::run(worker, resolved, &vm).await?;
+    let (name, _) = target(&shared, machine, resolved);
+    if name != passing_name(&shared, machine) {
+        let renamed = shared.client.rename(&vm, &name, limit(&shared)).await;
+        renamed.map_err(|e| failed(&e, "naming the deployed machine"))?;
+        shared.ledger.rename(entry, &name);
+    }
+    Ok(())
+}
+
+/// Deploys it, unless an earlier process of this build has done so.
+async fn deployed(
+    shared: &Shared,
+    machine: &Machine,
+    resolved: &Resolved,
+    item: &LibraryItem,
+) -> Result<(Moref, EntryId), Stop> {
+    let placement = target(shared, machine, resolved).1;
+    if let Some((entry, begun)) = shared.ledger.of(machine.id, 0)
+        && let Some(vm) = resume::adopt(shared, &placement.pool, machine, entry, &begun).await?
+    {
+        return Ok((vm, entry));
+    }
+    let name = passing_name(shared, machine);
+    let entry = Entry {
+        machine: machine.id,
+        part: 0,
+        label: machine.label.clone(),
+        source: placement.pool.clone(),
+        name: name.clone(),
+        folder: placement.folder.clone(),
+        folder_path: placement.folder_path.clone(),
+        marking: false,
+        state: State::Cloning(None),
+    };
+    let entry = shared.ledger.begin(entry).await.map_err(|e| Stop::journal(&e))?;
+    // Not interruptible: a request that is under way makes a machine, and its reply says which.
+    let error = match shared.client.deploy(item, &name, &placement, limit(shared)).await {
+        Ok(vm) => {
+            shared.ledger.set(entry, State::Made(vm.clone()));
+            return Ok((vm, entry));
+        }
+        Err(error) => error,
+    };
+    let found = match error.lost_reply() {
+        true => shared.client.vm_in_folder(&placement.folder, &name).await.ok().flatten(),
+        false => None,
+    };
+    match found {
+        Some(vm) => {
+            shared.ledger.set(entry, State::Made(vm.clone()));
+            Ok((vm, entry))
+        }
+        None => {
+            if !error.lost_reply() {
+                shared.ledger.set(entry, State::Gone);
+            }
+            Err(Stop::vsphere(&error, machine.span, "deploying the library item"))
+        }
+    }
+}
+
+/// Once everything is built: leaves what the machines of this build leave in libraries.
+pub(super) async fn publish(shared: &Shared) -> Result<Vec<BuiltOutput>, Stop> {
+    let mut built = Vec::new();
+    for machine in &shared.program.machines {
+        let Some(resolved) = shared.resolved.get(&machine.id) else { continue };
+        // What is there already has been left in its library, too.
+        let finished = shared.board.is_done(crate::sema::order::Node::Finish(machine.id));
+        let Some(vm) = made(shared, machine).filter(|_| finished) else { continue };
+        for item in &resolved.items {
+            if !super::publish::passed(shared, &item.after, &format!("{}/{}", item.library_name, item.name)) {
+                continue;
+            }
+            let moref = leave(shared, machine, item, &vm).await?;
+            built.push(BuiltOutput {
+                machine: machine.id,
+                label: machine.label.clone(),
+                kind: "library item",
+                name: format!("{}/{}", item.library_name, item.name),
+                moref,
+                ip: None,
+                cached: false,
+            });
+        }
+    }
+    built.iter().for_each(|output| shared.events.send(output.event()));
+    Ok(built)
+}
+
+/// The machine as this build has made it.
+fn made(shared: &Shared, machine: &Machine) -> Option<Moref> {
+    match shared.ledger.of(machine.id, 0)?.1.state {
+        State::Made(vm) | State::Unpublished(vm) | State::Published(vm) => Some(vm),
+        State::Cloning(_) | State::Gone => None,
+    }
+}
+
+async fn leave(shared: &Shared, machine: &Machine, item: &ResolvedItem, vm: &Moref) -> Result<String, Stop> {
+    let failed = |e: &Error| Stop::vsphere(e, item.span, "leaving the library item");
+    let library = match &item.library {
+        Some(library) => library.clone(),
+        None => {
+            // Another machine of this build may have made it by now.
+            let wanted = [(item.library_name.clone(), item.name.clone())];
+            let known = shared.client.libraries(&wanted).await.map_err(|e| failed(&e))?;
+            match (known.library(&item.library_name), shared.resolved.get(&machine.id)) {
+                (Ok(library), _) => library.clone(),
+                (Err(_), Some(resolved)) => {
+                    let made = shared.client.create_library(&item.library_name, &resolved.placement.datastore).await;
+                    made.map_err(|e| failed(&e))?
+                }
+                (Err(e), None) => return Err(failed(&e)),
+            }
+        }
+    };
+    let about = made_by(&shared.options.build);
+    // Not interruptible: a request that is under way makes an item.
+    let old = item.existing.as_ref();
+    let left = shared.client.capture(vm, &library, &item.name, old, &about, limit(shared)).await;
+    let error = match left {
+        Ok(id) => return Ok(id),
+        Err(error) => error,
+    };
+    // What was begun is half an item, of which nobody can make a machine.
+    if old.is_none()
+        && let Ok(Some(half)) = shared.client.library_item(&library, &item.name).await
+        && half.description.as_deref() == Some(about.as_str())
+    {
+        let _ = shared.client.delete_item(&half).await;
+    }
+    Err(failed(&error))
+}
+
+fn limit(shared: &Shared) -> Deadline {
+    Deadline::after(shared.options.deadlines.task)
+}

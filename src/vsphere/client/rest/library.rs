@@ -1,0 +1,302 @@
+//! Content libraries: items to begin with, and items that are left.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Ask;
+use super::tags::missing;
+use crate::vsphere::client::endpoint::Deadline;
+use crate::vsphere::client::error::{Error, Result};
+use crate::vsphere::client::placement::Placement;
+use crate::vsphere::client::session::Client;
+use crate::vsphere::wire::Moref;
+
+const LIBRARY: &str = "/com/vmware/content/library";
+const LOCAL: &str = "/com/vmware/content/local-library";
+const ITEM: &str = "/com/vmware/content/library/item";
+const OVF: &str = "/com/vmware/vcenter/ovf/library-item";
+const TEMPLATE: &str = "/vcenter/vm-template/library-items";
+
+/// A content library.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Library {
+    /// What it is called in the API.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    #[serde(default, rename = "type")]
+    kind: String,
+}
+
+impl Library {
+    /// Whether it takes its items from another one, so that none can be left in it.
+    pub fn is_subscribed(&self) -> bool {
+        self.kind == "SUBSCRIBED"
+    }
+}
+
+/// An item of a content library.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct LibraryItem {
+    /// What it is called in the API.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// `ovf`, `vm-template` and others.
+    #[serde(default, rename = "type")]
+    pub kind: String,
+    /// Changes with its content.
+    #[serde(default)]
+    pub content_version: String,
+    /// A text for people.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Of a VM template: the template in the inventory.
+    #[serde(default, skip_deserializing)]
+    pub template: Option<Moref>,
+}
+
+/// What is known of libraries and items that somebody asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Libraries {
+    libraries: BTreeMap<String, Result<Library>>,
+    items: BTreeMap<(String, String), Result<LibraryItem>>,
+}
+
+impl Libraries {
+    /// A library, by its name.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] with near names, [`Error::Ambiguous`].
+    pub fn library(&self, name: &str) -> Result<&Library> {
+        let found = self.libraries.get(name).map(|r| r.as_ref().map_err(Clone::clone));
+        found.unwrap_or_else(|| Err(missing("content library", name, name, std::iter::empty())))
+    }
+
+    /// An item, by the names of its library and of itself.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] with near names, [`Error::Ambiguous`].
+    pub fn item(&self, library: &str, name: &str) -> Result<&LibraryItem> {
+        self.library(library)?;
+        let found = self.items.get(&(library.to_owned(), name.to_owned()));
+        let found = found.map(|r| r.as_ref().map_err(Clone::clone));
+        found.unwrap_or_else(|| Err(missing("library item", name, name, std::iter::empty())))
+    }
+
+    /// One that was made meanwhile.
+    pub fn learn(&mut self, library: Library) {
+        self.libraries.insert(library.name.clone(), Ok(library));
+    }
+}
+
+/// How an operation on OVF items ends.
+#[derive(Default, Deserialize)]
+struct Outcome {
+    #[serde(default)]
+    succeeded: bool,
+    #[serde(default)]
+    ovf_library_item_id: Option<String>,
+    #[serde(default)]
+    resource_id: Option<Object>,
+    #[serde(default)]
+    error: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Object {
+    #[serde(rename = "type")]
+    kind: String,
+    id: String,
+}
+
+impl Outcome {
+    fn check(self, what: &str) -> Result<Outcome> {
+        if self.succeeded {
+            return Ok(self);
+        }
+        let mut messages = Vec::new();
+        self.error.iter().for_each(|error| words(error, &mut messages));
+        Err(Error::Rest { what: what.to_owned(), kind: "error".to_owned(), messages })
+    }
+}
+
+/// All messages in an error, however deep.
+fn words(value: &Value, out: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            let text = fields.get("default_message").and_then(Value::as_str).filter(|text| !text.is_empty());
+            if let Some(text) = text.filter(|text| !out.iter().any(|other| other == text)) {
+                out.push(text.to_owned());
+            }
+            fields.values().for_each(|field| words(field, out));
+        }
+        Value::Array(list) => list.iter().for_each(|one| words(one, out)),
+        _ => {}
+    }
+}
+
+impl Client {
+    /// Looks up libraries and items in them.
+    pub async fn libraries(&self, wanted: &[(String, String)]) -> Result<Libraries> {
+        let mut known = Libraries::default();
+        for (library, item) in wanted {
+            if !known.libraries.contains_key(library) {
+                known.libraries.insert(library.clone(), self.library_named(library).await?);
+            }
+            let Some(Ok(found)) = known.libraries.get(library) else { continue };
+            let found = self.item_named(found, item).await?;
+            known.items.insert((library.clone(), item.clone()), found);
+        }
+        Ok(known)
+    }
+
+    /// The outer error: the server can't be asked; the inner one: there is none, or several.
+    async fn library_named(&self, name: &str) -> Result<Result<Library>> {
+        let find = Ask::post("find a content library", LIBRARY, json!({ "spec": { "name": name } }));
+        let ids: Vec<String> = self.list(&find.action("find").again()).await?;
+        let found: Vec<Library> = self.each(LIBRARY, ids, "read a content library").await?;
+        Ok(match found.as_slice() {
+            [one] => Ok(one.clone()),
+            [] => {
+                let ids = self.list(&Ask::get("list the content libraries", LIBRARY)).await?;
+                let all: Vec<Library> = self.each(LIBRARY, ids, "read a content library").await?;
+                Err(missing("content library", name, name, all.iter().map(|l| l.name.as_str())))
+            }
+            several => Err(Error::Ambiguous {
+                kind: "content library",
+                name: name.to_owned(),
+                candidates: several.iter().map(|l| l.id.clone()).collect(),
+            }),
+        })
+    }
+
+    async fn item_named(&self, library: &Library, name: &str) -> Result<Result<LibraryItem>> {
+        let spec = json!({ "spec": { "library_id": library.id, "name": name } });
+        let find = Ask::post("find a library item", ITEM, spec).action("find").again();
+        let ids: Vec<String> = self.list(&find).await?;
+        let found: Vec<LibraryItem> = self.each(ITEM, ids, "read a library item").await?;
+        let shown = format!("{}/{name}", library.name);
+        Ok(match found.into_iter().next() {
+            Some(mut item) if item.kind == "vm-template" => {
+                item.template = self.template_of(&item).await?;
+                Ok(item)
+            }
+            Some(item) => Ok(item),
+            None => {
+                let listing = Ask::get("list the items of a library", ITEM).with("library_id", &library.id);
+                let ids = self.list(&listing).await?;
+                let all: Vec<LibraryItem> = self.each(ITEM, ids, "read a library item").await?;
+                Err(missing("library item", &shown, name, all.iter().map(|i| i.name.as_str())))
+            }
+        })
+    }
+
+    /// The template behind an item.
+    async fn template_of(&self, item: &LibraryItem) -> Result<Option<Moref>> {
+        #[derive(Deserialize)]
+        struct Info {
+            #[serde(default)]
+            vm_template: String,
+        }
+        let ask = Ask::get("read a VM template's item", format!("{TEMPLATE}/{}", item.id));
+        let info: Option<Info> = self.rest(&ask).await?;
+        let named = info.map(|info| info.vm_template).filter(|vm| !vm.is_empty());
+        Ok(named.map(|vm| Moref::new("VirtualMachine", vm)))
+    }
+
+    /// Makes a virtual machine of an OVF item. It has the item's devices, and is off.
+    pub async fn deploy(&self, item: &LibraryItem, name: &str, place: &Placement, deadline: Deadline) -> Result<Moref> {
+        let host = place.host.as_ref().map(|host| host.value.as_str());
+        let body = json!({
+            "deployment_spec": {
+                "name": name, "accept_all_EULA": false, "default_datastore_id": place.datastore.value,
+            },
+            "target": { "resource_pool_id": place.pool.value, "folder_id": place.folder.value, "host_id": host },
+        });
+        let what = format!("deploy the library item `{}`", item.name);
+        let ask = Ask::post(&what, format!("{OVF}/id:{}", item.id), without_nulls(body));
+        let outcome: Outcome = self.rest(&ask.action("deploy").within(deadline.left())).await?;
+        let made = outcome.check(&what)?.resource_id.map(|made| Moref::new(made.kind, made.id));
+        match made {
+            Some(vm) if vm.kind == "VirtualMachine" => Ok(vm),
+            other => {
+                let other = other.map_or("nothing".to_owned(), |o| o.to_string());
+                let why = format!("it is made of several machines, or none: the server has made {other}");
+                Err(Error::Rest { what, kind: "error".to_owned(), messages: vec![why] })
+            }
+        }
+    }
+
+    /// Leaves a machine that is off as an OVF item: a new one of that name in a library, or the next version of one that
+    /// is there. The item's id.
+    pub async fn capture(
+        &self,
+        vm: &Moref,
+        library: &Library,
+        name: &str,
+        old: Option<&LibraryItem>,
+        about: &str,
+        deadline: Deadline,
+    ) -> Result<String> {
+        let target = match old {
+            Some(old) => json!({ "library_item_id": old.id }),
+            None => json!({ "library_id": library.id }),
+        };
+        let body = json!({
+            "source": { "type": vm.kind, "id": vm.value },
+            "target": target,
+            "create_spec": { "name": name, "description": about, "flags": [] },
+        });
+        let what = format!("leave `{}/{name}` in the content library", library.name);
+        let ask = Ask::post(&what, OVF, body).within(deadline.left());
+        let outcome: Option<Outcome> = self.rest(&ask).await?;
+        let same = || old.map(|old| old.id.clone());
+        // A server that has nothing to say of a new version has made it.
+        let Some(outcome) = outcome else { return same().ok_or_else(|| no_id(&what)) };
+        outcome.check(&what)?.ovf_library_item_id.or_else(same).ok_or_else(|| no_id(&what))
+    }
+
+    /// An item as it is now; none where there is none of that name.
+    pub async fn library_item(&self, library: &Library, name: &str) -> Result<Option<LibraryItem>> {
+        match self.item_named(library, name).await? {
+            Ok(item) => Ok(Some(item)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Removes an item.
+    pub async fn delete_item(&self, item: &LibraryItem) -> Result<()> {
+        let what = format!("remove the library item `{}`", item.name);
+        self.rest::<Value>(&Ask::delete(what, format!("{ITEM}/id:{}", item.id))).await.map(drop)
+    }
+
+    /// Makes a library whose items lie on a datastore.
+    pub async fn create_library(&self, name: &str, datastore: &Moref) -> Result<Library> {
+        let storage = json!([{ "datastore_id": datastore.value, "type": "DATASTORE" }]);
+        let spec = json!({ "create_spec": { "name": name, "type": "LOCAL", "storage_backings": storage } });
+        let id = self.rest(&Ask::post(format!("make the content library `{name}`"), LOCAL, spec)).await?;
+        Ok(Library { id, name: name.to_owned(), kind: "LOCAL".to_owned() })
+    }
+}
+
+fn no_id(what: &str) -> Error {
+    let messages = vec!["the server doesn't say which item it has made".to_owned()];
+    Error::Rest { what: what.to_owned(), kind: "error".to_owned(), messages }
+}
+
+/// A request without what isn't given.
+fn without_nulls(mut value: Value) -> Value {
+    if let Value::Object(fields) = &mut value {
+        fields.retain(|_, field| !field.is_null());
+        fields.values_mut().for_each(|field| *field = without_nulls(field.take()));
+    }
+    value
+}
+
+/// How long a call may take that carries a whole machine's disks.
+pub(super) const LONGEST: Duration = Duration::from_secs(24 * 3600);

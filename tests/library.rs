@@ -1,0 +1,204 @@
+//! Content libraries: `FROM library:` and `OUTPUT LIBRARY`, on the simulator that others wrote as far as it goes, and on
+//! our sandbox; set up and read back by govc.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may
+
+mod common;
+
+use sha2::Digest;
+
+use common::site::Site;
+use common::{context, on_both};
+use serde_json::Value;
+use vmwbuild::sandbox::{Effect, Rule};
+
+on_both! {
+    via here:
+    an_item_is_left_and_gets_a_next_version
+    an_ovf_item_is_deployed_as_a_machine
+    what_is_wrong_with_items_is_told_before_anything_is_made
+}
+
+fn item(site: &Site, path: &str) -> Value {
+    let text = site.govc(&["library.info", "-json", path]);
+    let json: Value = serde_json::from_str(&text).unwrap();
+    json.as_array().map_or(json.clone(), |list| list[0].clone())
+}
+
+fn an_item_is_left_and_gets_a_next_version(site: &Site) {
+    site.govc(&["library.create", "images"]);
+    let before = site.vms();
+    let leaving = |flags: &str, more: &str| {
+        let text = format!(
+            "ARG template\nFROM ${{{{ template }}}} AS base\nOUTPUT {flags}LIBRARY images/base\n{more}RUN echo made > /root/made\n"
+        );
+        context(&[("VMWfile", text.as_str())])
+    };
+    let run = site.built(leaving("", "").path(), &[]);
+    assert!(run.stdout().contains("library item images/base"), "{run}");
+    let first = item(site, "/images/base");
+    assert_eq!(first["type"], "ovf", "{first}");
+    assert_eq!(site.vms(), before, "the machine itself doesn't stay");
+    let run = site.build(leaving("", "").path(), &[]);
+    assert!(run.code == Some(5) && run.stderr().contains("there is already a library item `images/base`"), "{run}");
+    site.built(leaving("--exists=replace ", "OUTPUT TEMPLATE lib-base\n").path(), &[]);
+    let second = item(site, "/images/base");
+    assert_eq!(first["id"], second["id"], "the same item");
+    if !site.is_vcsim() {
+        // The simulator takes a next version, and keeps nothing of it.
+        assert_ne!(first["content_version"], second["content_version"], "{second}");
+    }
+    assert!(site.vms().contains(&"lib-base".to_owned()));
+    // What is there as it would be made isn't made again, nor taken again.
+    let run = site.built(leaving("--exists=replace ", "OUTPUT TEMPLATE lib-base\n").path(), &[]);
+    assert!(run.stdout().contains("CACHED") || run.stderr().contains("CACHED"), "{run}");
+    assert_eq!(item(site, "/images/base")["content_version"], second["content_version"]);
+    site.govc(&["library.rm", "/images/base"]);
+    let run = site.built(leaving("", "OUTPUT TEMPLATE --exists=replace lib-base\n").path(), &[]);
+    assert!(!run.stderr().contains("CACHED"), "the library has lost it: {run}");
+    assert_eq!(item(site, "/images/base")["name"], "base");
+    assert_eq!(site.sessions(), 0);
+}
+
+/// A machine with one disk, one adapter and nothing on them.
+const OVF: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1" xmlns:rasd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData" xmlns:vssd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_VirtualSystemSettingData">
+  <References><File ovf:id="file1" ovf:href="disk1.vmdk" ovf:size="1024"/></References>
+  <DiskSection><Info>disks</Info><Disk ovf:diskId="vmdisk1" ovf:fileRef="file1" ovf:capacity="1" ovf:capacityAllocationUnits="byte * 2^30" ovf:format="http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized"/></DiskSection>
+  <NetworkSection><Info>networks</Info><Network ovf:name="VM Network"><Description>one</Description></Network></NetworkSection>
+  <VirtualSystem ovf:id="small">
+    <Info>a machine</Info><Name>small</Name>
+    <VirtualHardwareSection><Info>hardware</Info>
+      <System><vssd:ElementName>Virtual Hardware Family</vssd:ElementName><vssd:InstanceID>0</vssd:InstanceID><vssd:VirtualSystemType>vmx-13</vssd:VirtualSystemType></System>
+      <Item><rasd:ElementName>1 CPU</rasd:ElementName><rasd:InstanceID>1</rasd:InstanceID><rasd:ResourceType>3</rasd:ResourceType><rasd:VirtualQuantity>1</rasd:VirtualQuantity></Item>
+      <Item><rasd:ElementName>256MB</rasd:ElementName><rasd:InstanceID>2</rasd:InstanceID><rasd:ResourceType>4</rasd:ResourceType><rasd:VirtualQuantity>256</rasd:VirtualQuantity></Item>
+      <Item><rasd:ElementName>scsi0</rasd:ElementName><rasd:InstanceID>3</rasd:InstanceID><rasd:ResourceSubType>lsilogic</rasd:ResourceSubType><rasd:ResourceType>6</rasd:ResourceType></Item>
+      <Item><rasd:AddressOnParent>0</rasd:AddressOnParent><rasd:ElementName>disk0</rasd:ElementName><rasd:HostResource>ovf:/disk/vmdisk1</rasd:HostResource><rasd:InstanceID>4</rasd:InstanceID><rasd:Parent>3</rasd:Parent><rasd:ResourceType>17</rasd:ResourceType></Item>
+      <Item><rasd:AddressOnParent>1</rasd:AddressOnParent><rasd:Connection>VM Network</rasd:Connection><rasd:ElementName>net0</rasd:ElementName><rasd:InstanceID>5</rasd:InstanceID><rasd:ResourceSubType>E1000</rasd:ResourceSubType><rasd:ResourceType>10</rasd:ResourceType></Item>
+    </VirtualHardwareSection>
+  </VirtualSystem>
+</Envelope>
+"#;
+
+/// A stream-optimized disk of 1 GiB without any blocks: its header and its description.
+fn disk() -> Vec<u8> {
+    let mut disk = b"KDMV".to_vec();
+    disk.extend(3u32.to_le_bytes());
+    disk.extend((1u32 << 16).to_le_bytes());
+    disk.extend((1u64 << 21).to_le_bytes());
+    disk.resize(512, 0);
+    disk.extend(
+        b"# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\ncreateType=\"streamOptimized\"\n",
+    );
+    disk.extend(b"RDONLY 2097152 SPARSE \"disk1.vmdk\"\n");
+    disk.resize(1024, 0);
+    disk
+}
+
+fn an_ovf_item_is_deployed_as_a_machine(site: &Site) {
+    site.govc(&["library.create", "images"]);
+    if site.is_vcsim() {
+        let disk = disk();
+        let digest =
+            |content: &[u8]| sha2::Sha256::digest(content).iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let manifest =
+            format!("SHA256(small.ovf)= {}\nSHA256(disk1.vmdk)= {}\n", digest(OVF.as_bytes()), digest(&disk));
+        let dir = context(&[("small.ovf", OVF.as_bytes()), ("disk1.vmdk", &disk), ("small.mf", manifest.as_bytes())]);
+        let path = dir.path().join("small.ovf");
+        site.govc(&["library.import", "images", &path.to_string_lossy()]);
+    } else {
+        let dir = context(&[(
+            "VMWfile",
+            "ARG template\nFROM ${{ template }} AS small\nOUTPUT LIBRARY images/small\nCPU 1\nMEMORY 256MB\nRUN echo inside > /root/item\n",
+        )]);
+        site.built(dir.path(), &[]);
+    }
+    let steps = if site.is_vcsim() { "" } else { "RUN grep -qx inside /root/item && echo more > /root/more\n" };
+    let off = if site.is_vcsim() { "--off " } else { "" };
+    let text = format!(
+        "CLUSTER DC0_C0\nFROM library:images/small AS web\nOUTPUT VM {off}lib-web\nCPU 2\nMEMORY 512MB\nCONFIG guestinfo.role=web\nNIC NETWORK DC0_DVPG0\n{steps}"
+    );
+    let dir = context(&[("VMWfile", text.as_str())]);
+    let plan = common::run(&mut site.tool(dir.path(), &["plan"]), common::DEADLINE);
+    assert!(plan.code == Some(0) && plan.stdout().contains("library:images/small"), "{plan}");
+    let run = site.built(dir.path(), &[]);
+    let text = site.govc(&["vm.info", "-json", "lib-web"]);
+    let vm: Value = serde_json::from_str(&text).unwrap();
+    let config = &vm["virtualMachines"][0]["config"];
+    assert_eq!((config["hardware"]["numCPU"].as_i64(), config["hardware"]["memoryMB"].as_i64()), (Some(2), Some(512)));
+    let extra = config["extraConfig"].as_array().unwrap();
+    let value = |key: &str| extra.iter().find(|e| e["key"] == key).map(|e| e["value"].clone());
+    assert_eq!(value("guestinfo.role"), Some("web".into()));
+    assert!(value("vmwbuild.build").is_some(), "{run}");
+    assert!(!site.vms().iter().any(|vm| vm.starts_with("vmwbuild-")), "{:?}", site.vms());
+    if !site.is_vcsim() {
+        assert_eq!(site.guest("lib-web", "cat /root/more").trim(), "more");
+        // A machine that is finished is found again by what it is made of.
+        let run = site.built(dir.path(), &[]);
+        assert!(run.stdout().contains("CACHED") || run.stderr().contains("CACHED"), "{run}");
+    }
+    assert_eq!(site.sessions(), 0);
+}
+
+fn what_is_wrong_with_items_is_told_before_anything_is_made(site: &Site) {
+    site.govc(&["library.create", "images"]);
+    let before = site.vms();
+    let told = |text: &str, wanted: &[&str]| {
+        let dir = context(&[("VMWfile", text)]);
+        let build = site.build(dir.path(), &[]);
+        assert_eq!(build.code, Some(5), "{build}");
+        for text in wanted {
+            assert!(build.stderr().contains(text), "{build}");
+        }
+    };
+    let leaves = |name: &str| format!("ARG template\nFROM ${{{{ template }}}} AS a\nOUTPUT LIBRARY {name}\n");
+    told(&leaves("imagse/a"), &["there is no content library `imagse`", "did you mean `images`?"]);
+    told("FROM library:imgs/a AS a\nOUTPUT VM a\n", &["there is no content library `imgs`"]);
+    site.built(context(&[("VMWfile", leaves("images/debian").as_str())]).path(), &[]);
+    let from = |flags: &str, item: &str| format!("FROM {flags}library:images/{item} AS a\nOUTPUT VM --off a\n");
+    told(&from("", "debain"), &["there is no library item `images/debain`", "did you mean `debian`?"]);
+    told(&from("--linked ", "debian"), &["is deployed, not cloned"]);
+    assert_eq!(site.vms(), before);
+}
+
+#[test]
+fn a_template_of_a_library_is_cloned() {
+    let Some(site) = Site::here() else { return };
+    site.govc(&["library.create", "images"]);
+    site.govc(&["library.clone", "-vm", site.template(), "-cluster", "DC0_C0", "images", "golden"]);
+    assert_eq!(item(&site, "/images/golden")["type"], "vm-template");
+    let dir =
+        context(&[("VMWfile", "FROM library:images/golden AS web\nOUTPUT VM lib-vm\nRUN echo here > /root/made\n")]);
+    site.built(dir.path(), &[]);
+    assert_eq!(site.guest("lib-vm", "cat /root/made").trim(), "here");
+    let run = site.built(dir.path(), &[]);
+    assert!(run.stdout().contains("CACHED") || run.stderr().contains("CACHED"), "{run}");
+}
+
+#[test]
+fn nothing_is_left_of_what_fails() {
+    let Some(site) = Site::here() else { return };
+    site.govc(&["library.create", "images"]);
+    let before = site.vms();
+    let dir = context(&[("VMWfile", "ARG template\nFROM ${{ template }} AS a\nOUTPUT LIBRARY images/a\nRUN true\n")]);
+    site.meddle(|sandbox| sandbox.inject(Rule::once("POST library-item", Effect::NoPermission)));
+    let run = site.build(dir.path(), &[]);
+    assert!(run.code == Some(5) && run.stderr().contains("can't leave `images/a` in the content library"), "{run}");
+    // The item is made, and the answer lost: it is ours, and half of it is worth nothing.
+    site.meddle(|sandbox| sandbox.inject(Rule::once("POST library-item", Effect::DropAfter)));
+    let run = site.build(dir.path(), &[]);
+    assert_eq!(run.code, Some(3), "{run}");
+    assert_eq!(site.govc(&["library.ls", "/images/*"]).trim(), "");
+    assert_eq!(site.vms(), before);
+    site.built(dir.path(), &[]);
+    let deploying = context(&[("VMWfile", "CLUSTER DC0_C0\nFROM library:images/a AS b\nOUTPUT VM lib-b\nRUN false\n")]);
+    let run = site.build(deploying.path(), &[]);
+    assert_eq!(run.code, Some(4), "{run}");
+    assert_eq!(site.vms(), before);
+    // A deployment whose answer was lost is found by its name.
+    let deploying = context(&[("VMWfile", "CLUSTER DC0_C0\nFROM library:images/a AS b\nOUTPUT VM lib-b\nRUN true\n")]);
+    site.meddle(|sandbox| sandbox.inject(Rule::once("POST library-item?deploy", Effect::DropAfter)));
+    site.built(deploying.path(), &[]);
+    assert_eq!(site.vms().len(), before.len() + 1, "{:?}", site.vms());
+    assert_eq!(site.sessions(), 0);
+}
