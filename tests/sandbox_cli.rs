@@ -112,6 +112,23 @@ fn a_machine_with_nothing_but_a_posix_shell_is_built() {
 }
 
 #[test]
+fn the_example_for_a_guest_with_nothing_but_sh_works() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/only-sh");
+    let files = ["VMWfile", "files/words"].map(|name| (name, std::fs::read(example.join(name)).unwrap()));
+    let dir = context(&files);
+    tiny(&dir.path().join("tiny.tar"));
+    let done = built(dir.path(), &["--sandbox-strict", "--sandbox-template", "only-sh=tiny.tar"]);
+    assert!(done.stdout().contains("VM tiny-appliance"), "{done}");
+    // Text that a shell would run came through as it is, by COPY, KEY and FETCH.
+    assert_eq!(
+        std::fs::read_to_string(dir.path().join("fetched/shouted")).unwrap(),
+        "ONE\nTWO\n$(THREE) \"AND\" 'QUOTES'\nlast: $(THREE) \"AND\" 'QUOTES'\n"
+    );
+    // Where there is bash, the example says that it isn't such a guest.
+    assert_eq!(build(dir.path(), &["--arg", "template=linux"]).code, Some(4));
+}
+
+#[test]
 fn a_command_is_ended_in_time_where_there_is_only_a_posix_shell() {
     let dir = context(&[("VMWfile", "FROM tiny AS app\nOUTPUT NONE\nRUN --timeout=1s sleep 4713\n")]);
     tiny(&dir.path().join("tiny.tar"));
