@@ -59,7 +59,7 @@ impl Project {
 #[test]
 fn control_planes_join_one_after_another() {
     let project = example("control-planes");
-    let built = project.built_with(&[]);
+    project.built_with(&[]);
     project.has(&["control-01", "control-02", "control-03", "worker-01", "worker-02"]);
     let ca = project.done(&["exec", "control-01", "--", "sha256sum", "/etc/kubernetes/pki/ca.crt"]).stdout();
     let ca = ca.split(' ').next().unwrap().to_owned();
@@ -93,7 +93,6 @@ fn control_planes_join_one_after_another() {
         );
         assert_eq!(project.tried("control-01", &script).0, code, "{what}");
     }
-    drop(built);
 }
 
 #[test]
