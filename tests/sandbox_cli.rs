@@ -112,6 +112,23 @@ fn a_machine_with_nothing_but_a_posix_shell_is_built() {
 }
 
 #[test]
+fn the_example_for_a_guest_with_nothing_but_sh_works() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/only-sh");
+    let files = ["VMWfile", "files/words"].map(|name| (name, std::fs::read(example.join(name)).unwrap()));
+    let dir = context(&files);
+    tiny(&dir.path().join("tiny.tar"));
+    let done = built(dir.path(), &["--sandbox-strict", "--sandbox-template", "only-sh=tiny.tar"]);
+    assert!(done.stdout().contains("VM tiny-appliance"), "{done}");
+    // Text that a shell would run came through as it is, by COPY, KEY and FETCH.
+    assert_eq!(
+        std::fs::read_to_string(dir.path().join("fetched/shouted")).unwrap(),
+        "ONE\nTWO\n$(THREE) \"AND\" 'QUOTES'\nlast: $(THREE) \"AND\" 'QUOTES'\n"
+    );
+    // Where there is bash, the example says that it isn't such a guest.
+    assert_eq!(build(dir.path(), &["--arg", "template=linux"]).code, Some(4));
+}
+
+#[test]
 fn a_command_is_ended_in_time_where_there_is_only_a_posix_shell() {
     let dir = context(&[("VMWfile", "FROM tiny AS app\nOUTPUT NONE\nRUN --timeout=1s sleep 4713\n")]);
     tiny(&dir.path().join("tiny.tar"));
@@ -242,4 +259,20 @@ fn a_server_with_a_template_of_its_own_serves_it() {
     let done = on(&sandbox, &["exec", "app", "--", "cat", "/home/ann/me"], "ann:right");
     assert_eq!(done.code, Some(5), "{done}");
     assert!(done.stderr().contains("`/DC0/vm/app` isn't powered on"), "{done}");
+}
+
+/// A context isn't always where one stands.
+#[test]
+fn files_are_rendered_wherever_the_build_is_begun() {
+    let dir = context(&[("VMWfile", "")]);
+    std::fs::create_dir_all(dir.path().join("app/conf")).unwrap();
+    let file = "ARG port: int = 8080\nFROM linux AS a\nOUTPUT NONE\nCOPY --render conf/ one.conf /etc/app/\n\
+                RUN grep -qx port=8080 /etc/app/two.conf && grep -qx port=8080 /etc/app/one.conf\n";
+    std::fs::write(dir.path().join("app/VMWfile"), file).unwrap();
+    for name in ["app/one.conf", "app/conf/two.conf"] {
+        std::fs::write(dir.path().join(name), "port=${{ port }}\n").unwrap();
+    }
+    for context in ["app", "./app", dir.path().join("app").to_str().unwrap(), "app/VMWfile"] {
+        built(dir.path(), &[context]);
+    }
 }

@@ -203,6 +203,23 @@ fn the_wrong_family_is_told_before_anything_runs() {
 }
 
 #[test]
+fn what_needs_a_posix_shell_is_refused_on_windows() {
+    use common::site::{Sandbox, Site};
+    let site = Site::Sandbox(Sandbox::start(&["--template", "win=windows"]));
+    let dir = context(&[("VMWfile", &HEAD.replace("NONE", "VM w")), ("f", "x")]);
+    site.built(dir.path(), &[]);
+    let tool =
+        |args: &[&str]| run(site.tool(dir.path(), args).env("VMWBUILD_LOGIN", "Administrator:correct-horse"), DEADLINE);
+    let ran = tool(&["exec", "-n", "w", "--", "sandbox-exit", "3"]);
+    assert_eq!(ran.code, Some(3), "{ran}");
+    for args in [&["cp", "f", "w:/f"][..], &["exec", "-n", "--detach", "w", "--", "sandbox-exit", "3"]] {
+        let refused = tool(args);
+        assert_eq!(refused.code, Some(4), "{refused}");
+        assert!(refused.stderr().contains("needs a POSIX shell, and `w` is Windows"), "{refused}");
+    }
+}
+
+#[test]
 fn an_empty_password_is_refused() {
     let dir = context(&[("VMWfile", "FROM --os=windows win AS a\nOUTPUT NONE\nLOGIN Administrator\nRUN Get-Date\n")]);
     let done = build(dir.path(), &["--login-window", "0s"]);

@@ -69,6 +69,7 @@ fn copied(options: &args::Cp, verbose: u8) -> Result<u8, Refused> {
     let interrupted = FailureClass::Interrupted.exit_code();
     let done = machine::connected(endpoint, async |client, stop| {
         let Some(guest) = opened(client, &vm, &login, &settings, stop).await? else { return Ok(interrupted) };
+        machine::needs_posix(&guest, &vm, "`cp`")?;
         let ran = tokio::select! {
             ran = transfer(&guest, &from, &to, entries, options.owner.as_deref()) => Some(ran),
             () = stop.cancelled() => None,

@@ -164,6 +164,14 @@ pub(super) async fn in_guest(
     stop: &CancellationToken,
     (on_event, say): Ears<'_>,
 ) -> Result<Ended, Refused> {
+    let apart = [
+        (work.input.is_some(), "standard input"),
+        (work.detach, "`--detach`"),
+        (work.job.run_as.is_some(), "`--user`"),
+    ];
+    for (_, what) in apart.iter().filter(|(asked, _)| *asked) {
+        machine::needs_posix(guest, vm, what)?;
+    }
     let mut input = None;
     let ran = tokio::select! {
         ran = carried_out(guest, work, &mut input, on_event) => Some(ran),

@@ -161,6 +161,19 @@ pub(super) async fn open(
     }
 }
 
+/// What is done by a POSIX shell in the guest isn't done on Windows.
+pub(super) fn needs_posix(guest: &Guest, vm: &str, what: &str) -> Result<(), Refused> {
+    if !guest.is_windows() {
+        return Ok(());
+    }
+    let problem = Diagnostic::new(
+        &crate::sema::codes::WRONG_FAMILY,
+        format!("{what} needs a POSIX shell, and `{vm}` is Windows"),
+    )
+    .help("COPY and FETCH of a VMWfile reach Windows too, and so does `vmwbuild exec` without that");
+    Err((4, problem))
+}
+
 /// Ends what runs in a guest and removes our traces, as far as that goes in the time that Ctrl-C leaves.
 pub(super) async fn part(guest: &Guest) {
     let _ = tokio::time::timeout(PARTING, async {

@@ -234,6 +234,11 @@ impl Guest {
         Ok(Guest { wire, family, login, options, state: Mutex::new(state), turn: tokio::sync::Mutex::default() })
     }
 
+    /// Whether it is Windows, as the server tells.
+    pub fn is_windows(&self) -> bool {
+        self.wire.windows()
+    }
+
     /// Forgets what is known of a guest that is restarted; the handle stays good. The next program looks anew, and a login
     /// that is refused then is repeated for up to 60 s.
     pub fn reopen(&mut self) {

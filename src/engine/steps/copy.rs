@@ -164,7 +164,11 @@ impl Gather<'_> {
     fn file(&mut self, full: &Path, to: String) -> Result<(), Stop> {
         let rendered = self.copy.render.as_ref().and_then(|list| {
             let wanted = full.canonicalize().ok();
-            list.iter().find(|(path, _)| path == full || (wanted.is_some() && path.canonicalize().ok() == wanted))
+            // Their paths are relative to the context, which need not be where we are.
+            list.iter().find(|(path, _)| {
+                let path = self.root.join(path);
+                path == full || (wanted.is_some() && path.canonicalize().ok() == wanted)
+            })
         });
         let content = match rendered {
             Some((_, template)) => CopyContent::Bytes(self.shared.text(template)?.into_bytes()),
