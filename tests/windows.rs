@@ -206,7 +206,7 @@ fn the_wrong_family_is_told_before_anything_runs() {
 fn what_needs_a_posix_shell_is_refused_on_windows() {
     use common::site::{Sandbox, Site};
     let site = Site::Sandbox(Sandbox::start(&["--template", "win=windows"]));
-    let dir = context(&[("VMWfile", &HEAD.replace("NONE", "VM w")), ("f", "x")]);
+    let dir = context(&[("VMWfile", HEAD.replace("NONE", "VM w").as_str()), ("f", "x")]);
     site.built(dir.path(), &[]);
     let tool =
         |args: &[&str]| run(site.tool(dir.path(), args).env("VMWBUILD_LOGIN", "Administrator:correct-horse"), DEADLINE);
