@@ -121,6 +121,8 @@ fn corpus() -> Vec<String> {
         texts.extend([code.wrong, code.right].iter().filter(|text| !text.is_empty()).map(|text| (*text).to_owned()));
     }
     texts.extend(Keyword::ALL.iter().map(|keyword| format!("{}\n", keyword.info().example)));
+    // Without what must follow.
+    texts.extend(Keyword::ALL.iter().map(|keyword| format!("{}\n", keyword.info().name)));
     let mut runner = TestRunner::deterministic();
     for _ in 0..600 {
         texts.push(generate::program().new_tree(&mut runner).unwrap().current());
