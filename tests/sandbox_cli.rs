@@ -276,3 +276,14 @@ fn files_are_rendered_wherever_the_build_is_begun() {
         built(dir.path(), &[context]);
     }
 }
+
+#[test]
+fn a_further_outputs_clone_is_found_after_a_lost_reply() {
+    let file = "FROM linux AS image\nOUTPUT TEMPLATE first\nOUTPUT VM second\nRUN true\n";
+    let dir = context(&[("VMWfile", file)]);
+    let done = built(dir.path(), &["--fault", "CloneVM_Task:drop-after:skip=1"]);
+    assert_eq!(
+        done.stdout().lines().filter(|l| l.starts_with("template first") || l.starts_with("VM second")).count(),
+        2
+    );
+}

@@ -63,8 +63,7 @@ pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
             } else {
                 target.name.clone()
             };
-            let mut extra = marks::making(&shared, machine);
-            extra.push(marks::made_as(&target.name));
+            let mut extra = marks::made_as(&shared, machine, &target.name);
             extra.push(cache::text_for_clone(&shared, machine).await);
             let request = CloneRequest {
                 name,

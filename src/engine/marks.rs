@@ -35,9 +35,12 @@ pub(super) fn made(vm: &Moref) -> (String, String) {
     (MADE.to_owned(), vm.value.clone())
 }
 
-/// What marks one that is finished as soon as it is cloned.
-pub(super) fn made_as(name: &str) -> (String, String) {
-    (MADE.to_owned(), format!("name:{name}"))
+/// What marks one that is finished as soon as it is cloned. Each key once: after a lost reply the clone is known by all.
+pub(super) fn made_as(shared: &Shared, machine: &Machine, name: &str) -> Vec<(String, String)> {
+    let mut marks = making(shared, machine);
+    marks.retain(|(key, _)| key != MADE);
+    marks.push((MADE.to_owned(), format!("name:{name}")));
+    marks
 }
 
 /// The marks of a machine.
