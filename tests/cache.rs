@@ -10,9 +10,14 @@ use std::path::Path;
 
 use common::project::{Built, Project, soon};
 use common::site::Site;
-use common::{DEADLINE, context, run};
+use common::{DEADLINE, context, on_both, run};
 use serde_json::Value;
 use vmwbuild::vsphere::client::HardwareChange;
+
+on_both! {
+    given
+    the_second_build_does_nothing
+}
 
 const MARK: &str = vmwbuild::cache::MARK;
 
@@ -100,18 +105,6 @@ fn the_second_build_does_nothing(site: Site) {
     // A journal of a build that found everything there has left nothing.
     let builds = project.done(&["builds"]).stdout();
     assert_eq!(builds.lines().filter(|l| l.contains("  done ")).count(), 2, "{builds}");
-}
-
-#[test]
-fn the_second_build_does_nothing_on_the_sandbox() {
-    the_second_build_does_nothing(Site::here().unwrap());
-}
-
-#[test]
-fn the_second_build_does_nothing_on_vcsim() {
-    if let Some(site) = Site::vcsim() {
-        the_second_build_does_nothing(site);
-    }
 }
 
 #[test]

@@ -7,10 +7,19 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::Run;
 use common::project::{Project, soon};
 use common::site::Site;
+use common::{Run, on_both};
 use serde_json::Value;
+
+on_both! {
+    given
+    a_second_build_makes_what_is_missing
+    what_builds_have_made_is_listed_and_removed
+    steps_run_on_machines_that_exist
+    what_is_dead_is_replaced
+    an_image_is_published_once_its_test_has_passed
+}
 
 /// What a run said, in one line.
 fn said(run: &Run) -> String {
@@ -77,18 +86,6 @@ fn a_second_build_makes_what_is_missing(site: Site) {
     let states: Vec<&str> =
         plan["machines"].as_array().unwrap().iter().map(|m| m["cache"]["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["kept", "kept", "kept", "kept", "kept", "made"], "{plan:#}");
-}
-
-#[test]
-fn a_second_build_makes_what_is_missing_on_the_sandbox() {
-    a_second_build_makes_what_is_missing(Site::here().unwrap());
-}
-
-#[test]
-fn a_second_build_makes_what_is_missing_on_vcsim() {
-    if let Some(site) = Site::vcsim() {
-        a_second_build_makes_what_is_missing(site);
-    }
 }
 
 #[test]
@@ -231,18 +228,6 @@ fn copy(project: &Project, from: &str, to: &str) {
     });
 }
 
-#[test]
-fn what_builds_have_made_is_listed_and_removed_on_the_sandbox() {
-    what_builds_have_made_is_listed_and_removed(Site::here().unwrap());
-}
-
-#[test]
-fn what_builds_have_made_is_listed_and_removed_on_vcsim() {
-    if let Some(site) = Site::vcsim() {
-        what_builds_have_made_is_listed_and_removed(site);
-    }
-}
-
 /// Machines for others to work on: `on-web-1` and so on.
 fn webs(site: Site, count: u32) -> Project {
     let text = "ARG template\nARG count: int\nFROM ${{ template }} AS web FOR n IN 1..${{ count }}\n\
@@ -301,18 +286,6 @@ fn steps_run_on_machines_that_exist(site: Site) {
     let none = project.try_build(&[]).run;
     assert_eq!(none.code, Some(5), "{none}");
     assert!(said(&none).contains("no machine's name fits `nobody-*`"), "{none}");
-}
-
-#[test]
-fn steps_run_on_machines_that_exist_on_the_sandbox() {
-    steps_run_on_machines_that_exist(Site::here().unwrap());
-}
-
-#[test]
-fn steps_run_on_machines_that_exist_on_vcsim() {
-    if let Some(site) = Site::vcsim() {
-        steps_run_on_machines_that_exist(site);
-    }
 }
 
 #[test]
@@ -444,18 +417,6 @@ fn what_is_dead_is_replaced(site: Site) {
 }
 
 #[test]
-fn what_is_dead_is_replaced_on_the_sandbox() {
-    what_is_dead_is_replaced(Site::here().unwrap());
-}
-
-#[test]
-fn what_is_dead_is_replaced_on_vcsim() {
-    if let Some(site) = Site::vcsim() {
-        what_is_dead_is_replaced(site);
-    }
-}
-
-#[test]
 fn what_cannot_be_checked_is_not_replaced() {
     let project = Project::new(Site::here().unwrap(), &[("VMWfile", POOL)]);
     project.upped(&[]);
@@ -530,18 +491,6 @@ fn an_image_is_published_once_its_test_has_passed(site: Site) {
     common::schema::Schema::new("show.json").check(&show).unwrap();
     assert_eq!(show["machines"][0]["outputs"][0]["after"], serde_json::json!(["test"]));
     assert!(project.done(&["graph", "--arg", &template]).stdout().contains("its name once test ended well"));
-}
-
-#[test]
-fn an_image_is_published_once_its_test_has_passed_on_the_sandbox() {
-    an_image_is_published_once_its_test_has_passed(Site::here().unwrap());
-}
-
-#[test]
-fn an_image_is_published_once_its_test_has_passed_on_vcsim() {
-    if let Some(site) = Site::vcsim() {
-        an_image_is_published_once_its_test_has_passed(site);
-    }
 }
 
 #[test]

@@ -12,8 +12,14 @@ use std::time::Duration;
 
 use common::project::{Project, soon};
 use common::site::Site;
-use common::{DEADLINE, Run, Running};
+use common::{DEADLINE, Run, Running, on_both};
 use vmwbuild::engine::watch::{Attempt, Claim, Contender, Lock};
+
+on_both! {
+    given
+    what_dies_is_replaced
+    one_gets_the_lock
+}
 
 const POOL: &str = "ARG template\nARG workers: int = 2\n\
     FROM ${{ template }} AS manager\nOUTPUT VM w-manager\n\
@@ -110,18 +116,6 @@ fn what_dies_is_replaced(site: Site) {
         assert!(told.contains(&what), "no {what}: {told:?}");
     }
     assert_eq!(events.iter().filter(|e| e["event"] == "finished").count(), 4);
-}
-
-#[test]
-fn what_dies_is_replaced_on_the_sandbox() {
-    what_dies_is_replaced(Site::here().unwrap());
-}
-
-#[test]
-fn what_dies_is_replaced_on_vcsim() {
-    if let Some(site) = Site::vcsim() {
-        what_dies_is_replaced(site);
-    }
 }
 
 /// The name of the host that a machine runs on.
@@ -415,18 +409,6 @@ fn one_gets_the_lock(site: Site) {
         race(3, false).await.1.release().await.unwrap();
     });
     assert!(project.locks().is_empty());
-}
-
-#[test]
-fn one_gets_the_lock_on_the_sandbox() {
-    one_gets_the_lock(Site::here().unwrap());
-}
-
-#[test]
-fn one_gets_the_lock_on_vcsim() {
-    if let Some(site) = Site::vcsim() {
-        one_gets_the_lock(site);
-    }
 }
 
 #[test]

@@ -274,28 +274,22 @@ async fn soap(server: Arc<Server>, request: Request, peer: SocketAddr) -> Answer
         question: false,
     };
     server.count(&call.method);
-    let mut lose = false;
+    let Disturbed { lose, answer, of_content } = disturb(&server, &call.method, call.session.as_ref()).await?;
+    if let Some(answer) = answer {
+        return Ok(answer);
+    }
     let mut fault = None;
-    for effect in server.strike(&call.method) {
+    for effect in of_content {
         match effect {
-            Effect::DropBefore => return Err(Dropped),
-            Effect::DropAfter => lose = true,
-            Effect::Unavailable => {
-                return Ok(http::plain(StatusCode::SERVICE_UNAVAILABLE, "503 Service Unavailable (injected)\n"));
-            }
-            Effect::ExpireSession => {
-                if let Some(id) = &call.session {
-                    server.lock().sessions.close(id);
-                }
-            }
             Effect::Fault(given) => fault = Some(*given),
             Effect::NoPermission => fault = Some(faults::no_permission(&concerned(&call), &call.method)),
             Effect::ToolsAway => fault = Some(faults::vix(3016)),
             Effect::ToolsRestart(time) => server.restart_tools(&concerned(&call), time),
             Effect::TaskFault(given) => call.task_fault = Some(*given),
-            Effect::Slow(time) => pause(&server, time).await,
             Effect::Question => call.question = true,
             Effect::DiskFull => fault = Some(faults::file("NoDiskSpace", super::model::DATASTORE)),
+            // Done already.
+            Effect::DropBefore | Effect::DropAfter | Effect::Unavailable | Effect::ExpireSession | Effect::Slow(_) => {}
         }
     }
     let outcome = match fault {
@@ -322,6 +316,40 @@ async fn soap(server: Arc<Server>, request: Request, peer: SocketAddr) -> Answer
         }
         Err(fault) => fault_answer(&fault),
     })
+}
+
+/// What has gone wrong with a request on purpose.
+pub(super) struct Disturbed {
+    /// Whether its reply gets lost.
+    pub lose: bool,
+    /// With this it ends, before it is looked at.
+    pub answer: Option<Response<Body>>,
+    /// What depends on what it says.
+    pub of_content: Vec<Effect>,
+}
+
+/// Does to a request what is done to one whatever it says.
+pub(super) async fn disturb(server: &Server, method: &str, session: Option<&SessionId>) -> Result<Disturbed, Dropped> {
+    let mut disturbed = Disturbed { lose: false, answer: None, of_content: Vec::new() };
+    for effect in server.strike(method) {
+        match effect {
+            Effect::DropBefore => return Err(Dropped),
+            Effect::DropAfter => disturbed.lose = true,
+            Effect::Unavailable => {
+                let text = "503 Service Unavailable (injected)\n";
+                disturbed.answer = Some(http::plain(StatusCode::SERVICE_UNAVAILABLE, text));
+                return Ok(disturbed);
+            }
+            Effect::ExpireSession => {
+                if let Some(id) = session {
+                    server.lock().sessions.close(id);
+                }
+            }
+            Effect::Slow(time) => pause(server, time).await,
+            other => disturbed.of_content.push(other),
+        }
+    }
+    Ok(disturbed)
 }
 
 /// The object that a call is about: of a guest operation the machine.

@@ -34,6 +34,7 @@ mod names_scope;
 pub mod order;
 pub mod order_refs;
 pub mod program;
+mod program_step;
 pub mod refuse;
 pub mod script;
 mod script_exec;

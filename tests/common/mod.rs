@@ -47,6 +47,15 @@ macro_rules! on_both {
             $(#[test] fn $name() { if let Some(site) = super::Site::$sandbox() { super::$name(&site) } })*
         }
     };
+    // The site is the test's to keep, and the sandbox one that it can interfere with.
+    (given $($name:ident)*) => {
+        mod vcsim {
+            $(#[test] fn $name() { if let Some(site) = super::Site::vcsim() { super::$name(site) } })*
+        }
+        mod sandbox {
+            $(#[test] fn $name() { super::$name(super::Site::here().unwrap()) })*
+        }
+    };
     ($($name:ident)*) => { on_both! { via sandbox: $($name)* } };
 }
 #[allow(unused_imports)]

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::faults::Answer as SoapAnswer;
 use super::http::{self, Answered, Dropped, Request};
 use super::plan::Effect;
-use super::server::{Entered, Server, pause};
+use super::server::{Disturbed, Entered, Server, disturb};
 use super::session::{Caller, SessionId};
 
 mod library;
@@ -136,33 +136,15 @@ pub(super) async fn handle(server: Arc<Server>, request: Request, peer: SocketAd
     let name = call.name();
     server.count(&name);
     let session = header(&headers, HEADER);
-    let mut lose = false;
-    for effect in server.strike(&name) {
-        match effect {
-            Effect::DropBefore => return Err(Dropped),
-            Effect::DropAfter => lose = true,
-            Effect::Unavailable => {
-                return Ok(http::plain(StatusCode::SERVICE_UNAVAILABLE, "503 Service Unavailable (injected)\n"));
-            }
-            Effect::ExpireSession => {
-                if let Some(id) = &session {
-                    server.lock().sessions.close(id);
-                }
-            }
-            Effect::NoPermission => {
-                let message = "the account lacks a privilege (injected)".to_owned();
-                let refusal = Refusal { status: StatusCode::FORBIDDEN, kind: "unauthorized", message };
-                return Ok(refusal.answer());
-            }
-            Effect::Slow(time) => pause(&server, time).await,
-            // The others are of SOAP's calls and their tasks.
-            Effect::Fault(_)
-            | Effect::ToolsAway
-            | Effect::ToolsRestart(_)
-            | Effect::TaskFault(_)
-            | Effect::Question
-            | Effect::DiskFull => {}
-        }
+    let Disturbed { lose, answer, of_content } = disturb(&server, &name, session.as_ref()).await?;
+    if let Some(answer) = answer {
+        return Ok(answer);
+    }
+    // The others are of SOAP's calls and their tasks.
+    if of_content.iter().any(|effect| matches!(effect, Effect::NoPermission)) {
+        let message = "the account lacks a privilege (injected)".to_owned();
+        let refusal = Refusal { status: StatusCode::FORBIDDEN, kind: "unauthorized", message };
+        return Ok(refusal.answer());
     }
     let caller = || Caller {
         user: String::new(),
