@@ -66,7 +66,7 @@ pub(crate) fn run(options: &args::Sandbox, color: args::When) -> u8 {
         Ok(runtime) => runtime,
         Err(e) => return refused(5, &Diagnostic::new(&codes::SANDBOX_FAILED, format!("can't start: {e}"))),
     };
-    let login = options.options.logins.first().cloned();
+    let login = options.held().logins.first().cloned();
     let code = runtime.block_on(async {
         // Before anything is printed: who reads that may end us at once.
         let mut signals = super::build::Signals::new();
@@ -158,7 +158,7 @@ fn serving(options: &args::Sandbox) -> Result<Config, Diagnostic> {
         boot_delay: duration("--boot-delay", &options.boot_delay)?,
         clone_delay: duration("--clone-delay", &options.clone_delay)?,
         exit_poll: duration("--tools-timer", &options.tools_timer)?,
-        ..config(&options.options)?
+        ..config(&options.held())?
     })
 }
 

@@ -182,12 +182,24 @@ impl Stop {
 
     /// A failed guest operation, at the instruction that asked for it.
     pub(super) fn guest(error: &guest::Error, span: Span, doing: &str) -> Self {
-        let class = match error {
-            guest::Error::Client(error) => class_of(error.class()),
-            guest::Error::Unavailable { .. } | guest::Error::Silent { .. } => FailureClass::Deadline,
-            _ => FailureClass::Guest,
-        };
-        Stop::failed(class, format!("{doing} failed"), at(error.diagnostic(), span, doing))
+        Stop::failed(guest_class(error), format!("{doing} failed"), at(error.diagnostic(), span, doing))
+    }
+
+    /// The same where a step was to be run: its text stands at the place.
+    pub(super) fn in_step(error: &guest::Error, span: Span, step: &str) -> Self {
+        let mut diagnostic = error.diagnostic();
+        if diagnostic.primary.is_none() {
+            diagnostic = diagnostic.primary(span, "in this step");
+        }
+        Stop::failed(guest_class(error), format!("{step} failed"), diagnostic)
+    }
+}
+
+fn guest_class(error: &guest::Error) -> FailureClass {
+    match error {
+        guest::Error::Client(error) => class_of(error.class()),
+        guest::Error::Unavailable { .. } | guest::Error::Silent { .. } => FailureClass::Deadline,
+        _ => FailureClass::Guest,
     }
 }
 

@@ -308,7 +308,7 @@ fn near_misses() {
 /// Who writes a name in another language's way is told so; that it would be unused is no news.
 #[test]
 fn a_name_that_is_written_wrongly_is_used() {
-    for line in ["USER $size", "USER ${size:-x}", "WORKDIR /srv/{{ .size }}"] {
+    for line in ["USER $size", "USER ${size:-x}", "WORKDIR /srv/{{ .size }}", "RUNN echo ${{ size }}"] {
         let (found, sources) = linted(&format!("ARG size = \"x\"\nFROM Debian AS web\n{line}\n"), &Config::default());
         assert!(found.iter().all(|d| d.code.name != "unused-arg"), "{}", said(&found, &sources));
     }

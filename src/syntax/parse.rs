@@ -188,11 +188,15 @@ fn item(cx: &mut Cx<'_>, line: &Line, before: &mut Before, items: &mut Vec<Item>
     let Some(keyword) = Keyword::parse(word) else {
         let blank = rest.find([' ', '\t', '\n', '\r']).unwrap_or(rest.len());
         let place = cx.span(start, start + blank);
-        // A stage that is opened by a slip is one for what follows, which would all be out of place.
-        if let Some(keyword @ (Keyword::From | Keyword::On)) = confusion::line(cx, before, line.range.clone(), place) {
+        // What is told of the slip is enough: a stage that it opens is one for what follows, and what it uses is used. A
+        // line of a command that lost its place is in lower case, and isn't taken for an instruction.
+        let meant = confusion::line(cx, before, line.range.clone(), place).filter(|keyword| {
+            matches!(keyword, Keyword::From | Keyword::On) || word.bytes().all(|b| b.is_ascii_uppercase())
+        });
+        if let Some(keyword) = meant {
             let told = (cx.problems.len(), cx.warnings, cx.unkept);
-            let stage = instruction::read(cx, keyword, start, start + word_end, line);
-            items.extend(stage.map(|stage| Item::Instruction(Arc::new(stage))));
+            let read = instruction::read(cx, keyword, start, start + word_end, line);
+            items.extend(read.map(|read| Item::Instruction(Arc::new(read))));
             (cx.warnings, cx.unkept) = (told.1, told.2);
             cx.problems.truncate(told.0);
         }

@@ -37,6 +37,12 @@ pub(crate) struct Sandbox {
     /// Where to listen; port 0 picks a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8989")]
     pub(crate) listen: std::net::SocketAddr,
+    /// Short for --sandbox-template
+    #[arg(long = "template", value_name = "NAME=DIR|TAR|windows")]
+    pub(crate) own_templates: Vec<String>,
+    /// Short for --sandbox-login
+    #[arg(long = "login", value_name = "USER:PASSWORD")]
+    pub(crate) own_logins: Vec<String>,
     #[command(flatten)]
     pub(crate) options: SandboxOptions,
     /// Keep everything in this directory, so that it survives a restart
@@ -51,4 +57,14 @@ pub(crate) struct Sandbox {
     /// How often Tools look for programs that have ended; those of a real guest do every second
     #[arg(long, value_name = "DURATION", default_value = "5ms")]
     pub(crate) tools_timer: String,
+}
+
+impl Sandbox {
+    /// What it holds, by either name of the flags.
+    pub(crate) fn held(&self) -> SandboxOptions {
+        let mut options = self.options.clone();
+        options.templates.extend(self.own_templates.iter().cloned());
+        options.logins.extend(self.own_logins.iter().cloned());
+        options
+    }
 }

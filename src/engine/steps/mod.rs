@@ -113,7 +113,7 @@ async fn batch(
     let shared = Arc::clone(&worker.shared);
     let first = steps.first().ok_or(Stop::Cancelled)?;
     let guest = Sessions::of(worker, login, first.span).await?;
-    let prepared = guest.prepare(jobs).map_err(|e| Stop::guest(&e, first.span, &outcome::verb(first)))?;
+    let prepared = guest.prepare(jobs).map_err(|e| Stop::in_step(&e, first.span, &outcome::verb(first)))?;
     let record = noted(machine, steps, prepared.ticket()).ok_or(Stop::Cancelled)?;
     shared.journal.intend(&record).await.map_err(|e| Stop::journal(&e))?;
     let mut watch = Watch { shared: &shared, machine, steps, current: None };
@@ -146,7 +146,7 @@ async fn conclude(
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => {
             let step = current.unwrap_or(first);
-            let stop = Stop::guest(&error, step.span, &outcome::verb(step));
+            let stop = Stop::in_step(&error, step.span, &outcome::verb(step));
             outcome::told(&shared, step, &stop);
             return Err(stop);
         }

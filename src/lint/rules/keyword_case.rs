@@ -19,8 +19,10 @@ fn check(cx: &Cx<'_>, out: &mut Problems) {
     for instruction in cx.instructions() {
         let span = instruction.keyword.span;
         let right = instruction.keyword.node.info().name;
-        if cx.sources.slice(span) != right {
-            let message = format!("`{}` is written `{right}`", cx.sources.slice(span));
+        let written = cx.sources.slice(span);
+        // A misspelt one is an error already.
+        if written != right && written.eq_ignore_ascii_case(right) {
+            let message = format!("`{written}` is written `{right}`");
             out.push(Diagnostic::at(&CODE, span, message).replace(format!("write `{right}`"), true, span, right));
         }
     }
