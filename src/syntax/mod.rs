@@ -10,8 +10,8 @@
 //! let id = sources.add("VMWfile", None, "FROM debian-12 AS web\nRUNN true\nRUN echo ${{ build.id }}\n");
 //! let file = syntax::parse(&sources, id, &mut problems);
 //!
-//! // A bad line costs itself only.
-//! assert_eq!(file.items.len(), 2);
+//! // A misspelt instruction is told, and read as what was meant; no other line is lost.
+//! assert_eq!(file.items.len(), 3);
 //! let found = problems.sorted();
 //! assert_eq!(found[0].message, "there is no instruction `RUNN`");
 //! assert_eq!(sources.place(found[0].primary.as_ref().unwrap().span), "VMWfile:2:1");
