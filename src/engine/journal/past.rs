@@ -30,6 +30,8 @@ pub struct Past {
     pub(in crate::engine) digests: Option<Vec<String>>,
     /// The checkpoints that machines were to be cloned from: the machine that holds it, and what stood there.
     pub(in crate::engine) starts: HashMap<MachineId, (Moref, crate::cache::Record)>,
+    /// The machines in which the last batch was about to be ended by us.
+    pub(in crate::engine) ending: HashSet<MachineId>,
     /// The machines in which somebody has run something by hand.
     pub(in crate::engine) touched: HashSet<MachineId>,
     /// The directories of this host in which something was unpacked.
@@ -40,6 +42,8 @@ pub struct Past {
     pub server: Option<(String, String)>,
     /// Whether what it made has begun to be removed: there is no going on then.
     pub removing: bool,
+    /// Whether a machine was to be taken back to a snapshot: what the journal calls done isn't any more.
+    pub reverting: bool,
 }
 
 /// A batch of steps.
@@ -174,11 +178,16 @@ impl Past {
                 self.closed.insert(MachineId(machine));
             }
             Record::Batch { machine, first, steps, anchor } => {
+                self.ending.remove(&MachineId(machine));
                 self.batches.insert(MachineId(machine), Batch { first, steps, anchor });
             }
             Record::Restart { machine, step, boot } => {
                 self.restarts.insert(StepId { machine: MachineId(machine), index: step }, boot);
             }
+            Record::Ending { machine } => {
+                self.ending.insert(MachineId(machine));
+            }
+            Record::Reverting { .. } => self.reverting = true,
             Record::Touched { machine } => {
                 self.touched.insert(MachineId(machine));
             }

@@ -157,6 +157,10 @@ pub enum Record {
     Batch { machine: u32, first: u32, steps: u32, anchor: serde_json::Value },
     /// A restart is about to be asked for; what the guest calls its present boot.
     Restart { machine: u32, step: u32, boot: String },
+    /// What runs in the machine's guest is about to be ended, and our traces removed: the machine stays as it is.
+    Ending { machine: u32 },
+    /// The machine is about to be taken back to a snapshot: what was done on it is undone.
+    Reverting { machine: u32 },
     /// Somebody is about to run something in a machine by hand: nobody knows what is in it then.
     Touched { machine: u32 },
     /// What comes out of a guest is about to be unpacked in a directory of this host's.
