@@ -26,6 +26,8 @@ pub struct Past {
     pub(in crate::engine) restarts: HashMap<StepId, String>,
     pub(in crate::engine) swaps: Vec<Swap>,
     pub(in crate::engine) outputs: HashMap<(MachineId, u32), Output>,
+    /// The items that were to be left in libraries, by library and name.
+    pub(in crate::engine) items: HashMap<(String, String), Item>,
     /// The digests of the machines when the build began.
     pub(in crate::engine) digests: Option<Vec<String>>,
     /// The checkpoints that machines were to be cloned from: the machine that holds it, and what stood there.
@@ -72,6 +74,17 @@ pub(in crate::engine) struct Swap {
 pub(in crate::engine) struct Output {
     pub(in crate::engine) name: String,
     pub(in crate::engine) vm: Moref,
+}
+
+/// An item of a library.
+#[derive(Clone, Debug)]
+pub(in crate::engine) struct Item {
+    /// What it is made of.
+    pub(in crate::engine) machine: MachineId,
+    /// Whether there was one before the build: then it stays, whatever its versions.
+    pub(in crate::engine) before: bool,
+    /// Whether it is there, and whole.
+    pub(in crate::engine) left: bool,
 }
 
 /// A machine that a build has left in vCenter and that isn't the user's.
@@ -164,6 +177,18 @@ impl Past {
             Record::Output { machine, output, name, vm, .. } => {
                 self.outputs.insert((MachineId(machine), output), Output { name, vm: moref_of(&vm) });
             }
+            Record::Leaving { machine, library, name, before } => {
+                let item = Item { machine: MachineId(machine), before, left: false };
+                self.items.insert((library, name), item);
+            }
+            Record::NoItem { library, name } => {
+                self.items.remove(&(library, name));
+            }
+            Record::LeftItem { library, name } => {
+                if let Some(item) = self.items.get_mut(&(library, name)) {
+                    item.left = true;
+                }
+            }
             Record::Session { machine, number, user } => {
                 let users = self.sessions.entry(MachineId(machine)).or_default();
                 if users.len() <= number as usize {
@@ -216,6 +241,11 @@ impl Past {
     /// Removes what this build's processes have left half unpacked on this host.
     pub fn remove_unpacked(&self, build: &str) {
         self.fetches.iter().for_each(|directory| crate::guest::remove_unpacked(directory, build));
+    }
+
+    /// Whether an item of a library may be half-made: there was none before the build.
+    pub fn has_half_items(&self) -> bool {
+        self.items.values().any(|item| !item.left && !item.before)
     }
 
     /// What is still there, as far as the journal knows, and isn't the user's.

@@ -149,6 +149,12 @@ pub enum Record {
     Swap { entry: u32, machine: u32, output: u32, new: String, old: String, name: String },
     /// An output is there.
     Output { machine: u32, output: u32, kind: String, name: String, vm: String },
+    /// An item is about to be left in a library; whether there was one of its name before this build.
+    Leaving { machine: u32, library: String, name: String, before: bool },
+    /// There is nothing of it.
+    NoItem { library: String, name: String },
+    /// It is there, and whole.
+    LeftItem { library: String, name: String },
     /// A guest account is used; our directory in the guest is named after the number.
     Session { machine: u32, number: u32, user: String },
     /// Our traces are removed from the machine's guest.
