@@ -459,6 +459,17 @@ fn an_image_is_published_once_its_test_has_passed(site: Site) {
     let same = project.build(&[]);
     assert_eq!((same.result_of("image"), same.result_of("test")), ("cached".to_owned(), "cached".to_owned()));
     assert_eq!(same.count(&["CloneVM_Task"]), 0, "{:?}", same.requests);
+    // Another test: what is there takes it, and isn't made anew for that. It stays also where it fails.
+    let stricter = |text: &str| GOLDEN.replace("echo tested;", &format!("echo {text};"));
+    project.write("VMWfile", &stricter("tested more"));
+    let failed = project.try_build(&["--arg", "verdict=false"]);
+    assert_eq!(failed.run.code, Some(4), "{}", failed.run);
+    assert_eq!((failed.result_of("image"), failed.result_of("test")), ("cached".to_owned(), "failed".to_owned()));
+    let tested = project.build(&[]);
+    assert_eq!((tested.result_of("image"), tested.result_of("test")), ("cached".to_owned(), "built".to_owned()));
+    assert_eq!((project.made(), project.moref("after-image")), (vec!["after-image".to_owned()], published.clone()));
+    let same = project.build(&[]);
+    assert_eq!((same.result_of("image"), same.result_of("test")), ("cached".to_owned(), "cached".to_owned()));
     // A new one that fails its test: the old one stays.
     project.write("VMWfile", &GOLDEN.replace("echo made", "echo other; echo made"));
     let failed = project.try_build(&["--arg", "verdict=false"]);

@@ -21,6 +21,8 @@ pub struct Found {
     pub fresh: bool,
     /// See [`super::Record::needs`].
     pub needs: BTreeMap<String, String>,
+    /// See [`super::Record::passed`].
+    pub passed: BTreeMap<String, String>,
     /// The keys whose values are known.
     pub keys: BTreeSet<String>,
     /// The attributes that are known.
@@ -93,6 +95,7 @@ pub fn decide(
                 }
                 Some(Verdict::Cached | Verdict::Unneeded) => {
                     more.extend(place.outdated(machine, &verdicts).map(|why| (machine.id, why)));
+                    more.extend(place.untested(machine, &verdicts));
                 }
                 Some(Verdict::Kept) | None => {}
             }
@@ -225,6 +228,21 @@ impl Place<'_> {
             return Some(format!("it was made from an earlier `{label}`"));
         }
         None
+    }
+
+    /// The tests that one that is there hasn't passed as they are now, and that leave nothing to tell by.
+    fn untested(&self, machine: &Machine, verdicts: &[Verdict]) -> Vec<(MachineId, String)> {
+        let Some(found) = self.found(machine.id) else { return Vec::new() };
+        let tests = machine.outputs.iter().flat_map(|o| &o.after).filter(|test| {
+            let (Some(other), Some(recipe)) =
+                (self.program.machines.get(test.0 as usize), self.recipes.get(test.0 as usize))
+            else {
+                return false;
+            };
+            let open = verdicts.get(test.0 as usize) == Some(&Verdict::Unneeded);
+            open && found.passed.get(&other.label) != Some(&super::recipe::trial(other, recipe))
+        });
+        tests.map(|test| (*test, format!("`{}` is there, and hasn't passed it as it is now", machine.label))).collect()
     }
 
     /// Whether others that are there were made with the values of another build of a machine that leaves nothing.

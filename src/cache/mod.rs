@@ -12,5 +12,5 @@ mod tests;
 pub use decide::{Found, Verdict, decide, needed_by};
 pub use digest::{Digest, Sink};
 pub use kept::{Asked, Kept};
-pub use recipe::{Mark, Recipe, Unknown, World, recipes};
+pub use recipe::{Mark, Recipe, Unknown, World, recipes, trial};
 pub use record::{CHECKPOINT_PREFIX, Checkpoint, MARK, Record, checkpoint_name};

@@ -68,6 +68,20 @@ pub struct Recipe {
     pub steps: Vec<Mark>,
 }
 
+/// What tells a machine as a test of another from what it was before: its recipe, or where that isn't known (a report that is
+/// FETCHed) as much as is known, and its text.
+pub fn trial(machine: &Machine, recipe: &Recipe) -> String {
+    if let Ok(digest) = &recipe.whole.digest {
+        return digest.short();
+    }
+    let mut sink = Sink::new("trial");
+    for known in std::iter::once(&recipe.base).chain(&recipe.steps).filter_map(|mark| mark.digest.as_ref().ok()) {
+        sink.digest(known);
+    }
+    machine.steps.iter().for_each(|step| sink.text(&step.text));
+    sink.end().short()
+}
+
 /// The recipes of all machines, by id.
 pub fn recipes(program: &Program, world: &World) -> Vec<Recipe> {
     let mut raw: Vec<Recipe> = Vec::new();

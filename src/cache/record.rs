@@ -50,6 +50,9 @@ pub struct Record {
     /// The builds of the machines whose values went into it, and of what it was made from, by their labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub needs: BTreeMap<String, String>,
+    /// The tests that it has passed (`OUTPUT --after`), by their stages' labels: what they were then.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub passed: BTreeMap<String, String>,
     /// The values of its keys that are no secrets; None: one that stayed unset.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub keys: BTreeMap<String, Option<String>>,

@@ -55,6 +55,7 @@ pub(super) async fn run(shared: &Shared) -> Result<Vec<BuiltOutput>, Stop> {
             one(shared, &swap).await?;
         }
     }
+    super::cache::passed(shared).await;
     Ok(items)
 }
 

@@ -559,6 +559,7 @@ fn summary(there: &There) -> Found {
         build: there.record.build.clone(),
         fresh: there.record.fresh,
         needs: there.record.needs.clone(),
+        passed: there.record.passed.clone(),
         keys: there.keys.keys().cloned().collect(),
         attrs: there.attrs.keys().copied().collect(),
     }

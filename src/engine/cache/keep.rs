@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{files, secrets};
-use crate::cache::{Checkpoint, MARK, Mark, Record, Verdict};
+use crate::cache::{Checkpoint, MARK, Mark, Record, Verdict, trial};
 use crate::engine::event::{MachineId, StepId};
 use crate::engine::journal;
 use crate::engine::marks;
 use crate::engine::shared::Shared;
-use crate::sema::order::attr_name;
+use crate::sema::order::{Node, attr_name};
 use crate::sema::program::{Attr, Copy, Machine, Origin, Ref};
 use crate::sema::types::holds_secret;
 use crate::sema::value_parse::parse_key;
@@ -78,6 +78,7 @@ async fn record(shared: &Shared, machine: &Machine, mark: &Mark) -> Option<Recor
         key: if of_secrets.is_empty() { String::new() } else { with.key_id().unwrap_or_default() },
         secrets: of_secrets,
         needs: needs(shared, machine, mark),
+        passed: trials(shared, machine),
         keys: keys(shared, machine),
         attrs: attrs(shared, machine),
         ..Record::default()
@@ -103,6 +104,37 @@ async fn sure(shared: &Shared, machine: &Machine) -> bool {
         inner.unsure.insert(machine.id);
     }
     !inner.unsure.contains(&machine.id)
+}
+
+/// The tests that it must have passed to get its name, as they are now.
+fn trials(shared: &Shared, machine: &Machine) -> BTreeMap<String, String> {
+    let of = |id: &MachineId| {
+        let test = shared.program.machine(*id);
+        Some((test.label.clone(), trial(test, &shared.cache.known(*id)?.recipe)))
+    };
+    machine.outputs.iter().flat_map(|o| &o.after).filter_map(of).collect()
+}
+
+/// What was there already has passed its tests as they are now: that is noted, so that they aren't run again. (What is made
+/// knows it from the beginning, and has its name only once it is so.)
+pub(in crate::engine) async fn passed(shared: &Shared) {
+    for machine in shared.program.machines.iter().filter(|m| m.outputs.iter().any(|o| !o.after.is_empty())) {
+        let known = shared.cache.known(machine.id).filter(|k| k.verdict == Verdict::Cached);
+        let Some(there) = known.and_then(|k| k.there.as_ref()) else { continue };
+        let mut record = Record { passed: trials(shared, machine), ..there.record.clone() };
+        let ended = |id: &MachineId| shared.board.is_done(Node::Finish(*id));
+        if record.passed == there.record.passed || !machine.outputs.iter().flat_map(|o| &o.after).all(ended) {
+            continue;
+        }
+        record.vm = Some(there.vm.value.clone());
+        let Some(text) = record.to_text() else { continue };
+        let change = HardwareChange { extra: vec![(MARK.to_owned(), text)], ..HardwareChange::default() };
+        let deadline = Deadline::after(shared.options.deadlines.task);
+        if let Err(error) = shared.client.reconfigure(&there.vm, &change, deadline).await {
+            let text = format!("the next build tests it again: that it has passed can't be noted: {error}");
+            shared.events.note(Some(machine.id), &text);
+        }
+    }
 }
 
 /// The builds that have made what went into it.

@@ -24,7 +24,7 @@ use crate::sema::value_parse::parse_key;
 use crate::vsphere::wire::Moref;
 
 pub use assess::{Assessment, Question, assess};
-pub(super) use keep::{checkpoint_record, remember, text_for_clone};
+pub(super) use keep::{checkpoint_record, passed, remember, text_for_clone};
 pub use list::{Held, list, remove};
 
 /// The parts of a machine's entries in the ledger from here on are its checkpoints, by the step.
