@@ -279,8 +279,8 @@ pub(super) async fn finished(
             Ok(vm)
         }
         Ok(Err(error)) => {
-            // A failed clone task leaves nothing; one that is only not answered for any more may.
-            if error.fault().is_some() {
+            // A failed clone task leaves nothing; one that is only not answered for any more may, or can't be followed.
+            if matches!(error, crate::vsphere::client::Error::Task { .. }) {
                 shared.ledger.set(entry, State::Gone);
             }
             Err(Stop::vsphere(&error, machine.span, "cloning"))

@@ -12,6 +12,7 @@ use crate::sema::order::{Node, attr_name};
 use crate::sema::program::{Attr, Copy, Machine, Origin, Ref};
 use crate::sema::types::holds_secret;
 use crate::sema::value_parse::parse_key;
+use crate::syntax::ast::OutputKind;
 use crate::vsphere::client::{Deadline, HardwareChange};
 use crate::vsphere::wire::Moref;
 
@@ -124,6 +125,11 @@ pub(in crate::engine) async fn passed(shared: &Shared) {
         let mut record = Record { passed: trials(shared, machine), ..there.record.clone() };
         let ended = |id: &MachineId| shared.board.is_done(Node::Finish(*id));
         if record.passed == there.record.passed || !machine.outputs.iter().flat_map(|o| &o.after).all(ended) {
+            continue;
+        }
+        if !machine.outputs.iter().any(|o| o.kind == OutputKind::Vm) {
+            let text = "the next build tests it again: nothing can be noted on a template";
+            shared.events.note(Some(machine.id), text);
             continue;
         }
         record.vm = Some(there.vm.value.clone());

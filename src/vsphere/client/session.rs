@@ -231,7 +231,7 @@ impl Client {
 
     /// Logs in again, unless that has been done since `generation`.
     pub(super) async fn renew(&self, generation: u64) -> Result<()> {
-        self.inner.log_in(generation).await
+        self.inner.log_in_again(generation).await
     }
 
     /// Keeps the session alive when nothing else was sent for so long; every client does so after ten minutes.
@@ -280,14 +280,14 @@ struct Said {
 
 impl Inner {
     /// Sends a call of a session that has not ended, and logs in again once when it has expired.
-    async fn ask(&self, call: Call, limit: Duration) -> Result<Said> {
+    async fn ask(self: &Arc<Self>, call: Call, limit: Duration) -> Result<Said> {
         if self.ended.load(Ordering::SeqCst) {
             return Err(Error::Usage(format!("{} was called after the session had ended", call.name)));
         }
         let generation = lock(&self.session).generation;
         match self.exchange(&call, limit).await {
             Err(e) if e.is_fault("NotAuthenticated") => {
-                self.log_in(generation).await?;
+                self.log_in_again(generation).await?;
                 self.exchange(&call, limit).await
             }
             other => other,
@@ -303,6 +303,14 @@ impl Inner {
             .session_manager
             .clone()
             .ok_or_else(|| self.protocol("login", "it has no session manager", &[], false))
+    }
+
+    /// The same once more. It is seen through when the call that wants it isn't waited for any more: a session whose cookie
+    /// nobody has taken would stay.
+    async fn log_in_again(self: &Arc<Self>, generation: u64) -> Result<()> {
+        let own = Arc::clone(self);
+        let done = self.background.spawn(async move { own.log_in(generation).await });
+        done.await.unwrap_or_else(|_| Err(Error::Usage("the login was given up".to_owned())))
     }
 
     /// Logs in, unless another call has done so since `generation`.
