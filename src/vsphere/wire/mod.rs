@@ -8,6 +8,7 @@ mod device;
 mod fault;
 mod fields;
 mod guest;
+mod ovf;
 mod property;
 mod service;
 mod soap;
@@ -23,6 +24,7 @@ pub use device::*;
 pub use fault::{Fault, LocalizableMessage, bases_of};
 pub use fields::*;
 pub use guest::*;
+pub use ovf::*;
 pub use property::*;
 pub use service::*;
 pub use soap::{
