@@ -207,6 +207,18 @@ pub enum Error {
         /// The connection's error, if it failed as such.
         connection: Option<Box<Error>>,
     },
+    /// A file of a lease could not be sent or fetched.
+    #[error("can't transfer the disk {path} through {address}: {detail}")]
+    Disk {
+        /// The host that it goes to: on a vCenter the ESXi host.
+        address: String,
+        /// The file.
+        path: String,
+        /// What happened.
+        detail: String,
+        /// The connection's error, if it failed as such.
+        connection: Option<Box<Error>>,
+    },
     /// A deadline passed.
     #[error("{what} took longer than {} s", allowed.as_secs_f32())]
     Timeout {
@@ -279,6 +291,7 @@ impl Error {
             Error::Rest { .. }
             | Error::Fault { .. }
             | Error::Task { .. }
+            | Error::Disk { .. }
             | Error::NotFound { .. }
             | Error::Ambiguous { .. }
             | Error::Question { .. } => Class::Operation,

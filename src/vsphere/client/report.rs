@@ -34,7 +34,7 @@ impl Error {
             Error::Task { what, fault } => with_words(operation(&format!("can't {what}"), fault), fault),
             Error::Rest { what, kind, messages } => rest(what, kind, messages),
             Error::Guest { what, user, kind, fault } => with_words(guest(what, user, *kind), fault),
-            Error::Transfer { address, connection, .. } => {
+            Error::Transfer { address, connection, .. } | Error::Disk { address, connection, .. } => {
                 let d = Diagnostic::new(&codes::TRANSFER_FAILED, self.to_string());
                 match connection.as_deref().map(Error::diagnostic) {
                     Some(inner) => {

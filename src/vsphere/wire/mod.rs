@@ -5,6 +5,7 @@
 mod customize;
 mod declare;
 mod device;
+mod envelope;
 mod fault;
 mod fields;
 mod guest;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use customize::*;
 pub use device::*;
+pub use envelope::*;
 pub use fault::{Fault, LocalizableMessage, bases_of};
 pub use fields::*;
 pub use guest::*;
