@@ -24,6 +24,7 @@ use super::logs::Logs;
 use super::machine;
 use super::mask::Masker;
 use super::options::{Built, BuiltOutput, Control, Failure, FailureClass, OnError, Options};
+use super::ova;
 use super::publish::{self, Swaps};
 use super::resume;
 use super::shared::{Events, Scratch, Shared, Stop, class_of, leaves};
@@ -203,11 +204,13 @@ async fn prepare(
     let inventory = client.inventory().await;
     let failed = |e: crate::vsphere::client::Error| (class_of(e.class()), vec![e.diagnostic()]);
     let inventory = resume::inventory(inventory.map_err(failed)?, &options.past);
+    let ovas = ova::look_up(client, program, &options.context, &options.past).await;
     let libraries = library::look_up(client, program).await.map_err(failed)?;
     let wishes = plan::Wishes {
         placement: &options.placement,
         sandbox: options.sandbox,
         libraries: &libraries,
+        ovas: &ovas,
         build: &options.build,
     };
     let mut found = plan::resolve(program, wishes, &inventory);

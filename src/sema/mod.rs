@@ -33,9 +33,9 @@ mod names;
 mod names_scope;
 pub mod order;
 pub mod order_refs;
+pub mod ova;
 pub mod program;
 mod program_step;
-pub mod refuse;
 pub mod script;
 mod script_exec;
 #[cfg(test)]

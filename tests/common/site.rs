@@ -66,8 +66,13 @@ impl Sandbox {
 
     /// Starts one within this process.
     pub fn here() -> Self {
+        Self::with(super::embedded::config())
+    }
+
+    /// The same, set up otherwise.
+    pub fn with(config: vmwbuild::sandbox::Config) -> Self {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let sandbox = runtime.block_on(vmwbuild::sandbox::Sandbox::start(super::embedded::config()));
+        let sandbox = runtime.block_on(vmwbuild::sandbox::Sandbox::start(config));
         let sandbox = sandbox.expect("a sandbox");
         Sandbox {
             url: sandbox.url(),
@@ -133,6 +138,11 @@ impl Site {
     /// The sandbox in this process.
     pub fn here() -> Option<Site> {
         Some(Site::Sandbox(Sandbox::here()))
+    }
+
+    /// The same, set up otherwise.
+    pub fn with(config: vmwbuild::sandbox::Config) -> Option<Site> {
+        Some(Site::Sandbox(Sandbox::with(config)))
     }
 
     /// How to connect to one that the test can interfere with.

@@ -34,6 +34,8 @@ pub struct Past {
     pub(in crate::engine) touched: HashSet<MachineId>,
     /// The directories of this host in which something was unpacked.
     pub(in crate::engine) fetches: HashSet<PathBuf>,
+    /// The OVAs that were written.
+    pub(in crate::engine) exported: HashSet<String>,
     /// How it ended, if it did.
     pub ended: Option<Ending>,
     /// Server and instance that it was begun on.
@@ -181,6 +183,9 @@ impl Past {
             }
             Record::Touched { machine } => {
                 self.touched.insert(MachineId(machine));
+            }
+            Record::Exported { file } => {
+                self.exported.insert(file);
             }
             Record::Fetch { directory } => {
                 self.fetches.insert(directory);

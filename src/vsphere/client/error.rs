@@ -219,6 +219,16 @@ pub enum Error {
         /// The connection's error, if it failed as such.
         connection: Option<Box<Error>>,
     },
+    /// A file on a web server could not be fetched.
+    #[error("can't fetch {url}: {detail}")]
+    Web {
+        /// Where it is, without a query.
+        url: String,
+        /// What happened.
+        detail: String,
+        /// The connection's error, if it failed as such.
+        connection: Option<Box<Error>>,
+    },
     /// A deadline passed.
     #[error("{what} took longer than {} s", allowed.as_secs_f32())]
     Timeout {
@@ -292,6 +302,7 @@ impl Error {
             | Error::Fault { .. }
             | Error::Task { .. }
             | Error::Disk { .. }
+            | Error::Web { .. }
             | Error::NotFound { .. }
             | Error::Ambiguous { .. }
             | Error::Question { .. } => Class::Operation,

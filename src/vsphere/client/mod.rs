@@ -33,6 +33,7 @@ mod transfer;
 mod versions;
 mod vm;
 mod watch;
+mod web;
 
 #[cfg(test)]
 mod tests;
@@ -59,3 +60,4 @@ pub use task::Progress;
 pub use transfer::{Download, Source};
 pub use vm::{CloneRequest, HardwareChange, VmState};
 pub use watch::Watcher;
+pub use web::WebFile;

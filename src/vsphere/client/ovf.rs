@@ -21,6 +21,8 @@ use crate::vsphere::wire::{
     OvfCreateImportSpecResult, OvfFile, OvfNetworkMapping, Value,
 };
 
+/// The kind of object that a lease is.
+pub(super) const LEASE: &str = "HttpNfcLease";
 /// How long a call about a lease may take.
 const CALL: Duration = Duration::from_secs(60);
 /// How often a lease is renewed at most, and at least: a quarter of what the server allows lies in between.
@@ -172,11 +174,19 @@ impl Client {
     }
 
     /// Gives a lease up; a machine that was being made under it goes. One that is over already is none to give up.
-    pub async fn abort_lease(&self, lease: &Moref) -> Result<()> {
+    pub async fn abort_lease(&self, lease: &Moref, deadline: Deadline) -> Result<()> {
         match self.call_within(&HttpNfcLeaseAbort { this: lease.clone(), fault: None }, CALL).await {
-            Err(Error::Fault { fault, .. }) if fault.is_a("ManagedObjectNotFound") || fault.is_a("InvalidState") => {
-                Ok(())
-            }
+            Err(e) if e.is_fault("ManagedObjectNotFound") => return Ok(()),
+            Err(e) if e.is_fault("InvalidState") => {}
+            other => other?,
+        }
+        // What the server still has to tidy up is over when the lease is.
+        let over = |properties: &super::properties::Properties| match properties.get("state") {
+            Some(HttpNfcLeaseState::Error | HttpNfcLeaseState::Done) => Ok(Some(())),
+            _ => Ok(None),
+        };
+        match self.watch(lease, &["state"]).until(deadline, "giving up a lease", over).await {
+            Err(e) if e.is_fault("ManagedObjectNotFound") => Ok(()),
             other => other,
         }
     }
