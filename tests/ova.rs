@@ -651,7 +651,16 @@ fn alike(mine: &[Vec<u8>], theirs: &[Vec<u8>]) {
         }
         all
     };
-    assert_eq!(plain(mine), plain(theirs));
+    let (mine, theirs) = (plain(mine), plain(theirs));
+    let methods = |all: &[(String, BTreeMap<String, String>)]| all.iter().map(|(m, _)| m.clone()).collect::<Vec<_>>();
+    assert_eq!(methods(&mine), methods(&theirs));
+    for ((method, mine), (_, theirs)) in mine.iter().zip(&theirs) {
+        let differs = |one: &BTreeMap<String, String>, other: &BTreeMap<String, String>| -> Vec<(String, String)> {
+            let own = one.iter().filter(|(path, text)| other.get(*path) != Some(*text));
+            own.map(|(path, text)| (path.clone(), text.clone())).collect()
+        };
+        assert_eq!(differs(mine, theirs), differs(theirs, mine), "{method}");
+    }
 }
 
 fn an_import_is_asked_for_as_govc_asks(site: &Site) {

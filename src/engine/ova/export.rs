@@ -116,7 +116,7 @@ impl Leaving<'_> {
         self.shared.journal.intend(&record).await.map_err(|e| Stop::journal(&e))?;
         let prefix = format!(".vmwbuild-{}-", self.shared.options.build);
         let scratch = tempfile::Builder::new().prefix(&prefix).tempdir_in(&directory);
-        let scratch = scratch.map_err(|e| self.unwritten(&directory, &e))?;
+        let scratch = scratch.map_err(|e| self.unwritten(Path::new(&self.ova.name), &e))?;
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let lease = self.shared.client.export_vm(self.vm).await.map_err(|e| self.failed(&e))?;
         let fetched = match self.under_lease(&lease, &stem, scratch.path()).await {
@@ -144,7 +144,7 @@ impl Leaving<'_> {
             publish_file(&to, &last, replaces)
         });
         let written = written.await.unwrap_or_else(|e| Err(io::Error::other(e)));
-        written.map_err(|e| self.unwritten(&path, &e))
+        written.map_err(|e| self.unwritten(Path::new(&self.ova.name), &e))
     }
 
     /// Fetches the disks.
@@ -181,7 +181,8 @@ impl Leaving<'_> {
             let own = own.map_or_else(|| format!("disk-{number}.vmdk"), str::to_owned);
             let name = if own.starts_with(stem) { own } else { format!("{stem}-{own}") };
             let path = scratch.join(format!("disk-{number}"));
-            let unwritten = |e: &io::Error| self.unwritten(&path, e);
+            // Whatever it is called on the way: people know it by the name that it is to get.
+            let unwritten = |e: &io::Error| self.unwritten(Path::new(&self.ova.name), e);
             let mut file = tokio::fs::File::create(&path).await.map_err(|e| unwritten(&e))?;
             let mut download = match self.shared.client.fetch_disk(url, &name).await {
                 Ok(download) => download,

@@ -226,8 +226,10 @@ fn name(entry: &tar::Entry<'_, impl Read>) -> String {
 
 fn no_archive(called: &str, error: &io::Error) -> Diagnostic {
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    // The words of it may hold bytes of the file.
+    let words: String = format!("{error}{cause}").chars().filter(|c| !c.is_control()).take(100).collect();
     Diagnostic::new(&codes::OVA_UNUSABLE, format!("{called} is no OVA, or damaged"))
-        .note(format!("reading it as a tar archive: {error}{cause}"))
+        .note(format!("reading it as a tar archive: {words}"))
         .help("get it anew, and look by `tar -tf` what is in it")
 }
 
