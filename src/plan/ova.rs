@@ -45,6 +45,8 @@ pub struct Ovas {
     pub there: BTreeSet<String>,
     /// Those that this build has written itself.
     pub written: BTreeSet<String>,
+    /// Those that it was about to write when its process ended.
+    pub begun: BTreeSet<String>,
 }
 
 /// The sources of a program that are OVAs.
@@ -138,7 +140,9 @@ pub(super) fn outputs(machine: &Machine, ovas: &Ovas) -> Vec<ResolvedOva> {
     let own = machine.outputs.iter().filter(|o| o.kind == OutputKind::Ova);
     let resolved = own.map(|output| {
         let there = ovas.there.contains(&output.name);
-        let ours = ovas.written.contains(&output.name);
+        // A file that nothing was replaced by, and that wasn't there: it got its name when it was whole.
+        let begun = there && output.exists == Exists::Fail && ovas.begun.contains(&output.name);
+        let ours = begun || ovas.written.contains(&output.name);
         ResolvedOva {
             name: output.name.clone(),
             there,

@@ -100,7 +100,9 @@ impl Leaving<'_> {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 "make room there, or name a file on another file system: while it is written it takes twice its size"
             }
-            io::ErrorKind::AlreadyExists => "somebody has written it meanwhile: `--exists=replace` replaces it",
+            io::ErrorKind::AlreadyExists if path == Path::new(&self.ova.name) => {
+                "somebody has written it meanwhile: `--exists=replace` replaces it"
+            }
             _ => "choose another place, or see to the rights on it",
         };
         Stop::failed(FailureClass::Vsphere, "the OVA can't be written", diagnostic.help(help))
@@ -136,6 +138,8 @@ impl Leaving<'_> {
             let text = format!("{}: {}", self.ova.name, warning.messages().join(" — "));
             self.shared.events.note(Some(self.machine.id), &text);
         }
+        let record = Record::Exporting { file: self.ova.name.clone() };
+        self.shared.journal.intend(&record).await.map_err(|e| Stop::journal(&e))?;
         let whole = scratch.path().join("whole");
         let (to, text, replaces) = (whole.clone(), described.ovf_descriptor, self.ova.exists == Exists::Replace);
         let last = path.clone();
@@ -249,6 +253,8 @@ fn archive(to: &Path, stem: &str, descriptor: &str, disks: &[Disk]) -> io::Resul
         header.set_size(size);
         header.set_mode(0o644);
         header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
         header
     };
     for (name, text) in [(own, descriptor), (format!("{stem}.mf"), manifest.as_str())] {

@@ -80,7 +80,8 @@ async fn imported(
     }
     let Some(mut import) = spec.import_spec.filter(|_| spec.error.is_empty()) else {
         let text = format!("vCenter refuses the descriptor of `{}`", ova.file.name);
-        let diagnostic = Diagnostic::new(&codes::OVA_MISFIT, text);
+        let diagnostic = Diagnostic::new(&codes::OVA_MISFIT, text)
+            .help("have it exported with hardware that this vCenter knows, or change its descriptor");
         let diagnostic =
             spec.error.iter().fold(diagnostic, |d, fault| d.note(format!("the server says: {}", words(fault))));
         return Err(failed(machine, diagnostic));

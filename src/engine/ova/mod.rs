@@ -29,7 +29,11 @@ const TEXT: u64 = 8 << 20;
 
 /// Looks at the OVAs that a program names: their descriptors, and what changes with their contents.
 pub async fn look_up(client: &Client, program: &Program, context: &Path, past: &Past) -> Ovas {
-    let mut ovas = Ovas { written: past.exported.iter().cloned().collect(), ..Ovas::default() };
+    let mut ovas = Ovas {
+        written: past.exported.iter().cloned().collect(),
+        begun: past.exporting.iter().cloned().collect(),
+        ..Ovas::default()
+    };
     for name in plan::ova_sources(program) {
         let found = look(client, &name, context).await.map(Arc::new);
         ovas.sources.insert(name, found);
@@ -88,7 +92,10 @@ fn read(
     manifest: Option<String>,
     identity: Option<String>,
 ) -> Result<OvaFile, Diagnostic> {
-    let refused = |why: String| unusable(format!("the descriptor of `{name}` can't be read: {why}"));
+    let refused = |why: String| {
+        let text = format!("the descriptor of `{name}` can't be read: {why}");
+        unusable(text).help("get it anew, or have it exported anew")
+    };
     let envelope = Envelope::parse(text).map_err(refused)?;
     let descriptor = String::from_utf8(text.to_vec()).map_err(|_| refused("it isn't UTF-8".to_owned()))?;
     Ok(OvaFile { name: name.to_owned(), place, descriptor, envelope, manifest, identity })

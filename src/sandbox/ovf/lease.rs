@@ -16,7 +16,8 @@ use crate::sandbox::machine::{self, Disk, Power, Vm};
 use crate::sandbox::server::{Call, Server};
 use crate::sandbox::{DEFAULT_TEMPLATE, model};
 use crate::vsphere::wire::{
-    Element, Fault, HttpNfcLeaseDeviceUrl, HttpNfcLeaseInfo, HttpNfcLeaseState, Moref, Value, VirtualMachineConfigSpec,
+    Element, Fault, HttpNfcLeaseDeviceUrl, HttpNfcLeaseInfo, HttpNfcLeaseManifestEntry, HttpNfcLeaseState, Moref,
+    Value, VirtualMachineConfigSpec,
 };
 
 /// A lease.
@@ -44,6 +45,8 @@ pub(in crate::sandbox) struct LeaseFile {
     pub content: Option<Arc<NamedTempFile>>,
     /// What it is, where it holds layers.
     pub head: Option<Head>,
+    /// What has come, or gone.
+    pub entry: Option<HttpNfcLeaseManifestEntry>,
 }
 
 /// How a disk is called under leases that fetch it.
@@ -232,7 +235,7 @@ fn make(
             target_id: Some(name.clone()),
             ..HttpNfcLeaseDeviceUrl::default()
         };
-        (url, LeaseFile { name, content: None, head: None })
+        (url, LeaseFile { name, content: None, head: None, entry: None })
     });
     Ok((vm.clone(), files.collect()))
 }
@@ -294,7 +297,7 @@ async fn pack(server: &Server, vm: &Moref) -> Answer<Files> {
         file_size: i64::try_from(size).ok(),
         ..HttpNfcLeaseDeviceUrl::default()
     };
-    Ok(vec![(url, LeaseFile { name, content: Some(Arc::new(file)), head: None })])
+    Ok(vec![(url, LeaseFile { name, content: Some(Arc::new(file)), head: None, entry: None })])
 }
 
 /// `HttpNfcLeaseProgress`.
@@ -308,6 +311,20 @@ pub(super) fn progress(server: &Server, call: &Call) -> Answer<Element> {
         }
     })??;
     call.answer(&())
+}
+
+/// `HttpNfcLeaseGetManifest`: what has come so far.
+pub(super) fn manifest(server: &Server, call: &Call) -> Answer<Element> {
+    let entries = server.change_lease(&call.this, |held| {
+        let urls = held.info.iter().flat_map(|info| &info.device_url);
+        let entry = |url: &HttpNfcLeaseDeviceUrl| {
+            let name = url.url.rsplit('/').next()?;
+            let entry = held.files.iter().find(|file| file.name == name)?.entry.clone()?;
+            Some(HttpNfcLeaseManifestEntry { key: url.key.clone(), ..entry })
+        };
+        urls.filter_map(entry).collect::<Vec<_>>()
+    })?;
+    call.answer(&entries)
 }
 
 /// `HttpNfcLeaseComplete`: what has come becomes the machine's disk.

@@ -36,6 +36,7 @@ pub(super) async fn dispatch(server: &Arc<Server>, call: &Call) -> Answer<Elemen
         ("ResourcePool", "ImportVApp") => lease::import(server, call),
         ("VirtualMachine", "ExportVm") => lease::export(server, call),
         ("HttpNfcLease", "HttpNfcLeaseProgress") => lease::progress(server, call),
+        ("HttpNfcLease", "HttpNfcLeaseGetManifest") => lease::manifest(server, call),
         ("HttpNfcLease", "HttpNfcLeaseComplete") => lease::complete(server, call).await,
         ("HttpNfcLease", "HttpNfcLeaseAbort") => lease::abort(server, call).await,
         (_, method) => Err(not_supported(method)),

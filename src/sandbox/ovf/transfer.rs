@@ -10,6 +10,8 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use hyper::{Method as Verb, Response, StatusCode};
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 use tokio_util::io::ReaderStream;
@@ -18,7 +20,7 @@ use crate::sandbox::guests::Head;
 use crate::sandbox::http::{Answered, Body, Dropped, Request, body, plain};
 use crate::sandbox::plan::Effect;
 use crate::sandbox::server::Server;
-use crate::vsphere::wire::{HttpNfcLeaseState, Moref};
+use crate::vsphere::wire::{HttpNfcLeaseManifestEntry, HttpNfcLeaseState, Moref};
 
 /// Where they are: lease and file follow.
 pub(in crate::sandbox) const PATH: &str = "/nfc/";
@@ -80,12 +82,15 @@ async fn put(server: &Server, request: Request, lease: &Moref, name: &str, cut: 
     let mut sink = tokio::fs::File::from_std(file.reopen().map_err(unwritable)?);
     let mut content = request.into_body();
     let mut received = 0u64;
+    let (mut sha1, mut sha256) = (Sha1::new(), Sha256::new());
     loop {
         let frame = tokio::time::timeout(server.config.patience, content.frame()).await;
         let Some(frame) = frame.map_err(|_| Some("the rest of the disk doesn't come".to_owned()))? else { break };
         let frame = frame.map_err(|e| Some(format!("the request broke off: {e}")))?;
         let Ok(chunk) = frame.into_data() else { continue };
         received += chunk.len() as u64;
+        sha1.update(&chunk);
+        sha256.update(&chunk);
         server.renew_lease(lease);
         if cut && length.is_none_or(|length: u64| received * 2 >= length) {
             return Err(None);
@@ -101,6 +106,15 @@ async fn put(server: &Server, request: Request, lease: &Moref, name: &str, cut: 
     if let Some(held) = server.lock().leases.get_mut(lease)
         && let Some(own) = held.files.iter_mut().find(|own| own.name == name)
     {
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        own.entry = Some(HttpNfcLeaseManifestEntry {
+            sha1: hex(&sha1.finalize()),
+            checksum: Some(hex(&sha256.finalize())),
+            checksum_type: Some("sha256".to_owned()),
+            size: i64::try_from(received).unwrap_or(i64::MAX),
+            disk: true,
+            ..HttpNfcLeaseManifestEntry::default()
+        });
         own.head = head;
         own.content = own.head.is_some().then(|| Arc::new(file));
     }

@@ -10,7 +10,7 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 
 use super::endpoint::{Deadline, Thumbprint};
-use super::error::{Error, Result};
+use super::error::{ConnectKind, Error, Result};
 use super::http::{Http, excerpt};
 use super::placement::Placement;
 use super::session::Client;
@@ -297,12 +297,11 @@ impl DiskDownload {
 }
 
 fn broken(http: &Http, path: &str, error: Error) -> Error {
-    Error::Disk {
-        address: http.address.clone(),
-        path: path.to_owned(),
-        detail: error.to_string(),
-        connection: Some(Box::new(error)),
-    }
+    let detail = match &error {
+        Error::Connect { kind: ConnectKind::Closed, .. } => "the connection broke".to_owned(),
+        other => other.to_string(),
+    };
+    Error::Disk { address: http.address.clone(), path: path.to_owned(), detail, connection: Some(Box::new(error)) }
 }
 
 fn refused(http: &Http, path: &str, status: StatusCode, body: &[u8]) -> Error {

@@ -85,6 +85,9 @@ impl Error {
                 ));
                 inner.notes.into_iter().fold(d.note(inner.message), Diagnostic::note)
             }
+            None if code.number == codes::DISK_FAILED.number => d.help(
+                "see the events of the host and of the datastore in vCenter; nothing of it is left, so begin again",
+            ),
             None => d,
         }
     }

@@ -8,7 +8,7 @@ use reqwest::header::{ETAG, LAST_MODIFIED, LOCATION};
 use url::Url;
 
 use super::endpoint::Trust;
-use super::error::{Error, Result};
+use super::error::{ConnectKind, Error, Result};
 use super::http::{Http, excerpt};
 use super::session::Client;
 
@@ -88,7 +88,11 @@ impl WebFile {
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
         self.response.chunk().await.map_err(|e| {
             let error = self.http.failed(&e);
-            Error::Web { url: shown(&self.url), detail: error.to_string(), connection: Some(Box::new(error)) }
+            let detail = match &error {
+                Error::Connect { kind: ConnectKind::Closed, .. } => "the connection broke".to_owned(),
+                other => other.to_string(),
+            };
+            Error::Web { url: shown(&self.url), detail, connection: Some(Box::new(error)) }
         })
     }
 }

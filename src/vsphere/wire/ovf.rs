@@ -103,6 +103,16 @@ data! {
         datastore_key: Option<String> = "datastoreKey",
         file_size: Option<i64> = "fileSize",
     }
+
+    /// A file of a lease as it has come, or gone.
+    HttpNfcLeaseManifestEntry {
+        key: String = "key",
+        sha1: String = "sha1",
+        checksum: Option<String> = "checksum",
+        checksum_type: Option<String> = "checksumType",
+        size: i64 = "size",
+        disk: bool = "disk",
+    }
 }
 
 words! {
