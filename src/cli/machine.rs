@@ -9,7 +9,7 @@ use super::{args, codes, project, settings, terminal};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{FailureClass, class_of};
 use crate::guest::{self, Guest};
-use crate::vsphere::client::{self, Client, Deadline, Endpoint, Entity};
+use crate::vsphere::client::{self, Client, Endpoint, Entity};
 use crate::vsphere::wire::PowerState;
 
 /// How long the guest may take to end a command after Ctrl-C.
@@ -99,10 +99,7 @@ pub(super) fn connected<T: Send>(
             signals.next().await;
             stopping.cancel();
         });
-        let client = tokio::select! {
-            connected = Client::connect(endpoint, Deadline::after(CONNECT)) => connected,
-            () = stop.cancelled() => return Ok(None),
-        };
+        let Some(client) = build::connect(endpoint, &stop).await else { return Ok(None) };
         let client = client.map_err(|e| (build::connect_code(e.class()), e.diagnostic()))?;
         let result = work(&client, &stop).await;
         let _ = client.logout().await;
@@ -174,11 +171,18 @@ pub(super) fn needs_posix(guest: &Guest, vm: &str, what: &str) -> Result<(), Ref
     Err((4, problem))
 }
 
-/// Ends what runs in a guest and removes our traces, as far as that goes in the time that Ctrl-C leaves.
-pub(super) async fn part(guest: &Guest) {
-    let _ = tokio::time::timeout(PARTING, async {
-        let _ = guest.kill_all().await;
-        let _ = guest.cleanup().await;
-    })
-    .await;
+/// Ends what runs in a guest and removes our traces, as far as that goes in the time that Ctrl-C leaves; says what
+/// may have stayed.
+pub(super) async fn part(guest: &Guest, vm: &str) {
+    let parting = async {
+        let killed = guest.kill_all().await;
+        killed.and(guest.cleanup().await)
+    };
+    let why = match tokio::time::timeout(PARTING, parting).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("the guest didn't answer within {} s", PARTING.as_secs()),
+    };
+    let what = "the command may go on, and a directory `.vmwbuild-*` may stay in the account's home directory";
+    terminal::say(&format!("warning: in {vm} {what}: {why}"));
 }

@@ -35,6 +35,7 @@ mod resume;
 mod run;
 mod sessions;
 mod shared;
+mod standin;
 mod steps;
 pub mod sweep;
 pub mod tags;

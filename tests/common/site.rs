@@ -66,10 +66,10 @@ impl Sandbox {
 
     /// Starts one within this process.
     pub fn here() -> Self {
-        Self::with(super::embedded::config())
+        Sandbox::with(super::embedded::config())
     }
 
-    /// The same, set up otherwise.
+    /// The same with other settings.
     pub fn with(config: vmwbuild::sandbox::Config) -> Self {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let sandbox = runtime.block_on(vmwbuild::sandbox::Sandbox::start(config));
