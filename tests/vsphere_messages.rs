@@ -112,11 +112,7 @@ fn errors() -> Vec<Error> {
             detail: "the connection broke".into(),
             connection: Some(Box::new(connect(ConnectKind::Closed, true))),
         },
-        Error::Web {
-            url: "https://example.com/web.ova".into(),
-            detail: "HTTP 404 Not Found".into(),
-            connection: None,
-        },
+        Error::Web { url: "https://example.com/web.ova".into(), detail: "HTTP 404 Not Found".into(), connection: None },
         Error::Fault {
             call: "PowerOnVM_Task".into(),
             object: vm(),
