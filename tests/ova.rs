@@ -111,14 +111,19 @@ fn archives_of_every_form_are_imported(site: &Site) {
 fn said(run: &Run, dir: &Path) -> String {
     let text = run.stderr().replace(&dir.display().to_string(), "DIR");
     let mut out = Vec::new();
+    let own = [
+        (r"127\.0\.0\.1:\d+|127\.0\.0\.1", "SERVER"),
+        (r"vmwbuild-\d{8}-[0-9a-f]+", "vmwbuild-BUILD"),
+        ("[0-9a-f]{64}", "DIGEST"),
+        (r"(vm|session-lease)-?\d+", "$1-N"),
+    ];
+    let own = own.map(|(pattern, name)| (regex::Regex::new(pattern).unwrap(), name));
+    let timed = regex::Regex::new(r"^ +\d+\.\d ").unwrap();
     for line in text.lines() {
-        let line = regex::Regex::new(r"127\.0\.0\.1:\d+|127\.0\.0\.1").unwrap().replace_all(line, "SERVER");
-        let line = regex::Regex::new(r"vmwbuild-\d{8}-[0-9a-f]+").unwrap().replace_all(&line, "vmwbuild-BUILD");
-        let line = regex::Regex::new("[0-9a-f]{64}").unwrap().replace_all(&line, "DIGEST");
-        let line = regex::Regex::new(r"(vm|session-lease)-?\d+").unwrap().replace_all(&line, "$1-N");
-        let timed = regex::Regex::new(r"^ +\d+\.\d ").unwrap().is_match(&line);
-        if !timed {
-            out.push(line.into_owned());
+        let line =
+            own.iter().fold(line.to_owned(), |line, (pattern, name)| pattern.replace_all(&line, *name).into_owned());
+        if !timed.is_match(&line) {
+            out.push(line);
         }
     }
     out.join("\n").trim().to_owned()
@@ -634,8 +639,7 @@ fn ours(site: &Site, work: impl AsyncFnOnce(&Client)) -> Vec<Vec<u8>> {
         work(&client).await;
         client.logout().await.unwrap();
     });
-    let heard = heard.lock().unwrap().clone();
-    heard
+    std::mem::take(&mut *heard.lock().unwrap())
 }
 
 const METHODS: &[&str] =

@@ -95,6 +95,24 @@ fn errors() -> Vec<Error> {
             detail: "HTTP 500 Internal Server Error".into(),
             connection: None,
         },
+        Error::Disk {
+            address: "esxi-1.example.com".into(),
+            path: "web-disk-0.vmdk".into(),
+            detail: "the connection broke".into(),
+            connection: Some(Box::new(connect(ConnectKind::Closed, true))),
+        },
+        Error::Disk {
+            address: "esxi-1.example.com".into(),
+            path: "web-disk-0.vmdk".into(),
+            detail: "HTTP 500 Internal Server Error".into(),
+            connection: None,
+        },
+        Error::Web {
+            url: "https://example.com/web.ova".into(),
+            detail: "the connection broke".into(),
+            connection: Some(Box::new(connect(ConnectKind::Closed, true))),
+        },
+        Error::Web { url: "https://example.com/web.ova".into(), detail: "HTTP 404 Not Found".into(), connection: None },
         Error::Fault {
             call: "PowerOnVM_Task".into(),
             object: vm(),

@@ -97,8 +97,7 @@ impl Checker<'_> {
     ) -> Ova {
         let is_one = matches!(origin, Some(Origin::Inventory { name, .. }) if name.starts_with(OVA));
         // A source that isn't known, or wrong, may be one.
-        let unknown =
-            matches!(origin, None) || matches!(origin, Some(Origin::Inventory { name, .. }) if name.is_empty());
+        let unknown = origin.is_none() || matches!(origin, Some(Origin::Inventory { name, .. }) if name.is_empty());
         if !is_one {
             for flag in from.flags.iter().filter(|f| !unknown && FLAGS.contains(&f.name.node.as_str())) {
                 let text = format!("`--{}` means something for `FROM ova:` only", flag.name.node);

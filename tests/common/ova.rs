@@ -117,8 +117,8 @@ impl Web {
     pub fn start() -> Web {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (pages, asked): (Arc<Mutex<HashMap<String, Page>>>, Arc<Mutex<HashMap<String, usize>>>) =
-            Default::default();
+        let pages: Arc<Mutex<HashMap<String, Page>>> = Arc::default();
+        let asked: Arc<Mutex<HashMap<String, usize>>> = Arc::default();
         let (served, counted) = (Arc::clone(&pages), Arc::clone(&asked));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
