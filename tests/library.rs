@@ -8,10 +8,10 @@ mod common;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use common::ova::{OVF, digest, disk};
 use common::site::{Sandbox, Site};
 use common::{Run, Running, context, on_both};
 use serde_json::Value;
-use sha2::Digest;
 use vmwbuild::sandbox::{Effect, Rule};
 
 on_both! {
@@ -62,47 +62,10 @@ fn an_item_is_left_and_gets_a_next_version(site: &Site) {
     assert_eq!(site.sessions(), 0);
 }
 
-/// A machine with one disk, one adapter and nothing on them.
-const OVF: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
-<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1" xmlns:rasd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData" xmlns:vssd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_VirtualSystemSettingData">
-  <References><File ovf:id="file1" ovf:href="disk1.vmdk" ovf:size="1024"/></References>
-  <DiskSection><Info>disks</Info><Disk ovf:diskId="vmdisk1" ovf:fileRef="file1" ovf:capacity="1" ovf:capacityAllocationUnits="byte * 2^30" ovf:format="http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized"/></DiskSection>
-  <NetworkSection><Info>networks</Info><Network ovf:name="VM Network"><Description>one</Description></Network></NetworkSection>
-  <VirtualSystem ovf:id="small">
-    <Info>a machine</Info><Name>small</Name>
-    <VirtualHardwareSection><Info>hardware</Info>
-      <System><vssd:ElementName>Virtual Hardware Family</vssd:ElementName><vssd:InstanceID>0</vssd:InstanceID><vssd:VirtualSystemType>vmx-13</vssd:VirtualSystemType></System>
-      <Item><rasd:ElementName>1 CPU</rasd:ElementName><rasd:InstanceID>1</rasd:InstanceID><rasd:ResourceType>3</rasd:ResourceType><rasd:VirtualQuantity>1</rasd:VirtualQuantity></Item>
-      <Item><rasd:ElementName>256MB</rasd:ElementName><rasd:InstanceID>2</rasd:InstanceID><rasd:ResourceType>4</rasd:ResourceType><rasd:VirtualQuantity>256</rasd:VirtualQuantity></Item>
-      <Item><rasd:ElementName>scsi0</rasd:ElementName><rasd:InstanceID>3</rasd:InstanceID><rasd:ResourceSubType>lsilogic</rasd:ResourceSubType><rasd:ResourceType>6</rasd:ResourceType></Item>
-      <Item><rasd:AddressOnParent>0</rasd:AddressOnParent><rasd:ElementName>disk0</rasd:ElementName><rasd:HostResource>ovf:/disk/vmdisk1</rasd:HostResource><rasd:InstanceID>4</rasd:InstanceID><rasd:Parent>3</rasd:Parent><rasd:ResourceType>17</rasd:ResourceType></Item>
-      <Item><rasd:AddressOnParent>1</rasd:AddressOnParent><rasd:Connection>VM Network</rasd:Connection><rasd:ElementName>net0</rasd:ElementName><rasd:InstanceID>5</rasd:InstanceID><rasd:ResourceSubType>E1000</rasd:ResourceSubType><rasd:ResourceType>10</rasd:ResourceType></Item>
-    </VirtualHardwareSection>
-  </VirtualSystem>
-</Envelope>
-"#;
-
-/// A stream-optimized disk of 1 GiB without any blocks: its header and its description.
-fn disk() -> Vec<u8> {
-    let mut disk = b"KDMV".to_vec();
-    disk.extend(3u32.to_le_bytes());
-    disk.extend((1u32 << 16).to_le_bytes());
-    disk.extend((1u64 << 21).to_le_bytes());
-    disk.resize(512, 0);
-    disk.extend(
-        b"# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\ncreateType=\"streamOptimized\"\n",
-    );
-    disk.extend(b"RDONLY 2097152 SPARSE \"disk1.vmdk\"\n");
-    disk.resize(1024, 0);
-    disk
-}
-
 fn an_ovf_item_is_deployed_as_a_machine(site: &Site) {
     site.govc(&["library.create", "images"]);
     if site.is_vcsim() {
         let disk = disk();
-        let digest =
-            |content: &[u8]| sha2::Sha256::digest(content).iter().map(|b| format!("{b:02x}")).collect::<String>();
         let manifest =
             format!("SHA256(small.ovf)= {}\nSHA256(disk1.vmdk)= {}\n", digest(OVF.as_bytes()), digest(&disk));
         let dir = context(&[("small.ovf", OVF.as_bytes()), ("disk1.vmdk", &disk), ("small.mf", manifest.as_bytes())]);

@@ -12,7 +12,8 @@ use crate::sema::devices::{Devices, Settings};
 use crate::sema::order_refs::{Uses, uses};
 use crate::sema::program::{
     Action, Address, Attr, Copy, CopyFrom, EnvPiece, GuestContext, Hardware, Hostname, Invocation, KeySource, Machine,
-    MachineId, Origin, Program, Ref, Rt, RtKind, Script, SecretId, Step, StepId, Template, TemplatePiece, WaitWhat,
+    MachineId, Origin, Ova, Program, Ref, Rt, RtKind, Script, SecretId, Step, StepId, Template, TemplatePiece,
+    WaitWhat,
 };
 use crate::sema::value::Value;
 
@@ -180,6 +181,9 @@ impl<'a> Maker<'a> {
         w.sink.text(source);
         w.sink.flag(machine.linked);
         w.sink.text(machine.snapshot.as_deref().unwrap_or_default());
+        if machine.ova != Ova::default() {
+            w.ova(&machine.ova);
+        }
         w.sink.text(&format!("{:?}", machine.os));
         w.sink.text(self.world.places.get(&machine.id).map_or("", String::as_str));
         w.hardware(&machine.hardware);
@@ -257,6 +261,16 @@ impl Writer<'_, '_> {
     fn list<T>(&mut self, list: &[T], mut write: impl FnMut(&mut Self, &T)) {
         self.sink.number(list.len() as u64);
         list.iter().for_each(|item| write(self, item));
+    }
+
+    fn ova(&mut self, ova: &Ova) {
+        self.sink.text("ova");
+        self.list(&ova.properties, |w, (key, value, _)| {
+            w.sink.text(key);
+            w.sink.text(value);
+        });
+        self.sink.text(ova.configuration.as_deref().unwrap_or_default());
+        self.sink.text(&format!("{:?}", ova.disks));
     }
 
     fn hardware(&mut self, hardware: &Hardware) {

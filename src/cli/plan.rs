@@ -10,7 +10,7 @@ use super::report::json::finding;
 use super::{args, load, names, secrets, terminal};
 use crate::cache::Verdict;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::engine::{Options, cache, class_of, library, tags};
+use crate::engine::{Options, cache, class_of, library, ova, tags};
 use crate::graph::{Dag, lower};
 use crate::plan::{self, Facts, From, Making, Plan, Planned, Wishes, size};
 use crate::sema::program::Program;
@@ -141,9 +141,15 @@ async fn planned(
 ) -> client::Result<Plan> {
     let inventory = client.inventory().await?;
     names::remember(client, &inventory);
+    let ovas = ova::look_up(client, program, &engine.context, &engine.past).await;
     let libraries = library::look_up(client, program).await?;
-    let wishes =
-        Wishes { placement: &engine.placement, sandbox: engine.sandbox, libraries: &libraries, build: &engine.build };
+    let wishes = Wishes {
+        placement: &engine.placement,
+        sandbox: engine.sandbox,
+        libraries: &libraries,
+        ovas: &ovas,
+        build: &engine.build,
+    };
     let mut found = plan::resolve(program, wishes, &inventory);
     library::lacking(&mut found, wishes);
     tags::look_up(client, program, wishes, &mut found).await?;

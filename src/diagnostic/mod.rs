@@ -34,7 +34,7 @@ pub enum Severity {
 /// listed in that file's `ALL`.
 ///
 /// Numbers: 0xx syntax, 1xx names and types, 2xx stages and graph, 3xx guest commands, 4xx security, 5xx style,
-/// 6xx what this version can't execute and what a build lacks (arguments, secrets, files), 7xx connection and
+/// 6xx what isn't there yet and what a build lacks (arguments, secrets, files), 7xx connection and
 /// login, 8xx guest operations, 9xx vSphere operations.
 #[derive(Debug)]
 pub struct Code {

@@ -12,7 +12,7 @@ use super::options::FailureClass;
 use super::shared::{Shared, Stop};
 use crate::cache::MARK;
 use crate::diagnostic::Diagnostic;
-use crate::plan::codes;
+use crate::plan::{Deploys, codes};
 use crate::sema::program::{Machine, Origin};
 use crate::syntax::ast::OutputKind;
 use crate::vsphere::client::{CloneRequest, Deadline, HardwareChange, NAME_TAKEN, Placement, Progress};
@@ -32,8 +32,10 @@ pub(super) async fn run(worker: &mut Worker) -> Result<(), Stop> {
     }
     let machine = worker.machine();
     let resolved = shared.resolved.get(&worker.id).ok_or(Stop::Cancelled)?;
-    if let Some(item) = &resolved.deploys {
-        return super::library::deploy(worker, resolved, item).await;
+    match &resolved.deploys {
+        Some(Deploys::Item(item)) => return super::library::deploy(worker, resolved, item).await,
+        Some(Deploys::Ova(ova)) => return super::ova::deploy(worker, resolved, ova).await,
+        None => {}
     }
     let (source, from) = source(&shared, machine)?;
     worker.phase(Phase::Cloning { from });

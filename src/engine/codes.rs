@@ -53,6 +53,9 @@ codes! {
         "The lock that keeps two controllers from working on one platform is gone: it couldn't be renewed in time, as \
          when vCenter doesn't answer, or somebody has removed the custom attribute. Nothing is touched any more, since \
          another controller may have taken over.";
+    OVA_UNWRITTEN 730 "ova-unwritten"
+        "An OVA can't be written: there is no room for it, or no right to. It is written beside its final name, which it \
+         gets when it is whole; what was there before is untouched. While it is written it takes up to twice its size.";
     SNAPSHOT_TAKEN 723 "snapshot-taken"
         "SNAPSHOT makes a snapshot that stays, and the machine has one of that name that another build, or somebody, has \
          made: with two of a name nobody could tell which one is gone back to.";

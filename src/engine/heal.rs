@@ -336,6 +336,7 @@ fn on(one: &There<'_>, label: String, step: Step) -> Machine {
         outputs: vec![nothing],
         linked: false,
         snapshot: None,
+        ova: Default::default(),
         hardware: Hardware::default(),
         address: None,
         hostname: None,

@@ -147,7 +147,7 @@ pub(super) async fn publish(shared: &Shared) -> Result<Vec<BuiltOutput>, Stop> {
 }
 
 /// The machine as this build has made it.
-fn made(shared: &Shared, machine: &Machine) -> Option<Moref> {
+pub(super) fn made(shared: &Shared, machine: &Machine) -> Option<Moref> {
     match shared.ledger.of(machine.id, 0)?.1.state {
         State::Made(vm) | State::Unpublished(vm) | State::Published(vm) => Some(vm),
         State::Cloning(_) | State::Gone => None,

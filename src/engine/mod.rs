@@ -29,6 +29,7 @@ pub mod marks;
 mod mask;
 mod network;
 mod options;
+pub mod ova;
 mod publish;
 mod resume;
 mod run;

@@ -7,6 +7,7 @@ use super::event::{MachineId, Node};
 use super::ledger::{EntryId, State};
 use super::library;
 use super::options::BuiltOutput;
+use super::ova;
 use super::shared::{Shared, Stop};
 use crate::source::Span;
 use crate::vsphere::client::{Deadline, Error};
@@ -46,10 +47,11 @@ impl Swaps {
     }
 }
 
-/// Does them all, after what is left in content libraries. At the first failure the old machine has its name back, and
+/// Does them all, after what is left in content libraries and files. At the first failure the old machine has its name back, and
 /// the rest is not begun.
 pub(super) async fn run(shared: &Shared) -> Result<Vec<BuiltOutput>, Stop> {
-    let items = library::publish(shared).await?;
+    let mut items = library::publish(shared).await?;
+    items.extend(ova::publish(shared).await?);
     for swap in shared.swaps.all() {
         if passed(shared, &swap.after, &swap.name) {
             one(shared, &swap).await?;

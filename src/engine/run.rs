@@ -24,6 +24,7 @@ use super::logs::Logs;
 use super::machine;
 use super::mask::Masker;
 use super::options::{Built, BuiltOutput, Control, Failure, FailureClass, OnError, Options};
+use super::ova;
 use super::publish::{self, Swaps};
 use super::resume;
 use super::shared::{Events, Scratch, Shared, Stop, class_of, leaves};
@@ -208,11 +209,13 @@ async fn prepare(
     let inventory = inventory.map_err(failed)?;
     view.go_on(program, &options.past, &options.build, &inventory);
     let inventory = resume::inventory(view.inventory(inventory), &options.past);
+    let ovas = ova::look_up(client, program, &options.context, &options.past).await;
     let libraries = library::look_up(client, program).await.map_err(failed)?;
     let wishes = plan::Wishes {
         placement: &options.placement,
         sandbox: options.sandbox,
         libraries: &libraries,
+        ovas: &ovas,
         build: &options.build,
     };
     let mut found = plan::resolve(program, wishes, &inventory);

@@ -56,6 +56,13 @@ codes! {
     ITEM_MISFIT 719 "library-item-misfit"
         "A content library or an item of it can't be used so: machines are made of items with an OVF or a VM template, \
          OUTPUT LIBRARY leaves OVF items, and a subscribed library takes none.";
+    OVA_UNUSABLE 728 "ova-unusable"
+        "The file that a FROM names can't be used as an OVA: it isn't there, it is something else (a web server's error \
+         page, a compressed archive), it ends in the middle, it lacks a file that its descriptor names, or a file in it \
+         is another than its manifest says. A manifest's signature isn't looked at.";
+    OVA_MISFIT 729 "ova-misfit"
+        "An OVA can't be imported as the FROM says: it holds several machines, has no such property or configuration, has \
+         a licence agreement that nobody has accepted, or vCenter refuses its descriptor.";
     KEPT_SILENT 720 "kept-machine-silent"
         "A machine is there, and `OUTPUT --exists=keep` leaves it as it is; but a machine that is to be made needs a key, an \
          address or a file of it, and it can't be asked: it is powered off or a template, or what it gave isn't there any \

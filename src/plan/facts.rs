@@ -182,6 +182,9 @@ pub fn privileges(program: &Program, found: &Found, inventory: &Inventory) -> Ve
             let clone = if template { "DeployTemplate" } else { "Clone" };
             add(source, &[&format!("VirtualMachine.Provisioning.{clone}")]);
         }
+        if resolved.deploys.is_some() {
+            add(&resolved.placement.pool, &["VApp.Import"]);
+        }
         for place in std::iter::once(&resolved.placement).chain(resolved.outputs.iter().map(|o| &o.placement)) {
             add(&place.pool, &["Resource.AssignVMToPool"]);
             add(&place.datastore, &["Datastore.AllocateSpace"]);
@@ -220,6 +223,9 @@ fn of_machine(machine: &Machine, program: &Program) -> Vec<&'static str> {
     if crate::graph::boots(machine) {
         list.extend(["VirtualMachine.Interact.PowerOn", "VirtualMachine.Interact.PowerOff"]);
         list.extend(GUEST);
+    }
+    if machine.outputs.iter().any(|o| o.kind == OutputKind::Ova) {
+        list.push("VApp.Export");
     }
     if machine.outputs.iter().any(|o| o.kind == OutputKind::Template) {
         list.push("VirtualMachine.Provisioning.MarkAsTemplate");

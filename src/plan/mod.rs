@@ -5,6 +5,7 @@ mod devices;
 mod facts;
 mod library;
 mod outlook;
+mod ova;
 mod resolve;
 mod tags;
 mod wishes;
@@ -13,6 +14,9 @@ pub use devices::misfit;
 pub use facts::{Facts, HOST, Host, Making, SOURCE, Source, privileges};
 pub use library::library_items;
 pub use outlook::{From, HostPlan, Left, Plan, Planned, Space, plan, size};
-pub use resolve::{Found, Problem, Resolved, ResolvedItem, ResolvedOutput, made_by, resolve};
+pub use ova::{OvaFile, Ovas, ova_outputs, ova_sources};
+pub use resolve::{
+    Deploys, Found, Imported, Problem, Resolved, ResolvedItem, ResolvedOutput, ResolvedOva, made_by, resolve,
+};
 pub use tags::{Tags, categories, tags};
 pub use wishes::{PlacementDefaults, Wishes};

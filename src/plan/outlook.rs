@@ -91,7 +91,7 @@ pub enum From {
 /// What a machine leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Left {
-    /// "template" or "VM".
+    /// "template", "VM", "library item" or "OVA".
     pub kind: &'static str,
     /// Its path.
     pub path: String,
@@ -386,6 +386,19 @@ fn planned(
         replaces: target.replaces.as_ref().filter(|_| output.exists == Exists::Replace).map(path),
         after: output.after.iter().map(|id| program.machine(*id).label.clone()).collect(),
     });
+    let names = |ids: &[MachineId]| ids.iter().map(|id| program.machine(*id).label.clone()).collect();
+    let items = resolved.items.iter().map(|item| {
+        let path = format!("{}/{}", item.library_name, item.name);
+        let replaces = item.existing.as_ref().map(|_| path.clone());
+        Left { kind: "library item", path, replaces, after: names(&item.after) }
+    });
+    let ovas = resolved.ovas.iter().filter(|ova| !(ova.there && ova.exists == Exists::Keep)).map(|ova| Left {
+        kind: "OVA",
+        path: ova.name.clone(),
+        replaces: ova.there.then(|| ova.name.clone()),
+        after: names(&ova.after),
+    });
+    let outputs = outputs.chain(items).chain(ovas);
     let place = &resolved.placement;
     Planned {
         id: machine.id,

@@ -2,12 +2,14 @@
 //! is wrong is reported at once.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::codes;
 use super::library::Source;
+use super::ova::OvaFile;
 use super::wishes::Wishes;
 use crate::diagnostic::Diagnostic;
-use crate::sema::program::{Exists, LIBRARY, Machine, MachineId, Origin, Output, Program};
+use crate::sema::program::{Exists, LIBRARY, Machine, MachineId, OVA, Origin, Output, Program};
 use crate::source::Span;
 use crate::syntax::Keyword;
 use crate::vsphere::client::{
@@ -31,10 +33,49 @@ pub struct Resolved {
     pub networks: Vec<(Moref, String)>,
     /// What is placed of its outputs, in order.
     pub outputs: Vec<ResolvedOutput>,
-    /// The library item that it is deployed from, where that is no template of the inventory.
-    pub deploys: Option<LibraryItem>,
+    /// What it is deployed from, where that is nothing in the inventory.
+    pub deploys: Option<Deploys>,
     /// What it leaves in content libraries.
     pub items: Vec<ResolvedItem>,
+    /// What it leaves as files.
+    pub ovas: Vec<ResolvedOva>,
+}
+
+/// What a machine is made of, other than by cloning.
+#[derive(Clone, Debug)]
+pub enum Deploys {
+    /// An OVF item of a content library.
+    Item(LibraryItem),
+    /// An OVA.
+    Ova(Imported),
+}
+
+/// An OVA that a machine is made of.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// What is known of it.
+    pub file: Arc<OvaFile>,
+    /// What its networks are attached to, as far as that is known.
+    pub networks: Vec<(String, Moref)>,
+}
+
+/// An OVA to be written.
+#[derive(Clone, Debug)]
+pub struct ResolvedOva {
+    /// Its file, as it is written in the VMWfile.
+    pub name: String,
+    /// Whether there is one.
+    pub there: bool,
+    /// Whether that is this build's own.
+    pub written: bool,
+    /// Whether it is in the way.
+    pub taken: bool,
+    /// What to do with one that is there.
+    pub exists: Exists,
+    /// The machines that must have ended well first.
+    pub after: Vec<MachineId>,
+    /// Where it is written.
+    pub span: Span,
 }
 
 /// A library item to be left.
@@ -138,6 +179,10 @@ pub fn resolve(program: &Program, wishes: Wishes<'_>, inventory: &Inventory) -> 
                     let diagnostic = super::library::taken(item);
                     found.taken.push(Problem { class: Class::Operation, diagnostic, machine: machine.id });
                 }
+                for ova in resolved.ovas.iter().filter(|ova| ova.taken) {
+                    let (class, diagnostic) = super::ova::taken(ova);
+                    found.taken.push(Problem { class, diagnostic, machine: machine.id });
+                }
                 found.machines.insert(machine.id, resolved);
             }
             // Its source failed, and that is reported already.
@@ -208,7 +253,7 @@ fn one(
             {
                 Source::Template(entity) => (entity.clone(), Some((entity.moref.clone(), name.clone()))),
                 Source::Item(item) => {
-                    deploys = Some(item);
+                    deploys = Some(Deploys::Item(item));
                     (super::library::root(datacenter.as_ref(), inventory).map_err(|e| failed(&e, *span))?, None)
                 }
                 Source::Default(entity) => {
@@ -217,6 +262,20 @@ fn one(
                     (entity.clone(), Some((entity.moref.clone(), entity.path.clone())))
                 }
             }
+        }
+        Origin::Inventory { name, span } if name.starts_with(OVA) => {
+            let placed = |(class, d): (Class, Diagnostic)| match d.primary {
+                Some(_) => (class, d),
+                None => (class, d.primary(*span, "")),
+            };
+            let file = super::ova::source(name, machine, wishes.ovas).map_err(placed)?;
+            deploys = Some(Deploys::Ova(Imported { file, networks: Vec::new() }));
+            let root = match inventory.vm(SANDBOX_DEFAULT, datacenter.as_ref()) {
+                // Nobody knows the places of a sandbox that comes and goes with the build.
+                Ok(template) if wishes.sandbox => template.clone(),
+                _ => super::library::root(datacenter.as_ref(), inventory).map_err(|e| failed(&e, *span))?,
+            };
+            (root, None)
         }
         Origin::Inventory { name, span } => {
             let entity = match inventory.vm(name, datacenter.as_ref()) {
@@ -246,6 +305,13 @@ fn one(
         None => None,
     };
     let devices = super::devices::resolve(machine, network, &mut networks)?;
+    if let Some(Deploys::Ova(ova)) = &mut deploys {
+        let given = devices.network.as_ref().and(networks.named.first()).map(|(network, _)| network.clone());
+        let (mapped, unknown) = super::ova::networks(&ova.file, given, inventory, &placement.datacenter);
+        ova.networks = mapped;
+        let words = |name| format!("the OVA's network `{name}` isn't here: vCenter chooses one, unless NETWORK does");
+        notes.extend(unknown.into_iter().map(|name| (machine.id, words(name))));
+    }
     let networks = networks.named;
     let outputs = machine
         .outputs
@@ -254,8 +320,9 @@ fn one(
         .map(|output| target(output, &request, &placement, &root, inventory))
         .collect::<Result<Vec<_>, Failed>>()?;
     let items = super::library::items(machine, wishes)?;
+    let ovas = super::ova::outputs(machine, wishes.ovas);
     roots.insert(machine.id, root);
-    Ok(Some(Resolved { source, placement, devices, networks, outputs, deploys, items }))
+    Ok(Some(Resolved { source, placement, devices, networks, outputs, deploys, items, ovas }))
 }
 
 /// An output's folder and name; whether the name is free.

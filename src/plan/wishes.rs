@@ -2,6 +2,7 @@
 
 use indexmap::IndexMap;
 
+use super::ova::Ovas;
 use crate::sema::program::Placement;
 use crate::syntax::Keyword;
 use crate::vsphere::client::Libraries;
@@ -15,6 +16,8 @@ pub struct Wishes<'a> {
     pub sandbox: bool,
     /// The content libraries that the VMWfile names.
     pub libraries: &'a Libraries,
+    /// The OVAs that it names.
+    pub ovas: &'a Ovas,
     /// The build's id: what it has left itself isn't in its way.
     pub build: &'a str,
 }

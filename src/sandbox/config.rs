@@ -38,6 +38,8 @@ pub struct Config {
     pub exit_poll: Duration,
     /// How long ended processes are remembered.
     pub exit_memory: Duration,
+    /// How long a lease to send or fetch disks lives without a sign of life.
+    pub lease_timeout: Duration,
     /// How long a session may be idle.
     pub session_idle: Duration,
     /// How long a client may take to shake hands, to send a request's head, and between two pieces of its body.
@@ -73,6 +75,7 @@ impl Default for Config {
             shutdown_grace: Duration::from_secs(5),
             exit_poll: Duration::from_millis(5),
             exit_memory: Duration::from_secs(300),
+            lease_timeout: Duration::from_secs(300),
             session_idle: Duration::from_secs(30 * 60),
             patience: Duration::from_secs(30),
             guest_processes: 4096,

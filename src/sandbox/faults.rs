@@ -170,6 +170,8 @@ pub(super) fn of_file(error: &guests::Error, path: &str) -> Fault {
 /// The privilege that a method needs is missing.
 pub(super) fn no_permission(object: &Moref, method: &str) -> Fault {
     let privilege = match method {
+        "ImportVApp" | "CreateImportSpec" => "VApp.Import",
+        "ExportVm" | "CreateDescriptor" => "VApp.Export",
         "CloneVM_Task" => "VirtualMachine.Provisioning.DeployTemplate",
         "ReconfigVM_Task" => "VirtualMachine.Config.AdvancedConfig",
         "PowerOnVM_Task" => "VirtualMachine.Interact.PowerOn",

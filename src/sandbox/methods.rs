@@ -34,9 +34,6 @@ const REFUSED: &[&str] = &[
     "QueryConfigOptionEx",
     "QueryConfigOptionDescriptor",
     "QueryConfigTarget",
-    "ImportVApp",
-    "ExportVm",
-    "CreateImportSpec",
     "SearchDatastore_Task",
     "SearchDatastoreSubFolders_Task",
     "RecommendDatastores",
@@ -92,6 +89,7 @@ pub(super) async fn dispatch(server: &Arc<Server>, call: Call) -> Answer<Reply> 
         "AuthorizationManager" => authorization(server, &call),
         "GuestAuthManager" | "GuestProcessManager" | "GuestFileManager" => super::guest::dispatch(server, &call).await,
         "ServiceInstance" | "Task" | "TaskManager" | "EventManager" | "OptionManager" => service(server, &call),
+        _ if super::ovf::answers(&call) => super::ovf::dispatch(server, &call).await,
         _ => inventory(server, &call).await,
     };
     body.map(closed)
@@ -531,7 +529,7 @@ async fn inventory(server: &Arc<Server>, call: &Call) -> Answer<Element> {
         ("Folder", "MoveIntoFolder_Task") => call.answer(&server.move_into_folder(call)?),
         ("Folder", "CreateVM_Task") => call.answer(&server.create_vm(call)?),
         ("Datacenter", "PowerOnMultiVM_Task") => Err(not_supported(&call.method)),
-        ("FileManager" | "VirtualDiskManager" | "OvfManager", method) => Err(not_supported(method)),
+        ("FileManager" | "VirtualDiskManager", method) => Err(not_supported(method)),
         ("AuthorizationManager", "HasPrivilegeOnEntities" | "FetchUserPrivilegeOnEntities") => {
             Err(not_supported(&call.method))
         }

@@ -17,6 +17,7 @@ mod machine;
 mod methods;
 mod model;
 mod operations;
+mod ovf;
 mod plan;
 mod properties;
 mod rest;

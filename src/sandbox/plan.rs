@@ -30,6 +30,8 @@ pub enum Effect {
     Slow(Duration),
     /// The virtual machine that it is called on waits for an answer, and the task with it.
     Question,
+    /// A disk's transfer breaks off in its middle.
+    CutShort,
     /// The guest's disk is full: the call fails with `NoDiskSpace`, a transfer with HTTP status 500.
     DiskFull,
 }
@@ -80,7 +82,7 @@ impl Rule {
 
     /// Reads `METHOD:EFFECT[:skip=N][:count=N][:chance=0.1]`. Effects: `drop-before`, `drop-after`, `503`, `expire`,
     /// `fault=TYPE`, `vix=CODE`, `tools-away`, `tools-restart=MILLISECONDS`, `task-fault=TYPE`, `slow=MILLISECONDS`,
-    /// `question`, `disk-full`.
+    /// `question`, `disk-full`, `cut-short`.
     ///
     /// # Errors
     /// What can't be understood of it, as a sentence.
@@ -107,6 +109,7 @@ impl Rule {
             "slow" => Effect::Slow(Duration::from_millis(number(value)?.into())),
             "question" => Effect::Question,
             "disk-full" => Effect::DiskFull,
+            "cut-short" => Effect::CutShort,
             other => return Err(format!("`{other}` is not an effect of a fault")),
         };
         let mut rule = Rule::once(method, effect);

@@ -22,6 +22,7 @@ use super::http::{self, Answered, Body, Dropped, Request};
 use super::inventory::Inventory;
 use super::model::Places;
 use super::operations::Running;
+use super::ovf::Lease;
 use super::plan::{Effect, Plan};
 use super::properties::Scope;
 use super::rest::{self, Library, Tags};
@@ -67,6 +68,7 @@ pub(super) struct State {
     pub waiters: Waiters,
     pub tags: Tags,
     pub libraries: Vec<Library>,
+    pub leases: HashMap<Moref, Lease>,
 }
 
 pub(super) struct Server {
@@ -177,6 +179,7 @@ impl Server {
                 waiters: Waiters::default(),
                 tags: Tags::default(),
                 libraries: Vec::new(),
+                leases: HashMap::new(),
             }),
             clock: watch::Sender::new(0),
             guests,
@@ -289,7 +292,12 @@ async fn soap(server: Arc<Server>, request: Request, peer: SocketAddr) -> Answer
             Effect::Question => call.question = true,
             Effect::DiskFull => fault = Some(faults::file("NoDiskSpace", super::model::DATASTORE)),
             // Done already.
-            Effect::DropBefore | Effect::DropAfter | Effect::Unavailable | Effect::ExpireSession | Effect::Slow(_) => {}
+            Effect::DropBefore
+            | Effect::DropAfter
+            | Effect::Unavailable
+            | Effect::ExpireSession
+            | Effect::Slow(_)
+            | Effect::CutShort => {}
         }
     }
     let outcome = match fault {

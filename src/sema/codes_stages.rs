@@ -213,8 +213,8 @@ codes! {
     NOT_EXECUTED = 600 "not-executed-yet" Error
     about "The language has this already, so that files which use it stay valid, but this version can't execute it. It \
            is never accepted and ignored: a build stops here, before anything is contacted; `lint` only warns."
-    wrong "FROM debian-12 AS web\nOUTPUT OVA web.ova\n"
-    right "FROM debian-12 AS web\nOUTPUT TEMPLATE web\n";
+    wrong "FROM debian-12 AS web\nOUTPUT VM web\nRUN true\nFROM debian-12 AS db\nRUN echo ${{ web.mac }}\n"
+    right "FROM debian-12 AS web\nOUTPUT VM web\nRUN true\nFROM debian-12 AS db\nRUN echo ${{ web.ip }}\n";
 
     /// An ARG without a value.
     MISSING_ARG = 610 "missing-arg" Error

@@ -8,12 +8,12 @@ use crate::syntax::ast::{Body, Instruction, Text, Type};
 use crate::syntax::table::{FlagValue, Place as Standing};
 
 use super::check::{Checker, LineStep};
+use super::codes;
 use super::machine::{Making, bad_argument};
 use super::names_scope::{Moment, Place};
 use super::program::{Template, Via};
 use super::text::{Known, Secrets, Usage, check_static, check_static_text, check_text};
 use super::value::Value;
-use super::{codes, refuse};
 
 /// Why a flag takes no secret.
 const FLAG_SECRET: Secrets<'static> = Secrets::Refused("flags are shown with their step");
@@ -33,7 +33,7 @@ pub(super) struct Number<'a> {
 /// Flags that stand more than once and mean something once.
 pub(super) fn repeated_flags(instruction: &Instruction, problems: &mut Problems) {
     for (index, flag) in instruction.flags.iter().enumerate() {
-        if matches!(flag.name.node.as_str(), "after" | "env") {
+        if matches!(flag.name.node.as_str(), "after" | "env" | "property") {
             continue;
         }
         if let Some(first) = instruction.flags.iter().take(index).find(|f| f.name.node == flag.name.node) {
@@ -51,9 +51,6 @@ impl Checker<'_> {
     /// One line of a stage.
     pub(super) fn instruction(&mut self, making: &mut Making, instruction: &Instruction, problems: &mut Problems) {
         let keyword = instruction.keyword.node;
-        if refuse::keyword(keyword).is_some() {
-            return; // said once for the stage
-        }
         match keyword.info().place {
             Standing::Step if keyword.is_step() => match self.line_step(making.id, making.line) {
                 LineStep::Step(index) => {

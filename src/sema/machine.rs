@@ -115,7 +115,7 @@ impl Checker<'_> {
         let mut keys = IndexMap::new();
         for (line, instruction) in self.lines(id).iter().enumerate() {
             let keyword = instruction.keyword.node;
-            if !keyword.is_step() || super::refuse::keyword(keyword).is_some() {
+            if !keyword.is_step() {
                 steps.push(LineStep::No);
                 continue;
             }
@@ -236,6 +236,7 @@ impl Checker<'_> {
             }
             None => (None, false, None),
         };
+        let ova = from.as_ref().map(|from| self.ova(id, from, origin.as_ref(), problems)).unwrap_or_default();
         super::devices::check_network(&making, problems);
         let keys = self.key_infos(id);
         let checked = self.machine(id);
@@ -251,6 +252,7 @@ impl Checker<'_> {
             origin: origin.unwrap_or(Origin::Inventory { name: String::new(), span }),
             linked,
             snapshot,
+            ova,
             os,
             outputs: checked.map(|m| m.outputs.clone()).unwrap_or_default(),
             placement: making.placement,

@@ -10,7 +10,7 @@ use crate::syntax::ast::{Body, Instruction, OutputKind, Text};
 use super::check::{Checker, LoopValue};
 use super::codes;
 use super::names_scope::{Moment, Place};
-use super::program::{Exists, LIBRARY, Machine, MachineId, Origin, Output, Program, library_item};
+use super::program::{Exists, LIBRARY, Machine, MachineId, OVA, Origin, Output, Program, library_item};
 use super::text::{Known, Secrets, Usage, check_static_text};
 
 /// The longest name that vCenter gives a VM, in characters.
@@ -63,7 +63,7 @@ impl Checker<'_> {
             outputs.push(none(given.first().map_or(self.stage_span(id), |(_, span)| *span)));
         }
         self.one_snapshot(id, &outputs, problems);
-        self.off_for_library(&outputs, problems);
+        self.off_to_be_taken(&outputs, problems);
         outputs
     }
 
@@ -139,15 +139,16 @@ impl Checker<'_> {
         };
         let after = self.published_after(id, instruction, kind, place, problems);
         let output = Output { kind, name, exists, off: off.is_some(), snapshot, after, span: instruction.span };
-        if kind == OutputKind::Library {
-            self.library_output(instruction, &output, problems)?;
+        if matches!(kind, OutputKind::Library | OutputKind::Ova) {
+            self.taken_output(instruction, &output, problems)?;
         }
         Some(output)
     }
 
-    /// What an item of a content library can't be.
-    fn library_output(&self, instruction: &Instruction, output: &Output, problems: &mut Problems) -> Option<()> {
-        if !output.name.contains("${{") && library_item(&output.name).is_none() {
+    /// What an item of a content library, and a file, can't be.
+    fn taken_output(&self, instruction: &Instruction, output: &Output, problems: &mut Problems) -> Option<()> {
+        let ova = output.kind == OutputKind::Ova;
+        if !ova && !output.name.contains("${{") && library_item(&output.name).is_none() {
             let wrong = format!("`{}` names no library item", shown(&output.name));
             problems.push(
                 Diagnostic::at(&codes::BAD_OUTPUT_NAME, instruction.span, wrong)
@@ -155,7 +156,15 @@ impl Checker<'_> {
             );
             return None;
         }
-        let keep = instruction.flag("exists").filter(|_| output.exists == Exists::Keep);
+        if ova && !output.name.contains("${{") && (!output.name.ends_with(".ova") || output.name.ends_with("/.ova")) {
+            let wrong = format!("`{}` names no OVA", shown(&output.name));
+            problems.push(
+                Diagnostic::at(&codes::BAD_OUTPUT_NAME, instruction.span, wrong)
+                    .help("write a file whose name ends in `.ova`, as in `OUTPUT OVA out/web.ova`"),
+            );
+            return None;
+        }
+        let keep = instruction.flag("exists").filter(|_| output.exists == Exists::Keep && !ova);
         let snapshot = instruction.flag("snapshot");
         let wrong = [
             (
@@ -163,7 +172,7 @@ impl Checker<'_> {
                 "an item can't be kept as it is: no machine can be asked for what others need of it",
                 "`--exists=replace` makes it the item's next version",
             ),
-            (snapshot, "a library item has no snapshots", "leave it out"),
+            (snapshot, if ova { "an OVA has no snapshots" } else { "a library item has no snapshots" }, "leave it out"),
         ];
         for (flag, what, help) in wrong {
             if let Some(flag) = flag {
@@ -175,16 +184,21 @@ impl Checker<'_> {
     }
 
     /// What is taken from a machine is taken while it is off.
-    fn off_for_library(&self, outputs: &[Output], problems: &mut Problems) {
-        let library = outputs.iter().find(|o| o.kind == OutputKind::Library);
-        let vm = outputs.iter().find(|o| o.kind == OutputKind::Vm && !o.off);
-        let (Some(library), Some(vm)) = (library, vm) else { return };
-        problems.push(
-            Diagnostic::new(&codes::BAD_ARGUMENT, "a machine that is left running can't be taken into a library")
-                .primary(library.span, "this is taken from a machine that is off")
-                .label(vm.span, "left running here")
-                .help("write `OUTPUT VM --off`, or leave the item in a stage of its own"),
-        );
+    fn off_to_be_taken(&self, outputs: &[Output], problems: &mut Problems) {
+        let Some(vm) = outputs.iter().find(|o| o.kind == OutputKind::Vm && !o.off) else { return };
+        for output in outputs {
+            let (message, what) = match output.kind {
+                OutputKind::Library => ("a machine that is left running can't be taken into a library", "item"),
+                OutputKind::Ova => ("a machine that is left running can't be exported", "OVA"),
+                OutputKind::Template | OutputKind::Vm | OutputKind::None => continue,
+            };
+            problems.push(
+                Diagnostic::new(&codes::BAD_ARGUMENT, message)
+                    .primary(output.span, "this is taken from a machine that is off")
+                    .label(vm.span, "left running here")
+                    .help(format!("write `OUTPUT VM --off`, or leave the {what} in a stage of its own")),
+            );
+        }
     }
 
     /// `--after=STAGE`: the machines that must have ended well before it gets its name. That is at the very end of the
@@ -300,8 +314,8 @@ impl Checker<'_> {
             let folder = self.folder(machine);
             for output in &machine.outputs {
                 match output.kind {
-                    OutputKind::Template | OutputKind::Vm | OutputKind::Library => {}
-                    OutputKind::Ova | OutputKind::None => continue,
+                    OutputKind::Template | OutputKind::Vm | OutputKind::Library | OutputKind::Ova => {}
+                    OutputKind::None => continue,
                 }
                 if !known {
                     continue;
@@ -309,6 +323,7 @@ impl Checker<'_> {
                 self.differs_from_source(machine, output, &folder, problems);
                 let folder = match output.kind {
                     OutputKind::Library => LIBRARY.to_owned(),
+                    OutputKind::Ova => OVA.to_owned(),
                     _ => folder.clone(),
                 };
                 match taken.get(&(folder.clone(), output.name.clone())) {
@@ -348,7 +363,10 @@ impl Checker<'_> {
         Diagnostic::new(&codes::SAME_OUTPUT, format!("two machines would be called `{}`", output.name))
             .primary(output.span, format!("by `{}`", machine.label))
             .label(span, format!("and by `{}`", label(other)))
-            .help("give one of them another name or FOLDER")
+            .help(match output.kind {
+                OutputKind::Ova => "give one of them another name",
+                _ => "give one of them another name or FOLDER",
+            })
     }
 
     fn differs_from_source(&self, machine: &Machine, output: &Output, folder: &str, problems: &mut Problems) {

@@ -33,9 +33,9 @@ mod names;
 mod names_scope;
 pub mod order;
 pub mod order_refs;
+pub mod ova;
 pub mod program;
 mod program_step;
-pub mod refuse;
 pub mod script;
 mod script_exec;
 #[cfg(test)]
@@ -81,10 +81,9 @@ pub trait Files {
 /// What the check is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// `lint`, editors: an ARG without a value has its type but no value; what this version can't execute is a
-    /// warning.
+    /// `lint`, editors: an ARG without a value has its type but no value.
     Lint,
-    /// `build`, `plan`, `graph`: all values must be there; what can't be executed is an error.
+    /// `build`, `plan`, `graph`: all values must be there.
     Build,
 }
 

@@ -132,6 +132,8 @@ pub struct Machine {
     pub linked: bool,
     /// `--snapshot=`.
     pub snapshot: Option<String>,
+    /// What a FROM of an OVA says beside the file.
+    pub ova: Ova,
     /// `--os=`.
     pub os: Os,
     /// What it leaves. Never empty: [`OutputKind::None`] stands alone.
@@ -358,6 +360,33 @@ pub fn library_item(name: &str) -> Option<(&str, &str)> {
     let (library, item) = name.strip_prefix(LIBRARY).unwrap_or(name).rsplit_once('/')?;
     let (library, item) = (library.trim(), item.trim());
     (!library.is_empty() && !item.is_empty()).then_some((library, item))
+}
+
+/// What a source that is an OVA begins with.
+pub const OVA: &str = "ova:";
+
+/// The flags of a FROM of an OVA.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ova {
+    /// `--property`: the descriptor's properties, with where each is given.
+    pub properties: Vec<(String, String, Span)>,
+    /// `--configuration`: which of the descriptor's.
+    pub configuration: Option<String>,
+    /// `--disks`.
+    pub disks: Option<Disks>,
+    /// `--accept-eula`.
+    pub accepts: bool,
+}
+
+/// How an OVA's disks lie on the datastore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disks {
+    /// They grow as they fill.
+    Thin,
+    /// They have their size at once.
+    Thick,
+    /// The same, written over with zeros.
+    Eager,
 }
 
 /// What a source in a content library begins with.

@@ -1,6 +1,6 @@
 //! Stages: what stands in them, their names, and the machines that FROM … FOR makes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use indexmap::IndexMap;
 
@@ -14,9 +14,9 @@ use super::check::{Checker, KeyDecl, Live, LoopValue, MachineInfo, StageArg, Sta
 use super::include::{Layout, RawStage};
 use super::names::{Kind, Table};
 use super::names_scope::{Moment, Place};
-use super::program::{LIBRARY, MachineId, Origin, Os, library_item};
+use super::program::{LIBRARY, MachineId, OVA, Origin, Os, library_item};
 use super::text::{Known, Secrets, Usage, check_static_text};
-use super::{codes, instruction, refuse};
+use super::{codes, instruction};
 
 const SOURCE: Usage<'static> =
     Usage { what: "the source of a FROM", secrets: Secrets::Refused("it names a template in vCenter") };
@@ -65,7 +65,7 @@ impl Checker<'_> {
         let mut stages = std::mem::take(&mut self.stages);
         stages.iter_mut().for_each(|stage| self.local_names(stage, problems));
         for stage in &stages {
-            structure(stage, self.purpose(Some(stage)), problems);
+            structure(stage, problems);
         }
         self.stages = stages;
     }
@@ -310,8 +310,8 @@ impl Checker<'_> {
             }
             return Some(Origin::Inventory { name, span: source.span });
         }
-        if let Some(refused) = refuse::source(&name) {
-            problems.push(refuse::diagnostic(refused, source.span, self.purpose(Some(stage))));
+        if name.starts_with(OVA) {
+            super::ova::source(&name, &stage.from, source.span, problems)?;
             return Some(Origin::Inventory { name, span: source.span });
         }
         let Some(parent_index) = self.stage_names.get(&name).copied() else {
@@ -359,25 +359,13 @@ impl Checker<'_> {
 }
 
 /// What can be told from a stage's lines alone: what stands where, and how often.
-fn structure(stage: &StageInfo, purpose: super::Purpose, problems: &mut Problems) {
-    if let Some(refused) = refuse::keyword(stage.from.keyword.node) {
-        problems.push(refuse::diagnostic(refused, stage.from.keyword.span, purpose));
-    }
-    refuse::flags(&stage.from, purpose, problems);
+fn structure(stage: &StageInfo, problems: &mut Problems) {
     let mut first_step: Option<&Instruction> = None;
     let mut seen: HashMap<Keyword, &Instruction> = HashMap::new();
-    let mut told: HashSet<Keyword> = HashSet::new();
     let mut note: Option<Span> = None;
     for instruction in &stage.lines {
         let keyword = instruction.keyword.node;
         instruction::repeated_flags(instruction, problems);
-        if let Some(refused) = refuse::keyword(keyword) {
-            if told.insert(keyword) || purpose == super::Purpose::Build {
-                problems.push(refuse::diagnostic(refused, instruction.keyword.span, purpose));
-            }
-        } else {
-            refuse::flags(instruction, purpose, problems);
-        }
         super::existing::fits(&stage.from, instruction, problems);
         if keyword == Keyword::Secret {
             problems.push(

@@ -150,7 +150,7 @@ fn an_argument_of_the_environment_may_be_for_another_file() {
 }
 
 #[test]
-fn lint_needs_no_values_and_warns_of_what_comes_later() {
+fn lint_needs_no_values() {
     let text = "ARG count: int\nARG name\nFROM t AS a FOR n IN 1..${{ count }}\nOUTPUT VM ${{ name }}-${{ n }}\n\
                 CPU ${{ count }}\nRUN --if=${{ count > 1 }} echo ${{ n + count }}\nKEY k: int = n * 2\nRUN echo ${{ a[1].k + 1 }} ${{ a.k | join(\",\") }}\nRUN --no-cache true\n\
                 FROM t AS b\nOUTPUT OVA b.ova\nRUN echo ${{ a.k + 1 }}\n";
@@ -375,6 +375,13 @@ fn mistakes_in_machines() {
         "POOL a\nPOOL b\nFROM t AS a\n",
         "FROM t AS a\nADDRESS --nic=2 --method=powershell DHCP\n",
         "FROM ova:x.ova AS a\nOUTPUT LIBRARY a/b\nOUTPUT --after=a --snapshot=s OVA x.ova\n",
+        "FROM --linked --snapshot=s ova:../x.ova AS a\nRUN x\n",
+        "FROM --linked --snapshot=s ova:x.ova AS a\nRUN x\n",
+        "FROM ova: AS a\nRUN x\nFROM ova:x.iso AS b\nRUN x\nFROM ova:ftp://h/x.ova AS c\nRUN x\nFROM ova:https://u:p@h/x.ova AS d\nRUN x\n",
+        "FROM --property=nothing --property=a=1 --property=a=2 --disks=fat ova:x.ova AS a\nRUN x\n",
+        "SECRET s\nFROM --property=a=${{ s }} ova:x.ova AS a\nRUN x\n",
+        "FROM --property=a=1 --configuration=c --disks=thin --accept-eula t AS a\nRUN x\n",
+        "FROM t AS a\nOUTPUT OVA x.img\nFROM t AS b\nOUTPUT OVA x.ova\nFROM t AS c\nOUTPUT OVA x.ova\nOUTPUT VM y\n",
         "FROM --os=windows t AS a\nADDRESS --method=nmcli DHCP\nRUN --user=b dir\nCOPY --chmod=0644 <<EOF x\n\nEOF\n",
         "FROM t AS a\nTAG a/b\nTAG a/b noslash\n",
         "FROM library:only AS a\nOUTPUT LIBRARY only\n",
@@ -383,20 +390,6 @@ fn mistakes_in_machines() {
         "FROM t AS a\nOUTPUT --snapshot=s LIBRARY a/b\n",
         "FROM t AS a FOR n IN 1..2\nOUTPUT LIBRARY a/b\n",
     ]));
-}
-
-#[test]
-fn what_comes_later() {
-    let text = "FROM ova:a.ova AS a\nRUN x\nFROM t AS b\nOUTPUT OVA b.ova\n";
-    let (program, said, found) = checked(text, &build(), &Context::usual());
-    assert!(program.is_none());
-    assert!(found.iter().all(|c| c.number == 600), "{said}");
-    assert_snapshot!(said);
-    let (program, _, found) = checked(text, &lint(), &Context::usual());
-    assert!(program.is_some() && found.len() == 2);
-    for refused in super::refuse::all() {
-        assert!(refused.what.starts_with('`'));
-    }
 }
 
 #[test]

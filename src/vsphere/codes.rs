@@ -206,6 +206,22 @@ pub static TRANSFER_FAILED: Code = code(
      change of power state makes such URLs void; they were asked for anew.",
 );
 
+/// A disk of a lease.
+pub static DISK_FAILED: Code = code(
+    862,
+    "disk-transfer-failed",
+    "A disk couldn't be sent or fetched. Disks don't go through vCenter: it hands out URLs on the ESXi host that has them, \
+     and that host must be reachable from here on TCP port 443. What was begun is given up, and nothing is left of it.",
+);
+
+/// A file of a web server.
+pub static DOWNLOAD_FAILED: Code = code(
+    863,
+    "download-failed",
+    "A file couldn't be fetched from a web server. Its certificate is checked as usual; it may send on to another place, \
+     but not to one without encryption.",
+);
+
 /// Privilege missing.
 pub static NO_PRIVILEGE: Code = code(
     900,
@@ -355,6 +371,8 @@ pub static ALL: &[&Code] = &[
     &GUEST_UNSUPPORTED,
     &GUEST_FAILED,
     &TRANSFER_FAILED,
+    &DISK_FAILED,
+    &DOWNLOAD_FAILED,
     &NO_PRIVILEGE,
     &NO_OBJECT,
     &AMBIGUOUS,

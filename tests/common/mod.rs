@@ -9,6 +9,7 @@
 
 pub mod embedded;
 pub mod events;
+pub mod ova;
 pub mod project;
 pub mod replay;
 pub mod schema;

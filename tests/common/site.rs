@@ -140,6 +140,11 @@ impl Site {
         Some(Site::Sandbox(Sandbox::here()))
     }
 
+    /// The same, set up otherwise.
+    pub fn with(config: vmwbuild::sandbox::Config) -> Option<Site> {
+        Some(Site::Sandbox(Sandbox::with(config)))
+    }
+
     /// How to connect to one that the test can interfere with.
     pub fn connection(&self) -> Connection {
         match self {

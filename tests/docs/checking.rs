@@ -9,7 +9,7 @@ use std::{
 use indexmap::IndexMap;
 use vmwbuild::{
     diagnostic::{Diagnostic, Problems, Severity, Style, render_all},
-    sema::{self, Files, Inputs, Purpose, codes},
+    sema::{self, Files, Inputs, Purpose},
     source::Sources,
     syntax,
 };
@@ -64,10 +64,9 @@ pub struct Found {
 }
 
 impl Found {
-    /// The numbers of what was found, but for the warning that this version can't execute something.
+    /// The numbers of what was found.
     pub fn numbers(&self) -> Vec<u16> {
-        let later = |d: &&Diagnostic| d.code == &codes::NOT_EXECUTED && d.severity == Severity::Warning;
-        self.list.iter().filter(|d| !later(d)).map(|d| d.code.number).collect()
+        self.list.iter().map(|d| d.code.number).collect()
     }
 }
 

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use vmwbuild::{
-    sema::{filter, refuse},
+    sema::filter,
     shell::{Dialect, Hole, HoleKind, read, weave},
     syntax::{
         Keyword,
-        table::{FlagInfo, FlagValue, Place, STEP_FLAGS},
+        table::{FlagInfo, Place, STEP_FLAGS},
     },
 };
 
@@ -15,10 +15,9 @@ use vmwbuild::{
 pub fn part(name: &str) -> Option<String> {
     match name {
         "instructions" => Some(instructions()),
-        "step flags" => Some(flags(Keyword::Run, STEP_FLAGS)),
+        "step flags" => Some(flags(STEP_FLAGS)),
         "filters" => Some(filters()),
         "contexts" => Some(contexts()),
-        "refused" => Some(refused()),
         _ => {
             let keyword = Keyword::ALL.iter().find(|k| k.name() == name)?;
             Some(instruction(*keyword))
@@ -28,7 +27,7 @@ pub fn part(name: &str) -> Option<String> {
 
 /// The names of all parts: each stands in the page once.
 pub fn parts() -> Vec<&'static str> {
-    let mut all = vec!["instructions", "step flags", "filters", "contexts", "refused"];
+    let mut all = vec!["instructions", "step flags", "filters", "contexts"];
     all.extend(Keyword::ALL.iter().map(|k| k.name()));
     all
 }
@@ -37,9 +36,8 @@ fn instructions() -> String {
     let mut out = String::from("| instruction | what it says |\n|---|---|\n");
     for keyword in Keyword::ALL {
         let info = keyword.info();
-        let later = if refuse::keyword(*keyword).is_some() { " *(not in this version)*" } else { "" };
         let name = info.name;
-        let _ = writeln!(out, "| [{name}](#{}) | {}{later} |", name.to_lowercase(), cell(info.summary));
+        let _ = writeln!(out, "| [{name}](#{}) | {} |", name.to_lowercase(), cell(info.summary));
     }
     out
 }
@@ -57,11 +55,7 @@ fn instruction(keyword: Keyword) -> String {
     }
     out.push('\n');
     if !info.flags.is_empty() {
-        let _ = write!(out, "\n{}", flags(keyword, info.flags));
-    }
-    if let Some(refused) = refuse::keyword(keyword) {
-        let instead = refused.instead.map(|i| format!(" Until then: {i}.")).unwrap_or_default();
-        let _ = write!(out, "\n**Not executed by this version.**{instead}\n");
+        let _ = write!(out, "\n{}", flags(info.flags));
     }
     out
 }
@@ -80,24 +74,12 @@ fn place(place: Place) -> &'static str {
     }
 }
 
-fn flags(of: Keyword, list: &[FlagInfo]) -> String {
+fn flags(list: &[FlagInfo]) -> String {
     let mut out = String::from("| flag | meaning |\n|---|---|\n");
     for flag in list {
-        let later = later(of, flag);
-        let _ = writeln!(out, "| `--{}{}` | {}{later} |", flag.name, cell(&flag.value.usage()), cell(flag.doc));
+        let _ = writeln!(out, "| `--{}{}` | {} |", flag.name, cell(&flag.value.usage()), cell(flag.doc));
     }
     out
-}
-
-/// What of a flag is refused.
-fn later(of: Keyword, flag: &FlagInfo) -> String {
-    if refuse::flag(of, flag.name, None).is_some() {
-        return " *(not in this version)*".to_owned();
-    }
-    let FlagValue::OneOf(words) = flag.value else { return String::new() };
-    let refused: Vec<String> =
-        words.iter().filter(|w| refuse::flag(of, flag.name, Some(w)).is_some()).map(|w| format!("`{w}`")).collect();
-    if refused.is_empty() { String::new() } else { format!(" *(not in this version: {})*", refused.join(", ")) }
 }
 
 fn filters() -> String {
@@ -155,14 +137,6 @@ fn contexts() -> String {
 /// Code in a table's cell, lines with a sign between them.
 fn code(text: &str) -> String {
     format!("`{}`", cell(text.trim_end()).replace('\n', " ⏎ "))
-}
-
-fn refused() -> String {
-    let mut out = String::from("| written | until then |\n|---|---|\n");
-    for refused in refuse::all() {
-        let _ = writeln!(out, "| {} | {} |", cell(refused.what), cell(refused.instead.unwrap_or("")));
-    }
-    out
 }
 
 /// Text in a table's cell.

@@ -16,7 +16,7 @@ pub(crate) struct Lint {
     /// The value of an ARG; may be repeated. Also: `[args]` in vmwbuild.toml
     #[arg(long = "arg", value_name = "NAME=VALUE", add = ArgValueCompleter::new(complete::arg_names))]
     pub(crate) args: Vec<String>,
-    /// Check as `build` does: values must be given, and what this version can't execute is an error
+    /// Check as `build` does: values must be given
     #[arg(long)]
     pub(crate) strict: bool,
     /// Ask the program `shellcheck` too, which must be on PATH, about commands for sh, bash and ksh

@@ -13,7 +13,7 @@ use crate::engine::event::{MachineId, StepId};
 use crate::engine::journal::Past;
 use crate::engine::marks::{Marks, Standing};
 use crate::engine::options::{BuiltOutput, LoginDefaults};
-use crate::plan::{self, Resolved};
+use crate::plan::{self, Deploys, Resolved};
 use crate::sema::order::Node;
 use crate::sema::order_refs;
 use crate::sema::program::{Attr, Copy, Exists, Machine, Origin, Output, Program, Ref};
@@ -180,8 +180,12 @@ async fn read_files(question: &Question<'_>) -> BTreeMap<StepId, Files> {
 fn sources(question: &Question<'_>, read: &HashMap<Moref, Properties>) -> BTreeMap<MachineId, String> {
     let identity = |machine: &Machine| {
         let resolved = question.found.machines.get(&machine.id)?;
-        if let Some(item) = &resolved.deploys {
-            return Some((machine.id, format!("library item {} {}", item.id, item.content_version)));
+        match &resolved.deploys {
+            Some(Deploys::Item(item)) => {
+                return Some((machine.id, format!("library item {} {}", item.id, item.content_version)));
+            }
+            Some(Deploys::Ova(ova)) => return Some((machine.id, format!("OVA {}", ova.file.identity.as_ref()?))),
+            None => {}
         }
         let (moref, _) = resolved.source.as_ref()?;
         let properties = read.get(moref)?;
@@ -391,6 +395,9 @@ impl Assessor<'_> {
         if let Some(item) = resolved.items.iter().find(|item| item.existing.is_none()) {
             let name = format!("{}/{}", item.library_name, item.name);
             return Err(plain(format!("there is no library item {name} yet")));
+        }
+        if let Some(ova) = resolved.ovas.iter().find(|ova| !ova.there) {
+            return Err(plain(format!("there is no file {} yet", ova.name)));
         }
         if self.question.with.avoid {
             return Err(plain("`--no-cache`"));

@@ -38,6 +38,10 @@ pub struct Past {
     pub(in crate::engine) touched: HashSet<MachineId>,
     /// The directories of this host in which something was unpacked.
     pub(in crate::engine) fetches: HashSet<PathBuf>,
+    /// The OVAs that were about to be written: they are, where there is nothing else that the file could be.
+    pub(in crate::engine) exporting: HashSet<String>,
+    /// The OVAs that were written.
+    pub(in crate::engine) exported: HashSet<String>,
     /// How it ended, if it did.
     pub ended: Option<Ending>,
     /// Server and instance that it was begun on.
@@ -215,6 +219,12 @@ impl Past {
             Record::Reverting { .. } => self.reverting = true,
             Record::Touched { machine } => {
                 self.touched.insert(MachineId(machine));
+            }
+            Record::Exporting { file } => {
+                self.exporting.insert(file);
+            }
+            Record::Exported { file } => {
+                self.exported.insert(file);
             }
             Record::Fetch { directory } => {
                 self.fetches.insert(directory);

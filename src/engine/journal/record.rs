@@ -171,6 +171,10 @@ pub enum Record {
     Touched { machine: u32 },
     /// What comes out of a guest is about to be unpacked in a directory of this host's.
     Fetch { directory: PathBuf },
+    /// An OVA is about to be written, and to get its final name.
+    Exporting { file: String },
+    /// An OVA is written, under its final name.
+    Exported { file: String },
     /// A key's value, unless it is secret.
     Key { machine: u32, name: String, value: String },
     /// An attribute's value.

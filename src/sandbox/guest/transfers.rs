@@ -140,6 +140,9 @@ fn url(server: &Server, call: &Call, access: &Access, files: Files, path: String
 
 /// Answers a request to the hosts' port.
 pub(in crate::sandbox) async fn handle(server: Arc<Server>, request: Request, _: SocketAddr) -> Answered {
+    if request.uri().path().starts_with(crate::sandbox::ovf::PATH) {
+        return crate::sandbox::ovf::handle(server, request).await;
+    }
     let token = request.uri().query().and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("token=")));
     let wanted = request.uri().path() == PATH;
     let verb = request.method().clone();
@@ -165,6 +168,7 @@ pub(in crate::sandbox) async fn handle(server: Arc<Server>, request: Request, _:
             | Effect::ToolsAway
             | Effect::ToolsRestart(_)
             | Effect::TaskFault(_)
+            | Effect::CutShort
             | Effect::Question => {
                 server.transfers.take(&token);
                 return Ok(plain(StatusCode::INTERNAL_SERVER_ERROR, "the transfer failed (injected)\n"));

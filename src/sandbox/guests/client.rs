@@ -178,6 +178,33 @@ impl Guests {
         self.layer(&Ask::Copy { layer }).await
     }
 
+    /// Writes what lies on a template down to it into a file: layers as they are when they leave a sandbox.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or [`Error::Internal`] when there is no room.
+    pub async fn pack(&self, parent: &Parent, to: &std::fs::File) -> Result<()> {
+        done(warden_answer(&self.shared.control, &Ask::Pack { parent: parent.clone() }, &[to.as_fd()]).await?)
+    }
+
+    /// Makes the layers that a file holds; what lies on them can be booted.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a template that isn't here, [`Error::Internal`] for a file that can't be unpacked.
+    pub async fn unpack(&self, head: &super::Head, from: &std::fs::File) -> Result<Parent> {
+        let mut parent = Parent::Template(head.template.clone());
+        for number in 0..head.layers {
+            let layer = self.new_layer(parent).await?;
+            // The file's position is shared with the worker.
+            let rewound = std::io::Seek::rewind(&mut &*from);
+            rewound.map_err(|e| Error::Internal(format!("layers can't be unpacked: {e}")))?;
+            let filled = warden_answer(&self.shared.control, &Ask::Unpack { layer, number }, &[from.as_fd()]).await;
+            done(filled?)?;
+            self.freeze(layer).await?;
+            parent = Parent::Layer(layer);
+        }
+        Ok(parent)
+    }
+
     /// Deletes a layer and what it holds.
     ///
     /// # Errors

@@ -70,6 +70,22 @@ impl Guests {
         match self.0 {}
     }
 
+    /// Writes layers into a file.
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub async fn pack(&self, _parent: &Parent, _to: &File) -> Result<()> {
+        match self.0 {}
+    }
+
+    /// Makes the layers that a file holds.
+    ///
+    /// # Errors
+    /// When it can't be unpacked.
+    pub async fn unpack(&self, _head: &super::Head, _from: &File) -> Result<Parent> {
+        match self.0 {}
+    }
+
     /// Makes an empty layer.
     ///
     /// # Errors

@@ -17,6 +17,8 @@ mod error;
 #[cfg(target_os = "linux")]
 mod accounts;
 #[cfg(target_os = "linux")]
+mod archive;
+#[cfg(target_os = "linux")]
 mod boot;
 #[cfg(target_os = "linux")]
 mod cgroup;
@@ -32,6 +34,7 @@ mod files;
 mod ground;
 #[cfg(target_os = "linux")]
 mod guest;
+mod head;
 #[cfg(target_os = "linux")]
 mod hints;
 #[cfg(target_os = "linux")]
@@ -68,6 +71,7 @@ pub use api::{
     LayerInfo, Limit, NetworkReport, NewName, NicReport, NicSpec, Parent, ProcessInfo, TemplateSource, User,
 };
 pub use error::{Error, Result};
+pub use head::Head;
 
 #[cfg(target_os = "linux")]
 pub use self::{

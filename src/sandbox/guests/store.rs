@@ -142,6 +142,27 @@ impl Store {
         Ok(id)
     }
 
+    /// Takes a layer that nothing was written to, to be filled: it is busy until it is given back.
+    pub fn fill(&mut self, id: LayerId) -> Result<()> {
+        self.idle(id)?;
+        self.layer_mut(id)?.busy = Some("is being filled");
+        Ok(())
+    }
+
+    /// What a parent is: a template, and the layers on it, the lowest first.
+    pub fn below(&self, parent: &Parent) -> Result<(String, Vec<LayerId>)> {
+        let mut chain = self.chain(parent)?;
+        chain.reverse();
+        let bottom = match chain.first() {
+            Some(lowest) => self.layer(*lowest)?.meta.parent.clone(),
+            None => parent.clone(),
+        };
+        match bottom {
+            Parent::Template(name) => Ok((name, chain)),
+            Parent::Layer(id) => Err(Error::Internal(format!("layer {} lies on itself", id.0))),
+        }
+    }
+
     /// Makes a copied layer usable, or forgets it.
     pub fn copied(&mut self, id: LayerId, worked: bool) -> Result<()> {
         if !worked {

@@ -6,7 +6,7 @@ use super::hints;
 use super::store::{Store, layer_path};
 use super::template::{Builder, Top};
 use super::wire::{self, Answer, Ask, Source};
-use super::{BootSpec, Ended, Error, Facts, GuestId, LayerId, Result, init, sys, tree};
+use super::{BootSpec, Ended, Error, Facts, GuestId, LayerId, Parent, Result, archive, init, sys, tree};
 use rustix::process::{WaitOptions, WaitStatus};
 use std::collections::HashMap;
 use std::fs;
@@ -59,7 +59,10 @@ struct Worker {
 enum Then {
     Template(String),
     Copied(LayerId),
-    Deleted,
+    /// A layer that was empty.
+    Filled(LayerId),
+    /// Nothing in the store is another than before.
+    Nothing,
 }
 
 impl Warden {
@@ -126,6 +129,14 @@ impl Warden {
                 Ok(()) => return,
                 Err(error) => Err(error),
             },
+            Ask::Pack { parent } => match self.pack(&parent, descriptors.next(), &connection) {
+                Ok(()) => return,
+                Err(error) => Err(error),
+            },
+            Ask::Unpack { layer, number } => match self.unpack(layer, number, descriptors.next(), &connection) {
+                Ok(()) => return,
+                Err(error) => Err(error),
+            },
             Ask::Delete { layer } => match self.delete(layer, &connection) {
                 Ok(()) => return,
                 Err(error) => Err(error),
@@ -184,9 +195,40 @@ impl Warden {
         Ok(())
     }
 
+    fn pack(&mut self, parent: &Parent, file: Option<OwnedFd>, connection: &UnixStream) -> Result<()> {
+        let file = file.ok_or_else(|| Error::Internal("no file to pack into".to_owned()))?;
+        let ((template, layers), ids) = (self.store.below(parent)?, self.ground.ids);
+        let worker = self.work(connection, Then::Nothing, || {
+            let packed = archive::pack(ids, &template, &layers, file.into());
+            packed.map_err(|error| Error::Internal(format!("layers can't be packed: {error}")))?;
+            Ok(Vec::new())
+        })?;
+        self.workers.insert(worker.0, worker.1);
+        Ok(())
+    }
+
+    fn unpack(&mut self, layer: LayerId, number: u32, file: Option<OwnedFd>, connection: &UnixStream) -> Result<()> {
+        let file = file.ok_or_else(|| Error::Internal("no file to unpack".to_owned()))?;
+        self.store.fill(layer)?;
+        let ids = self.ground.ids;
+        let worker = self.work(connection, Then::Filled(layer), || {
+            let unpacked = archive::unpack(ids, number, file.into(), layer);
+            unpacked.map_err(|error| Error::Internal(format!("layers can't be unpacked: {error}")))?;
+            Ok(Vec::new())
+        });
+        match worker {
+            Ok((pid, worker)) => drop(self.workers.insert(pid, worker)),
+            Err(error) => {
+                self.store.give_back(layer);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
     fn delete(&mut self, layer: LayerId, connection: &UnixStream) -> Result<()> {
         let doomed = self.store.delete(layer)?;
-        let worker = self.work(connection, Then::Deleted, || {
+        let worker = self.work(connection, Then::Nothing, || {
             for path in doomed {
                 match fs::remove_dir_all(&path) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -362,8 +404,12 @@ impl Warden {
             }
             (Then::Copied(layer), Ok(_)) => self.store.copied(layer, true).map(|()| Answer::Layer(layer)),
             (Then::Copied(layer), Err(error)) => self.store.copied(layer, false).and(Err(error)),
-            (Then::Deleted, Ok(_)) => Ok(Answer::Done),
-            (Then::Template(_) | Then::Deleted, Err(error)) => Err(error),
+            (Then::Filled(layer), filled) => {
+                self.store.give_back(layer);
+                filled.map(|_| Answer::Done)
+            }
+            (Then::Nothing, Ok(_)) => Ok(Answer::Done),
+            (Then::Template(_) | Then::Nothing, Err(error)) => Err(error),
         };
         wire::send_at_once(&worker.connection, &answer.unwrap_or_else(Answer::Failed));
     }

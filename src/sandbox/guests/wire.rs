@@ -58,6 +58,15 @@ pub enum Ask {
     Delete {
         layer: LayerId,
     },
+    /// Writes what lies on a template down to it, into a file that travels along.
+    Pack {
+        parent: Parent,
+    },
+    /// Fills a fresh layer with one of those that a file holds, which travels along.
+    Unpack {
+        layer: LayerId,
+        number: u32,
+    },
     Layers,
     /// With the guest's end of its control socket. Answered by `Booted` and, when it ends, by `Ended`.
     Boot {

@@ -57,7 +57,7 @@ impl Server {
 }
 
 /// Applies a specification; the name is the caller's business.
-pub(super) fn apply(vm: &mut Vm, spec: &VirtualMachineConfigSpec) -> Answer<()> {
+pub(in crate::sandbox) fn apply(vm: &mut Vm, spec: &VirtualMachineConfigSpec) -> Answer<()> {
     if let Some(cpus) = spec.num_cpus {
         if !(1..=MOST_CPUS).contains(&cpus) {
             return Err(invalid_argument("configSpec.numCPUs"));

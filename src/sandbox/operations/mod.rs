@@ -10,4 +10,5 @@ mod fields;
 mod power;
 mod snapshots;
 
+pub(super) use configure::apply;
 pub(super) use power::Running;

@@ -45,6 +45,7 @@ pub(super) fn exists(scope: &Scope<'_>, object: &Moref) -> bool {
     fixed
         || match object.kind.as_str() {
             "Task" => scope.state.tasks.get(object).is_some(),
+            "HttpNfcLease" => scope.state.leases.contains_key(object),
             "VirtualMachineSnapshot" => scope.inventory().vms().any(|(_, _, vm)| vm.snapshot(object).is_some()),
             "EnvironmentBrowser" => object.value.starts_with("envbrowser-"),
             "HostDatastoreBrowser" => object.value.starts_with("browser-"),
@@ -71,6 +72,7 @@ pub(super) fn own(kind: &str) -> &'static [&'static str] {
         "ContainerView" => &["container", "recursive", "type", "view"],
         "ListView" => &["view"],
         "Task" => &["availableField", "info", "value"],
+        "HttpNfcLease" => &["error", "info", "initializeProgress", "mode", "state", "transferProgress"],
         "TaskManager" => &["description", "maxCollector", "recentTask"],
         "EventManager" => &["description", "latestEvent", "maxCollector"],
         "OptionManager" => &["setting", "supportedOption"],
@@ -127,6 +129,14 @@ pub(super) fn property(scope: &Scope<'_>, object: &Moref, name: &str) -> Val {
         ("ContainerView", _) => maybe(session.and_then(|s| s.view(object)), |view| view.property(name)),
         ("PropertyFilter", "partialUpdates") => boolean(false),
         ("Task", "info") => maybe(scope.state.tasks.get(object), |task| task_value(&task.info)),
+        ("HttpNfcLease", name) => maybe(scope.state.leases.get(object), |lease| match name {
+            "state" => word("HttpNfcLeaseState", lease.state.as_str()),
+            "error" => maybe(lease.error.as_ref(), whole),
+            "info" => maybe(lease.info.as_ref(), whole),
+            "mode" => text(if lease.imports { "push" } else { "pull" }),
+            "transferProgress" => int(lease.percent),
+            _ => int(100),
+        }),
         ("TaskManager", "recentTask") => references(&scope.state.tasks.recent()),
         ("TaskManager" | "EventManager", "maxCollector") => int(100),
         ("OptionManager", "setting") => Val::List("OptionValue", Vec::new()),

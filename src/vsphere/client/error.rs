@@ -207,6 +207,28 @@ pub enum Error {
         /// The connection's error, if it failed as such.
         connection: Option<Box<Error>>,
     },
+    /// A file of a lease could not be sent or fetched.
+    #[error("can't transfer the disk {path} through {address}: {detail}")]
+    Disk {
+        /// The host that it goes to: on a vCenter the ESXi host.
+        address: String,
+        /// The file.
+        path: String,
+        /// What happened.
+        detail: String,
+        /// The connection's error, if it failed as such.
+        connection: Option<Box<Error>>,
+    },
+    /// A file on a web server could not be fetched.
+    #[error("can't fetch {url}: {detail}")]
+    Web {
+        /// Where it is, without a query.
+        url: String,
+        /// What happened.
+        detail: String,
+        /// The connection's error, if it failed as such.
+        connection: Option<Box<Error>>,
+    },
     /// A deadline passed.
     #[error("{what} took longer than {} s", allowed.as_secs_f32())]
     Timeout {
@@ -279,6 +301,8 @@ impl Error {
             Error::Rest { .. }
             | Error::Fault { .. }
             | Error::Task { .. }
+            | Error::Disk { .. }
+            | Error::Web { .. }
             | Error::NotFound { .. }
             | Error::Ambiguous { .. }
             | Error::Question { .. } => Class::Operation,

@@ -137,7 +137,9 @@ impl Http {
 
 /// The innermost text of a chain of errors: the outer ones only say that a request failed.
 fn innermost(error: &(dyn StdError + 'static)) -> String {
-    chain(error).last().map(|e| e.to_string()).unwrap_or_default()
+    let text = chain(error).last().map(|e| e.to_string()).unwrap_or_default();
+    // Some end in a link to their library's manual.
+    text.split(": https://docs.rs/").next().unwrap_or_default().to_owned()
 }
 
 fn mentions(error: &(dyn StdError + 'static), text: &str) -> bool {

@@ -16,6 +16,7 @@ mod inventory;
 mod labels;
 mod lost;
 mod names;
+mod ovf;
 mod own;
 mod placement;
 mod privileges;
@@ -32,6 +33,7 @@ mod transfer;
 mod versions;
 mod vm;
 mod watch;
+mod web;
 
 #[cfg(test)]
 mod tests;
@@ -46,6 +48,7 @@ pub use guest::{Guest, GuestAuth};
 pub use guest_state::GuestState;
 pub use inventory::{Entity, EntityKind, Inventory};
 pub use names::decode as decoded;
+pub use ovf::{DiskDownload, ImportRequest, Lease, mark_import};
 pub use placement::{Placement, PlacementRequest};
 pub use probe::{Certificate, probe};
 pub use properties::Properties;
@@ -57,3 +60,4 @@ pub use task::Progress;
 pub use transfer::{Download, Source};
 pub use vm::{CloneRequest, HardwareChange, VmState};
 pub use watch::Watcher;
+pub use web::WebFile;

@@ -34,17 +34,19 @@ impl Error {
             Error::Task { what, fault } => with_words(operation(&format!("can't {what}"), fault), fault),
             Error::Rest { what, kind, messages } => rest(what, kind, messages),
             Error::Guest { what, user, kind, fault } => with_words(guest(what, user, *kind), fault),
-            Error::Transfer { address, connection, .. } => {
-                let d = Diagnostic::new(&codes::TRANSFER_FAILED, self.to_string());
+            Error::Transfer { address, connection, .. } => self.transfer(&codes::TRANSFER_FAILED, address, connection.as_deref()),
+            Error::Disk { address, connection, .. } => self.transfer(&codes::DISK_FAILED, address, connection.as_deref()),
+            Error::Web { connection, .. } => {
+                let d = Diagnostic::new(&codes::DOWNLOAD_FAILED, self.to_string());
                 match connection.as_deref().map(Error::diagnostic) {
                     Some(inner) => {
-                        let d = d.help(format!(
-                            "file transfers go straight to the host that runs the virtual machine: let this machine \
-                             reach {address} on TCP port 443"
-                        ));
-                        inner.notes.into_iter().fold(d.note(inner.message), Diagnostic::note)
+                        let d = inner.notes.into_iter().fold(d.note(inner.message), Diagnostic::note);
+                        match inner.help {
+                            Some(help) => d.help(help),
+                            None => d,
+                        }
                     }
-                    None => d,
+                    None => d.help("check the address; a login, a licence page or a proxy may stand before the file"),
                 }
             }
             Error::Timeout { .. } => Diagnostic::new(&codes::DEADLINE, self.to_string()).help(
@@ -68,6 +70,25 @@ impl Error {
                     .note(format!("it allows: {}", answers.join(", ")))
                     .help("answer it in the vSphere client, or change in the template what it asks about")
             }
+        }
+    }
+}
+
+impl Error {
+    fn transfer(&self, code: &'static Code, address: &str, connection: Option<&Error>) -> Diagnostic {
+        let d = Diagnostic::new(code, self.to_string());
+        match connection.map(Error::diagnostic) {
+            Some(inner) => {
+                let d = d.help(format!(
+                    "file transfers go straight to the host that runs the virtual machine: let this machine reach \
+                     {address} on TCP port 443"
+                ));
+                inner.notes.into_iter().fold(d.note(inner.message), Diagnostic::note)
+            }
+            None if code.number == codes::DISK_FAILED.number => d.help(
+                "see the events of the host and of the datastore in vCenter; nothing of it is left, so begin again",
+            ),
+            None => d,
         }
     }
 }

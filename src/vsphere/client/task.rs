@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::endpoint::Deadline;
 use super::error::{Error, Result};
+use super::ovf::LEASE;
 use super::session::Client;
 use crate::vsphere::wire::{Any, CancelTask, Fault, Moref, TaskInfo, TaskState};
 
@@ -70,7 +71,11 @@ impl Client {
     }
 
     /// Asks a task to end and waits until it has, one way or another.
+    /// What is under way may also be a lease, which is given up.
     pub async fn cancel_task(&self, task: &Moref, deadline: Deadline) -> Result<()> {
+        if task.kind == LEASE {
+            return self.abort_lease(task, deadline).await;
+        }
         match deadline.limit("cancelling a task", self.call(&CancelTask { this: task.clone() })).await {
             Ok(()) => {}
             // Over already, forgotten already, or not to be cancelled: its end is awaited all the same.

@@ -15,6 +15,7 @@ use super::endpoint::{Deadline, Thumbprint, address_of};
 use super::error::{Error, Result};
 use super::guest::Guest;
 use super::http::{Http, excerpt};
+use super::session::Client;
 use crate::vsphere::wire::{GuestFileAttributes, InitiateFileTransferFromGuest, InitiateFileTransferToGuest, Moref};
 
 /// How often a transfer is begun: its URL becomes void when the machine moves or changes its power state.
@@ -219,9 +220,30 @@ impl Guest {
         }
     }
 
-    /// The URL of a transfer with its host filled in, and that host.
     async fn transfer_host(&self, url: &str) -> Result<(Url, Arc<Http>)> {
-        let inner = &self.client().inner;
+        // vCenter vouches for its hosts. Without the right to read that, the usual trust must do.
+        let vouched = async { self.host_thumbprint().await.ok().flatten() };
+        self.client().transfer_host(url, vouched).await
+    }
+
+    /// The certificate of the host that runs the virtual machine, as vCenter knows it.
+    async fn host_thumbprint(&self) -> Result<Option<Thumbprint>> {
+        let host: Option<Moref> = self.client().properties(self.vm(), &["runtime.host"]).await?.get("runtime.host");
+        let Some(host) = host else { return Ok(None) };
+        let summary = self.client().properties(&host, &["summary.config.sslThumbprint"]).await?;
+        summary.text("summary.config.sslThumbprint").map(Thumbprint::parse).transpose()
+    }
+}
+
+impl Client {
+    /// The URL of a transfer with its host filled in, and that host. `vouched` is the certificate that vCenter says it
+    /// has, asked for only where the host is a new one.
+    pub(super) async fn transfer_host(
+        &self,
+        url: &str,
+        vouched: impl Future<Output = Option<Thumbprint>>,
+    ) -> Result<(Url, Arc<Http>)> {
+        let inner = &self.inner;
         let api = &inner.endpoint.url;
         let url = resolve(url, api)?;
         let address = address_of(&url);
@@ -233,20 +255,11 @@ impl Guest {
         }
         let mut trust = inner.endpoint.trust.clone();
         if url.scheme() == "https" && !trust.insecure {
-            // vCenter vouches for its hosts. Without the right to read that, the usual trust must do.
-            trust.thumbprints.extend(self.host_thumbprint().await.ok().flatten());
+            trust.thumbprints.extend(vouched.await);
         }
         let http = Arc::new(Http::new(&url, &trust)?);
         inner.hosts.0.lock().unwrap_or_else(PoisonError::into_inner).insert(address, http.clone());
         Ok((url, http))
-    }
-
-    /// The certificate of the host that runs the virtual machine, as vCenter knows it.
-    async fn host_thumbprint(&self) -> Result<Option<Thumbprint>> {
-        let host: Option<Moref> = self.client().properties(self.vm(), &["runtime.host"]).await?.get("runtime.host");
-        let Some(host) = host else { return Ok(None) };
-        let summary = self.client().properties(&host, &["summary.config.sslThumbprint"]).await?;
-        summary.text("summary.config.sslThumbprint").map(Thumbprint::parse).transpose()
     }
 }
 

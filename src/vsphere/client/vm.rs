@@ -8,6 +8,7 @@ use super::names;
 use super::placement::Placement;
 use super::session::Client;
 use super::task::Progress;
+use super::watch::Watcher;
 use crate::vsphere::wire::{
     AnswerVm, Any, CloneVmTask, CreateSnapshotTask, DestroyTask, DeviceOperation, Element, MarkAsTemplate,
     MarkAsVirtualMachine, Method, Moref, Nic, NicBacking, OptionValue, PowerOffVmTask, PowerOnVmTask, PowerState,
@@ -20,6 +21,8 @@ use crate::vsphere::wire::{
 const SUSPICIOUS: Duration = Duration::from_secs(3);
 /// How long an operation is begun again that another one is in the way of.
 const BUSY: Duration = Duration::from_secs(60);
+/// How long after that it is tried again at the latest: not everything that keeps a machine busy shows.
+const AGAIN: Duration = Duration::from_secs(30);
 /// Pauses meanwhile.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -381,6 +384,8 @@ impl Client {
         }
         let mut on = state.power != PowerState::Off && !state.template;
         let mut first = true;
+        // A lease that nobody knows holds a machine until it ends by itself; then the machine goes with it.
+        let mut busy: Option<Watcher> = None;
         loop {
             if on {
                 match self.power_off(vm, deadline).await {
@@ -391,6 +396,16 @@ impl Client {
             match self.destroy(vm, deadline).await {
                 // What was under way has powered it on meanwhile.
                 Err(e) if first && e.is_fault("InvalidPowerState") => (on, first) = (true, false),
+                Err(e) if e.is_fault("ManagedObjectNotFound") => return Ok(()),
+                Err(e) if e.is_fault("TaskInProgress") && !deadline.passed() => {
+                    // What is known at first comes at once, so that nothing that changes meanwhile is missed.
+                    let watcher = busy.get_or_insert_with(|| self.watch(vm, &["recentTask", "disabledMethod"]));
+                    match watcher.next(deadline.at_most(AGAIN), "the machine to be free").await {
+                        Err(e) if e.is_fault("ManagedObjectNotFound") => return Ok(()),
+                        Err(Error::Timeout { .. }) if !deadline.passed() => {}
+                        other => drop(other?),
+                    }
+                }
                 other => return other,
             }
         }

@@ -5,9 +5,11 @@
 mod customize;
 mod declare;
 mod device;
+mod envelope;
 mod fault;
 mod fields;
 mod guest;
+mod ovf;
 mod property;
 mod service;
 mod soap;
@@ -20,9 +22,11 @@ mod tests;
 
 pub use customize::*;
 pub use device::*;
+pub use envelope::*;
 pub use fault::{Fault, LocalizableMessage, bases_of};
 pub use fields::*;
 pub use guest::*;
+pub use ovf::*;
 pub use property::*;
 pub use service::*;
 pub use soap::{
