@@ -44,6 +44,14 @@ const FILE: &str = "FROM linux AS app\nOUTPUT TEMPLATE f-app\n\
     RUN test \"$(cat /root/count)\" = once && echo 'it was done once'\n";
 const BIG: usize = 300_000;
 
+/// A clone that is made, and can't be followed to its end for what the server says: it is removed with the rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clone_that_cannot_be_followed_is_removed() {
+    let rows = each(&["CreateFilter", "WaitForUpdatesEx"], &["fault=SystemError", "fault=NoPermission"], 5);
+    let said = play(rows).await;
+    assert_eq!(said.matches("-> 5").count(), 4, "{said}");
+}
+
 /// What becomes of a build.
 fn build(sandbox: &Sandbox, dir: &Path) -> Run {
     let mut command = vmwbuild(dir);

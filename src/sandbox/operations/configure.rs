@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::devices::apply_devices;
-use crate::sandbox::faults::{Answer, invalid_argument, invalid_power_state, not_found};
+use crate::sandbox::faults::{Answer, invalid_argument, invalid_power_state, not_found, not_supported};
 use crate::sandbox::machine::{NEWEST_HARDWARE, Power, Vm};
 use crate::sandbox::server::{Call, Server};
 use crate::sandbox::tasks::{Kind, Outcome};
@@ -16,6 +16,9 @@ const MOST_MEMORY: i64 = 24 << 20;
 impl Server {
     /// `ReconfigVM_Task`.
     pub(in crate::sandbox) fn reconfigure(self: &Arc<Self>, call: &Call) -> Answer<Moref> {
+        if self.lock().inventory.vm(&call.this)?.template {
+            return Err(not_supported("changing a template"));
+        }
         let request: ReconfigVmTask = call.read()?;
         let (server, vm) = (self.clone(), call.this.clone());
         let kind = Kind::exclusive("VirtualMachine.reconfigure");
