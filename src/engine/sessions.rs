@@ -173,11 +173,16 @@ pub(super) fn login(shared: &Shared, machine: &Machine, context: &GuestContext) 
     let given = [&defaults.command_line, &defaults.environment];
     let password = password
         .or_else(|| given.iter().filter_map(|g| g.as_ref()).find(|g| g.user == user).and_then(|g| g.password.clone()));
-    // `PASSWORD root` in the file is nobody's secret, and would hide a part of every path in the output.
-    if let Some(password) = password.as_ref().filter(|_| written.is_none_or(|w| w.len() >= SHORTEST_SECRET)) {
+    mask(shared, password.as_ref(), written);
+    Ok(Some(Login { user, password: password.unwrap_or_default() }))
+}
+
+/// A password isn't shown from here on. `PASSWORD root` in the file, where it is `written`, is nobody's secret, and would hide
+/// a part of every path in the output.
+fn mask(shared: &Shared, password: Option<&String>, written: Option<&str>) {
+    if let Some(password) = password.filter(|_| written.is_none_or(|w| w.len() >= SHORTEST_SECRET)) {
         shared.events.masker.add(password);
     }
-    Ok(Some(Login { user, password: password.unwrap_or_default() }))
 }
 
 fn of_file(shared: &Shared, login: &crate::sema::program::Login) -> Result<(String, Option<String>), Stop> {
@@ -234,5 +239,8 @@ pub(super) fn run_as(shared: &Shared, user: Option<&RunAs>) -> Result<Option<gue
         Via::Runuser => guest::Via::Runuser,
         Via::Doas => guest::Via::Doas,
     };
-    Ok(Some(guest::RunAs { user: shared.text(&user.name)?, via }))
+    let password = user.password.as_ref().map(|p| shared.text(p)).transpose()?;
+    let written = user.password.as_ref().and_then(|p| p.as_literal());
+    mask(shared, password.as_ref(), written);
+    Ok(Some(guest::RunAs { user: shared.text(&user.name)?, via, password }))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use thiserror::Error as ThisError;
 
 use super::codes;
+use super::noway::NoWay;
 use crate::diagnostic::Diagnostic;
 use crate::vsphere::client;
 
@@ -65,14 +66,16 @@ pub enum Error {
         why: String,
     },
     /// No way to become that user.
-    #[error("user `{login}` can't run commands as `{user}`: {detail}")]
+    #[error("user `{login}` can't run commands as `{user}`: {why}")]
     RunAs {
         /// The login.
         login: String,
         /// Whom it should be.
         user: String,
-        /// What the guest has, or said.
-        detail: String,
+        /// Why not.
+        why: NoWay,
+        /// What the program said that was to do it.
+        said: String,
     },
     /// Captured output is too large.
     #[error("the output to be captured is {size}, larger than {limit} bytes")]
@@ -154,10 +157,13 @@ impl Error {
                 &codes::UNSENDABLE,
                 "send it as a file with COPY, or encode it (`| base64`) and decode it in the guest",
             ),
-            Error::RunAs { .. } => (
-                &codes::RUN_AS,
-                "log in as root, or allow the login user to become that user without a password (sudoers NOPASSWD, or doas nopass)",
-            ),
+            Error::RunAs { login, user, why, said } => {
+                let mut diagnostic = Diagnostic::new(&codes::RUN_AS, self.to_string()).help(why.help(login, user));
+                if !said.is_empty() {
+                    diagnostic = diagnostic.note(format!("it said: {said}"));
+                }
+                return diagnostic;
+            }
             Error::TooLarge { .. } => {
                 (&codes::CAPTURE_TOO_LARGE, "print less (head, cut, grep), or bring the file over with FETCH")
             }

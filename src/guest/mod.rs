@@ -43,6 +43,7 @@ mod follow;
 mod job;
 mod log;
 mod network;
+mod noway;
 #[cfg(test)]
 mod tests;
 mod ticket;
@@ -57,6 +58,7 @@ pub use job::{
     BatchOutcome, Body, CopyContent, CopyEntry, EnvPiece, EnvVar, Event, Exit, Interpreter, Job, JobEnd, Login,
     MAX_CAPTURE, RunAs, Stream, Via,
 };
+pub use noway::{Becoming, NoWay};
 pub use network::{Address, NetworkMethod, hostname_script, network_script, windows_hostname, windows_network};
 pub use ticket::{Attached, JobMark, Standing, Ticket};
 pub use unpack::{fetched_into, remove_unpacked};

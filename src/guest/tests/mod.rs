@@ -239,6 +239,7 @@ fn errors_are_told_with_their_next_step() {
     insta::assert_snapshot!(said(Error::RunAs {
         login: "ops".into(),
         user: "root".into(),
-        detail: "the guest has neither sudo nor doas".into(),
+        why: NoWay::Nothing,
+        said: String::new(),
     }));
 }
