@@ -226,6 +226,12 @@ async fn guests_that_are_busy_or_away_are_waited_for() {
     let mut rows = each(&methods, &away, 0);
     // While something runs, its record is lost; nothing depends on that.
     rows.extend(each(&["ListFilesInGuest"], &["tools-restart=300:skip=3", "tools-restart=50:skip=2:count=4"], 0));
+    // What was ended a moment ago may still write into the directory.
+    rows.extend(each(
+        &["DeleteDirectoryInGuest"],
+        &["fault=CannotAccessFile:count=2", "fault=GuestOperationsFault"],
+        0,
+    ));
     // Just after a boot accounts may still be set up.
     rows.extend(each(&["StartProgramInGuest"], &["fault=InvalidGuestLogin:count=2"], 0));
     assert_eq!(play(rows).await, "");

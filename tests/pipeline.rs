@@ -462,10 +462,11 @@ fn a_command_runs_on_a_machine_that_exists(site: &Site) {
     let running = Running::start(&mut site.exec(dir.path(), &["ex-vm", "--", "sh", "-c", "echo it-runs; sleep 4712"]));
     running.wait_for("it-runs", Duration::from_secs(60));
     running.signal("INT");
-    assert_eq!(running.finish(Duration::from_secs(60)).code, Some(130));
+    let run = running.finish(Duration::from_secs(60));
+    assert_eq!(run.code, Some(130), "{run}");
     let left = site.guest("ex-vm", "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c 'sleep 471[2]' || true");
     assert_eq!(left, "0\n");
-    assert_eq!(site.guest("ex-vm", "ls -A /root | grep -i vmw || true"), "");
+    assert_eq!(site.guest("ex-vm", "ls -A /root | grep -i vmw || true"), "", "{run}");
     let run = exec(&["ex-vn", "--", "true"]);
     assert_eq!(run.code, Some(5), "{run}");
     assert!(run.stderr().contains("ex-vm"), "{run}");

@@ -75,7 +75,7 @@ fn copied(options: &args::Cp, verbose: u8) -> Result<u8, Refused> {
             () = stop.cancelled() => None,
         };
         let Some(ran) = ran else {
-            machine::part(&guest).await;
+            machine::part(&guest, &vm).await;
             return Ok(interrupted);
         };
         let cleaned = guest.cleanup().await;

@@ -178,7 +178,7 @@ pub(super) async fn in_guest(
         () = stop.cancelled() => None,
     };
     let Some(ran) = ran else {
-        machine::part(guest).await;
+        machine::part(guest, vm).await;
         // The command has taken it away itself, unless it never began.
         if let Some(path) = &input {
             let _ = tokio::time::timeout(machine::PARTING, guest.delete(path)).await;

@@ -174,11 +174,18 @@ pub(super) fn needs_posix(guest: &Guest, vm: &str, what: &str) -> Result<(), Ref
     Err((4, problem))
 }
 
-/// Ends what runs in a guest and removes our traces, as far as that goes in the time that Ctrl-C leaves.
-pub(super) async fn part(guest: &Guest) {
-    let _ = tokio::time::timeout(PARTING, async {
-        let _ = guest.kill_all().await;
-        let _ = guest.cleanup().await;
-    })
-    .await;
+/// Ends what runs in a guest and removes our traces, as far as that goes in the time that Ctrl-C leaves; says what
+/// may have stayed.
+pub(super) async fn part(guest: &Guest, vm: &str) {
+    let parting = async {
+        let killed = guest.kill_all().await;
+        killed.and(guest.cleanup().await)
+    };
+    let why = match tokio::time::timeout(PARTING, parting).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("the guest didn't answer within {} s", PARTING.as_secs()),
+    };
+    let what = "the command may go on, and a directory `.vmwbuild-*` may stay in the account's home directory";
+    terminal::say(&format!("warning: in {vm} {what}: {why}"));
 }

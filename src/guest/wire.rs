@@ -15,6 +15,8 @@ use crate::vsphere::wire::{
 /// Pauses while the guest doesn't answer.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How often a directory is tried to be deleted.
+const DELETIONS: u32 = 4;
 
 /// A program to start. Its variables consist of letters, digits and `_+/=.,:@%-` alone: there are servers that hand them
 /// to a shell.
@@ -161,7 +163,8 @@ impl Wire {
         }
     }
 
-    /// Deletes a directory and all in it; none is no error.
+    /// Deletes a directory and all in it; none is no error. What is written into it just then may make the guest's
+    /// deletion fail ("directory not empty"), as what was ended a moment ago may: it is tried again a few times.
     pub async fn delete_directory(&self, path: &str) -> Result<()> {
         let (guest, patience) = match self {
             Wire::Remote { guest, patience, .. } => (guest, patience),
@@ -172,10 +175,18 @@ impl Wire {
             }
         };
         let mut patience = Patience::new(*patience);
+        let mut tries = 0;
         loop {
-            match guest.delete_directory(&self.path(path), true, patience.deadline).await {
+            let error = match guest.delete_directory(&self.path(path), true, patience.deadline).await {
                 Ok(()) => return Ok(()),
-                Err(error) => patience.again(error).await?,
+                Err(error) => error,
+            };
+            tries += 1;
+            match error.guest_fault() {
+                Some(GuestFault::File | GuestFault::Other) if tries < DELETIONS => {
+                    tokio::time::sleep(FIRST_PAUSE).await;
+                }
+                _ => patience.again(error).await?,
             }
         }
     }
