@@ -31,6 +31,10 @@ pub(super) struct Sessions {
 impl Sessions {
     /// The machine's guest for an account. Nothing is sent to it yet: its first command logs in.
     pub(super) async fn of(worker: &mut Worker, login: Login, span: Span) -> Result<&mut Guest, Stop> {
+        // Those of the same account learn of its password: it may be the one that it has by now.
+        for (_, guest) in worker.sessions.open.iter().filter(|(l, _)| l.user == login.user && *l != login) {
+            guest.also(&login.password);
+        }
         if let Some(at) = worker.sessions.open.iter().position(|(l, _)| *l == login) {
             return worker.sessions.open.get_mut(at).map(|(_, guest)| guest).ok_or(Stop::Cancelled);
         }
@@ -74,7 +78,10 @@ impl Sessions {
         // Our directory in the guest is named after the number: also who cleans up later finds it.
         let record = Record::Session { machine: worker.id.0, number: number as u32, user };
         shared.journal.intend(&record).await.map_err(|e| Stop::journal(&e))?;
+        let program = std::sync::Arc::clone(&shared.program);
         let options = guest::Options {
+            passwords: passwords(&shared, program.machine(worker.id), login),
+            changed: shared.past.sessions.contains_key(&worker.id),
             name: Some(format!("{}-{}-{number}", shared.options.build, worker.id.0)),
             channel: shared.options.channel,
             family: worker.sessions.family.clone(),
@@ -122,10 +129,20 @@ impl Sessions {
         Ok(())
     }
 
-    /// The machine is finished: nothing of ours stays in the guest.
+    /// The machine is finished: nothing of ours stays in the guest. What belongs to an account that steps have locked or
+    /// removed, root removes.
     pub(super) async fn close(&mut self) -> Result<(), guest::Error> {
-        for (_, guest) in std::mem::take(&mut self.open) {
-            guest.cleanup().await?;
+        let all = std::mem::take(&mut self.open);
+        for (login, guest) in &all {
+            let Err(error) = guest.cleanup().await else { continue };
+            let root = all.iter().find(|(other, _)| other.user == "root" && login.user != "root");
+            match (root, guest.work_directory()) {
+                (Some((_, root)), Some(left)) if error.is_login() => {
+                    root.delete(&left).await?;
+                    root.cleanup().await?;
+                }
+                _ => return Err(error),
+            }
         }
         Ok(())
     }
@@ -147,6 +164,25 @@ impl Sessions {
             }
         }
     }
+}
+
+/// The other passwords that an account has in a machine's steps, as far as they are known: while a step changes it, what
+/// comes of the step is only told to who knows the new one.
+fn passwords(shared: &Shared, machine: &Machine, login: &Login) -> Vec<String> {
+    let contexts = std::iter::once(&machine.context).chain(machine.steps.iter().map(|step| &step.context));
+    let mut seen: Vec<&crate::sema::program::Login> = Vec::new();
+    let mut found = Vec::new();
+    for context in contexts {
+        let Some(other) = context.login.as_ref().filter(|other| !seen.contains(other)) else { continue };
+        seen.push(other);
+        if let Ok(Some(other)) = self::login(shared, machine, context)
+            && other.user == login.user
+            && other.password != login.password
+        {
+            found.push(other.password);
+        }
+    }
+    found
 }
 
 /// A password that stands in the VMWfile itself is masked from this length on.

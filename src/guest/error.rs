@@ -32,6 +32,14 @@ pub enum Error {
         /// The server's words.
         detail: String,
     },
+    /// The account is refused, and was not before.
+    #[error("the guest no longer lets user `{user}` in")]
+    LockedOut {
+        /// The account.
+        user: String,
+        /// The server's words.
+        detail: String,
+    },
     /// A batch of one account can't be gone on with by another.
     #[error("user `{user}` can't go on with what user `{before}` has begun in the guest")]
     OtherLogin {
@@ -126,6 +134,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the guest doesn't let the account in.
+    pub fn is_login(&self) -> bool {
+        match self {
+            Error::Login { .. } | Error::LockedOut { .. } => true,
+            Error::Client(error) => error.guest_fault() == Some(client::GuestFault::Login),
+            _ => false,
+        }
+    }
+
     /// As a diagnostic without a place: message, cause, next step.
     pub fn diagnostic(&self) -> Diagnostic {
         let (code, help): (_, &str) = match self {
@@ -140,6 +157,15 @@ impl Error {
                 "check LOGIN: the user, its password, that its shell is a real one, that the account is not locked or \
                  expired, and the guest's /etc/pam.d/vmtoolsd",
             ),
+            Error::LockedOut { user, detail } => {
+                return Diagnostic::new(&codes::GUEST_LOGIN, self.to_string())
+                    .help(format!(
+                        "a step has changed its password, or locked or removed the account. Say a new password behind that \
+                         step, `LOGIN {user} PASSWORD ${{{{ new_password }}}}` with a SECRET, so that it is known while the \
+                         step runs; remove or lock an account from another one's LOGIN"
+                    ))
+                    .note(format!("the server says: {detail}"));
+            }
             Error::OtherLogin { .. } => (&codes::OTHER_LOGIN, "log in as before, or begin the build anew"),
             Error::Silent { .. } => (
                 &codes::GUEST_SILENT,

@@ -58,20 +58,20 @@ pub use job::{
     BatchOutcome, Body, CopyContent, CopyEntry, EnvPiece, EnvVar, Event, Exit, Interpreter, Job, JobEnd, Login,
     MAX_CAPTURE, RunAs, Stream, Via,
 };
-pub use noway::{Becoming, NoWay};
 pub use network::{Address, NetworkMethod, hostname_script, network_script, windows_hostname, windows_network};
+pub use noway::{Becoming, NoWay};
 pub use ticket::{Attached, JobMark, Standing, Ticket};
 pub use unpack::{fetched_into, remove_unpacked};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::vsphere::client::{Client, GuestAuth};
+use crate::vsphere::client::Client;
 use crate::vsphere::wire::Moref;
 use family::{Family, Settled};
 use unix::Unix;
 use windows::Windows;
-use wire::Wire;
+use wire::{Remote, Wire};
 
 /// How long a refused login is repeated after a restart.
 const REBOOT_WINDOW: Duration = Duration::from_secs(60);
@@ -107,6 +107,10 @@ pub struct Options {
     pub name: Option<String>,
     /// The guest's family as the server tells it, where the caller has just asked; else [`Guest::open`] asks.
     pub family: Option<String>,
+    /// Other passwords that the account may get while it is used, by its own steps.
+    pub passwords: Vec<String>,
+    /// Whether it may have one of these already: an earlier process has worked with it.
+    pub changed: bool,
     /// How long a refused login is repeated: up to 60 s just after a boot, else zero.
     pub boot_window: Duration,
     /// How long the guest may not answer (Tools restarting, machine busy) before that is an error.
@@ -126,6 +130,8 @@ impl Default for Options {
         Options {
             channel: Channel::Auto,
             name: None,
+            passwords: Vec::new(),
+            changed: false,
             family: None,
             boot_window: Duration::ZERO,
             patience: Duration::from_secs(600),
@@ -196,8 +202,11 @@ impl Guest {
             return Err(Error::Family(family.clone()));
         }
         let windows = family.is_some_and(|family| family == "windowsGuest");
-        let auth = GuestAuth { username: login.user.clone(), password: login.password.clone() };
-        Ok(Wire::Remote { guest: client.guest(vm, auth), patience: options.patience, windows })
+        let remote = Remote::new(client, vm, login, options.patience, windows);
+        for password in &options.passwords {
+            remote.also(password, options.changed);
+        }
+        Ok(Wire::Remote(remote))
     }
 
     /// The same over any way, and with a shell of one's own.
@@ -265,6 +274,25 @@ impl Guest {
         }
         let mut outcome = outcome?;
         outcome.ends.pop().ok_or_else(|| Error::Report("no end of a job".to_owned()))
+    }
+
+    /// A password that the account gets, or has got, by what is done in the guest.
+    pub fn also(&self, password: &str) {
+        self.wire.also(password, false);
+    }
+
+    /// Asks the guest whether it lets the account in, also where it did before.
+    pub async fn verify(&self) -> Result<()> {
+        let settled = self.state().settled.clone();
+        match settled {
+            Some(settled) => self.wire.list(&settled.facts().work).await.map(drop),
+            None => self.look().await,
+        }
+    }
+
+    /// The work directory, if there may be one.
+    pub fn work_directory(&self) -> Option<String> {
+        self.state().work.clone()
     }
 
     /// Whether there is such a file or directory, as the login sees it.

@@ -130,7 +130,7 @@ fn fresh(sh: &str, channel: Channel, local: Local) -> Guest {
 fn local(guest: &Guest) -> &Local {
     match &guest.wire {
         Wire::Local(local) => local,
-        Wire::Remote { .. } => panic!("local"),
+        Wire::Remote(_) => panic!("local"),
     }
 }
 
