@@ -7,7 +7,7 @@ mod common;
 use std::path::Path;
 
 use common::site::{Sandbox, Site};
-use common::{DEADLINE, Run, context, left_out, run, setting, vmwbuild};
+use common::{DEADLINE, Run, context, left_out, on_both, run, setting, vmwbuild};
 use tempfile::TempDir;
 
 /// A password with all that a shell could stumble over, and a part that is looked for.
@@ -32,7 +32,12 @@ const BASE: &str = "SECRET pw\nSECRET other\nSECRET wrong\nFROM net AS base\nOUT
     COPY --chmod=0440 <<EOF /etc/sudoers.d/build\nops ALL=(ALL) ALL\nfree ALL=(ALL) NOPASSWD: ALL\nfew ALL=(ALL) /bin/ls\nEOF\n";
 
 fn project(text: &str) -> TempDir {
-    context(&[("VMWfile", format!("{BASE}{text}").as_str()), ("pw", PASSWORD), ("other", OTHER), ("wrong", "wr0ng-one")])
+    context(&[
+        ("VMWfile", format!("{BASE}{text}").as_str()),
+        ("pw", PASSWORD),
+        ("other", OTHER),
+        ("wrong", "wr0ng-one"),
+    ])
 }
 
 fn build(dir: &Path, root: &str, args: &[&str]) -> Run {
@@ -62,10 +67,10 @@ fn read(dir: &TempDir, name: &str) -> String {
 fn sudo_is_given_the_password_that_it_asks_for() {
     let Some(dir) = built(
         "FROM base AS login\nOUTPUT NONE\nLOGIN ops PASSWORD ${{ pw }}\nRUN echo kept > ~/kept\nUSER root\n\
-         RUN id -un; echo $HOME $USER; pwd; test -z \"$SUDO_ASKPASS$LC_ALL\" && ! env | grep Zq7Xw9\n\
+         RUN id -un; echo $HOME $USER; pwd; test -z \"$SUDO_ASKPASS$LC_ALL\" && ! env | grep Zq7X[w]9\n\
          RUN --unless=\"test $(id -un) = root\" echo never; exit 1\n\
          RUN --retry=2 --delay=0s echo x >> /root/count; test $(wc -l < /root/count) = 3\n\
-         KEY name FROM RUN id -un; cat /root/count\nRUN test ${{ name }} = \"$(printf 'root\\nx\\nx\\nx')\"\n\
+         KEY who FROM RUN id -un; cat /root/count\nRUN test ${{ who }} = \"$(printf 'root\\nx\\nx\\nx')\"\n\
          RUN umask 077; echo \"root's own\" > /root/secret\nFETCH /root/secret secret\nRUN --user=app id -un > /tmp/app; echo ~ >> /tmp/app\nFETCH /tmp/app app\n\
          RUN --user=ops test \"$(cat ~/kept)\" = kept\n\
          FROM base AS named\nOUTPUT NONE\nHOSTNAME vm\nLOGIN ops PASSWORD ${{ pw }}\nRUN test $(id -un) = ops\n\
@@ -94,11 +99,12 @@ fn what_a_user_has_begun_is_ended_with_its_step_and_nothing_else_is() {
     };
 }
 
-/// Notes all processes and their variables, as fast as it can.
+/// Notes all processes, and the variables of those that steps run, as fast as it can. (What a batch is sent in stands in the
+/// environment of the shell that begins it, which is the login's, for a moment: as all that a step has.)
 const SPY: &str = "#!/bin/sh\necho $$ > /srv/spy.pid\nuntil test -e /srv/enough; do\n\
     for p in /proc/[0-9]*; do\n\
     tr '\\0' ' ' < $p/cmdline && echo\n\
-    if grep -q VMWBUILD_JOB= $p/environ; then tr '\\0' '\\n' < $p/environ; fi\ndone\ndone > /srv/seen 2>/dev/null\n";
+    if grep -qz ^VMWBUILD_JOB= $p/environ; then tr '\\0' '\\n' < $p/environ; fi\ndone\ndone > /srv/seen 2>/dev/null\n";
 
 #[test]
 fn the_password_shows_nowhere() {
@@ -150,29 +156,31 @@ fn who_is_refused_is_told_why_and_what_next() {
         )
     };
     let stages = [
-        stage("wrong-password", "true", "ops", "root PASSWORD ${{ wrong }}"),
-        stage("not-in-sudoers", "true", "none", "root"),
-        stage("another-command", "true", "few", "root --via=sudo"),
+        stage("wrong_password", "true", "ops", "root PASSWORD ${{ wrong }}"),
+        stage("not_in_sudoers", "true", "none", "root"),
+        stage("another_command", "true", "few", "root --via=sudo"),
         stage("terminal", "echo Defaults requiretty >> /etc/sudoers.d/build", "ops", "root"),
-        stage("no-setuid", "chmod u-s /usr/bin/sudo", "ops", "root"),
-        stage("no-sudo", "rm /usr/bin/sudo", "ops", "root --via=sudo"),
+        stage("no_setuid", "chmod u-s /usr/bin/sudo", "ops", "root"),
+        stage("no_sudo", "rm /usr/bin/sudo", "ops", "root --via=sudo"),
         stage("neither", "rm /usr/bin/sudo /usr/bin/doas", "ops", "root"),
-        stage("no-rule-of-doas", "true", "ops", "root --via=doas"),
-        stage("doas-asks", "echo permit ops > /etc/doas.conf", "ops", "root --via=doas"),
-        stage("no-doas", "rm /usr/bin/doas", "ops", "root --via=doas"),
-        stage("su-from-another", "true", "ops", "root --via=su"),
-        stage("runuser-from-another", "true", "ops", "root --via=runuser"),
-        stage("no-runuser", "mv /usr/sbin/runuser /root/", "root", "app --via=runuser"),
-        stage("nobody-of-that-name", "true", "ops", "no-such-user"),
+        stage("no_rule_of_doas", "true", "ops", "root --via=doas"),
+        stage("doas_asks", "echo permit ops > /etc/doas.conf", "ops", "root --via=doas"),
+        stage("no_doas", "rm /usr/bin/doas", "ops", "root --via=doas"),
+        stage("su_from_another", "true", "ops", "root --via=su"),
+        stage("runuser_from_another", "true", "ops", "root --via=runuser"),
+        stage("no_runuser", "mv /usr/sbin/runuser /root/", "root", "app --via=runuser"),
+        stage("nobody_of_that_name", "true", "ops", "no-such-user"),
         stage("expired", "chage -E 1 ops", "ops", "root"),
-        stage("nothing-runs-at-home", "mount -t tmpfs -o noexec,mode=777 none /home/ops", "ops", "root"),
+        stage("nothing_runs_at_home", "mount -t tmpfs -o noexec,mode=777 none /home/ops", "ops", "root"),
     ];
     let logins = stages.concat().replace("LOGIN root PASSWORD ${{ pw }}", "LOGIN root PASSWORD ${{ other }}");
     let dir = project(&logins);
     let done = build(dir.path(), &root, &["--on-error", "continue"]);
     assert_eq!(done.code, Some(4), "{done}");
     let said = done.stderr();
-    assert!(!said.contains("-ran\n    ") && !said.contains("| "), "nothing ran: {said}");
+    let ran =
+        |line: &str| line.split_once(" | ").is_some_and(|(_, text)| text.ends_with("-ran") && !text.contains("RUN"));
+    assert!(!said.lines().any(ran), "nothing ran: {said}");
     assert!(!said.contains("Zq7Xw9") && !said.contains("wr0ng-one"), "{said}");
     let at = said.find("\nVMW").map_or(0, |at| at + 1);
     let mut told: Vec<String> = said[at..].split("\nVMW").map(|one| strip_place(one)).collect();
@@ -187,7 +195,10 @@ fn strip_place(message: &str) -> String {
     let kept: Vec<&str> = lines
         .filter(|l| {
             let l = l.trim_start();
-            !(l.starts_with(',') || l.starts_with(':') || l.starts_with('`') || l.starts_with(|c: char| c.is_ascii_digit()) && l.contains(" | "))
+            !(l.starts_with(',')
+                || l.starts_with(':')
+                || l.starts_with('`')
+                || l.starts_with(|c: char| c.is_ascii_digit()) && l.contains(" | "))
         })
         .collect();
     format!("{}: {}", ran.unwrap_or("?"), kept.join("\n").trim_end())
@@ -222,7 +233,7 @@ mod from_root {
                 ),
             )]);
             let done = site.built(dir.path(), &[]);
-            assert_eq!(done.stderr().matches("| app\n").count(), 4, "{done}");
+            assert_eq!(done.stderr().matches("| app\n").count(), 5, "{done}");
             assert_eq!(done.stderr().matches("| /home/app\n").count(), 4, "{done}");
             assert!(done.stderr().contains("| /home/app app app\n"), "{done}");
             assert_eq!(site.guest("ways", "cat /root/who"), "app\n");
@@ -246,6 +257,106 @@ mod from_root {
 /// Accounts that change in mid-stage.
 mod logins {
     use super::*;
+
+    on_both! {
+        via here:
+        an_account_follows_another
+    }
+
+    /// Each LOGIN begins a batch of its own, once; WAIT LOGIN is one program, and none where the account is known.
+    fn an_account_follows_another(site: &Site) {
+        let dir = context(&[(
+            "VMWfile",
+            "ARG template\nFROM ${{ template }} AS m\nOUTPUT VM follows\nLOGIN root PASSWORD one-horse\n\
+             RUN useradd --create-home second && echo one >> /tmp/order && chmod 666 /tmp/order\n\
+             LOGIN second PASSWORD two-horses\nWAIT LOGIN --timeout=30s --interval=200ms\nRUN echo two >> /tmp/order\nRUN echo three >> /tmp/order\n\
+             LOGIN root PASSWORD one-horse\nRUN echo four >> /tmp/order\nWAIT LOGIN\nRUN echo five >> /tmp/order\n\
+             KEY last FROM RUN tail -n 1 /tmp/order\nLOGIN second PASSWORD two-horses\nRUN echo ${{ last }} again >> /tmp/order\n",
+        )]);
+        let before = site.requests();
+        site.built(dir.path(), &[]);
+        let after = site.requests();
+        let count = |method: &str| after.get(method).unwrap_or(&0) - before.get(method).unwrap_or(&0);
+        // Root's first batch, second's first look, their two steps, root's one, its WAIT, its two, and the last.
+        let most = 7;
+        assert!(count("StartProgramInGuest") <= most, "{}", count("StartProgramInGuest"));
+        let run = common::run(
+            &mut site.exec(dir.path(), &["follows", "--", "cat", "/tmp/order"]),
+            DEADLINE,
+        );
+        assert_eq!(run.stdout(), "one\ntwo\nthree\nfour\nfive\nfive again\n", "{run}");
+        let left = common::run(
+            &mut site.exec(dir.path(), &["follows", "--", "sh", "-c", "ls -Ad /home/second/.vmw* /root/.vmw*"]),
+            DEADLINE,
+        );
+        // That of the command itself.
+        assert!(left.stdout().lines().count() <= 1, "{left}");
+    }
+
+    /// Two accounts, a password that changes, and sudo: each line once, wherever the process ends.
+    const CHAIN: &str = "ARG p\nFROM t-base AS m\nOUTPUT VM ${{ p }}-m\nLOGIN root PASSWORD \"the other's\"\n\
+        RUN echo one >> /root/count; echo 'ops:third-horse' | chpasswd\n\
+        RUN echo two >> /root/count; echo 'root:second-horse' | chpasswd; sleep 0.3; echo changed >> /root/count\n\
+        LOGIN root PASSWORD second-horse\nRUN echo three >> /root/count\n\
+        LOGIN ops PASSWORD third-horse\nUSER root\nRUN sleep 0.3; echo four >> /root/count\n\
+        KEY word FROM RUN echo five >> /root/count; echo a-word\nRUN echo ${{ word }} >> /root/count\n\
+        RUN echo 'root:guest-password' | chpasswd; echo six >> /root/count\n";
+
+    #[test]
+    fn a_build_that_was_killed_anywhere_goes_on_with_the_passwords_of_then() {
+        let Some(root) = packages() else { return };
+        let template = format!("net={root}");
+        let site = Site::Sandbox(Sandbox::start(&["--template", &template]));
+        let base = project("");
+        let secrets = ["--secret", "id=pw,src=pw", "--secret", "id=other,src=other", "--secret", "id=wrong,src=wrong"];
+        let made = run(site.with_state(base.path(), &["build"]).args(secrets), DEADLINE);
+        assert_eq!(made.code, Some(0), "{made}");
+        let build = |dir: &Path, p: &str, die: &str| {
+            let arg = format!("p={p}");
+            let mut command = site.with_state(dir, &["build", "--progress", "plain", "--arg", &arg]);
+            if !die.is_empty() {
+                command.env("VMWBUILD_TEST_DIE_AT", die);
+            }
+            run(&mut command, DEADLINE)
+        };
+        let journal = |dir: &Path| {
+            let build = std::fs::read_dir(dir.join(".state/builds")).unwrap().next().unwrap().unwrap().path();
+            std::fs::read_to_string(build.join("journal.jsonl")).unwrap()
+        };
+        let complete = |dir: &Path, p: &str, how: &str| {
+            let vm = format!("{p}-m");
+            let count = run(&mut site.with_state(dir, &["exec", &vm, "--", "cat", "/root/count"]), DEADLINE);
+            let want = "one\ntwo\nchanged\nthree\nfour\nfive\na-word\nsix\n";
+            assert_eq!(count.stdout(), want, "{how}: {count}\n{}", journal(dir));
+            assert!(!journal(dir).contains("-horse"), "{how}");
+        };
+        let dir = context(&[("VMWfile", CHAIN)]);
+        let whole = build(dir.path(), "whole", "");
+        assert_eq!(whole.code, Some(0), "{whole}");
+        complete(dir.path(), "whole", "undisturbed");
+        let count = journal(dir.path()).lines().count() - 1;
+        assert!(count > 12, "only {count} lines");
+        let next = std::sync::atomic::AtomicUsize::new(1);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    loop {
+                        let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        if at > count {
+                            return;
+                        }
+                        let (dir, p, die) = (context(&[("VMWfile", CHAIN)]), format!("k{at}"), at.to_string());
+                        let killed = build(dir.path(), &p, &die);
+                        assert_eq!(killed.code, None, "{at}: {killed}");
+                        let resumed =
+                            run(&mut site.with_state(dir.path(), &["resume", "--progress", "plain"]), DEADLINE);
+                        assert_eq!(resumed.code, Some(0), "{at}: {resumed}\n{}", journal(dir.path()));
+                        complete(dir.path(), &p, &die);
+                    }
+                });
+            }
+        });
+    }
 
     #[test]
     fn an_account_is_made_and_logged_in_with() {

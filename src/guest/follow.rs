@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::error::{Error, Result};
 use super::job::{BatchOutcome, Event, Exit, JobEnd, MAX_CAPTURE, Stream};
-use super::noway::{self, NoWay};
 use super::log::{Cursor, End, Record, end};
+use super::noway::{self, NoWay};
 use super::ticket::{JobMark, Ticket};
 use super::unix::{Found, Report};
 use super::wire::Listing;

@@ -27,6 +27,11 @@
 //! or else its user's home. Its script stands in a file that only its user can read; a shell's script is gone once the
 //! shell has opened it, others go with the work directory.
 //!
+//! # Another user
+//! A job's user is become by runuser, su, sudo or doas, which see no more of it than a fixed shell text: the job's launcher
+//! comes by standard input. Whether it was read tells whether the user was become, and so what the program said was a
+//! refusal. sudo gets a password by SUDO_ASKPASS, out of a file that is removed as it is read; it asks once.
+//!
 //! # How much output
 //! Output is listed within a second, 64 KiB at once and 8 KiB a second after that. What is beyond comes in files of up to
 //! 8 MiB by transfers; without these it waits, and when the job is over all but the last 32 KiB of a large rest is

@@ -128,7 +128,7 @@ impl NoWay {
                  `nosuid`: install its package again"
             ),
             NoWay::Forbidden(_) | NoWay::Refused(_) | NoWay::Unknown => {
-                "log in as root, or allow the login user to become that user (sudoers, or doas.conf)".to_owned()
+                "look in the guest's log what it minds (an account that is locked or expired, PAM); or log in as root, or allow it otherwise (sudoers, doas.conf)".to_owned()
             }
         }
     }
@@ -164,12 +164,21 @@ fn refused(by: Becoming, said: &str) -> NoWay {
         NoWay::WrongPassword
     } else if has(&["must have a tty"]) {
         NoWay::Terminal(by)
-    } else if has(&["not in the sudoers", "is not allowed to", "may not run sudo", "Operation not permitted"]) {
+    } else if has(&["account validation", "expired"]) {
+        NoWay::Refused(by)
+    } else if has(&[
+        "not in the sudoers",
+        "is not allowed to",
+        "may not run sudo",
+        "Operation not permitted",
+        "doas is not enabled",
+    ]) {
         NoWay::Forbidden(by)
     } else if has(&[
         "password is required",
         "password was provided",
         "authentication is required",
+        "Authentication required",
         "Authorization required",
         "a tty is required",
     ]) {

@@ -211,8 +211,11 @@ impl Checker<'_> {
         if !matches!(via, Via::Auto | Via::Sudo) {
             let how = how.unwrap_or_default();
             problems.push(
-                bad_argument(text.span, format!("{how} takes no password here: it asks on a terminal, and there is none"))
-                    .help("leave PASSWORD out, or use `--via=sudo`"),
+                bad_argument(
+                    text.span,
+                    format!("{how} takes no password here: it asks on a terminal, and there is none"),
+                )
+                .help("leave PASSWORD out, or use `--via=sudo`"),
             );
             return None;
         }

@@ -196,12 +196,7 @@ impl Family for Unix {
 impl Unix {
     /// How a job of the batch becomes its user, as the last words of its line: the wish that the supervisor knows, the
     /// user, and the number of the password that sudo is told when it asks.
-    fn becoming<'a>(
-        &self,
-        run_as: Option<&'a RunAs>,
-        login: &'a str,
-        passwords: &mut Vec<&'a str>,
-    ) -> Result<String> {
+    fn becoming<'a>(&self, run_as: Option<&'a RunAs>, login: &'a str, passwords: &mut Vec<&'a str>) -> Result<String> {
         let Some(run_as) = run_as.filter(|run_as| run_as.user != self.user) else {
             return Ok("- - -".to_owned());
         };

@@ -245,13 +245,12 @@ impl Server {
             machine.epoch += 1;
             machine.epoch
         };
-        let running =
-            Arc::new(Running {
-                guest: guest.clone(),
-                turn: tokio::sync::Mutex::default(),
-                programs: Arc::default(),
-                proven: Mutex::default(),
-            });
+        let running = Arc::new(Running {
+            guest: guest.clone(),
+            turn: tokio::sync::Mutex::default(),
+            programs: Arc::default(),
+            proven: Mutex::default(),
+        });
         lock(&self.running).insert(vm.clone(), running);
         self.background.spawn(self.clone().settle(vm.clone(), epoch, guest.clone()));
         if let Some(guest) = guest {
