@@ -280,10 +280,7 @@ mod logins {
         // Root's first batch, second's first look, their two steps, root's one, its WAIT, its two, and the last.
         let most = 7;
         assert!(count("StartProgramInGuest") <= most, "{}", count("StartProgramInGuest"));
-        let run = common::run(
-            &mut site.exec(dir.path(), &["follows", "--", "cat", "/tmp/order"]),
-            DEADLINE,
-        );
+        let run = common::run(&mut site.exec(dir.path(), &["follows", "--", "cat", "/tmp/order"]), DEADLINE);
         assert_eq!(run.stdout(), "one\ntwo\nthree\nfour\nfive\nfive again\n", "{run}");
         let left = common::run(
             &mut site.exec(dir.path(), &["follows", "--", "sh", "-c", "ls -Ad /home/second/.vmw* /root/.vmw*"]),

@@ -130,18 +130,32 @@ impl Sessions {
     }
 
     /// The machine is finished: nothing of ours stays in the guest. What belongs to an account that steps have locked or
-    /// removed, root removes.
+    /// removed, or given a password that nobody knows here, another one removes who is root or can become it.
     pub(super) async fn close(&mut self) -> Result<(), guest::Error> {
         let all = std::mem::take(&mut self.open);
+        let mut refused = Vec::new();
         for (login, guest) in &all {
-            let Err(error) = guest.cleanup().await else { continue };
-            let root = all.iter().find(|(other, _)| other.user == "root" && login.user != "root");
-            match (root, guest.work_directory()) {
-                (Some((_, root)), Some(left)) if error.is_login() => {
-                    root.delete(&left).await?;
-                    root.cleanup().await?;
+            match guest.cleanup().await {
+                Err(error) if error.is_login() => refused.push((login, error, guest.work_directory())),
+                other => other?,
+            }
+        }
+        for (login, error, left) in refused {
+            let Some(left) = left else { return Err(error) };
+            let mut removed = false;
+            for (_, guest) in all.iter().filter(|(other, _)| other.user != login.user) {
+                let mut job = guest::Job::delete(0, &left);
+                job.run_as = (!guest.is_windows()).then(|| guest::RunAs::new("root"));
+                if guest.run(job).await.is_ok_and(|end| end.success) {
+                    guest.cleanup().await?;
+                    removed = true;
+                    break;
                 }
-                _ => return Err(error),
+                // What it may have begun goes, as far as it can still log in.
+                let _ = guest.cleanup().await;
+            }
+            if !removed {
+                return Err(error);
             }
         }
         Ok(())

@@ -146,6 +146,9 @@ impl fmt::Display for NoWay {
             NoWay::NoExec => f.write_str("no program can be run in the work directory, and sudo asks for a password"),
             NoWay::Windows => f.write_str("on Windows nobody becomes another user in mid-session"),
             NoWay::Forbidden(by) => write!(f, "{by} doesn't allow it"),
+            NoWay::NoPassword(Becoming::Doas) => {
+                f.write_str("doas asks for a password on a terminal, and there is none")
+            }
             NoWay::NoPassword(by) => write!(f, "{by} asks for a password, and none was given"),
             NoWay::WrongPassword => f.write_str("sudo refuses the password"),
             NoWay::Terminal(by) => write!(f, "{by} wants a terminal"),

@@ -249,7 +249,14 @@ impl Wire {
             Wire::Remote(remote) => remote,
             #[cfg(test)]
             Wire::Local(_) => {
-                let _ = std::fs::remove_dir_all(path);
+                for _ in 0..DELETIONS {
+                    match std::fs::remove_dir_all(path) {
+                        Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {
+                            tokio::time::sleep(FIRST_PAUSE).await;
+                        }
+                        _ => break,
+                    }
+                }
                 return Ok(());
             }
         };
