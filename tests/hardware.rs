@@ -148,10 +148,13 @@ fn a_snapshot_is_left_and_cloned_from(site: &Site) {
     site.built(dir.path(), &[]);
 }
 
-/// The device changes of the only ReconfigVM_Task in these messages: each field with its value. Keys of new devices are
-/// the client's own choice.
-fn sent(messages: &[Vec<u8>]) -> Vec<BTreeMap<String, String>> {
-    fn flatten(element: &Element, path: &str, out: &mut BTreeMap<String, String>) {
+/// The fields of a part of a message, each with its value.
+type Fields = BTreeMap<String, String>;
+
+/// What the only call of this method in these messages asks for: each device change, then all else together. Keys of
+/// new devices are the client's own choice.
+fn sent(messages: &[Vec<u8>], method: &str) -> Vec<Fields> {
+    fn flatten(element: &Element, path: &str, out: &mut Fields) {
         let path = format!("{path}/{}", element.name);
         if let Some(kind) = &element.xsi_type {
             out.insert(format!("{path}@type"), kind.clone());
@@ -169,21 +172,35 @@ fn sent(messages: &[Vec<u8>]) -> Vec<BTreeMap<String, String>> {
     }
     let found: Vec<Element> = messages
         .iter()
-        .filter(|m| String::from_utf8_lossy(m).contains("<ReconfigVM_Task"))
+        .filter(|m| {
+            String::from_utf8_lossy(m).contains(&format!("<{method} "))
+                || String::from_utf8_lossy(m).contains(&format!("<{method}>"))
+        })
         .map(|m| Element::parse(m, Limits::default()).unwrap())
         .collect();
-    let [message] = found.as_slice() else { panic!("{} reconfigurations", found.len()) };
-    let spec = find(message, "spec").unwrap();
-    spec.children_named("deviceChange")
-        .map(|change| {
-            let mut out = BTreeMap::new();
-            flatten(change, "", &mut out);
-            out
-        })
-        .collect()
+    let [message] = found.as_slice() else { panic!("{} calls of {method}", found.len()) };
+    let call = find(message, method).unwrap();
+    let asked = call.child("spec").unwrap_or(call);
+    let mut out: Vec<Fields> = Vec::new();
+    let mut rest = Fields::new();
+    for child in asked.children.iter().filter(|c| c.name != "_this") {
+        if child.name == "deviceChange" {
+            let mut change = Fields::new();
+            flatten(child, "", &mut change);
+            out.push(change);
+        } else {
+            flatten(child, "", &mut rest);
+        }
+    }
+    out.push(rest);
+    out
 }
 
-fn ours(site: &Site, vm: &str, change: &DeviceChange) -> Vec<BTreeMap<String, String>> {
+fn ours(site: &Site, vm: &str, change: &DeviceChange) -> Vec<Fields> {
+    sent(&our_messages(site, vm, change), "ReconfigVM_Task")
+}
+
+fn our_messages(site: &Site, vm: &str, change: &DeviceChange) -> Vec<Vec<u8>> {
     let heard: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
     let sink = Arc::clone(&heard);
     let (url, username, password, thumbprint) = site.server();
@@ -205,12 +222,15 @@ fn ours(site: &Site, vm: &str, change: &DeviceChange) -> Vec<BTreeMap<String, St
         client.change_devices(&vm, &change, None, soon()).await.unwrap();
         client.logout().await.unwrap();
     });
-    let heard = heard.lock().unwrap();
-    sent(&heard)
+    std::mem::take(&mut *heard.lock().unwrap())
 }
 
 /// What govc sends.
-fn theirs(site: &Site, args: &[&str]) -> Vec<BTreeMap<String, String>> {
+fn theirs(site: &Site, args: &[&str]) -> Vec<Fields> {
+    sent(&their_messages(site, args), "ReconfigVM_Task")
+}
+
+fn their_messages(site: &Site, args: &[&str]) -> Vec<Vec<u8>> {
     let dir = tempfile::tempdir().unwrap();
     let mut command = site.govc_command(args);
     command.env("GOVC_DEBUG", "true").env("GOVC_DEBUG_PATH", dir.path());
@@ -228,7 +248,7 @@ fn theirs(site: &Site, args: &[&str]) -> Vec<BTreeMap<String, String>> {
             }
         }
     }
-    sent(&messages)
+    messages
 }
 
 fn changes_are_sent_as_govc_sends_them(site: &Site) {
@@ -236,7 +256,7 @@ fn changes_are_sent_as_govc_sends_them(site: &Site) {
     for vm in ["peer-a", "peer-b"] {
         site.govc(&["vm.clone", "-vm", template, "-pool", "/DC0/host/DC0_C0/Resources", "-on=false", vm]);
     }
-    let without = |mut changes: Vec<BTreeMap<String, String>>, names: &[&str]| {
+    let without = |mut changes: Vec<Fields>, names: &[&str]| {
         for change in &mut changes {
             change.retain(|path, _| !names.iter().any(|name| path.contains(name)));
         }
@@ -295,6 +315,55 @@ fn changes_are_sent_as_govc_sends_them(site: &Site) {
     let mine = ours(site, "peer-a", &add);
     assert_eq!(mine[0]["/deviceChange/device/connectable/startConnected"], "true");
     assert_eq!(without(mine, &odd), without(peer, &odd));
+    drives_and_switches_are_sent_as_govc_sends_them(site, &own);
+}
+
+fn drives_and_switches_are_sent_as_govc_sends_them(site: &Site, own: &[&str]) {
+    let alike = |mine: Vec<Fields>, peer: Vec<Fields>, odd: &[&str]| {
+        let without = |mut all: Vec<Fields>| {
+            for fields in &mut all {
+                fields.retain(|path, _| !odd.iter().any(|name| path.contains(name)));
+            }
+            all
+        };
+        assert_eq!(without(mine), without(peer));
+    };
+    // The simulator's machines have no drive; ours gets one with the first image.
+    let empty = DeviceChange { cdrom: Some(Some("[LocalDS_0] iso/first.iso".to_owned())), ..DeviceChange::default() };
+    for vm in ["peer-a", "peer-b"] {
+        ours(site, vm, &empty);
+    }
+    let image = DeviceChange { cdrom: Some(Some("[LocalDS_0] iso/x.iso".to_owned())), ..DeviceChange::default() };
+    let mine = ours(site, "peer-a", &image);
+    let peer = theirs(site, &["device.cdrom.insert", "-vm", "peer-b", "-ds", "LocalDS_0", "iso/x.iso"]);
+    assert_eq!(mine[0]["/deviceChange/device/backing/fileName"], "[LocalDS_0] iso/x.iso");
+    // An image that is asked for is connected too, where the machine is on; govc leaves that as it was.
+    alike(mine, peer, &[own, &["connectable/connected"]].concat());
+
+    let secure = DeviceChange { firmware: Some("efi".to_owned()), secure_boot: Some(true), ..DeviceChange::default() };
+    let mine = ours(site, "peer-a", &secure);
+    assert_eq!(mine[0]["/bootOptions/efiSecureBootEnabled"], "true");
+    let peer = theirs(site, &["device.boot", "-vm", "peer-b", "-firmware", "efi", "-secure"]);
+    // It says of the other boot options what they are by default.
+    alike(mine, peer, &["@type", "bootRetryEnabled", "enterBIOSSetup"]);
+
+    let switches = DeviceChange {
+        cpu_hot_add: Some(true),
+        memory_hot_add: Some(true),
+        nested: Some(true),
+        ..DeviceChange::default()
+    };
+    let peer = theirs(
+        site,
+        &["vm.change", "-vm", "peer-b", "-cpu-hot-add-enabled", "-memory-hot-add-enabled", "-nested-hv-enabled"],
+    );
+    alike(ours(site, "peer-a", &switches), peer, &["@type"]);
+
+    let newer = DeviceChange { version: Some(20), ..DeviceChange::default() };
+    let mine = sent(&our_messages(site, "peer-a", &newer), "UpgradeVM_Task");
+    assert_eq!(mine[0]["/version"], "vmx-20");
+    let peer = sent(&their_messages(site, &["vm.upgrade", "-vm", "peer-b", "-version", "20"]), "UpgradeVM_Task");
+    alike(mine, peer, &["@type"]);
 }
 
 #[test]

@@ -5,11 +5,13 @@
 
 mod common;
 
-use sha2::Digest;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
-use common::site::Site;
-use common::{context, on_both};
+use common::site::{Sandbox, Site};
+use common::{Run, Running, context, on_both};
 use serde_json::Value;
+use sha2::Digest;
 use vmwbuild::sandbox::{Effect, Rule};
 
 on_both! {
@@ -221,4 +223,97 @@ fn nothing_is_left_of_what_fails() {
     site.built(deploying.path(), &[]);
     assert_eq!(site.vms().len(), before.len() + 1, "{:?}", site.vms());
     assert_eq!(site.sessions(), 0);
+}
+
+/// A sandbox in which clones, deployments and captures take long enough to be killed in.
+fn slow() -> Site {
+    let config = common::embedded::config();
+    Site::Sandbox(Sandbox::with(vmwbuild::sandbox::Config { clone_delay: Duration::from_secs(1), ..config }))
+}
+
+/// A build whose process ends while the server carries that request out.
+fn killed_during(site: &Site, dir: &Path, request: &str) {
+    let count = || site.requests().get(request).copied().unwrap_or_default();
+    let (before, begun) = (count(), Instant::now());
+    let running = Running::start(&mut site.with_state(dir, &["build", "--progress", "plain"]));
+    while count() == before {
+        assert!(begun.elapsed() < common::DEADLINE, "it has never come to {request}");
+        std::thread::yield_now();
+    }
+    running.signal("KILL");
+    assert_eq!(running.finish(common::DEADLINE).code, None);
+}
+
+fn after(site: &Site, dir: &Path, args: &[&str]) -> Run {
+    let run = common::run(&mut site.with_state(dir, args), common::DEADLINE);
+    assert_eq!(run.code, Some(0), "{run}");
+    run
+}
+
+#[test]
+fn a_deployment_that_was_killed_is_gone_on_with_or_cleaned() {
+    let site = slow();
+    site.govc(&["library.create", "images"]);
+    let base = "FROM linux AS a\nOUTPUT LIBRARY images/a\nRUN true\n";
+    site.built(context(&[("VMWfile", base)]).path(), &[]);
+    let before = site.vms();
+    let text = "CLUSTER DC0_C0\nFROM library:images/a AS b\nOUTPUT VM lib-b\nRUN echo once >> /root/count\n";
+    let deploys = || site.requests()["POST library-item?deploy"];
+    // Cleaned up: what the server has made after all goes too.
+    let dir = context(&[("VMWfile", text)]);
+    killed_during(&site, dir.path(), "POST library-item?deploy");
+    let cleaned = after(&site, dir.path(), &["clean", "--yes"]);
+    assert!(cleaned.stdout().contains("removed /DC0/vm/vmwbuild-"), "{cleaned}");
+    assert_eq!(site.vms(), before);
+    // Gone on with: what the server makes is waited for, and nothing is deployed twice.
+    let dir = context(&[("VMWfile", text)]);
+    killed_during(&site, dir.path(), "POST library-item?deploy");
+    let asked = deploys();
+    after(&site, dir.path(), &["resume", "--progress", "plain"]);
+    assert_eq!(deploys(), asked);
+    assert_eq!(site.vms().len(), before.len() + 1, "{:?}", site.vms());
+    assert_eq!(site.guest("lib-b", "cat /root/count").trim(), "once");
+    // Killed where it has its name, or is about to.
+    site.govc(&["vm.destroy", "lib-b"]);
+    for (what, request) in [("clean", "Rename_Task"), ("resume", "Rename_Task"), ("clean", "ReconfigVM_Task")] {
+        let dir = context(&[("VMWfile", text)]);
+        killed_during(&site, dir.path(), request);
+        match what {
+            "clean" => drop(after(&site, dir.path(), &["clean", "--yes"])),
+            _ => {
+                after(&site, dir.path(), &["resume", "--progress", "plain"]);
+                site.govc(&["vm.destroy", "lib-b"]);
+            }
+        }
+        assert_eq!(site.vms(), before, "{what} after {request}");
+    }
+}
+
+#[test]
+fn a_capture_that_was_killed_is_gone_on_with_or_cleaned() {
+    let site = slow();
+    site.govc(&["library.create", "images"]);
+    let before = site.vms();
+    let text = "FROM linux AS a\nOUTPUT LIBRARY images/a\nRUN echo once >> /root/count\n";
+    let dir = context(&[("VMWfile", text)]);
+    killed_during(&site, dir.path(), "POST library-item");
+    let cleaned = after(&site, dir.path(), &["clean", "--yes"]);
+    assert!(cleaned.stdout().contains("removed library item images/a"), "{cleaned}");
+    assert_eq!(site.govc(&["library.ls", "/images/*"]).trim(), "");
+    assert_eq!(site.vms(), before);
+    let dir = context(&[("VMWfile", text)]);
+    killed_during(&site, dir.path(), "POST library-item");
+    let resumed = after(&site, dir.path(), &["resume", "--progress", "plain"]);
+    assert!(resumed.stdout().contains("library item images/a"), "{resumed}");
+    assert_eq!(site.vms(), before);
+    let deploying = "CLUSTER DC0_C0\nFROM library:images/a AS b\nOUTPUT VM lib-b\nRUN echo twice >> /root/count\n";
+    site.built(context(&[("VMWfile", deploying)]).path(), &[]);
+    assert_eq!(site.guest("lib-b", "cat /root/count"), "once\ntwice\n");
+    // An item that was there before stays, whatever has come of its next version.
+    let dir = context(&[("VMWfile", text.replace("LIBRARY", "--exists=replace LIBRARY"))]);
+    killed_during(&site, dir.path(), "POST library-item");
+    after(&site, dir.path(), &["clean", "--yes"]);
+    assert_eq!(item(&site, "/images/a")["name"], "a");
+    site.govc(&["vm.destroy", "lib-b"]);
+    assert_eq!(site.vms(), before);
 }

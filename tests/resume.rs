@@ -262,6 +262,33 @@ fn what_a_build_says_when_it_is_stopped_twice_is_so() {
 }
 
 #[test]
+fn a_command_that_was_ended_on_request_is_told_and_not_run_again() {
+    let site = sandbox();
+    // It isn't impressed by the first signal that it gets, so that its end takes a while.
+    let text = "FROM linux AS vm\nOUTPUT VM ended\nRUN echo before >> /root/count\n\
+                RUN trap ': > /root/asked' TERM; echo begun; echo once >> /root/count; while :; do sleep 0.1; done\n";
+    let dir = context(&[("VMWfile", text)]);
+    let mut build = site.with_state(dir.path(), &["build", "--progress", "plain", "--on-error", "keep"]);
+    let running = common::Running::start(&mut build);
+    running.wait_for("begun", DEADLINE);
+    running.signal("INT");
+    let asked = "until test -e /root/asked; do sleep 0.05; done";
+    succeeded(vmwbuild(&site, dir.path(), &["exec", "ended", "--", "sh", "-c", asked]));
+    running.signal("INT");
+    let stopped = running.finish(DEADLINE);
+    assert_eq!(stopped.code, Some(130), "{stopped}");
+    let said = |run: &Run| run.stderr().split_whitespace().filter(|word| *word != "|").collect::<Vec<_>>().join(" ");
+    assert!(said(&stopped).contains("goes on with the build, unless a command was ended half-way"), "{stopped}");
+    let resumed = vmwbuild(&site, dir.path(), &["resume", "--progress", "plain"]);
+    assert_eq!(resumed.code, Some(4), "{resumed}");
+    assert!(resumed.stderr().contains("VMW651 not-resumable"), "{resumed}");
+    assert!(said(&resumed).contains("was ended in `vm` when the build was stopped"), "{resumed}");
+    assert_eq!(read(&site, dir.path(), "ended", "/root/count"), "before\nonce\n");
+    succeeded(vmwbuild(&site, dir.path(), &["clean", "--yes"]));
+    assert!(!site.vms().contains(&"ended".to_owned()));
+}
+
+#[test]
 fn a_saved_connection_knows_its_password_when_a_build_is_gone_on_with() {
     let site = sandbox();
     let dir = context(&[("VMWfile", "FROM linux AS vm\nOUTPUT VM saved\nRUN echo once >> /root/count\n")]);

@@ -13,6 +13,8 @@ use std::time::Duration;
 use common::project::{Project, soon};
 use common::site::Site;
 use common::{DEADLINE, Run, Running, on_both};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use vmwbuild::engine::watch::{Attempt, Claim, Contender, Lock};
 
 on_both! {
@@ -108,8 +110,14 @@ fn what_dies_is_replaced(site: Site) {
     for worker in ["w-worker-1", "w-worker-2"] {
         assert_eq!(project.read(worker, "/root/token").trim_end(), token, "{worker}");
     }
-    end(controller);
-    assert!(project.locks().is_empty());
+    let finished: Vec<String> =
+        end(controller).stderr().lines().filter(|line| line.ends_with(" requests")).map(str::to_owned).collect();
+    // Each round tells of its own requests: those of one that replaces a machine are about as many as another's.
+    let requests =
+        |line: &String| line.split(", ").nth(1).and_then(|n| n.split(' ').next()?.parse::<u64>().ok()).unwrap();
+    assert_eq!(finished.len(), 4);
+    let rounds: Vec<u64> = finished.iter().map(requests).collect();
+    assert!(rounds[3] < rounds[1] * 2, "{rounds:?}");
     let events = common::events::valid(&std::fs::read_to_string(events).unwrap());
     let told: Vec<&str> = events.iter().filter(|e| e["event"] == "watch").filter_map(|e| e["what"].as_str()).collect();
     for what in ["holds", "missing", "watches", "dead", "well", "suspect"] {
@@ -132,7 +140,8 @@ fn host_of(project: &Project, vm: &str) -> String {
 fn a_host_that_is_lost_is_waited_for_and_then_its_machines_count_as_dead() {
     let project = Project::pool(Site::here().unwrap());
     // More workers than hosts would share one; the manager must be elsewhere.
-    let controller = project.watch(&["--grace", "3s", "--pause", "1s", "--arg", "workers=1"]);
+    let with = ["--grace", "3s", "--pause", "1s", "--arg", "workers=1"];
+    let controller = project.watch(&with);
     wait(&controller, "watches 2 machines, of which 2 live");
     let before = project.machines();
     let host = host_of(&project, "w-worker-1");
@@ -146,12 +155,26 @@ fn a_host_that_is_lost_is_waited_for_and_then_its_machines_count_as_dead() {
     answers(false);
     wait(&controller, &format!("watch: worker[1]: it is dead: its host {host} is silent"));
     // Nothing can be done with a machine whose host is away, and its name is its own.
-    wait(&controller, "can't be removed, so it isn't replaced");
-    wait(&controller, "and was replaced a short while ago");
-    answers(true);
+    wait(&controller, "another one stands in for it");
     wait(&controller, "watch: worker[1]: it is well");
-    assert_eq!(project.machines(), before);
-    assert_eq!(project.read("w-manager", "/root/removed").lines().next(), Some("w-worker-1"));
+    let both = project.machines();
+    assert_eq!(both["w-worker-1"], before["w-worker-1"]);
+    let instead = both.keys().find(|name| name.starts_with("w-worker-1-instead-")).unwrap().clone();
+    assert_ne!(host_of(&project, &instead), host);
+    assert_eq!(project.read(&instead, "/root/token").trim_end(), project.read("w-manager", "/root/token"));
+    // Whoever comes after knows it too, and makes no other.
+    controller.signal("KILL");
+    assert_eq!(controller.finish(DEADLINE).code, None);
+    let clones = project.clones();
+    let controller = project.watch(&with);
+    wait(&controller, "watches 2 machines, of which 2 live");
+    assert_eq!((project.clones(), project.machines()), (clones, both.clone()));
+    answers(true);
+    wait(&controller, "w-worker-1 (");
+    wait(&controller, "is called w-worker-1 now");
+    let now = project.machines();
+    assert_eq!((now.len(), &now["w-worker-1"]), (before.len(), &both[&instead]));
+    assert_eq!(project.read("w-manager", "/root/removed"), "w-worker-1\n");
     end(controller);
 }
 
@@ -200,6 +223,41 @@ fn the_budget_is_kept_and_told() {
     wait(&controller, "watch: worker[2]: it is well");
     assert_eq!(project.moref("w-worker-2"), off);
     end(controller);
+}
+
+#[test]
+fn the_budget_outlives_controllers() {
+    let project = Project::pool(Site::here().unwrap());
+    let with = ["--max-replacements", "1/1h"];
+    let first = project.watch(&with);
+    wait(&first, "watches 3 machines");
+    project.power_off("w-worker-1");
+    wait(&first, "watch: worker[1]: it is well");
+    let before = project.machines();
+    first.signal("KILL");
+    assert_eq!(first.finish(DEADLINE).code, None);
+    project.power_off("w-worker-2");
+    // One that takes over from a dead one, and one that begins after one has ended well.
+    for _ in 0..2 {
+        let next = project.watch(&with);
+        let held = wait(&next, "watch: worker[2]: it is dead (it is powered off) and isn't replaced: 1 replacements");
+        assert!(held.contains("are used up"), "{held}");
+        assert_eq!(project.machines(), before);
+        end(next);
+        assert_eq!(project.locks().len(), 1, "what is remembered");
+    }
+    // A machine that was replaced, and is gone when a controller begins, isn't one that was never there.
+    project.destroy("w-worker-1");
+    let next = project.watch(&with);
+    wait(&next, "watch: worker[1]: it is dead (it is gone), and was replaced a short while ago");
+    end(next);
+    // Who allows more has it at once.
+    let generous = project.watch(&["--max-replacements", "9/1h", "--pause", "1s"]);
+    wait(&generous, "watch: worker[1]: it is well");
+    end(generous);
+    // With the platform goes what is remembered of it.
+    project.done(&["destroy", ".", "--yes"]);
+    assert!(project.locks().is_empty());
 }
 
 fn get(address: &str, path: &str) -> String {
@@ -391,22 +449,42 @@ fn one_gets_the_lock(site: Site) {
         };
         let (_, first, before) = race(3, false).await;
         assert!(before.is_empty());
-        assert!(first.begins("20300131-00000000").await.unwrap());
+        let replaced = "worker[1]".to_owned();
+        assert!(first.begins("20300131-00000000", [&replaced].into_iter(), Duration::from_secs(3600)).await.unwrap());
         // It dies: nobody renews it, nobody gives it back.
         drop(first);
-        tokio::time::sleep(Duration::from_secs(4)).await;
+        // What the holder has said last, by vCenter's clock.
+        let said = async || {
+            let (_, key) = client.attributes_like("vmwbuild.up.shop-VMWfile").await.unwrap().remove(0);
+            let text = client.root_attributes().await.unwrap().remove(&key).unwrap();
+            let said: serde_json::Value = serde_json::from_str(&text).unwrap();
+            OffsetDateTime::parse(said["beat"].as_str().unwrap(), &Rfc3339).unwrap()
+        };
+        let (lease, pause) = (Duration::from_secs(3), Duration::from_millis(200));
+        while client.current_time().await.unwrap() - said().await <= lease {
+            tokio::time::sleep(pause).await;
+        }
         let (winner, second, before) = race(3, true).await;
         assert_eq!(before, ["20300131-00000000"], "{winner}");
         second.over("20300131-00000000").await;
-        // It stays while it is renewed.
-        tokio::time::sleep(Duration::from_secs(4)).await;
-        assert!(!second.lost().is_cancelled());
+        let spent = second.spent().await;
+        assert!(matches!(spent.as_slice(), [(label, age)] if *label == replaced && age.as_secs() < 600), "{spent:?}");
+        // It stays while it is renewed: until it has said so for longer than a lease.
+        let begun = said().await;
+        while said().await - begun <= lease {
+            assert!(!second.lost().is_cancelled());
+            tokio::time::sleep(pause).await;
+        }
         match Contender::new(client.clone(), claim(9, 3)).attempt().await.unwrap() {
             Attempt::By(holder) => assert!(holder.lives && holder.text.contains(&format!("contender {winner}"))),
             Attempt::Held(..) => panic!("two hold it"),
         }
         second.release().await.unwrap();
-        race(3, false).await.1.release().await.unwrap();
+        // What was replaced is remembered, and nobody waits for that.
+        let third = race(3, false).await.1;
+        assert_eq!(third.spent().await.len(), 1);
+        third.release().await.unwrap();
+        vmwbuild::engine::watch::forget(client, "shop/VMWfile").await.unwrap();
     });
     assert!(project.locks().is_empty());
 }

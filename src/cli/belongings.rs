@@ -13,6 +13,7 @@ use crate::engine::FailureClass;
 use crate::engine::belongings::{self, Owned};
 use crate::engine::journal;
 use crate::engine::marks;
+use crate::engine::watch;
 use crate::source::Sources;
 use crate::vsphere::client::{Client, Endpoint};
 use crate::vsphere::wire::PowerState;
@@ -203,6 +204,10 @@ async fn sweep(client: &Client, which: &Which, options: &args::Destroy) -> Resul
             Ok(Some(why)) => terminal::say(&format!("left alone: {}: {why}", one.path)),
             Err(e) => problems.push(e.diagnostic().note(format!("{} is still there", one.path))),
         }
+    }
+    // What a controller remembers of the platform, where this account may remove it: it doesn't matter any more.
+    if let (Which::File(_, identity), true) = (which, problems.is_empty()) {
+        let _ = watch::forget(client, identity).await;
     }
     Ok(problems)
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::project::Defaults;
 use super::secrets::Missing;
@@ -22,13 +23,16 @@ use crate::plan::PlacementDefaults;
 use crate::progress::Hush;
 use crate::sema::program::Program;
 use crate::source::Sources;
-use crate::vsphere::client::{Class, Client, Deadline, Endpoint, Recorder, Thumbprint};
+use crate::vsphere::client::{Class, Client, Deadline, Endpoint, Error, Recorder, Thumbprint};
 
 /// Unoptimised futures are large; a build nests them deeply.
 const STACK: usize = 8 << 20;
 
 /// How long connecting and logging in may take.
 pub(super) const CONNECT: Duration = Duration::from_secs(60);
+
+/// How long a login that isn't wanted any more may take.
+const PARTING: Duration = Duration::from_secs(2);
 
 /// Runs it; the exit code.
 pub(crate) fn run(options: &args::Build, color: args::When, verbose: u8) -> u8 {
@@ -267,6 +271,7 @@ pub(super) fn prepare(
             // What a sandbox of its own holds goes with the build.
             key: if options.sandbox { None } else { record::cache_key() },
         },
+        sent_before: 0,
         sandbox: options.sandbox && !options.sandbox_options.strict,
         up: None,
     };
@@ -366,6 +371,20 @@ fn run_on(
     code
 }
 
+/// Logs in; None: it was stopped. A login that is on its way then is seen through, to log out again: a session that
+/// nobody knows of would stay for half an hour.
+pub(super) async fn connect(endpoint: Endpoint, stop: &CancellationToken) -> Option<Result<Client, Error>> {
+    let mut connecting = std::pin::pin!(Client::connect(endpoint, Deadline::after(CONNECT)));
+    tokio::select! {
+        connected = &mut connecting => return Some(connected),
+        () = stop.cancelled() => {}
+    }
+    if let Ok(Ok(client)) = tokio::time::timeout(PARTING, connecting).await {
+        let _ = tokio::time::timeout(PARTING, client.logout()).await;
+    }
+    None
+}
+
 async fn drive(
     endpoint: Option<Endpoint>,
     options: Options,
@@ -388,10 +407,7 @@ async fn drive(
         },
     };
     let (journal, past) = (options.journal.clone(), options.past.clone());
-    let connected = tokio::select! {
-        connected = Client::connect(endpoint, Deadline::after(CONNECT)) => Some(connected),
-        () = reins.control.stop.cancelled() => None,
-    };
+    let connected = connect(endpoint, &reins.control.stop).await;
     let code = match connected {
         Some(Ok(client)) => {
             let held = match &lock {

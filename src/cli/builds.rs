@@ -84,7 +84,7 @@ fn of(kept: &Kept) -> serde_json::Value {
     json!({
         "build": header.build,
         "state": word(kept.standing),
-        "resumable": kept.standing == Standing::Interrupted && !header.sandbox,
+        "resumable": kept.standing == Standing::Interrupted && super::resume::refusal(header, &kept.past).is_none(),
         "date": header.date,
         "file": header.file,
         "vcenter": if header.sandbox { serde_json::Value::Null } else { header.connection.url.clone().into() },

@@ -83,7 +83,7 @@ fn builds(options: &args::Clean, store: &Store) -> Result<Vec<String>, Refused> 
     let left = |(name, kept): (String, Result<Kept, _>)| {
         let kept = kept.ok()?;
         let over = kept.standing != Standing::Running && !kept.header.sandbox;
-        (over && !kept.past.left().is_empty()).then_some(name)
+        (over && (!kept.past.left().is_empty() || kept.past.has_half_items())).then_some(name)
     };
     let mut all: Vec<String> = store.all().into_iter().filter_map(left).collect();
     if !options.all {
@@ -104,7 +104,7 @@ fn one(
         past.remove_unpacked(&header.build);
     }
     let left = past.left();
-    if left.is_empty() || header.sandbox {
+    if left.is_empty() && !past.has_half_items() || header.sandbox {
         terminal::say(&format!("the build {name} has left nothing"));
         if past.ended.is_none() && !options.removal.dry_run {
             end(&journal);
@@ -165,12 +165,21 @@ pub(super) async fn sweep(
             }
         }
     }
-    let paths: Vec<String> = removable.iter().map(|(one, _)| one.path()).collect();
+    let items = sweep::half_items(client, build, past, journal, options.removal.dry_run).await;
+    let items = items.map_err(|e| (class_of(e.class()).exit_code(), vec![e.diagnostic()]))?;
+    let shown = |item: &sweep::HalfItem| format!("library item {}", item.path);
+    let paths: Vec<String> = removable.iter().map(|(one, _)| one.path()).chain(items.iter().map(shown)).collect();
     let refusal = format!("the machines of the build {build} aren't removed without a word of yours");
     if !super::confirm::removal(&paths, &options.removal, &refusal).map_err(|(code, d)| (code, vec![d]))? {
         return Ok(());
     }
     let mut problems = Vec::new();
+    for item in &items {
+        match sweep::remove_item(client, journal, item).await {
+            Ok(()) => terminal::print(&format!("removed {}\n", shown(item))),
+            Err(e) => problems.push(e.diagnostic().note(format!("{} is still there", shown(item)))),
+        }
+    }
     for (one, vm) in &removable {
         match sweep::remove(client, journal, one, vm).await {
             Ok(()) => terminal::print(&format!("removed {}\n", one.path())),

@@ -9,7 +9,7 @@ use super::{args, codes, project, settings, terminal};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{FailureClass, class_of};
 use crate::guest::{self, Guest};
-use crate::vsphere::client::{self, Client, Deadline, Endpoint, Entity};
+use crate::vsphere::client::{self, Client, Endpoint, Entity};
 use crate::vsphere::wire::PowerState;
 
 /// How long the guest may take to end a command after Ctrl-C.
@@ -99,10 +99,7 @@ pub(super) fn connected<T: Send>(
             signals.next().await;
             stopping.cancel();
         });
-        let client = tokio::select! {
-            connected = Client::connect(endpoint, Deadline::after(CONNECT)) => connected,
-            () = stop.cancelled() => return Ok(None),
-        };
+        let Some(client) = build::connect(endpoint, &stop).await else { return Ok(None) };
         let client = client.map_err(|e| (build::connect_code(e.class()), e.diagnostic()))?;
         let result = work(&client, &stop).await;
         let _ = client.logout().await;

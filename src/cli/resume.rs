@@ -71,6 +71,9 @@ pub(super) fn refusal(header: &Header, past: &crate::engine::journal::Past) -> O
     if past.removing {
         return Some("its machines have begun to be removed".to_owned());
     }
+    if past.reverting {
+        return Some("its machines have begun to be taken back to their snapshots".to_owned());
+    }
     let own = env!("CARGO_PKG_VERSION");
     if header.version != own {
         return Some(format!("it was begun by version {}, and this is {own}", header.version));

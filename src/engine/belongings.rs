@@ -9,7 +9,14 @@ use crate::vsphere::client::{Client, Deadline, EntityKind, Error, Inventory, Pro
 use crate::vsphere::wire::{Moref, PowerState};
 
 /// What is asked of machines.
-const READ: &[&str] = &["name", "config.extraConfig", "config.template", "runtime.powerState", "guest.ipAddress"];
+const READ: &[&str] = &[
+    "name",
+    "config.extraConfig",
+    "config.template",
+    "runtime.powerState",
+    "runtime.connectionState",
+    "guest.ipAddress",
+];
 
 /// How many machines are asked for at once: a machine's extraConfig may be large.
 const AT_ONCE: usize = 100;
@@ -30,6 +37,8 @@ pub struct Owned {
     pub template: bool,
     /// Whether it runs.
     pub power: PowerState,
+    /// Whether vCenter can't do anything with it: its host is lost, or its files are.
+    pub lost: bool,
     /// The address that its guest reports.
     pub ip: Option<String>,
     /// What it says of itself.
@@ -83,6 +92,7 @@ fn of(vm: &Moref, properties: &Properties, inventory: &Inventory) -> Option<Owne
         name,
         template: properties.get("config.template").unwrap_or_default(),
         power,
+        lost: properties.text("runtime.connectionState").is_some_and(|state| state != "connected"),
         ip: ip.map(|ip| ip.to_string()),
         marks,
         spared,

@@ -66,6 +66,10 @@ pub(super) fn abandoned(shared: &Shared) -> Option<Diagnostic> {
     }
     let message = format!("left in vCenter, unfinished: {}", left.join(", "));
     let help = match shared.journal.directory() {
+        Some(_) if shared.on_error() == OnError::Keep => format!(
+            "`vmwbuild resume {build}` goes on with the build, unless a command was ended half-way; `vmwbuild clean \
+             {build}` removes them"
+        ),
         Some(_) => format!("`vmwbuild resume {build}` goes on with the build, `vmwbuild clean {build}` removes them"),
         None => "remove them in vCenter".to_owned(),
     };

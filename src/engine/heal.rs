@@ -17,6 +17,7 @@ use super::event::{Event, MachineResult};
 use super::journal::{Journal, Past};
 use super::options::{Built, Control, Failure, FailureClass, OnError, Options};
 use super::shared::{Events, class_of};
+use super::standin::{self, View};
 use super::{cache, codes};
 use crate::diagnostic::Diagnostic;
 use crate::sema::program::{
@@ -62,8 +63,8 @@ pub struct Decided {
 /// A machine that is dead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dead {
-    /// The machine that it is said of; it may be gone.
-    pub vm: Moref,
+    /// The machine that it is said of; it may be gone. None: one that was gone before anybody looked.
+    pub vm: Option<Moref>,
     /// Why.
     pub why: String,
 }
@@ -76,7 +77,7 @@ pub(super) struct There<'a> {
     pub(super) owned: Owned,
 }
 
-/// Finds what is dead, and takes it away.
+/// Finds what is dead, and takes it away. How the build is to see the inventory then.
 ///
 /// Boxed, since what it runs in guests is a build itself.
 pub(super) fn run<'a>(
@@ -85,7 +86,7 @@ pub(super) fn run<'a>(
     options: &'a Options,
     control: &'a Control,
     events: &'a Events,
-) -> Pin<Box<dyn Future<Output = Result<(), Refused>> + Send + 'a>> {
+) -> Pin<Box<dyn Future<Output = Result<View, Refused>> + Send + 'a>> {
     Box::pin(heal(program, client, options, control, events))
 }
 
@@ -95,17 +96,23 @@ async fn heal(
     options: &Options,
     control: &Control,
     events: &Events,
-) -> Result<(), Refused> {
-    let Some(up) = options.up.as_ref().filter(|_| options.past.entries.is_empty()) else { return Ok(()) };
+) -> Result<View, Refused> {
+    let Some(up) = options.up.as_ref() else { return Ok(View::default()) };
     // What is begun in a guest or in vCenter is ended; waiting isn't.
     let stopped = || (FailureClass::Interrupted, vec![super::run::interrupted()]);
     let all = tokio::select! {
         all = belongings::list(client) => all.map_err(|e| failed(&e))?,
         () = control.stop.cancelled() => return Err(stopped()),
     };
+    let mut view = View::of(program, &all, options);
+    if !options.past.entries.is_empty() {
+        return Ok(view);
+    }
     let there: Vec<There<'_>> = program.machines.iter().filter_map(|m| there(m, &all, options)).collect();
     if let Some(decided) = &up.decided {
-        return replace(program, &there, decided, client, options, control, events).await;
+        let lost = replace(program, &there, decided, client, options, control, events).await?;
+        lost.into_iter().for_each(|one| view.stand_in(one.machine, &one.owned));
+        return Ok(view);
     }
     let mut dead: BTreeMap<MachineId, String> = BTreeMap::new();
     let silent = tokio::select! {
@@ -121,7 +128,7 @@ async fn heal(
     let unhealthy = unhealthy(program, &answering, client, options, control, false).await?;
     dead.extend(unhealthy.into_iter().map(|(id, why)| (id, format!("its HEALTHCHECK fails: {why}"))));
     if dead.is_empty() {
-        return Ok(());
+        return Ok(view);
     }
     let told = |(id, why): (&MachineId, &String)| format!("`{}` is dead: {why}", program.machine(*id).label);
     if dead.len() > up.at_most {
@@ -137,25 +144,31 @@ async fn heal(
         if control.stop.is_cancelled() {
             return Err(stopped());
         }
+        if one.owned.lost {
+            events.note(None, &stood_in(&one.owned));
+            view.stand_in(one.machine, &one.owned);
+            continue;
+        }
         match belongings::remove(client, &one.owned).await {
             Ok(None) => events.note(None, &format!("removed {}", one.owned.path)),
             Ok(Some(why)) => events.note(None, &format!("left alone: {}: {why}", one.owned.path)),
             Err(e) => return Err(failed(&e)),
         }
     }
-    Ok(())
+    Ok(view)
 }
 
-/// Takes away what a watcher says is dead. What can't be removed stays, and is told: the others are replaced all the same.
-async fn replace(
+/// Takes away what a watcher says is dead; those with which nothing can be done, and for which others are to stand in. What
+/// can't be removed for another reason stays, and is told: the others are replaced all the same.
+async fn replace<'a>(
     program: &Program,
-    there: &[There<'_>],
+    there: &'a [There<'a>],
     decided: &Decided,
     client: &Client,
     options: &Options,
     control: &Control,
     events: &Events,
-) -> Result<(), Refused> {
+) -> Result<Vec<&'a There<'a>>, Refused> {
     let of = |m: &Machine| decided.dead.get(&m.label);
     let dead: BTreeMap<MachineId, String> =
         program.machines.iter().filter_map(|m| Some((m.id, of(m)?.why.clone()))).collect();
@@ -163,21 +176,33 @@ async fn replace(
         events.note(Some(*id), &format!("it is dead: {why}"));
     }
     part(program, there, &dead, client, options, control, events).await;
+    let mut lost = Vec::new();
     for one in there {
         // Another one may have taken its place meanwhile: nothing was said of that.
-        let Some(said) = of(one.machine).filter(|said| said.vm == one.owned.vm) else { continue };
+        if of(one.machine).is_none_or(|said| said.vm.as_ref() != Some(&one.owned.vm)) {
+            continue;
+        }
         if control.stop.is_cancelled() {
             return Err((FailureClass::Interrupted, vec![super::run::interrupted()]));
         }
+        if one.owned.lost {
+            lost.push(one);
+            events.note(Some(one.machine.id), &stood_in(&one.owned));
+            continue;
+        }
         let note = match belongings::remove(client, &one.owned).await {
-            Ok(None) => format!("removed {} ({})", one.owned.path, said.vm.value),
+            Ok(None) => format!("removed {} ({})", one.owned.path, one.owned.vm.value),
             Ok(Some(why)) => format!("left alone: {}: {why}", one.owned.path),
             Err(e) if class_of(e.class()) == FailureClass::Connection => return Err(failed(&e)),
             Err(e) => format!("{} can't be removed, so it isn't replaced: {e}", one.owned.path),
         };
         events.note(Some(one.machine.id), &note);
     }
-    Ok(())
+    Ok(lost)
+}
+
+fn stood_in(lost: &Owned) -> String {
+    format!("nothing can be done with {} now: another one stands in for it", lost.path)
 }
 
 fn failed(error: &Error) -> Refused {
@@ -186,20 +211,7 @@ fn failed(error: &Error) -> Refused {
 
 /// The VM of a machine that is meant to run, if it is there and this file's.
 pub(super) fn there<'a>(machine: &'a Machine, all: &[Owned], options: &Options) -> Option<There<'a>> {
-    let output = machine.outputs.iter().find(|o| o.kind == OutputKind::Vm && !o.off)?;
-    let name = output.name.rsplit('/').next()?;
-    let ours = |o: &&Owned| {
-        let marks = &o.marks;
-        o.spared.is_none()
-            && !o.template
-            && o.name == name
-            && marks.file == options.file
-            && marks.machine == machine.label
-    };
-    let mut found = all.iter().filter(ours);
-    let owned = found.next()?.clone();
-    // Two of a name in two folders: which one is meant is the build's to find out.
-    found.next().is_none().then_some(There { machine, owned })
+    standin::find(machine, all, options).map(|found| There { machine, owned: found.current })
 }
 
 /// Why a machine is dead before its guest is asked anything.

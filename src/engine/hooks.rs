@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::boot::guest_ready;
 use super::existing;
+use super::journal::Record;
 use super::machine::Worker;
 use super::options::OnError;
 use super::sessions::{self, Sessions};
@@ -112,6 +113,7 @@ async fn revert(worker: &mut Worker, hook: &Hook, name: &str) -> Result<String, 
     let Some(found) = found else {
         return Ok("there is nothing to go back to: the snapshot wasn't made yet".to_owned());
     };
+    shared.journal.intend(&Record::Reverting { machine: worker.id.0 }).await.map_err(|e| Stop::journal(&e))?;
     // What runs in the guest ends with it.
     worker.sessions = Sessions::default();
     let task = || Deadline::after(shared.options.deadlines.task);

@@ -21,7 +21,7 @@ pub(super) async fn run(shared: Arc<Shared>, id: MachineId, vm: Moref) -> Result
     let asked = Box::pin(ask(&mut worker)).await;
     if let Err(stop) = asked {
         shared.board.stop(id);
-        worker.sessions.abandon(&shared, true).await;
+        worker.sessions.abandon(&shared, id, true).await;
         let result = match &stop {
             Stop::Failed(failed) => MachineResult::Failed(shared.events.masker.text(&failed.short)),
             Stop::Cancelled => MachineResult::Cancelled,

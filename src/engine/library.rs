@@ -2,6 +2,7 @@
 
 use super::clone::{passing_name, target};
 use super::event::Phase;
+use super::journal::Record;
 use super::ledger::{Entry, EntryId, State};
 use super::machine::Worker;
 use super::options::BuiltOutput;
@@ -53,9 +54,10 @@ pub(super) async fn deploy(worker: &mut Worker, resolved: &Resolved, item: &Libr
     hardware::run(worker, resolved, &vm).await?;
     let (name, _) = target(&shared, machine, resolved);
     if name != passing_name(&shared, machine) {
+        // Before it is so: whoever cleans up after us knows a machine by either name, and no other.
+        shared.ledger.rename(entry, &name);
         let renamed = shared.client.rename(&vm, &name, limit(&shared)).await;
         renamed.map_err(|e| failed(&e, "naming the deployed machine"))?;
-        shared.ledger.rename(entry, &name);
     }
     Ok(())
 }
@@ -95,7 +97,11 @@ async fn deployed(
         Err(error) => error,
     };
     let found = match error.lost_reply() {
-        true => shared.client.vm_in_folder(&placement.folder, &name).await.ok().flatten(),
+        true => {
+            let settled = shared.client.clones_settled(&placement.pool, limit(shared)).await;
+            settled.map_err(|e| Stop::vsphere(&e, machine.span, "looking for the deployed machine"))?;
+            shared.client.vm_in_folder(&placement.folder, &name).await.ok().flatten()
+        }
         false => None,
     };
     match found {
@@ -167,19 +173,54 @@ async fn leave(shared: &Shared, machine: &Machine, item: &ResolvedItem, vm: &Mor
         }
     };
     let about = made_by(&shared.options.build);
+    let begun = shared.past.items.get(&(item.library_name.clone(), item.name.clone()));
+    if begun.is_some_and(|begun| begun.left) {
+        // An earlier process of this build has left it.
+        if let Some(old) = &item.existing {
+            return Ok(old.id.clone());
+        }
+    }
+    let mut now = item.existing.clone();
+    if begun.is_some() {
+        // It may be on its way yet. What comes of it may be half an item: the next version is a whole one.
+        shared.client.at_rest(vm, limit(shared)).await.map_err(|e| failed(&e))?;
+        now = shared.client.library_item(&library, &item.name).await.map_err(|e| failed(&e))?;
+    }
+    let old = now.as_ref();
+    let record = Record::Leaving {
+        machine: machine.id.0,
+        library: item.library_name.clone(),
+        name: item.name.clone(),
+        // One that was begun by this build is no older one.
+        before: old.is_some() && begun.is_none_or(|begun| begun.before),
+    };
+    shared.journal.intend(&record).await.map_err(|e| Stop::journal(&e))?;
     // Not interruptible: a request that is under way makes an item.
-    let old = item.existing.as_ref();
     let left = shared.client.capture(vm, &library, &item.name, old, &about, limit(shared)).await;
     let error = match left {
-        Ok(id) => return Ok(id),
+        Ok(id) => {
+            let (library, name) = (item.library_name.clone(), item.name.clone());
+            shared.journal.note(&Record::LeftItem { library, name });
+            return Ok(id);
+        }
         Err(error) => error,
     };
     // What was begun is half an item, of which nobody can make a machine.
-    if old.is_none()
-        && let Ok(Some(half)) = shared.client.library_item(&library, &item.name).await
-        && half.description.as_deref() == Some(about.as_str())
-    {
-        let _ = shared.client.delete_item(&half).await;
+    if old.is_none() {
+        if error.lost_reply() {
+            let _ = shared.client.at_rest(vm, limit(shared)).await;
+        }
+        let gone = match shared.client.library_item(&library, &item.name).await {
+            Ok(Some(half)) if half.description.as_deref() == Some(about.as_str()) => {
+                shared.client.delete_item(&half).await.is_ok()
+            }
+            Ok(_) => true,
+            Err(_) => false,
+        };
+        if gone {
+            let (library, name) = (item.library_name.clone(), item.name.clone());
+            shared.journal.note(&Record::NoItem { library, name });
+        }
     }
     Err(failed(&error))
 }

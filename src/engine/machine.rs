@@ -50,7 +50,7 @@ pub(super) async fn run(shared: Arc<Shared>, id: MachineId) -> Result<Vec<BuiltO
         }
         worker.shared.board.stop(id);
         let stays = worker.existing.is_some();
-        worker.sessions.abandon(&worker.shared, stays).await;
+        worker.sessions.abandon(&worker.shared, id, stays).await;
     }
     let outcome = match &result {
         Ok(outputs) => {

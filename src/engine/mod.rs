@@ -34,6 +34,7 @@ mod resume;
 mod run;
 mod sessions;
 mod shared;
+mod standin;
 mod steps;
 pub mod sweep;
 pub mod tags;

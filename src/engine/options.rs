@@ -42,6 +42,8 @@ pub struct Options {
     pub cache: super::cache::Use,
     /// How what is dead is replaced; None: it isn't looked for.
     pub up: Option<super::heal::Up>,
+    /// How many requests of the client were sent for something else before: they aren't the build's.
+    pub sent_before: u64,
     /// Whether a FROM name that the inventory lacks becomes the sandbox's default template.
     pub sandbox: bool,
 }

@@ -140,7 +140,7 @@ fn uncapturable(shared: &Shared, machine: &Machine, step: &Step) -> Diagnostic {
 }
 
 /// What to do when there is no going on.
-fn anew(shared: &Shared) -> String {
+pub(super) fn anew(shared: &Shared) -> String {
     format!("`vmwbuild clean {}` removes what the build has left; then build anew", shared.options.build)
 }
 

@@ -27,6 +27,7 @@ use super::options::{Built, BuiltOutput, Control, Failure, FailureClass, OnError
 use super::publish::{self, Swaps};
 use super::resume;
 use super::shared::{Events, Scratch, Shared, Stop, class_of, leaves};
+use super::standin::View;
 use super::tags;
 use crate::diagnostic::Diagnostic;
 use crate::graph::{Dag, Why};
@@ -48,7 +49,8 @@ pub async fn build(
     events: UnboundedSender<Event>,
 ) -> Result<Built, Failure> {
     let began = Instant::now();
-    let (journal, past) = (options.journal.clone(), options.past.clone());
+    let (journal, past, before) = (options.journal.clone(), options.past.clone(), options.sent_before);
+    let requests = move |client: &Client| client.requests().total.saturating_sub(before);
     let masker = Masker::default();
     options.secrets.iter().for_each(|s| masker.add(s));
     let events = Events::new(events, masker, Logs::new(journal.directory(), &program));
@@ -64,13 +66,13 @@ pub async fn build(
             ok: failed.is_none(),
             interrupted: failed == Some(FailureClass::Interrupted),
             elapsed: began.elapsed(),
-            requests: client.requests().total,
+            requests: requests(client),
         });
     };
     let found = match heal::run(&program, &client, &options, &control, &events).await {
         Err(refused) => Err(refused),
-        Ok(()) => tokio::select! {
-            found = prepare(&program, &client, &options) => found,
+        Ok(view) => tokio::select! {
+            found = prepare(&program, &client, &options, view) => found,
             () = control.stop.cancelled() => Err((FailureClass::Interrupted, vec![interrupted()])),
         },
     };
@@ -154,7 +156,7 @@ pub async fn build(
     let left = end(&shared, result.as_ref().err().map(|f| f.class)).await;
     finished(&shared.events, &shared.client, result.as_ref().err().map(|f| f.class));
     match result {
-        Ok(outputs) => Ok(Built { outputs, requests: shared.client.requests().total }),
+        Ok(outputs) => Ok(Built { outputs, requests: requests(&shared.client) }),
         Err(mut failure) => {
             failure.diagnostics.extend(left);
             Err(failure)
@@ -199,10 +201,13 @@ async fn prepare(
     program: &Program,
     client: &Client,
     options: &Options,
+    mut view: View,
 ) -> Result<(plan::Found, cache::Assessment, plan::Tags), Refused> {
     let inventory = client.inventory().await;
     let failed = |e: crate::vsphere::client::Error| (class_of(e.class()), vec![e.diagnostic()]);
-    let inventory = resume::inventory(inventory.map_err(failed)?, &options.past);
+    let inventory = inventory.map_err(failed)?;
+    view.go_on(program, &options.past, &options.build, &inventory);
+    let inventory = resume::inventory(view.inventory(inventory), &options.past);
     let libraries = library::look_up(client, program).await.map_err(failed)?;
     let wishes = plan::Wishes {
         placement: &options.placement,
@@ -211,6 +216,7 @@ async fn prepare(
         build: &options.build,
     };
     let mut found = plan::resolve(program, wishes, &inventory);
+    view.name(program, &mut found, &options.build);
     library::lacking(&mut found, wishes);
     let mut tags = tags::look_up(client, program, wishes, &mut found).await.map_err(failed)?;
     let question = cache::Question {

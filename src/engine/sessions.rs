@@ -10,7 +10,7 @@ use super::shared::{Shared, Stop};
 use crate::diagnostic::Diagnostic;
 use crate::guest::{self, Guest, Login, Standing, Ticket};
 use crate::sema::order_refs::{Uses, uses};
-use crate::sema::program::{Action, GuestContext, Machine, Program, RunAs, Step};
+use crate::sema::program::{Action, GuestContext, Machine, MachineId, Program, RunAs, Step};
 use crate::source::Span;
 use crate::vsphere::wire::Moref;
 
@@ -163,18 +163,23 @@ impl Sessions {
 
     /// The machine has failed. Where it stays, what runs in it is ended and our directory removed, as far as the
     /// guest still answers; where it is removed, that does it.
-    pub(super) async fn abandon(&mut self, shared: &Shared, stays: bool) {
+    pub(super) async fn abandon(&mut self, shared: &Shared, machine: MachineId, stays: bool) {
+        let open = std::mem::take(&mut self.open);
         let kept = stays || shared.on_error() == super::options::OnError::Keep;
-        for (_, guest) in std::mem::take(&mut self.open) {
-            if kept {
-                let parting = async {
-                    let _ = guest.kill_all().await;
-                    let _ = guest.cleanup().await;
-                };
-                tokio::select! {
-                    _ = tokio::time::timeout(PARTING, parting) => {}
-                    () = shared.control.leave.cancelled() => {}
-                }
+        if open.is_empty() || !kept || shared.control.leave.is_cancelled() {
+            return;
+        }
+        // Whoever goes on with the build is to know who has ended it. A journal that can't be written is told of where
+        // that matters; a machine that stays isn't left with what runs in it for that.
+        let _ = shared.journal.intend(&Record::Ending { machine: machine.0 }).await;
+        for (_, guest) in open {
+            let parting = async {
+                let _ = guest.kill_all().await;
+                let _ = guest.cleanup().await;
+            };
+            tokio::select! {
+                _ = tokio::time::timeout(PARTING, parting) => {}
+                () = shared.control.leave.cancelled() => {}
             }
         }
     }

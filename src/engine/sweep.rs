@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
-use super::journal::{Journal, Left, Record};
+use super::journal::{Journal, Left, Past, Record};
+use super::ledger::State;
 use super::publish::aside;
 use super::resume::is_ours;
-use crate::vsphere::client::{Client, Deadline, Error};
+use crate::plan::made_by;
+use crate::vsphere::client::{Client, Deadline, Error, LibraryItem};
 use crate::vsphere::wire::Moref;
 
 /// How long one thing may take: a clone that is under way to end, a machine to be removed.
@@ -59,7 +61,8 @@ pub async fn look(client: &Client, build: &str, left: &Left, only_look: bool) ->
             )));
         }
     }
-    if state.name != left.name {
+    // One that was deployed may not have its name yet.
+    if state.name != left.name && !state.name.starts_with(&format!("vmwbuild-{build}-")) {
         return Ok(Verdict::Spared(format!("it has been renamed to `{}`", state.name)));
     }
     if state.template && !left.template {
@@ -80,5 +83,57 @@ pub async fn remove(client: &Client, journal: &Journal, left: &Left, vm: &Moref)
     journal.note(&Record::Removing { entry: left.entry });
     client.destroy_vm(vm, Deadline::after(LIMIT)).await?;
     journal.note(&Record::Gone { entry: left.entry });
+    Ok(())
+}
+
+/// An item of a library that a build has begun, and not ended.
+pub struct HalfItem {
+    /// Library and name.
+    pub path: String,
+    record: Record,
+    item: LibraryItem,
+}
+
+/// The items that a build has left half-made, once nothing is under way any more. What isn't there is forgotten.
+///
+/// # Errors
+/// vCenter can't tell.
+pub async fn half_items(
+    client: &Client,
+    build: &str,
+    past: &Past,
+    journal: &Journal,
+    only_look: bool,
+) -> Result<Vec<HalfItem>, Error> {
+    let mut found = Vec::new();
+    for ((library, name), item) in past.items.iter().filter(|(_, item)| !item.left && !item.before) {
+        let of = past.entries.iter().find(|e| e.machine == item.machine);
+        if let Some(State::Made(vm) | State::Unpublished(vm) | State::Published(vm)) = of.map(|e| &e.state)
+            && !only_look
+        {
+            client.at_rest(vm, Deadline::after(LIMIT)).await.or_else(unless_gone)?;
+        }
+        let wanted = (library.clone(), name.clone());
+        let known = client.libraries(std::slice::from_ref(&wanted)).await?;
+        let record = Record::NoItem { library: library.clone(), name: name.clone() };
+        match known.item(library, name) {
+            Ok(item) if item.description.as_deref() == Some(made_by(build).as_str()) => {
+                found.push(HalfItem { path: format!("{library}/{name}"), record, item: item.clone() });
+            }
+            _ if only_look => {}
+            _ => journal.note(&record),
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+/// Removes one of them.
+///
+/// # Errors
+/// It is still there.
+pub async fn remove_item(client: &Client, journal: &Journal, half: &HalfItem) -> Result<(), Error> {
+    client.delete_item(&half.item).await?;
+    journal.note(&half.record);
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::source::{SourceId, Sources, Span};
 // Patterns that are constants compile, as the tests see.
 /// What a line has at least: most have none of it.
 static MAYBE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?im)passw|mysql|mariadb|sshpass|pass\b|passphrase|pwd|secret|token|api_?key|_key|credential|://|^[ \t]*login[ \t]").ok()
+    Regex::new(r"(?im-u)passw|mysql|mariadb|sshpass|pass\b|passphrase|pwd|secret|token|api_?key|_key|credential|://|^[ \t]*login[ \t]").ok()
 });
 /// `LOGIN user PASSWORD value`, and what people write instead of it; `USER name PASSWORD value`.
 static LOGIN: LazyLock<Option<Regex>> = LazyLock::new(|| {

@@ -36,6 +36,11 @@ impl Tasks {
         self.all.get(object)
     }
 
+    /// Whether a task is about an object.
+    pub fn is_about(&self, task: &Moref, object: &Moref) -> bool {
+        self.get(task).is_some_and(|task| task.info.entity.as_ref() == Some(object))
+    }
+
     /// Counts one that begins (or ends) on a host.
     fn count(&mut self, operation: &'static str, host: Option<Moref>, begins: bool) {
         for key in [None].into_iter().chain(host.map(Some)) {

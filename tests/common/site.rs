@@ -66,8 +66,13 @@ impl Sandbox {
 
     /// Starts one within this process.
     pub fn here() -> Self {
+        Sandbox::with(super::embedded::config())
+    }
+
+    /// The same with other settings.
+    pub fn with(config: vmwbuild::sandbox::Config) -> Self {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let sandbox = runtime.block_on(vmwbuild::sandbox::Sandbox::start(super::embedded::config()));
+        let sandbox = runtime.block_on(vmwbuild::sandbox::Sandbox::start(config));
         let sandbox = sandbox.expect("a sandbox");
         Sandbox {
             url: sandbox.url(),

@@ -15,7 +15,7 @@ pub(super) use lock::{LockWish, alone, give_back};
 
 use self::files::Files;
 use self::metrics::Metrics;
-use super::build::{self, CONNECT, Earlier, Of, Refused, Reins, World};
+use super::build::{self, Earlier, Of, Refused, Reins, World};
 use super::telling::Telling;
 use super::{args, ask, load, record, terminal};
 use crate::diagnostic::Diagnostic;
@@ -23,7 +23,7 @@ use crate::engine::event::Event;
 use crate::engine::watch::{Decision, Lock, Need, Rules, Watch};
 use crate::engine::{Control, FailureClass, Options, Up, codes};
 use crate::source::Sources;
-use crate::vsphere::client::{Client, Deadline, Endpoint};
+use crate::vsphere::client::{Client, Endpoint};
 
 /// Runs it; the exit code.
 pub(crate) fn run(options: &args::Up, color: args::When, verbose: u8) -> u8 {
@@ -183,10 +183,7 @@ async fn stay(
             (endpoint, Some(server))
         }
     };
-    let connected = tokio::select! {
-        connected = Client::connect(endpoint, Deadline::after(CONNECT)) => connected,
-        () = reins.control.stop.cancelled() => return Ok(0),
-    };
+    let Some(connected) = build::connect(endpoint, &reins.control.stop).await else { return Ok(0) };
     let client = connected.map_err(|e| (build::connect_code(e.class()), vec![e.diagnostic()]))?;
     let files = Files::follow(files::of(&good.sources, &flags.input));
     let open = Mutex::default();
@@ -291,6 +288,9 @@ impl Staying<'_> {
         let (sender, mut heard) = mpsc::unbounded_channel();
         let mut watch = Watch::new(self.client.clone(), rules, sender);
         self.metrics.follow(watch.figures(), self.client.clone());
+        if let Some(lock) = lock {
+            watch.restore(lock.spent().await);
+        }
         for build in before {
             self.inherit(&build, good, lock, control, &mut watch, telling).await;
         }
@@ -383,7 +383,11 @@ impl Staying<'_> {
         }
         watch.begins(decision);
         let begun = match lock {
-            Some(lock) => lock.begins(&name).await.unwrap_or(false),
+            Some(lock) => {
+                let replaced = decision.decided.dead.keys();
+                let window = self.options.watching.max_replacements.1;
+                lock.begins(&name, replaced, window).await.unwrap_or(false)
+            }
             None => true,
         };
         if !begun {
@@ -393,6 +397,7 @@ impl Staying<'_> {
         let engine = good.options(self.flags, name.clone(), None, self.verbose).and_then(|mut engine| {
             let at_most = usize::from(self.options.replace_at_most);
             engine.up = Some(Up { at_most, decided: Some(decision.decided.clone()) });
+            engine.sent_before = self.client.requests().total;
             good.journal(self.flags, &mut engine, self.verbose)?;
             Ok(engine)
         });

@@ -26,10 +26,14 @@ pub struct Past {
     pub(in crate::engine) restarts: HashMap<StepId, String>,
     pub(in crate::engine) swaps: Vec<Swap>,
     pub(in crate::engine) outputs: HashMap<(MachineId, u32), Output>,
+    /// The items that were to be left in libraries, by library and name.
+    pub(in crate::engine) items: HashMap<(String, String), Item>,
     /// The digests of the machines when the build began.
     pub(in crate::engine) digests: Option<Vec<String>>,
     /// The checkpoints that machines were to be cloned from: the machine that holds it, and what stood there.
     pub(in crate::engine) starts: HashMap<MachineId, (Moref, crate::cache::Record)>,
+    /// The machines in which the last batch was about to be ended by us.
+    pub(in crate::engine) ending: HashSet<MachineId>,
     /// The machines in which somebody has run something by hand.
     pub(in crate::engine) touched: HashSet<MachineId>,
     /// The directories of this host in which something was unpacked.
@@ -40,6 +44,8 @@ pub struct Past {
     pub server: Option<(String, String)>,
     /// Whether what it made has begun to be removed: there is no going on then.
     pub removing: bool,
+    /// Whether a machine was to be taken back to a snapshot: what the journal calls done isn't any more.
+    pub reverting: bool,
 }
 
 /// A batch of steps.
@@ -68,6 +74,17 @@ pub(in crate::engine) struct Swap {
 pub(in crate::engine) struct Output {
     pub(in crate::engine) name: String,
     pub(in crate::engine) vm: Moref,
+}
+
+/// An item of a library.
+#[derive(Clone, Debug)]
+pub(in crate::engine) struct Item {
+    /// What it is made of.
+    pub(in crate::engine) machine: MachineId,
+    /// Whether there was one before the build: then it stays, whatever its versions.
+    pub(in crate::engine) before: bool,
+    /// Whether it is there, and whole.
+    pub(in crate::engine) left: bool,
 }
 
 /// A machine that a build has left in vCenter and that isn't the user's.
@@ -160,6 +177,18 @@ impl Past {
             Record::Output { machine, output, name, vm, .. } => {
                 self.outputs.insert((MachineId(machine), output), Output { name, vm: moref_of(&vm) });
             }
+            Record::Leaving { machine, library, name, before } => {
+                let item = Item { machine: MachineId(machine), before, left: false };
+                self.items.insert((library, name), item);
+            }
+            Record::NoItem { library, name } => {
+                self.items.remove(&(library, name));
+            }
+            Record::LeftItem { library, name } => {
+                if let Some(item) = self.items.get_mut(&(library, name)) {
+                    item.left = true;
+                }
+            }
             Record::Session { machine, number, user } => {
                 let users = self.sessions.entry(MachineId(machine)).or_default();
                 if users.len() <= number as usize {
@@ -174,11 +203,16 @@ impl Past {
                 self.closed.insert(MachineId(machine));
             }
             Record::Batch { machine, first, steps, anchor } => {
+                self.ending.remove(&MachineId(machine));
                 self.batches.insert(MachineId(machine), Batch { first, steps, anchor });
             }
             Record::Restart { machine, step, boot } => {
                 self.restarts.insert(StepId { machine: MachineId(machine), index: step }, boot);
             }
+            Record::Ending { machine } => {
+                self.ending.insert(MachineId(machine));
+            }
+            Record::Reverting { .. } => self.reverting = true,
             Record::Touched { machine } => {
                 self.touched.insert(MachineId(machine));
             }
@@ -207,6 +241,11 @@ impl Past {
     /// Removes what this build's processes have left half unpacked on this host.
     pub fn remove_unpacked(&self, build: &str) {
         self.fetches.iter().for_each(|directory| crate::guest::remove_unpacked(directory, build));
+    }
+
+    /// Whether an item of a library may be half-made: there was none before the build.
+    pub fn has_half_items(&self) -> bool {
+        self.items.values().any(|item| !item.left && !item.before)
     }
 
     /// What is still there, as far as the journal knows, and isn't the user's.

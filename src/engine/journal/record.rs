@@ -149,6 +149,12 @@ pub enum Record {
     Swap { entry: u32, machine: u32, output: u32, new: String, old: String, name: String },
     /// An output is there.
     Output { machine: u32, output: u32, kind: String, name: String, vm: String },
+    /// An item is about to be left in a library; whether there was one of its name before this build.
+    Leaving { machine: u32, library: String, name: String, before: bool },
+    /// There is nothing of it.
+    NoItem { library: String, name: String },
+    /// It is there, and whole.
+    LeftItem { library: String, name: String },
     /// A guest account is used; our directory in the guest is named after the number.
     Session { machine: u32, number: u32, user: String },
     /// Our traces are removed from the machine's guest.
@@ -157,6 +163,10 @@ pub enum Record {
     Batch { machine: u32, first: u32, steps: u32, anchor: serde_json::Value },
     /// A restart is about to be asked for; what the guest calls its present boot.
     Restart { machine: u32, step: u32, boot: String },
+    /// What runs in the machine's guest is about to be ended, and our traces removed: the machine stays as it is.
+    Ending { machine: u32 },
+    /// The machine is about to be taken back to a snapshot: what was done on it is undone.
+    Reverting { machine: u32 },
     /// Somebody is about to run something in a machine by hand: nobody knows what is in it then.
     Touched { machine: u32 },
     /// What comes out of a guest is about to be unpacked in a directory of this host's.

@@ -50,6 +50,7 @@ pub(super) async fn run(worker: &mut Worker, machine: &Machine, first: &Step) ->
         Standing::Begun | Standing::Restarted => {}
         // A secret key that is only captured again: nothing of its batch was still to be done when that was lost.
         Standing::Lost if over || shared.past.done.contains(&Node::Finish(id)) => return Ok(None),
+        Standing::Lost if shared.past.ending.contains(&id) => return Err(ended(&shared, machine, first)),
         Standing::Lost => return Err(lost(machine, first)),
     }
     let mut watch = Watch { shared: &shared, machine, steps: &steps, current: None };
@@ -65,6 +66,17 @@ fn unreadable(shared: &Shared, step: &Step, error: &serde_json::Error) -> Stop {
         .primary(step.span, "it began with this step, or an earlier one")
         .help(format!("`vmwbuild clean {build}` removes what the build has left; then build anew"));
     Stop::failed(FailureClass::Vsphere, "its journal can't be read", diagnostic)
+}
+
+/// An earlier process of the build was told to stop, and has ended the command, or removed what the guest had noted of it.
+pub(super) fn ended(shared: &Shared, machine: &Machine, step: &Step) -> Stop {
+    let what = shared.events.masker.text(&super::outcome::verb(step));
+    let message = format!("`{what}` was ended in `{}` when the build was stopped", machine.label);
+    let diagnostic = Diagnostic::new(&codes::NOT_RESUMABLE, message)
+        .primary(step.span, "it may have run, in part or as a whole")
+        .note("a machine that stays, as with `--on-error keep`, isn't left with a command that runs in it")
+        .help(super::super::resume::anew(shared));
+    Stop::failed(FailureClass::Guest, "it was ended when the build was stopped", diagnostic)
 }
 
 fn lost(machine: &Machine, step: &Step) -> Stop {

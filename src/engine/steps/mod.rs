@@ -119,9 +119,6 @@ async fn batch(
     let mut watch = Watch { shared: &shared, machine, steps, current: None };
     let ran = shared.interruptible(guest.run_prepared(&prepared, &mut |event| watch.event(event))).await;
     let current = watch.current;
-    if ran.is_err() && shared.on_error() == super::options::OnError::Keep {
-        let _ = guest.kill_all().await;
-    }
     conclude(worker, machine, steps, current, ran).await
 }
 

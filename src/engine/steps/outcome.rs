@@ -41,6 +41,10 @@ impl Ended {
 /// What a job's end means for its step; a KEY's value becomes known.
 pub(super) fn of(shared: &Shared, machine: &Machine, step: &Step, end: &JobEnd) -> Result<Ended, Stop> {
     let ended = Ended::of(step, end.exit, end.success).ok_or_else(|| {
+        // What this process ends itself it doesn't follow: it was an earlier one.
+        if end.exit == Exit::Killed && shared.past.ending.contains(&machine.id) {
+            return super::attach::ended(shared, machine, step);
+        }
         let stop = failed(shared, machine, &verb(step), step.span, end);
         with_log(shared, step, stop)
     })?;

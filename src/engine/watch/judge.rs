@@ -53,6 +53,8 @@ pub enum Held {
 struct Of {
     /// The machine that has lived under this label.
     lived: Option<Moref>,
+    /// One has, whichever: an earlier controller has replaced it.
+    known: bool,
     here: bool,
     sign: Option<(String, Instant)>,
     /// HEALTHCHECKs that failed in a row, and how the last one did.
@@ -98,6 +100,19 @@ impl Judge {
     /// Nothing is known.
     pub fn new(rules: Rules) -> Self {
         Judge { rules, of: BTreeMap::new(), spent: VecDeque::new() }
+    }
+
+    /// Takes in which machines earlier controllers have replaced, and how long that is ago.
+    pub fn restore(&mut self, spent: Vec<(String, Duration)>, now: Instant) {
+        let mut spent: Vec<(String, Instant)> = spent
+            .into_iter()
+            .filter(|(_, age)| *age < self.rules.window)
+            .map(|(label, age)| (label, now.checked_sub(age).unwrap_or(now)))
+            .collect();
+        spent.sort_by_key(|(_, at)| *at);
+        for (label, at) in spent {
+            self.spend(&label, at);
+        }
     }
 
     /// Only these labels count from now on.
@@ -176,14 +191,15 @@ impl Judge {
         let mut dead: Vec<(&String, Dead)> = Vec::new();
         for (label, of) in &self.of {
             match (&of.lived, of.here, &of.sign) {
+                (None, _, _) if of.known => dead.push((label, said(None, "it is gone"))),
                 (None, _, _) => {
                     out.missing.insert(label.clone());
                 }
-                (Some(vm), false, _) => dead.push((label, said(vm, "it is gone"))),
+                (Some(vm), false, _) => dead.push((label, said(Some(vm), "it is gone"))),
                 (Some(vm), true, Some((why, since))) => {
                     let until = *since + self.rules.grace;
                     if until <= now {
-                        dead.push((label, said(vm, why)));
+                        dead.push((label, said(Some(vm), why)));
                     } else {
                         out.suspects.insert(label.clone(), why.clone());
                         soon(&mut out, until);
@@ -192,7 +208,7 @@ impl Judge {
                 (Some(vm), true, None) => {
                     let (failures, why) = &of.failures;
                     if retry.get(label).is_some_and(|retry| failures >= retry) {
-                        dead.push((label, said(vm, &format!("its HEALTHCHECK fails: {why}"))));
+                        dead.push((label, said(Some(vm), &format!("its HEALTHCHECK fails: {why}"))));
                     } else if *failures > 0 {
                         out.suspects.insert(label.clone(), format!("its HEALTHCHECK fails: {why}"));
                     }
@@ -236,17 +252,22 @@ impl Judge {
     /// Machines begin to be replaced.
     pub fn replaced<'a>(&mut self, labels: impl Iterator<Item = &'a String>, now: Instant) {
         for label in labels {
-            self.spent.push_back(now);
-            let Some(of) = self.of.get_mut(label) else { continue };
-            let (times, last) = of.replaced;
-            let again = last.is_some_and(|last| now.duration_since(last) < self.rules.window);
-            of.replaced = (if again { times + 1 } else { 1 }, Some(now));
-            of.failures = (0, String::new());
-            of.due = None;
+            self.spend(label, now);
         }
         while self.spent.front().is_some_and(|at| now.duration_since(*at) >= self.rules.window) {
             self.spent.pop_front();
         }
+    }
+
+    fn spend(&mut self, label: &str, at: Instant) {
+        self.spent.push_back(at);
+        let of = self.of.entry(label.to_owned()).or_default();
+        let (times, last) = of.replaced;
+        let again = last.is_some_and(|last| at.duration_since(last) < self.rules.window);
+        of.replaced = (if again { times + 1 } else { 1 }, Some(at));
+        of.known = true;
+        of.failures = (0, String::new());
+        of.due = None;
     }
 }
 
@@ -263,8 +284,8 @@ impl Of {
     }
 }
 
-fn said(vm: &Moref, why: &str) -> Dead {
-    Dead { vm: vm.clone(), why: why.to_owned() }
+fn said(vm: Option<&Moref>, why: &str) -> Dead {
+    Dead { vm: vm.cloned(), why: why.to_owned() }
 }
 
 #[cfg(test)]
@@ -355,6 +376,27 @@ mod tests {
         let held = judge.decide(&BTreeMap::new(), later);
         assert_eq!((&held.held["a"].1, held.next), (&Held::Budget(begin + second(3600)), Some(begin + second(3600))));
         assert_eq!(dead(&judge, begin + second(3600)), ["a"]);
+    }
+
+    #[test]
+    fn what_earlier_controllers_have_replaced_counts() {
+        let (mut judge, now) = (Judge::new(RULES), Instant::now());
+        let ago = |label: &str, age: u64| (label.to_owned(), second(age));
+        judge.restore(vec![ago("a", 30), ago("b", 3000), ago("a", 100), ago("b", 3600)], now);
+        judge.keep(&BTreeSet::from(["a", "b", "c"]));
+        assert_eq!(judge.left(now), 0);
+        // Which was there before is dead where it is missing; which never was is made.
+        for label in ["a", "b", "c"] {
+            judge.see(label, Fact::Missing, now);
+        }
+        let decision = judge.decide(&BTreeMap::new(), now);
+        assert_eq!(decision.missing, BTreeSet::from(["c".to_owned()]));
+        // The second pause of a is twice as long; of b the budget is left to be waited for.
+        assert_eq!(decision.held["a"].1, Held::Pause(now - second(30) + second(120)));
+        assert_eq!(decision.held["b"].1, Held::Budget(now - second(3000) + second(3600)));
+        let later = now + second(600);
+        assert_eq!(judge.left(later), 1);
+        assert_eq!(dead(&judge, later).len(), 1);
     }
 
     #[test]

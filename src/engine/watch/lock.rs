@@ -13,6 +13,9 @@
 //! hasn't changed for half of that while somebody looked, so a jump of vCenter's clock kills nobody; and when nothing has
 //! changed for one and a half leases by the steady clock of whoever looks. A holder that can't renew its beat for two
 //! thirds of its lease, by its own steady clock, gives up before others may take over.
+//!
+//! It also says which machines were replaced, and when: who comes after it, wherever that runs, goes on counting. A holder
+//! that gives the lock back leaves the attribute for that as long as it counts, and says that nobody holds it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +36,9 @@ pub const PREFIX: &str = "vmwbuild.up";
 /// How many builds a holder names at most.
 const BUILDS: usize = 8;
 
+/// How many replacements a holder names at most: the newest.
+const SPENT: usize = 64;
+
 /// What a holder says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Said {
@@ -43,6 +49,35 @@ struct Said {
     lease: u64,
     #[serde(default)]
     builds: Vec<String>,
+    /// The machines that were replaced, and when, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    spent: Vec<(String, i64)>,
+    /// For how long that counts, in seconds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    window: u64,
+    /// Nobody holds it: it is there for what was replaced.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    free: bool,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Said {
+    /// When it was said.
+    fn at(&self) -> Option<OffsetDateTime> {
+        OffsetDateTime::parse(&self.beat, &Rfc3339).ok()
+    }
+
+    /// Forgets the replacements that don't count any more.
+    fn forget(&mut self) {
+        let now = self.at().map_or(0, OffsetDateTime::unix_timestamp);
+        let window = i64::try_from(self.window).unwrap_or(i64::MAX);
+        self.spent.retain(|(_, at)| now.saturating_sub(*at) < window);
+        let over = self.spent.len().saturating_sub(SPENT);
+        self.spent.drain(..over);
+    }
 }
 
 /// Who wants the lock, of what.
@@ -122,7 +157,7 @@ impl Contender {
                 Ok(None) => continue,
                 Err(e) => return Err(e),
             };
-            let gone: HashSet<i32> = dead.iter().map(|(key, _)| *key).collect();
+            let gone: HashSet<i32> = dead.iter().map(|(key, ..)| *key).collect();
             let now = self.client.attributes_like(&prefix).await;
             let alone = |now: &[(String, i32)]| now.iter().all(|(_, other)| *other == key || gone.contains(other));
             match now {
@@ -134,8 +169,16 @@ impl Contender {
                     continue;
                 }
             }
-            let before: Vec<String> = dead.into_iter().flat_map(|(_, builds)| builds).collect();
-            let lock = self.begin(key, &before).await?;
+            let mut heir = Said::default();
+            for said in dead.into_iter().filter_map(|(_, said)| said) {
+                heir.builds.extend(said.builds);
+                heir.spent.extend(said.spent);
+                heir.window = heir.window.max(said.window);
+            }
+            heir.spent.sort_by_key(|(_, at)| *at);
+            heir.spent.dedup();
+            let before = heir.builds.clone();
+            let lock = self.begin(key, heir).await?;
             for key in gone {
                 self.client.remove_attribute(key).await?;
             }
@@ -145,8 +188,8 @@ impl Contender {
         Ok(Attempt::By(Holder { text, lives: true, again: self.claim.lease / 3 }))
     }
 
-    /// Who is there: all are dead, each with the builds that it names; or one that isn't.
-    async fn look(&mut self, all: &[(String, i32)]) -> Result<Result<Vec<(i32, Vec<String>)>, Holder>, Error> {
+    /// Who is there: all are dead, each with what it has said; or one that isn't.
+    async fn look(&mut self, all: &[(String, i32)]) -> Result<Result<Vec<(i32, Option<Said>)>, Holder>, Error> {
         self.seen.retain(|key, _| all.iter().any(|(_, other)| other == key));
         if all.is_empty() {
             return Ok(Ok(Vec::new()));
@@ -166,7 +209,7 @@ impl Contender {
             if !seen.is_dead() {
                 return Ok(Err(seen.holder()));
             }
-            dead.push((*key, said.map(|said| said.builds).unwrap_or_default()));
+            dead.push((*key, said));
         }
         Ok(Ok(dead))
     }
@@ -178,13 +221,12 @@ impl Contender {
         tokio::time::sleep(Duration::from_millis(50 + 2 * u64::from(byte[0]))).await;
     }
 
-    async fn begin(&self, key: i32, before: &[String]) -> Result<Lock, Error> {
+    async fn begin(&self, key: i32, heir: Said) -> Result<Lock, Error> {
         let said = Said {
             who: self.claim.who.clone(),
             file: self.claim.file.clone(),
             lease: self.claim.lease.as_secs().max(1),
-            builds: before.to_vec(),
-            ..Said::default()
+            ..heir
         };
         let held = Held {
             client: self.client.clone(),
@@ -201,6 +243,27 @@ impl Contender {
         let beating = tokio::spawn(keep(Arc::clone(&held)));
         Ok(Lock { held, beating })
     }
+}
+
+/// Removes what is left of a platform's lock that nobody holds: the platform is gone, and what was replaced doesn't matter.
+///
+/// # Errors
+/// vCenter can't tell, or refuses.
+pub async fn forget(client: &Client, file: &str) -> Result<(), Error> {
+    let claim = Claim { file: file.to_owned(), who: String::new(), lease: Duration::default() };
+    let all = client.attributes_like(&claim.prefix()).await?;
+    if all.is_empty() {
+        return Ok(());
+    }
+    let values = client.root_attributes().await?;
+    let free = |key: &i32| {
+        let said = values.get(key).and_then(|value| serde_json::from_str::<Said>(value).ok());
+        said.is_some_and(|said| said.free)
+    };
+    for (_, key) in all.iter().filter(|(_, key)| free(key)) {
+        client.remove_attribute(*key).await?;
+    }
+    Ok(())
 }
 
 /// What is known of a holder at one moment.
@@ -220,16 +283,20 @@ impl Seen<'_> {
 
     /// How old its beat is; None: it has none that makes sense.
     fn age(&self) -> Option<Duration> {
-        let beat = OffsetDateTime::parse(&self.said?.beat, &Rfc3339).ok()?;
-        Some(Duration::try_from(self.now - beat).unwrap_or_default())
+        Some(Duration::try_from(self.now - self.said?.at()?).unwrap_or_default())
     }
 
     fn lives(&self) -> bool {
-        self.age().is_some_and(|age| age <= self.lease())
+        !self.is_free() && self.age().is_some_and(|age| age <= self.lease())
+    }
+
+    fn is_free(&self) -> bool {
+        self.said.is_some_and(|said| said.free)
     }
 
     fn is_dead(&self) -> bool {
         match self.age() {
+            _ if self.is_free() => true,
             // Also one whose beat is of a future that vCenter's clock was set back from.
             Some(_) => self.unchanged >= self.lease() * 3 / 2 || !self.lives() && self.unchanged >= self.lease() / 2,
             None => self.unchanged >= self.lease(),
@@ -265,11 +332,11 @@ impl Held {
     /// Says it anew, with a fresh beat; false: the lock isn't ours any more.
     async fn beat(&self, change: impl FnOnce(&mut Said)) -> Result<bool, Error> {
         let mut said = self.turn.lock().await;
-        change(&mut said);
         // The beat counts from before it was asked for: it may arrive late, and is never younger than it says.
         let asked = Instant::now();
         let now = self.client.current_time().await?;
         said.beat = text(now);
+        change(&mut said);
         if said.since.is_empty() {
             said.since = text(now.replace_nanosecond(0).unwrap_or(now));
         }
@@ -325,18 +392,37 @@ impl Lock {
         &self.held.lost
     }
 
-    /// Says that a build begins that may be left half-made; false: the lock is lost, and it must not begin.
+    /// Says that a build begins that may be left half-made, and that replaces machines, which counts for so long; false:
+    /// the lock is lost, and it must not begin.
     ///
     /// # Errors
     /// vCenter can't be told.
-    pub async fn begins(&self, build: &str) -> Result<bool, Error> {
+    pub async fn begins<'a>(
+        &self,
+        build: &str,
+        replaced: impl Iterator<Item = &'a String>,
+        window: Duration,
+    ) -> Result<bool, Error> {
         self.held
             .beat(|said| {
                 said.builds.push(build.to_owned());
                 let over = said.builds.len().saturating_sub(BUILDS);
                 said.builds.drain(..over);
+                let now = said.at().map_or(0, OffsetDateTime::unix_timestamp);
+                said.spent.extend(replaced.map(|label| (label.clone(), now)));
+                said.window = window.as_secs();
+                said.forget();
             })
             .await
+    }
+
+    /// Which machines were replaced by whoever held it before, and how long that is ago.
+    pub async fn spent(&self) -> Vec<(String, Duration)> {
+        let said = self.held.turn.lock().await;
+        let now = said.at().map_or(0, OffsetDateTime::unix_timestamp);
+        // What is of the future, by a clock that was set back, is of now.
+        let age = |at: i64| Duration::from_secs(u64::try_from(now.saturating_sub(at)).unwrap_or_default());
+        said.spent.iter().map(|(label, at)| (label.clone(), age(*at))).collect()
     }
 
     /// A build has left nothing half-made: said with the next beat.
@@ -344,7 +430,7 @@ impl Lock {
         self.held.turn.lock().await.builds.retain(|b| b != build);
     }
 
-    /// Gives it back.
+    /// Gives it back. What was replaced is remembered while it counts.
     ///
     /// # Errors
     /// It can't be taken away, and ends by itself.
@@ -353,7 +439,15 @@ impl Lock {
         if self.held.lost.is_cancelled() {
             return Ok(());
         }
-        self.held.client.remove_attribute(self.held.key).await.map(drop)
+        let counts = {
+            let mut said = self.held.turn.lock().await;
+            said.forget();
+            !said.spent.is_empty()
+        };
+        match counts {
+            true => self.held.beat(|said| (said.free, said.builds) = (true, Vec::new())).await.map(drop),
+            false => self.held.client.remove_attribute(self.held.key).await.map(drop),
+        }
     }
 }
 
@@ -376,6 +470,9 @@ mod tests {
         // Of the future: vCenter's clock was set back.
         assert!(!dead(Some(&said(-3600)), 89));
         assert!(dead(Some(&said(-3600)), 90));
+        // Given back: for what was replaced only.
+        let free = Said { free: true, ..said(0) };
+        assert!(dead(Some(&free), 0));
         // Who says nothing counts for as long as we would.
         assert!(!dead(None, 29));
         assert!(dead(None, 30));

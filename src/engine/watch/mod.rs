@@ -20,6 +20,7 @@ use super::heal::{self, There};
 use super::marks::Standing;
 use super::options::{Control, FailureClass, Options};
 use super::shared::class_of;
+use super::standin;
 use crate::diagnostic::Diagnostic;
 use crate::sema::program::{Machine, Program};
 use crate::syntax::ast::OutputKind;
@@ -27,7 +28,7 @@ use crate::vsphere::client::{Client, Error, Properties, Signs};
 use crate::vsphere::wire::{Moref, PowerState};
 
 pub use judge::{Decision, Fact, Held, Judge, Rules};
-pub use lock::{Attempt, Claim, Contender, Holder, Lock, PREFIX};
+pub use lock::{Attempt, Claim, Contender, Holder, Lock, PREFIX, forget};
 
 /// What is followed of machines, and of the hosts that they run on.
 const OF_MACHINES: &[&str] = &[
@@ -92,6 +93,8 @@ pub struct Watch {
     /// Builds of dead controllers: what they have left half-made is nobody's.
     leftovers: BTreeSet<String>,
     followed: Vec<Followed>,
+    /// Machines that others stand in for, until something can be done with them.
+    superseded: Vec<Moref>,
     signs: Option<(Vec<Moref>, Signs)>,
     surveyed: Option<Instant>,
     /// What was told of each machine last: nothing is told twice.
@@ -117,6 +120,7 @@ impl Watch {
             figures: Arc::default(),
             leftovers: BTreeSet::new(),
             followed: Vec::new(),
+            superseded: Vec::new(),
             signs: None,
             surveyed: None,
             said: BTreeMap::new(),
@@ -136,6 +140,11 @@ impl Watch {
     /// What these builds have left half-made is removed when it is seen.
     pub fn inherit(&mut self, builds: impl IntoIterator<Item = String>) {
         self.leftovers.extend(builds);
+    }
+
+    /// These machines were replaced by earlier controllers, each so long ago: that counts on.
+    pub fn restore(&mut self, spent: Vec<(String, Duration)>) {
+        self.judge.restore(spent, Instant::now());
     }
 
     /// A round begins.
@@ -261,7 +270,14 @@ impl Watch {
 
     /// Which machines there are.
     async fn survey(&mut self, program: &Program, options: &Options) -> Result<(), Error> {
-        let all = belongings::list(&self.client).await?;
+        let mut all = belongings::list(&self.client).await?;
+        let settled = standin::settle(&self.client, program, &all, options).await?;
+        if !settled.is_empty() {
+            all = belongings::list(&self.client).await?;
+        }
+        for (label, text) in settled {
+            self.tell("settled", Some(&label), &text);
+        }
         for text in remove_leftovers(&self.client, &all, &options.file, &self.leftovers).await? {
             self.tell("removed", None, &text);
         }
@@ -269,10 +285,12 @@ impl Watch {
         self.judge.keep(&wanted.iter().map(|m| m.label.as_str()).collect());
         let now = Instant::now();
         self.followed.clear();
+        self.superseded.clear();
         for machine in wanted {
-            match heal::there(machine, &all, options) {
-                Some(there) => {
-                    self.followed.push(Followed { label: machine.label.clone(), owned: there.owned });
+            match standin::find(machine, &all, options) {
+                Some(found) => {
+                    self.followed.push(Followed { label: machine.label.clone(), owned: found.current });
+                    self.superseded.extend(found.superseded.into_iter().map(|o| o.vm));
                 }
                 None => self.judge.see(&machine.label, Fact::Missing, now),
             }
@@ -283,7 +301,7 @@ impl Watch {
 
     /// What is seen of those; true: one is gone since they were looked for.
     async fn facts(&mut self) -> Result<bool, Error> {
-        let vms: Vec<Moref> = self.followed.iter().map(|f| f.owned.vm.clone()).collect();
+        let vms: Vec<Moref> = self.objects();
         let read: BTreeMap<Moref, Properties> =
             self.client.properties_of(&vms, OF_MACHINES).await?.into_iter().collect();
         let mut hosts: Vec<Moref> = read.values().filter_map(|p| p.get("runtime.host")).collect();
@@ -309,14 +327,24 @@ impl Watch {
         if gone {
             self.followed.retain(|one| read.get(&one.owned.vm).is_some_and(|p| p.text("name").is_some()));
         }
-        let objects: Vec<Moref> =
-            self.followed.iter().map(|f| f.owned.vm.clone()).chain(hosts.iter().cloned()).collect();
+        // What can be reached again is removed, and what stands in for it gets its name.
+        let back = |vm: &Moref| {
+            let properties = read.get(vm).filter(|p| p.text("name").is_some());
+            properties.is_none_or(|p| p.text("runtime.connectionState").is_none_or(|state| state == "connected"))
+        };
+        gone |= self.superseded.iter().any(back);
+        let vms = self.objects();
+        let objects: Vec<Moref> = vms.iter().chain(&hosts).cloned().collect();
         if self.signs.as_ref().is_none_or(|(of, _)| *of != objects) {
-            let vms = self.followed.iter().map(|f| f.owned.vm.clone()).collect();
             self.signs = (!objects.is_empty())
                 .then(|| (objects, self.client.signs(vec![(vms, OF_MACHINES), (hosts, OF_HOSTS)])));
         }
         Ok(gone)
+    }
+
+    /// All machines that are looked at.
+    fn objects(&self) -> Vec<Moref> {
+        self.followed.iter().map(|f| &f.owned.vm).chain(&self.superseded).cloned().collect()
     }
 
     /// Runs the HEALTHCHECKs that are due; whether there were any.

@@ -130,7 +130,7 @@ impl<'a> Scope<'a> {
             "overallStatus" | "configStatus" => word("ManagedEntityStatus", "green"),
             "alarmActionsEnabled" => boolean(true),
             "effectiveRole" => Val::List("int", vec![super::value::int(-1)]),
-            "recentTask" => references(recent_tasks(node)),
+            "recentTask" => references(&recent_tasks(self, object, node)),
             "availableField" => managers::fields(self),
             "customValue" | "value" => match &node.body {
                 Body::Vm(machine) => vm::labels(&machine.labels),
@@ -173,9 +173,9 @@ impl<'a> Scope<'a> {
     }
 }
 
-fn recent_tasks(node: &Node) -> &[Moref] {
+fn recent_tasks(scope: &Scope<'_>, object: &Moref, node: &Node) -> Vec<Moref> {
     match &node.body {
-        Body::Vm(vm) => &vm.tasks,
-        _ => &[],
+        Body::Vm(vm) => vm.tasks.clone(),
+        _ => scope.state.tasks.recent().into_iter().filter(|task| scope.state.tasks.is_about(task, object)).collect(),
     }
 }

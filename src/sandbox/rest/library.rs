@@ -10,6 +10,7 @@ use super::{Answer, Call, Refusal, value};
 use crate::sandbox::inventory::Inventory;
 use crate::sandbox::machine::{Config, Disk, Power, Vm};
 use crate::sandbox::server::Server;
+use crate::sandbox::tasks::Kind;
 use crate::vsphere::wire::{CloneVmTask, Moref, VirtualMachineCloneSpec, VirtualMachineRelocateSpec};
 
 /// A content library.
@@ -230,6 +231,15 @@ async fn capture(server: &Arc<Server>, call: &Call) -> Answer<Value> {
     let (source, target): (Source, Target) = (call.read("source")?, call.read("target")?);
     let spec: CreateItem = call.read("create_spec")?;
     let vm = Moref::new(&source.kind, &source.id);
+    let own = server.clone();
+    let work = {
+        let vm = vm.clone();
+        async move { captured(&own, vm, target, spec).await }
+    };
+    as_task(server, "VirtualMachine.exportVm", &vm, work).await
+}
+
+async fn captured(server: &Arc<Server>, vm: Moref, target: Target, spec: CreateItem) -> Answer<Value> {
     let soap = |fault: crate::vsphere::wire::Fault| Refusal::invalid(fault.to_string());
     let switch = server.lock().inventory.vm(&vm).map_err(|_| Refusal::not_found("such machine"))?.switch.clone();
     let _switch = switch.lock().await;
@@ -295,7 +305,33 @@ async fn deploy(server: &Arc<Server>, call: &Call, id: &str) -> Answer<Value> {
         return value(json!({ "name": name, "networks": [], "storage_groups": [], "EULAs": [] }));
     }
     let spec: Deployment = call.read("deployment_spec")?;
-    server.pause(server.config.clone_delay).await;
+    let pool = Moref::new("ResourcePool", &place.resource_pool_id);
+    let (own, id) = (server.clone(), id.to_owned());
+    as_task(server, "ResourcePool.ImportVAppLRO", &pool, async move { deployed(&own, &id, place, spec).await }).await
+}
+
+/// Does something as a task about an object, which whoever has lost the answer can see.
+async fn as_task(
+    server: &Arc<Server>,
+    operation: &'static str,
+    object: &Moref,
+    work: impl Future<Output = Answer<Value>> + Send + 'static,
+) -> Answer<Value> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let own = server.clone();
+    let begun = server.begin(operation, None, object, Kind::shared(operation), move |_| async move {
+        own.pause(own.config.clone_delay).await;
+        let answer = work.await;
+        let well = answer.as_ref().is_ok_and(|value| value["succeeded"] == true);
+        // Nobody may be there any more to hear it.
+        let _ = tell.send(answer);
+        if well { Ok(None) } else { Err(crate::sandbox::faults::invalid_state("it has failed")) }
+    });
+    begun.map_err(|_| Refusal::not_found("such object"))?;
+    told.await.unwrap_or_else(|_| Err(Refusal::invalid("the sandbox ends")))
+}
+
+async fn deployed(server: &Arc<Server>, id: &str, place: Place, spec: Deployment) -> Answer<Value> {
     let _held = server.disks.lock().await;
     let mut state = server.lock();
     let found = item(&mut state.libraries, id)?;

@@ -31,9 +31,16 @@ impl Client {
     }
 
     /// Returns when no clone of this source that is known to the server is under way any more: whoever asked for one
-    /// and never had an answer can then look for it by its name.
+    /// and never had an answer can then look for it by its name. What is deployed into a resource pool comes from no
+    /// machine: then nothing is to be under way in the pool.
     pub async fn clones_settled(&self, source: &Moref, deadline: Deadline) -> Result<()> {
-        self.settled(source, "VirtualMachine.clone", deadline).await
+        let operation = if source.kind == "VirtualMachine" { "VirtualMachine.clone" } else { "" };
+        self.settled(source, operation, deadline).await
+    }
+
+    /// Returns when nothing that the server knows of is done with a machine any more.
+    pub async fn at_rest(&self, vm: &Moref, deadline: Deadline) -> Result<()> {
+        self.settled(vm, "", deadline).await
     }
 
     /// Returns when no task of that kind on an object is under way any more.
