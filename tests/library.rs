@@ -24,7 +24,7 @@ on_both! {
 #[test]
 fn a_plan_names_the_privileges_that_items_need() {
     let withheld = ["--sandbox-withhold", "VApp.Export", "--sandbox-withhold", "VApp.Import"];
-    let site = Site::Sandbox(common::site::Sandbox::start(&withheld));
+    let site = Site::Sandbox(Sandbox::start(&withheld));
     site.govc(&["library.create", "images"]);
     let files = tempfile::tempdir().unwrap();
     std::fs::write(files.path().join("small.ovf"), OVF).unwrap();

@@ -183,7 +183,7 @@ fn who_is_refused_is_told_why_and_what_next() {
     assert!(!said.lines().any(ran), "nothing ran: {said}");
     assert!(!said.contains("Zq7Xw9") && !said.contains("wr0ng-one"), "{said}");
     let at = said.find("\nVMW").map_or(0, |at| at + 1);
-    let mut told: Vec<String> = said[at..].split("\nVMW").map(|one| strip_place(one)).collect();
+    let mut told: Vec<String> = said[at..].split("\nVMW").map(strip_place).collect();
     told.sort();
     insta::assert_snapshot!("who_is_refused_is_told", told.join("\n\n"));
 }
@@ -280,9 +280,9 @@ mod logins {
         // Root's first batch, second's first look, their two steps, root's one, its WAIT, its two, and the last.
         let most = 7;
         assert!(count("StartProgramInGuest") <= most, "{}", count("StartProgramInGuest"));
-        let run = common::run(&mut site.exec(dir.path(), &["follows", "--", "cat", "/tmp/order"]), DEADLINE);
-        assert_eq!(run.stdout(), "one\ntwo\nthree\nfour\nfive\nfive again\n", "{run}");
-        let left = common::run(
+        let order = run(&mut site.exec(dir.path(), &["follows", "--", "cat", "/tmp/order"]), DEADLINE);
+        assert_eq!(order.stdout(), "one\ntwo\nthree\nfour\nfive\nfive again\n", "{order}");
+        let left = run(
             &mut site.exec(dir.path(), &["follows", "--", "sh", "-c", "ls -Ad /home/second/.vmw* /root/.vmw*"]),
             DEADLINE,
         );
@@ -338,8 +338,9 @@ mod logins {
             for _ in 0..3 {
                 scope.spawn(|| {
                     loop {
-                        let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                        if at > count {
+                        let at = next.fetch_add(2, std::sync::atomic::Ordering::Relaxed);
+                        // After the last line it is over.
+                        if at >= count {
                             return;
                         }
                         let (dir, p, die) = (context(&[("VMWfile", CHAIN)]), format!("k{at}"), at.to_string());

@@ -4,13 +4,15 @@
 #![allow(clippy::unwrap_used)] // a test may
 
 mod common;
+#[path = "common/random.rs"]
+mod random;
 
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use common::random::Random;
 use common::{DEADLINE, Run, context, run, vmwbuild};
+use random::Random;
 
 /// Builds the file in `dir` on a sandbox with a template `win`.
 fn build(dir: &Path, args: &[&str]) -> Run {

@@ -295,6 +295,21 @@ impl Guest {
         }
     }
 
+    /// [`Guest::look`], without repeating a login that is refused.
+    pub async fn look_once(&self) -> Result<()> {
+        let window = std::mem::take(&mut self.state().boot_window);
+        let looked = self.look().await;
+        self.state().boot_window = window;
+        looked
+    }
+
+    /// The account can't log in any more, and its work directory may still be there.
+    pub fn give_up(&self) {
+        let work = self.family.guess();
+        let mut state = self.state();
+        (state.work, state.sent) = (Some(work), true);
+    }
+
     /// The work directory, if there may be one.
     pub fn work_directory(&self) -> Option<String> {
         self.state().work.clone()
