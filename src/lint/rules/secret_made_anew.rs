@@ -1,7 +1,7 @@
 //! Secrets that the next build makes anew, for machines that stay.
 
-use super::unused_secret::named;
 use crate::lint::rule::*;
+use crate::syntax::ast::ExprKind;
 
 /// `secret-made-anew`.
 pub static CODE: Code = Code {
@@ -30,22 +30,38 @@ pub(super) static RULE: Rule = Rule::new(&CODE, check);
 
 fn check(cx: &Cx<'_>, out: &mut Problems) {
     let Some(lasts) = cx.instructions().find_map(lasting) else { return };
-    let named = named(cx);
     for instruction in cx.instructions() {
         let Body::Secret { name, generate: Some(_) } = &instruction.body else { continue };
-        if named.contains(name.node.as_str()) {
+        if shared(cx, &name.node) {
             let message = format!("`{}` is another one in each build, and machines of this file stay", name.node);
             out.push(
                 Diagnostic::new(&CODE, message)
                     .primary(name.span, "made anew by each build that isn't given it")
                     .label(lasts, "these stay as they are")
                     .help(format!(
-                        "leave GENERATE out and give it: `--secret id={0},src=FILE`, or `--secret id={0},cmd=\"pass show {0}\"`",
+                        "leave GENERATE out and give it (`--secret id={0},src=FILE`), or keep the first one with `--secret-out id={0},dst=FILE`",
                         name.node
                     )),
             );
         }
     }
+}
+
+/// Whether several machines have it. What only one has it can hand on as a KEY, which a later build reads again.
+fn shared(cx: &Cx<'_>, secret: &str) -> bool {
+    let uses = |instruction: &Instruction| {
+        let mut found = false;
+        walk::exprs(instruction, &mut |expr| found |= matches!(&expr.kind, ExprKind::Name(name) if name == secret));
+        found
+    };
+    let machines = cx.stages.iter().filter(|stage| stage.lines.iter().any(|line| uses(line))).map(|stage| match &stage
+        .from
+        .body
+    {
+        Body::From { replicas: Some(_), .. } | Body::On { .. } => 2,
+        _ => 1,
+    });
+    cx.globals.iter().any(|line| uses(line)) || machines.sum::<usize>() > 1
 }
 
 /// What shows that machines outlive the build.
