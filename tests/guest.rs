@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use common::{Vcsim, embedded};
 use vmwbuild::guest::{
     Body, Channel, CopyContent, CopyEntry, Error, Event, Exit, Guest, Job, Login, Options, RunAs, Standing, Stream,
-    Ticket, Via,
+    Ticket,
 };
 use vmwbuild::vsphere::client::{Client, Deadline, Endpoint, EntityKind, Thumbprint};
 use vmwbuild::vsphere::wire::Moref;
@@ -130,7 +130,7 @@ async fn commands_end_as_they_end() {
     let (out, exits, _) = outputs(&guest, &[Job::sh(1, "cat; sleep 200 & echo back")]).await;
     assert_eq!((out.as_str(), exits), ("back\n", vec![Exit::Code(0)]));
     let mut job = Job::sh(1, "id -un; echo $HOME");
-    job.run_as = Some(RunAs { user: "nobody".into(), via: Via::Auto });
+    job.run_as = Some(RunAs::new("nobody"));
     let (out, _, _) = outputs(&guest, &[job]).await;
     assert_eq!(out, "nobody\n/nonexistent\n");
     bench.end(guest).await;

@@ -21,6 +21,26 @@ on_both! {
     what_is_wrong_with_items_is_told_before_anything_is_made
 }
 
+#[test]
+fn a_plan_names_the_privileges_that_items_need() {
+    let withheld = ["--sandbox-withhold", "VApp.Export", "--sandbox-withhold", "VApp.Import"];
+    let site = Site::Sandbox(Sandbox::start(&withheld));
+    site.govc(&["library.create", "images"]);
+    let files = tempfile::tempdir().unwrap();
+    std::fs::write(files.path().join("small.ovf"), OVF).unwrap();
+    std::fs::write(files.path().join("disk1.vmdk"), [0; 1024]).unwrap();
+    site.govc(&["library.import", "images", files.path().join("small.ovf").to_str().unwrap()]);
+    let dir = context(&[(
+        "VMWfile",
+        "FROM linux AS left\nOUTPUT LIBRARY images/base\nRUN true\nFROM library:images/small AS made\nOUTPUT VM made\n",
+    )]);
+    let plan = common::run(&mut site.tool(dir.path(), &["plan", "--color", "never"]), common::DEADLINE);
+    assert_eq!(plan.code, Some(5), "{plan}");
+    for lacks in ["the account lacks VApp.Export on /DC0/vm", "the account lacks VApp.Import on /DC0/host/"] {
+        assert!(plan.stderr().contains(lacks), "{lacks}: {plan}");
+    }
+}
+
 fn item(site: &Site, path: &str) -> Value {
     let text = site.govc(&["library.info", "-json", path]);
     let json: Value = serde_json::from_str(&text).unwrap();

@@ -16,6 +16,8 @@ const flags = ($) => repeat(seq($._flag_gap, $._flag));
 const arg = ($, ...rule) => seq(flags($), $._gap, ...rule);
 const line = ($, ...rule) => seq(...rule, flags($), $._eol);
 const one = ($, name) => line($, kw(name), arg($, $.word));
+const account = ($, name) =>
+  line($, kw(name), arg($, $.word), optional(seq(arg($, kw('PASSWORD')), arg($, $.word))));
 
 // The pieces of a word. A guest's shell reads some of them: there `$NAME` is right.
 const pieces = ($, string, ...more) => {
@@ -162,9 +164,8 @@ module.exports = grammar({
           prec.right(seq(arg($, alias($._search, 'SEARCH')), repeat1(arg($, $.word)))),
         ))),
     hostname_instruction: ($) => one($, 'HOSTNAME'),
-    login_instruction: ($) =>
-      line($, kw('LOGIN'), arg($, $.word), optional(seq(arg($, kw('PASSWORD')), arg($, $.word)))),
-    user_instruction: ($) => one($, 'USER'),
+    login_instruction: ($) => account($, 'LOGIN'),
+    user_instruction: ($) => account($, 'USER'),
     workdir_instruction: ($) => one($, 'WORKDIR'),
     shell_instruction: ($) => line($, kw('SHELL'), arg($, choice($.array, $.word))),
     run_instruction: ($) => seq(kw('RUN'), $._command),

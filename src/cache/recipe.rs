@@ -446,6 +446,7 @@ impl Writer<'_, '_> {
             }
         }
         if uses >= Uses::Files {
+            // As of a login, not the password.
             self.option(user.as_ref(), |w, user| {
                 w.template(&user.name);
                 w.sink.text(&format!("{:?}", user.via));

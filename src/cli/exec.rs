@@ -12,7 +12,7 @@ use super::{args, codes, names, terminal};
 use crate::diagnostic::Diagnostic;
 use crate::engine::FailureClass;
 use crate::guest::{
-    Body, CopyContent, CopyEntry, EnvPiece, EnvVar, Event, Exit, Guest, Interpreter, Job, RunAs, Stream, Via, quote,
+    Body, CopyContent, CopyEntry, EnvPiece, EnvVar, Event, Exit, Guest, Interpreter, Job, RunAs, Stream, quote,
 };
 use crate::source::Sources;
 use crate::syntax::literal;
@@ -143,7 +143,7 @@ fn work(options: &args::Exec) -> Result<Work, Diagnostic> {
         job.env.push(EnvVar { name: name.to_owned(), value });
     }
     job.workdir = options.workdir.clone();
-    job.run_as = options.user.clone().map(|user| RunAs { user, via: Via::Auto });
+    job.run_as = options.user.clone().map(RunAs::new);
     if let Some(text) = &options.timeout {
         let timeout = literal::duration(text);
         job.timeout = Some(timeout.ok_or_else(|| {
@@ -231,7 +231,7 @@ async fn carried_out(
         let entry = CopyEntry { path, content: CopyContent::File(file.clone()), mode: 0o600 };
         let owner = job.run_as.as_ref().map(|r| r.user.as_str());
         // Only root gives files away.
-        let root = owner.map(|_| RunAs { user: "root".to_owned(), via: Via::Auto });
+        let root = owner.map(|_| RunAs::new("root"));
         guest.copy_in(&[entry], owner, root.as_ref()).await.map_err(|e| guest_failed(&e))?;
     }
     let words = work.command.iter().map(|w| quote(w)).collect::<Vec<_>>().join(" ");

@@ -41,7 +41,7 @@ pub(super) async fn run(worker: &mut Worker) -> Result<(), Stop> {
         worker.phase(Phase::Network);
         let login = sessions::needed(&shared, machine, &machine.context, first)?;
         let other = machine.os == Os::Unix && login.user != "root";
-        let root = other.then(|| guest::RunAs { user: "root".to_owned(), via: guest::Via::Auto });
+        let root = other.then(|| guest::RunAs::new("root"));
         let mut restart = None;
         let guest = Sessions::of(worker, login, machine.span).await?;
         for (mut job, span, what) in jobs {

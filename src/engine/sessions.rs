@@ -31,6 +31,10 @@ pub(super) struct Sessions {
 impl Sessions {
     /// The machine's guest for an account. Nothing is sent to it yet: its first command logs in.
     pub(super) async fn of(worker: &mut Worker, login: Login, span: Span) -> Result<&mut Guest, Stop> {
+        // Those of the same account learn of its password: it may be the one that it has by now.
+        for (_, guest) in worker.sessions.open.iter().filter(|(l, _)| l.user == login.user && *l != login) {
+            guest.also(&login.password);
+        }
         if let Some(at) = worker.sessions.open.iter().position(|(l, _)| *l == login) {
             return worker.sessions.open.get_mut(at).map(|(_, guest)| guest).ok_or(Stop::Cancelled);
         }
@@ -74,7 +78,10 @@ impl Sessions {
         // Our directory in the guest is named after the number: also who cleans up later finds it.
         let record = Record::Session { machine: worker.id.0, number: number as u32, user };
         shared.journal.intend(&record).await.map_err(|e| Stop::journal(&e))?;
+        let program = std::sync::Arc::clone(&shared.program);
         let options = guest::Options {
+            passwords: passwords(&shared, program.machine(worker.id), login),
+            changed: shared.past.sessions.contains_key(&worker.id),
             name: Some(format!("{}-{}-{number}", shared.options.build, worker.id.0)),
             channel: shared.options.channel,
             family: worker.sessions.family.clone(),
@@ -122,10 +129,34 @@ impl Sessions {
         Ok(())
     }
 
-    /// The machine is finished: nothing of ours stays in the guest.
+    /// The machine is finished: nothing of ours stays in the guest. What belongs to an account that steps have locked or
+    /// removed, or given a password that nobody knows here, another one removes who is root or can become it.
     pub(super) async fn close(&mut self) -> Result<(), guest::Error> {
-        for (_, guest) in std::mem::take(&mut self.open) {
-            guest.cleanup().await?;
+        let all = std::mem::take(&mut self.open);
+        let mut refused = Vec::new();
+        for (login, guest) in &all {
+            match guest.cleanup().await {
+                Err(error) if error.is_login() => refused.push((login, error, guest.work_directory())),
+                other => other?,
+            }
+        }
+        for (login, error, left) in refused {
+            let Some(left) = left else { return Err(error) };
+            let mut removed = false;
+            for (_, guest) in all.iter().filter(|(other, _)| other.user != login.user) {
+                let mut job = guest::Job::delete(0, &left);
+                job.run_as = (!guest.is_windows()).then(|| guest::RunAs::new("root"));
+                if guest.run(job).await.is_ok_and(|end| end.success) {
+                    guest.cleanup().await?;
+                    removed = true;
+                    break;
+                }
+                // What it may have begun goes, as far as it can still log in.
+                let _ = guest.cleanup().await;
+            }
+            if !removed {
+                return Err(error);
+            }
         }
         Ok(())
     }
@@ -154,6 +185,25 @@ impl Sessions {
     }
 }
 
+/// The other passwords that an account has in a machine's steps, as far as they are known: while a step changes it, what
+/// comes of the step is only told to who knows the new one.
+fn passwords(shared: &Shared, machine: &Machine, login: &Login) -> Vec<String> {
+    let contexts = std::iter::once(&machine.context).chain(machine.steps.iter().map(|step| &step.context));
+    let mut seen: Vec<&crate::sema::program::Login> = Vec::new();
+    let mut found = Vec::new();
+    for context in contexts {
+        let Some(other) = context.login.as_ref().filter(|other| !seen.contains(other)) else { continue };
+        seen.push(other);
+        if let Ok(Some(other)) = self::login(shared, machine, context)
+            && other.user == login.user
+            && other.password != login.password
+        {
+            found.push(other.password);
+        }
+    }
+    found
+}
+
 /// A password that stands in the VMWfile itself is masked from this length on.
 const SHORTEST_SECRET: usize = 8;
 
@@ -178,11 +228,16 @@ pub(super) fn login(shared: &Shared, machine: &Machine, context: &GuestContext) 
     let given = [&defaults.command_line, &defaults.environment];
     let password = password
         .or_else(|| given.iter().filter_map(|g| g.as_ref()).find(|g| g.user == user).and_then(|g| g.password.clone()));
-    // `PASSWORD root` in the file is nobody's secret, and would hide a part of every path in the output.
-    if let Some(password) = password.as_ref().filter(|_| written.is_none_or(|w| w.len() >= SHORTEST_SECRET)) {
+    mask(shared, password.as_ref(), written);
+    Ok(Some(Login { user, password: password.unwrap_or_default() }))
+}
+
+/// A password isn't shown from here on. `PASSWORD root` in the file, where it is `written`, is nobody's secret, and would hide
+/// a part of every path in the output.
+fn mask(shared: &Shared, password: Option<&String>, written: Option<&str>) {
+    if let Some(password) = password.filter(|_| written.is_none_or(|w| w.len() >= SHORTEST_SECRET)) {
         shared.events.masker.add(password);
     }
-    Ok(Some(Login { user, password: password.unwrap_or_default() }))
 }
 
 fn of_file(shared: &Shared, login: &crate::sema::program::Login) -> Result<(String, Option<String>), Stop> {
@@ -239,5 +294,8 @@ pub(super) fn run_as(shared: &Shared, user: Option<&RunAs>) -> Result<Option<gue
         Via::Runuser => guest::Via::Runuser,
         Via::Doas => guest::Via::Doas,
     };
-    Ok(Some(guest::RunAs { user: shared.text(&user.name)?, via }))
+    let password = user.password.as_ref().map(|p| shared.text(p)).transpose()?;
+    let written = user.password.as_ref().and_then(|p| p.as_literal());
+    mask(shared, password.as_ref(), written);
+    Ok(Some(guest::RunAs { user: shared.text(&user.name)?, via, password }))
 }

@@ -275,7 +275,7 @@ impl Units<'_> {
                     self.named("DEVICE", device);
                 }
             }
-            Body::Login { user, password } => {
+            Body::Login { user, password } | Body::User { name: user, password } => {
                 self.text(user);
                 if let Some(password) = password {
                     self.named("PASSWORD", password);
@@ -285,7 +285,6 @@ impl Units<'_> {
             | Body::Placement { value: text }
             | Body::Memory { size: text }
             | Body::Hostname { name: text }
-            | Body::User { name: text }
             | Body::Workdir { path: text }
             | Body::Snapshot { name: text }
             | Body::Serial { count: text } => self.text(text),

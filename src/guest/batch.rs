@@ -67,7 +67,8 @@ impl Guest {
     }
 
     fn text(&self, number: u64, jobs: &[Job], octal: bool) -> Result<String> {
-        self.family.batch(&BatchPlan { number, nonce: &random()?, jobs, chunk: self.transfers(), octal })
+        let (nonce, password, chunk) = (random()?, self.wire.password(), self.transfers());
+        self.family.batch(&BatchPlan { number, nonce: &nonce, jobs, password: &password, chunk, octal })
     }
 
     /// The same as [`Guest::run_batch`]. A batch that is given twice is run once.

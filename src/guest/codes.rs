@@ -77,8 +77,10 @@ pub static RUN_AS: Code = Code {
     number: 806,
     name: "cannot-become-user",
     severity: Severity::Error,
-    about: "USER says who runs a step. Tools log in as the LOGIN user, and the change must work without a password: from \
-            root by runuser or su, else by `sudo -n` or `doas -n`. The guest has none of them, has not the user, or refuses.",
+    about: "USER says who runs a step. Tools log in as the LOGIN user, who becomes that one: root by runuser or su, another \
+            one by sudo or doas. sudo is given the password of the LOGIN when it asks, or that of `USER name PASSWORD \
+            value`; doas must not ask, for it takes a password from a terminal alone. The guest has none of them, has not \
+            the user, or refuses.",
     wrong: "",
     right: "",
 };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use thiserror::Error as ThisError;
 
 use super::codes;
+use super::noway::NoWay;
 use crate::diagnostic::Diagnostic;
 use crate::vsphere::client;
 
@@ -28,6 +29,14 @@ pub enum Error {
         user: String,
         /// How long it was tried.
         tried: Duration,
+        /// The server's words.
+        detail: String,
+    },
+    /// The account is refused, and was not before.
+    #[error("the guest no longer lets user `{user}` in")]
+    LockedOut {
+        /// The account.
+        user: String,
         /// The server's words.
         detail: String,
     },
@@ -65,14 +74,16 @@ pub enum Error {
         why: String,
     },
     /// No way to become that user.
-    #[error("user `{login}` can't run commands as `{user}`: {detail}")]
+    #[error("user `{login}` can't run commands as `{user}`: {why}")]
     RunAs {
         /// The login.
         login: String,
         /// Whom it should be.
         user: String,
-        /// What the guest has, or said.
-        detail: String,
+        /// Why not.
+        why: NoWay,
+        /// What the program said that was to do it.
+        said: String,
     },
     /// Captured output is too large.
     #[error("the output to be captured is {size}, larger than {limit} bytes")]
@@ -123,6 +134,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the guest doesn't let the account in.
+    pub fn is_login(&self) -> bool {
+        match self {
+            Error::Login { .. } | Error::LockedOut { .. } => true,
+            Error::Client(error) => error.guest_fault() == Some(client::GuestFault::Login),
+            _ => false,
+        }
+    }
+
     /// As a diagnostic without a place: message, cause, next step.
     pub fn diagnostic(&self) -> Diagnostic {
         let (code, help): (_, &str) = match self {
@@ -137,6 +157,15 @@ impl Error {
                 "check LOGIN: the user, its password, that its shell is a real one, that the account is not locked or \
                  expired, and the guest's /etc/pam.d/vmtoolsd",
             ),
+            Error::LockedOut { user, detail } => {
+                return Diagnostic::new(&codes::GUEST_LOGIN, self.to_string())
+                    .help(format!(
+                        "a step has changed its password, or locked or removed the account. Say a new password behind that \
+                         step, `LOGIN {user} PASSWORD ${{{{ new_password }}}}` with a SECRET, so that it is known while the \
+                         step runs; remove or lock an account from another one's LOGIN"
+                    ))
+                    .note(format!("the server says: {detail}"));
+            }
             Error::OtherLogin { .. } => (&codes::OTHER_LOGIN, "log in as before, or begin the build anew"),
             Error::Silent { .. } => (
                 &codes::GUEST_SILENT,
@@ -154,10 +183,13 @@ impl Error {
                 &codes::UNSENDABLE,
                 "send it as a file with COPY, or encode it (`| base64`) and decode it in the guest",
             ),
-            Error::RunAs { .. } => (
-                &codes::RUN_AS,
-                "log in as root, or allow the login user to become that user without a password (sudoers NOPASSWD, or doas nopass)",
-            ),
+            Error::RunAs { login, user, why, said } => {
+                let mut diagnostic = Diagnostic::new(&codes::RUN_AS, self.to_string()).help(why.help(login, user));
+                if !said.is_empty() {
+                    diagnostic = diagnostic.note(format!("it said: {said}"));
+                }
+                return diagnostic;
+            }
             Error::TooLarge { .. } => {
                 (&codes::CAPTURE_TOO_LARGE, "print less (head, cut, grep), or bring the file over with FETCH")
             }

@@ -28,6 +28,8 @@ pub(super) struct BatchPlan<'a> {
     pub nonce: &'a str,
     /// What is to be done.
     pub jobs: &'a [Job],
+    /// The login's password, for sudo.
+    pub password: &'a str,
     /// Whether large output goes into files that we transfer.
     pub chunk: bool,
     /// Whether the guest has no decoder.

@@ -12,7 +12,6 @@ use super::log::{Cursor, Record};
 use super::unix::{self, Found, Report};
 use super::wire::{Listing, Program};
 use super::{Guest, LONGEST_LOOK, SILENCE, random};
-use crate::vsphere::client::GuestFault;
 
 /// Between two attempts to log in to a guest that has just booted.
 const LOGIN_PAUSE: Duration = Duration::from_secs(2);
@@ -87,12 +86,14 @@ impl Guest {
             };
             // Where the reply was lost it may run all the same.
             self.state().sent = matches!(&error, Error::Client(e) if e.lost_reply());
-            let refused = matches!(&error, Error::Client(e) if e.guest_fault() == Some(GuestFault::Login));
-            if !refused {
+            if !error.is_login() {
                 return Err(error);
             }
             let window = self.state().boot_window;
             if began.elapsed() + LOGIN_PAUSE > window {
+                if matches!(error, Error::LockedOut { .. }) && window.is_zero() {
+                    return Err(error);
+                }
                 let tried = if window.is_zero() { Duration::ZERO } else { began.elapsed() };
                 return Err(Error::Login { user: self.login.user.clone(), tried, detail: error.to_string() });
             }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::error::{Error, Result};
 use super::job::{BatchOutcome, Event, Exit, JobEnd, MAX_CAPTURE, Stream};
 use super::log::{Cursor, End, Record, end};
+use super::noway::{self, NoWay};
 use super::ticket::{JobMark, Ticket};
 use super::unix::{Found, Report};
 use super::wire::Listing;
@@ -308,7 +309,9 @@ impl<'a, 'e> Following<'a, 'e> {
                         End::NoWay(why) => {
                             let user = job.user.clone().unwrap_or_default();
                             let login = self.guest.login.user.clone();
-                            return Err(Error::RunAs { login, user, detail: no_way(why).to_owned() });
+                            let said = Vec::from(std::mem::take(&mut self.current.stderr));
+                            let why = NoWay::of(why, &String::from_utf8_lossy(&said));
+                            return Err(Error::RunAs { login, user, why, said: noway::words(&said) });
                         }
                     };
                     let elapsed = Duration::from_millis(hundredths.saturating_mul(10));
@@ -452,21 +455,6 @@ impl<'a, 'e> Following<'a, 'e> {
         if let Some(job) = self.ticket.jobs.get(self.current.place).filter(|_| !stopped) {
             self.finished(job, exit, Duration::ZERO);
         }
-    }
-}
-
-/// Why there is no way to become a job's user, by its number in the supervisor's `way`.
-fn no_way(why: i32) -> &'static str {
-    match why {
-        0 => "the guest has no such user",
-        1 => "su and runuser work without a password only from root",
-        2 => "the guest has none of runuser, su, sudo and doas",
-        3 => "the guest has neither sudo nor doas",
-        4 => "the guest has no runuser",
-        5 => "the guest has no su",
-        6 => "the guest has no sudo",
-        7 => "the guest has no doas",
-        _ => "the guest knows no way",
     }
 }
 

@@ -196,22 +196,37 @@ pub enum EnvPiece {
     Variable(String),
 }
 
-/// Another account.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Another account. Its password is never shown.
+#[derive(Clone, PartialEq, Eq)]
 pub struct RunAs {
     /// Its name.
     pub user: String,
     /// How to become it.
     pub via: Via,
+    /// What sudo is told when it asks; None: the login's own password.
+    pub password: Option<String>,
 }
 
-/// How to become another account. All of them without a password.
+impl RunAs {
+    /// An account, become in the way that the guest has.
+    pub fn new(user: impl Into<String>) -> Self {
+        RunAs { user: user.into(), via: Via::Auto, password: None }
+    }
+}
+
+impl fmt::Debug for RunAs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunAs").field("user", &self.user).field("via", &self.via).finish_non_exhaustive()
+    }
+}
+
+/// How to become another account. Only sudo takes a password without a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash)]
 pub enum Via {
-    /// As root `runuser`, else `su`; then `sudo -n`, then `doas -n`: the first that the guest has.
+    /// As root `runuser`, else `su`; as another one `sudo`, else `doas -n`: the first that the guest has.
     #[default]
     Auto,
-    /// `sudo -n`.
+    /// `sudo`, which is given a password when it asks for one.
     Sudo,
     /// `su`, from root only.
     Su,

@@ -27,6 +27,11 @@
 //! or else its user's home. Its script stands in a file that only its user can read; a shell's script is gone once the
 //! shell has opened it, others go with the work directory.
 //!
+//! # Another user
+//! A job's user is become by runuser, su, sudo or doas, which see no more of it than a fixed shell text: the job's launcher
+//! comes by standard input. Whether it was read tells whether the user was become, and so what the program said was a
+//! refusal. sudo gets a password by SUDO_ASKPASS, out of a file that is removed as it is read; it asks once.
+//!
 //! # How much output
 //! Output is listed within a second, 64 KiB at once and 8 KiB a second after that. What is beyond comes in files of up to
 //! 8 MiB by transfers; without these it waits, and when the job is over all but the last 32 KiB of a large rest is
@@ -43,6 +48,7 @@ mod follow;
 mod job;
 mod log;
 mod network;
+mod noway;
 #[cfg(test)]
 mod tests;
 mod ticket;
@@ -58,18 +64,19 @@ pub use job::{
     MAX_CAPTURE, RunAs, Stream, Via,
 };
 pub use network::{Address, NetworkMethod, hostname_script, network_script, windows_hostname, windows_network};
+pub use noway::{Becoming, NoWay};
 pub use ticket::{Attached, JobMark, Standing, Ticket};
 pub use unpack::{fetched_into, remove_unpacked};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::vsphere::client::{Client, GuestAuth};
+use crate::vsphere::client::Client;
 use crate::vsphere::wire::Moref;
 use family::{Family, Settled};
 use unix::Unix;
 use windows::Windows;
-use wire::Wire;
+use wire::{Remote, Wire};
 
 /// How long a refused login is repeated after a restart.
 const REBOOT_WINDOW: Duration = Duration::from_secs(60);
@@ -105,6 +112,10 @@ pub struct Options {
     pub name: Option<String>,
     /// The guest's family as the server tells it, where the caller has just asked; else [`Guest::open`] asks.
     pub family: Option<String>,
+    /// Other passwords that the account may get while it is used, by its own steps.
+    pub passwords: Vec<String>,
+    /// Whether it may have one of these already: an earlier process has worked with it.
+    pub changed: bool,
     /// How long a refused login is repeated: up to 60 s just after a boot, else zero.
     pub boot_window: Duration,
     /// How long the guest may not answer (Tools restarting, machine busy) before that is an error.
@@ -124,6 +135,8 @@ impl Default for Options {
         Options {
             channel: Channel::Auto,
             name: None,
+            passwords: Vec::new(),
+            changed: false,
             family: None,
             boot_window: Duration::ZERO,
             patience: Duration::from_secs(600),
@@ -194,8 +207,11 @@ impl Guest {
             return Err(Error::Family(family.clone()));
         }
         let windows = family.is_some_and(|family| family == "windowsGuest");
-        let auth = GuestAuth { username: login.user.clone(), password: login.password.clone() };
-        Ok(Wire::Remote { guest: client.guest(vm, auth), patience: options.patience, windows })
+        let remote = Remote::new(client, vm, login, options.patience, windows);
+        for password in &options.passwords {
+            remote.also(password, options.changed);
+        }
+        Ok(Wire::Remote(remote))
     }
 
     /// The same over any way, and with a shell of one's own.
@@ -263,6 +279,40 @@ impl Guest {
         }
         let mut outcome = outcome?;
         outcome.ends.pop().ok_or_else(|| Error::Report("no end of a job".to_owned()))
+    }
+
+    /// A password that the account gets, or has got, by what is done in the guest.
+    pub fn also(&self, password: &str) {
+        self.wire.also(password, false);
+    }
+
+    /// Asks the guest whether it lets the account in, also where it did before.
+    pub async fn verify(&self) -> Result<()> {
+        let settled = self.state().settled.clone();
+        match settled {
+            Some(settled) => self.wire.list(&settled.facts().work).await.map(drop),
+            None => self.look().await,
+        }
+    }
+
+    /// [`Guest::look`], without repeating a login that is refused.
+    pub async fn look_once(&self) -> Result<()> {
+        let window = std::mem::take(&mut self.state().boot_window);
+        let looked = self.look().await;
+        self.state().boot_window = window;
+        looked
+    }
+
+    /// The account can't log in any more, and its work directory may still be there.
+    pub fn give_up(&self) {
+        let work = self.family.guess();
+        let mut state = self.state();
+        (state.work, state.sent) = (Some(work), true);
+    }
+
+    /// The work directory, if there may be one.
+    pub fn work_directory(&self) -> Option<String> {
+        self.state().work.clone()
     }
 
     /// Whether there is such a file or directory, as the login sees it.

@@ -2,14 +2,17 @@
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::error::{Error, Result};
-use crate::vsphere::client::{self, Deadline, Download, GuestFault, Source};
+use super::job::Login;
+use crate::vsphere::client::{self, Client, Deadline, Download, GuestAuth, GuestFault, Source};
 use crate::vsphere::wire::{
-    GuestFileAttributes, GuestPosixFileAttributes, GuestProgramSpec, GuestWindowsFileAttributes,
+    GuestFileAttributes, GuestPosixFileAttributes, GuestProgramSpec, GuestWindowsFileAttributes, Moref,
 };
 
 /// Pauses while the guest doesn't answer.
@@ -41,24 +44,102 @@ pub(super) enum Listing {
 /// The guest at the other end.
 pub(super) enum Wire {
     /// Through vSphere.
-    Remote {
-        /// Guest operations as one account.
-        guest: client::Guest,
-        /// How long the guest may not answer.
-        patience: Duration,
-        /// Whether its paths are those of Windows.
-        windows: bool,
-    },
+    Remote(Remote),
     /// This machine, for tests of the scripts.
     #[cfg(test)]
     Local(super::tests::Local),
 }
 
+/// Guest operations as one account.
+pub(super) struct Remote {
+    /// With each password that the account may have: its steps may change it.
+    logins: Mutex<Logins>,
+    /// Whether one of them was taken; before, only the first is tried, lest the account is locked.
+    accepted: AtomicBool,
+    /// How long the guest may not answer.
+    patience: Duration,
+    /// Whether its paths are those of Windows.
+    windows: bool,
+}
+
+struct Logins {
+    /// By password.
+    all: Vec<(String, client::Guest)>,
+    /// The one in use.
+    at: usize,
+}
+
+impl Remote {
+    /// An account of a guest, with the password that it has.
+    pub fn new(client: &Client, vm: &Moref, login: &Login, patience: Duration, windows: bool) -> Self {
+        let auth = GuestAuth { username: login.user.clone(), password: login.password.clone() };
+        let logins = Logins { all: vec![(login.password.clone(), client.guest(vm, auth))], at: 0 };
+        Remote { logins: Mutex::new(logins), accepted: AtomicBool::new(false), patience, windows }
+    }
+
+    fn logins(&self) -> MutexGuard<'_, Logins> {
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The account as it is now.
+    fn guest(&self) -> Result<client::Guest> {
+        let logins = self.logins();
+        let found = logins.all.get(logins.at).map(|(_, guest)| guest.clone());
+        found.ok_or_else(|| Error::Report("an account without a password".to_owned()))
+    }
+
+    /// A password that the account may have by now, or get. `at_once`: it may even be the first that is taken.
+    pub fn also(&self, password: &str, at_once: bool) {
+        let mut logins = self.logins();
+        if at_once {
+            self.accepted.store(true, Ordering::Relaxed);
+        }
+        if logins.all.iter().any(|(known, _)| known == password) {
+            return;
+        }
+        let Some((_, guest)) = logins.all.first() else { return };
+        let auth = GuestAuth { username: guest.username().to_owned(), password: password.to_owned() };
+        let other = guest.client().guest(guest.vm(), auth);
+        logins.all.push((password.to_owned(), other));
+    }
+
+    /// Takes the next password, unless all were tried.
+    fn next(&self, tried: &mut usize) -> bool {
+        let mut logins = self.logins();
+        *tried += 1;
+        logins.at = (logins.at + 1) % logins.all.len().max(1);
+        *tried < logins.all.len()
+    }
+}
+
+// There is one kind only where nothing is tested.
+#[cfg_attr(not(test), allow(clippy::infallible_destructuring_match))]
 impl Wire {
+    /// The password of the account; empty when nobody knows.
+    pub fn password(&self) -> String {
+        match self {
+            Wire::Remote(remote) => {
+                let logins = remote.logins();
+                logins.all.get(logins.at).map(|(password, _)| password.clone()).unwrap_or_default()
+            }
+            #[cfg(test)]
+            Wire::Local(_) => String::new(),
+        }
+    }
+
+    /// See [`Remote::also`].
+    pub fn also(&self, password: &str, at_once: bool) {
+        match self {
+            Wire::Remote(remote) => remote.also(password, at_once),
+            #[cfg(test)]
+            Wire::Local(_) => {}
+        }
+    }
+
     /// Whether the guest is Windows.
     pub fn windows(&self) -> bool {
         match self {
-            Wire::Remote { windows, .. } => *windows,
+            Wire::Remote(remote) => remote.windows,
             #[cfg(test)]
             Wire::Local(_) => false,
         }
@@ -71,8 +152,8 @@ impl Wire {
 
     /// Starts a program. May be repeated, so it must see to it that twice does no harm.
     pub async fn start(&self, program: &Program) -> Result<()> {
-        let (guest, patience) = match self {
-            Wire::Remote { guest, patience, .. } => (guest, patience),
+        let remote = match self {
+            Wire::Remote(remote) => remote,
             #[cfg(test)]
             Wire::Local(local) => return local.start(program),
         };
@@ -82,11 +163,11 @@ impl Wire {
             working_directory: None,
             env_variables: program.env.clone(),
         };
-        let mut patience = Patience::new(*patience);
+        let mut patience = Patience::new(remote);
         let mut lost = 0;
         loop {
-            let error = match guest.start(&spec, patience.deadline).await {
-                Ok(_) => return Ok(()),
+            let error = match remote.guest()?.start(&spec, patience.deadline).await {
+                Ok(_) => return patience.done(()),
                 Err(error) => error,
             };
             if error.lost_reply() && !matches!(error, client::Error::Timeout { .. }) && lost < 2 {
@@ -99,19 +180,19 @@ impl Wire {
 
     /// The names in a directory.
     pub async fn list(&self, directory: &str) -> Result<Listing> {
-        let (guest, patience) = match self {
-            Wire::Remote { guest, patience, .. } => (guest, patience),
+        let remote = match self {
+            Wire::Remote(remote) => remote,
             #[cfg(test)]
             Wire::Local(local) => return Ok(local.list(directory)),
         };
-        let mut patience = Patience::new(*patience);
+        let mut patience = Patience::new(remote);
         loop {
-            let error = match guest.list_all(&self.path(directory), None, patience.deadline).await {
+            let error = match remote.guest()?.list_all(&self.path(directory), None, patience.deadline).await {
                 // Servers give whole paths or names.
                 Ok(files) => {
                     let separators: &[char] = if self.windows() { &['/', '\\'] } else { &['/'] };
                     let name = |path: &str| path.rsplit(separators).next().unwrap_or_default().to_owned();
-                    return Ok(Listing::Names(files.into_iter().map(|file| name(&file.path)).collect()));
+                    return patience.done(Listing::Names(files.into_iter().map(|file| name(&file.path)).collect()));
                 }
                 Err(error) => error,
             };
@@ -125,8 +206,8 @@ impl Wire {
 
     /// Sends a file, readable by the account alone. `None`: sent. Else why transfers don't work here.
     pub async fn upload(&self, path: &str, source: &Source) -> Result<Option<String>> {
-        let (guest, patience) = match self {
-            Wire::Remote { guest, patience, .. } => (guest, patience),
+        let remote = match self {
+            Wire::Remote(remote) => remote,
             #[cfg(test)]
             Wire::Local(local) => return local.upload(path, source),
         };
@@ -136,9 +217,9 @@ impl Wire {
                 GuestFileAttributes::Posix(GuestPosixFileAttributes { permissions: Some(0o600), ..Default::default() })
             }
         };
-        let mut patience = Patience::new(*patience);
+        let mut patience = Patience::new(remote);
         loop {
-            match guest.upload(&self.path(path), source, attributes.clone(), true, patience.deadline).await {
+            match remote.guest()?.upload(&self.path(path), source, attributes.clone(), true, patience.deadline).await {
                 Ok(()) => return Ok(None),
                 Err(error @ client::Error::Transfer { .. }) => return Ok(Some(error.to_string())),
                 Err(error) => patience.again(error).await?,
@@ -148,14 +229,14 @@ impl Wire {
 
     /// Begins to fetch a file; `Err` within `Ok`: why transfers don't work here.
     pub async fn download(&self, path: &str) -> Result<std::result::Result<Incoming, String>> {
-        let (guest, patience) = match self {
-            Wire::Remote { guest, patience, .. } => (guest, patience),
+        let remote = match self {
+            Wire::Remote(remote) => remote,
             #[cfg(test)]
             Wire::Local(local) => return local.download(path),
         };
-        let mut patience = Patience::new(*patience);
+        let mut patience = Patience::new(remote);
         loop {
-            match guest.download(&self.path(path), patience.deadline).await {
+            match remote.guest()?.download(&self.path(path), patience.deadline).await {
                 Ok(download) => return Ok(Ok(Incoming::Remote(Box::new(download)))),
                 Err(error @ client::Error::Transfer { .. }) => return Ok(Err(error.to_string())),
                 Err(error) => patience.again(error).await?,
@@ -166,18 +247,25 @@ impl Wire {
     /// Deletes a directory and all in it; none is no error. What is written into it just then may make the guest's
     /// deletion fail ("directory not empty"), as what was ended a moment ago may: it is tried again a few times.
     pub async fn delete_directory(&self, path: &str) -> Result<()> {
-        let (guest, patience) = match self {
-            Wire::Remote { guest, patience, .. } => (guest, patience),
+        let remote = match self {
+            Wire::Remote(remote) => remote,
             #[cfg(test)]
             Wire::Local(_) => {
-                let _ = std::fs::remove_dir_all(path);
+                for _ in 0..DELETIONS {
+                    match std::fs::remove_dir_all(path) {
+                        Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {
+                            tokio::time::sleep(FIRST_PAUSE).await;
+                        }
+                        _ => break,
+                    }
+                }
                 return Ok(());
             }
         };
-        let mut patience = Patience::new(*patience);
+        let mut patience = Patience::new(remote);
         let mut tries = 0;
         loop {
-            let error = match guest.delete_directory(&self.path(path), true, patience.deadline).await {
+            let error = match remote.guest()?.delete_directory(&self.path(path), true, patience.deadline).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
@@ -234,21 +322,40 @@ impl Incoming {
     }
 }
 
-/// Repeats what fails because the guest's agent doesn't answer, until it has not answered for so long.
-struct Patience {
+/// Repeats what fails because the guest's agent doesn't answer, until it has not answered for so long; and once with each
+/// other password of the account, when it refuses one that it took before.
+struct Patience<'a> {
+    remote: &'a Remote,
     deadline: Deadline,
     pause: Duration,
+    /// How many passwords were refused.
+    tried: usize,
 }
 
-impl Patience {
-    fn new(allowed: Duration) -> Self {
-        Patience { deadline: Deadline::after(allowed), pause: FIRST_PAUSE }
+impl<'a> Patience<'a> {
+    fn new(remote: &'a Remote) -> Self {
+        Patience { remote, deadline: Deadline::after(remote.patience), pause: FIRST_PAUSE, tried: 0 }
+    }
+
+    /// The guest has let the account in.
+    fn done<T>(&self, answer: T) -> Result<T> {
+        self.remote.accepted.store(true, Ordering::Relaxed);
+        Ok(answer)
     }
 
     /// Waits when it is worth another try, else hands the error back.
     async fn again(&mut self, error: client::Error) -> Result<()> {
-        if error.guest_fault() != Some(GuestFault::Unavailable) {
-            return Err(error.into());
+        let before = self.remote.accepted.load(Ordering::Relaxed);
+        match error.guest_fault() {
+            Some(GuestFault::Unavailable) => {}
+            Some(GuestFault::Login) if before => {
+                if self.remote.next(&mut self.tried) {
+                    return Ok(());
+                }
+                let user = self.remote.guest()?.username().to_owned();
+                return Err(Error::LockedOut { user, detail: error.to_string() });
+            }
+            _ => return Err(error.into()),
         }
         if self.deadline.left() <= self.pause {
             return Err(Error::Unavailable { waited: self.deadline.allowed(), detail: error.to_string() });

@@ -14,9 +14,13 @@ use crate::source::{SourceId, Sources, Span};
 static MAYBE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?im-u)passw|mysql|mariadb|sshpass|pass\b|passphrase|pwd|secret|token|api_?key|_key|credential|://|^[ \t]*login[ \t]").ok()
 });
-/// `LOGIN user PASSWORD value`, and what people write instead of it.
+/// `LOGIN user PASSWORD value`, and what people write instead of it; `USER name PASSWORD value`.
 static LOGIN: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"(?i)^[ \t]*LOGIN[ \t]+(?:"[^"]*"|'[^']*'|\S+)[ \t]+(?:PASSWORD[ \t]*=?[ \t]*)?(.+)$"#).ok()
+    Regex::new(concat!(
+        r#"(?i)^[ \t]*(?:LOGIN[ \t]+(?:"[^"]*"|'[^']*'|\S+)[ \t]+(?:PASSWORD[ \t]*=?[ \t]*)?"#,
+        r#"|USER[ \t].*?[ \t]PASSWORD(?:[ \t]*=[ \t]*|[ \t]+))(.+)$"#
+    ))
+    .ok()
 });
 /// `name=value`, `--name value`, `"name": "value"`, `name: type = value`.
 static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -128,6 +132,8 @@ mod tests {
             ("login root password \"hunter 2\" more", "login root password ***************"),
             ("LOGIN root hunter2", "LOGIN root *******"),
             ("LOGIN \"a b\" PASSWORD=hunter2", "LOGIN \"a b\" PASSWORD=*******"),
+            ("USER root PASSWORD hunter2", "USER root PASSWORD *******"),
+            ("user root --via=sudo password 'hunter 2'", "user root --via=sudo password **********"),
             ("ENV DB_PASSWORD hunter2", "ENV DB_PASSWORD *******"),
             ("ENV A=b DB_PASSWORD=hunter2 C=d", "ENV A=b DB_PASSWORD=******* C=d"),
             ("ARG token: string = \"abc def\"", "ARG token: string = *********"),
@@ -142,6 +148,8 @@ mod tests {
         }
         for line in [
             "LOGIN root PASSWORD ${{ root_password }}",
+            "USER root --via=sudo PASSWORD ${{ pw }}",
+            "USER password --via=sudo",
             "SECRET db_password",
             "KEY join_token: secret FROM RUN docker swarm join-token -q worker",
             "ARG token: string",

@@ -31,7 +31,6 @@ pub fn texts<'a>(instruction: &'a Instruction, visit: &mut dyn FnMut(&'a Text)) 
         | Body::Memory { size: text }
         | Body::Annotation { text }
         | Body::Hostname { name: text }
-        | Body::User { name: text }
         | Body::Workdir { path: text }
         | Body::Note { text }
         | Body::Snapshot { name: text }
@@ -43,7 +42,9 @@ pub fn texts<'a>(instruction: &'a Instruction, visit: &mut dyn FnMut(&'a Text)) 
         Body::Address { cidr, gateway, dns, search, device } => {
             cidr.iter().chain(gateway).chain(dns).chain(search).chain(device).for_each(visit);
         }
-        Body::Login { user, password } => std::iter::once(user).chain(password).for_each(visit),
+        Body::Login { user, password } | Body::User { name: user, password } => {
+            std::iter::once(user).chain(password).for_each(visit)
+        }
         Body::Run { command } | Body::Healthcheck { command } | Body::OnRemove { command } => words(command, visit),
         Body::Key { from, .. } => match from {
             KeyFrom::Run(command) => words(command, visit),

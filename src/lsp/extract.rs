@@ -224,6 +224,7 @@ fn name_for(asked: &Asked<'_>, instruction: &Instruction, span: Span) -> String 
         Body::Hardware { pairs } | Body::Config { pairs } | Body::Label { pairs } | Body::Env { pairs } => {
             pairs.iter().find(|p| holds(&p.value)).map(|p| p.key.node.to_ascii_lowercase())
         }
+        Body::User { password, .. } if password.as_ref().is_some_and(holds) => Some("sudo_password".to_owned()),
         Body::Login { user, password } if password.as_ref().is_some_and(holds) => {
             Some(format!("{}_password", user.literal().unwrap_or_else(|| "login".to_owned())))
         }

@@ -194,6 +194,13 @@ pub fn privileges(program: &Program, found: &Found, inventory: &Inventory) -> Ve
                 add(&place.folder, &[privilege]);
             }
         }
+        // Those of libraries themselves can't be asked for: a library is no object of the inventory.
+        if resolved.deploys.is_some() {
+            add(&resolved.placement.pool, &["VApp.Import"]);
+        }
+        if !resolved.items.is_empty() {
+            add(&resolved.placement.folder, &["VApp.Export"]);
+        }
         for (network, _) in &resolved.networks {
             add(network, &["Network.Assign"]);
         }

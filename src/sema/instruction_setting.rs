@@ -13,7 +13,7 @@ use super::instruction::{Number, via};
 use super::machine::{Making, bad_argument};
 use super::names_scope::{Moment, Place};
 use super::program::{
-    Address, EnvVar, Hostname, Login, NetworkMethod, Os, RunAs, Setting, Tag, Template, TemplatePiece,
+    Address, EnvVar, Hostname, Login, NetworkMethod, Os, RunAs, Setting, Tag, Template, TemplatePiece, Via,
 };
 use super::script::ShellKind;
 use super::text::{Known, Secrets, Usage, check_arg, check_env, check_static, check_static_text, check_text};
@@ -100,11 +100,9 @@ impl Checker<'_> {
                 Arc::make_mut(&mut making.context).login =
                     Some(self.login_value(instruction, user, password.as_ref(), steps, problems)?);
             }
-            Body::User { name } => {
-                let how = self.flag_word(instruction, "via", steps, problems);
-                let secrets = Secrets::Refused("a user's name is shown");
-                let name = self.text(name, "the name of the USER", secrets, steps, problems)?;
-                Arc::make_mut(&mut making.context).user = Some(RunAs { name, via: via(how.as_deref()) });
+            Body::User { name, password } => {
+                let user = self.user(instruction, name, password.as_ref(), steps, problems)?;
+                Arc::make_mut(&mut making.context).user = Some(user);
             }
             Body::Workdir { path } => {
                 let secrets = Secrets::Refused("paths are shown, in the guest too");
@@ -192,6 +190,36 @@ impl Checker<'_> {
             None => None,
         };
         Some(Login { user: user?, password, span: instruction.span })
+    }
+
+    /// The value of USER.
+    fn user(
+        &self,
+        instruction: &Instruction,
+        name: &Text,
+        password: Option<&Text>,
+        place: Place,
+        problems: &mut Problems,
+    ) -> Option<RunAs> {
+        let how = self.flag_word(instruction, "via", place, problems);
+        let secrets = Secrets::Refused("a user's name is shown");
+        let name = self.text(name, "the name of the USER", secrets, place, problems);
+        let Some(text) = password else { return Some(RunAs { name: name?, via: via(how.as_deref()), password: None }) };
+        let usage = Usage { what: "the password of a USER", secrets: Secrets::Allowed };
+        let password = check_text(text, usage, &self.view(place), problems);
+        let via = via(how.as_deref());
+        if !matches!(via, Via::Auto | Via::Sudo) {
+            let how = how.unwrap_or_default();
+            problems.push(
+                bad_argument(
+                    text.span,
+                    format!("{how} takes no password here: it asks on a terminal, and there is none"),
+                )
+                .help("leave PASSWORD out, or use `--via=sudo`"),
+            );
+            return None;
+        }
+        Some(RunAs { name: name?, via, password: Some(password?) })
     }
 
     fn tags(&self, making: &mut Making, words: &[Text], problems: &mut Problems) -> Option<()> {

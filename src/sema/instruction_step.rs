@@ -233,8 +233,9 @@ impl Checker<'_> {
         if let Some(text) = instruction.flag("user").and_then(|f| f.value.as_ref()) {
             let secrets = Secrets::Refused("a user's name is shown");
             let name = self.text(text, "the name of the user", secrets, place, problems)?;
-            let how = context.user.as_ref().map_or(via(None), |u| u.via);
-            Arc::make_mut(&mut context).user = Some(RunAs { name, via: how });
+            // Whom sudo asks about is the LOGIN: another user doesn't change that.
+            let (via, password) = context.user.as_ref().map_or((via(None), None), |u| (u.via, u.password.clone()));
+            Arc::make_mut(&mut context).user = Some(RunAs { name, via, password });
         }
         if matches!(instruction.body, Body::Seal) {
             let os = self.machine(making.id).map_or(Os::Unix, |m| m.os);

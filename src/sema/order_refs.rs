@@ -76,6 +76,7 @@ pub fn context(context: &GuestContext, uses: Uses, visit: &mut Visit<'_>) {
     }
     if uses >= Uses::Files {
         context.user.iter().for_each(|u| u.name.refs(visit));
+        context.user.iter().filter_map(|u| u.password.as_ref()).for_each(|p| p.refs(visit));
         context.workdir.iter().for_each(|w| w.refs(visit));
     }
     if uses >= Uses::All {

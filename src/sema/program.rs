@@ -621,15 +621,17 @@ pub struct RunAs {
     pub name: Template,
     /// How.
     pub via: Via,
+    /// What sudo is told when it asks; None: the LOGIN's.
+    pub password: Option<Template>,
 }
 
 /// `USER --via=`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Via {
-    /// From root `runuser` or `su`, else `sudo -n`, else `doas -n`.
+    /// From root `runuser` or `su`, else `sudo`, else `doas -n`.
     #[default]
     Auto,
-    /// `sudo -n`.
+    /// `sudo`.
     Sudo,
     /// `su`.
     Su,

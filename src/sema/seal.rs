@@ -26,8 +26,10 @@ pub(super) fn command(os: Os) -> Invocation {
 
 /// Root runs it by `sh`, with nothing of the stage's environment; on Windows the LOGIN, by PowerShell.
 pub(super) fn context(context: &mut GuestContext, os: Os) {
+    // Whom sudo asks about stays the same.
+    let password = context.user.take().and_then(|user| user.password);
     let (user, shell) = match os {
-        Os::Unix => (Some(RunAs { name: Template::literal("root"), via: Via::Auto }), "sh"),
+        Os::Unix => (Some(RunAs { name: Template::literal("root"), via: Via::Auto, password }), "sh"),
         Os::Windows => (None, "powershell"),
     };
     context.user = user;

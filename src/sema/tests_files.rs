@@ -457,6 +457,7 @@ fn mistakes_in_flags() {
         "FROM t AS a\nRUN --env=1x=2 x\nRUN --env=x x\nENV 1=2\n",
         "FROM t AS a\nRUN --serial x\nREBOOT --ok=1\nCOPY --env=A=1 app.conf /etc/\n",
         "FROM t AS a\nUSER x --via=sud\nRUN x\n",
+        "SECRET pw\nFROM t AS a\nUSER x PASSWORD ${{ pw }} --via=su\nRUN x\nUSER y PASWORD ${{ pw }}\nUSER ${{ pw }}\nRUN x\n",
         "FROM t AS a\nOUTPUT TEMPLATE a\nSEAL --user=x\n",
         "FROM t AS a\nKEY k FROM RUN x\nFROM t AS b\nRUN --after=a.kk x\nRUN --after=a[1] x\n",
     ]));

@@ -101,7 +101,9 @@ fn refuse_secret(rt: Rt, usage: Usage<'_>, problems: &mut Problems) -> Option<Rt
     problems.push(
         Diagnostic::new(&codes::SECRET_SHOWN, format!("{} can't hold a secret: {reason}", usage.what))
             .primary(rt.span, "this is a secret, or computed from one")
-            .help("secrets may stand in LOGIN, ENV, KEY, shell text, COPY bodies and exec arrays"),
+            .help(
+                "secrets may stand in LOGIN, the PASSWORD of USER, ENV, KEY, shell text, COPY bodies and exec arrays",
+            ),
     );
     None
 }

@@ -45,12 +45,12 @@ fn on_windows(instruction: &Instruction, method: Option<(String, Span)>, problem
     }
     const LOGIN: &str = "let another account log in from here on: `LOGIN user PASSWORD ${{ password }}`";
     if matches!(instruction.body, Body::User { .. }) {
-        refuse(instruction.span, "on Windows nobody becomes another user without a password", problems).help(LOGIN);
+        refuse(instruction.span, "on Windows nobody becomes another user in mid-session", problems).help(LOGIN);
     }
     for flag in &instruction.flags {
         match flag.name.node.as_str() {
             "user" => {
-                refuse(flag.span, "on Windows nobody becomes another user without a password", problems).help(LOGIN);
+                refuse(flag.span, "on Windows nobody becomes another user in mid-session", problems).help(LOGIN);
             }
             "chown" | "chmod" => {
                 refuse(flag.span, format!("files of Windows have no `--{}`", flag.name.node), problems)

@@ -233,8 +233,8 @@ pub enum Body {
     Hostname { name: Text },
     /// `LOGIN user [PASSWORD value]`
     Login { user: Text, password: Option<Text> },
-    /// `USER name`
-    User { name: Text },
+    /// `USER name [PASSWORD value]`
+    User { name: Text, password: Option<Text> },
     /// `WORKDIR path`
     Workdir { path: Text },
     /// `ENV k=v …`

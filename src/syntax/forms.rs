@@ -30,7 +30,6 @@ pub(super) fn rule(keyword: Keyword) -> Rule {
         | Keyword::Network
         | Keyword::Memory
         | Keyword::Hostname
-        | Keyword::User
         | Keyword::Workdir
         | Keyword::Snapshot
         | Keyword::Serial => Rule::l_one,
@@ -39,7 +38,7 @@ pub(super) fn rule(keyword: Keyword) -> Rule {
         Keyword::Hardware | Keyword::Config | Keyword::Label | Keyword::Env => Rule::l_pairs,
         Keyword::Annotation | Keyword::Note => Rule::l_prose,
         Keyword::Address => Rule::l_address,
-        Keyword::Login => Rule::l_login,
+        Keyword::Login | Keyword::User => Rule::l_login,
         Keyword::Shell => Rule::l_shell,
         Keyword::Run => Rule::l_run,
         Keyword::Key => Rule::l_key,
@@ -169,12 +168,14 @@ impl<'a> Form<'_, 'a> {
             Keyword::Note => Body::Note { text: self.prose(&mut parts)? },
             Keyword::Address => self.address(parts)?,
             Keyword::Hostname => Body::Hostname { name: self.next(&mut parts, "a name")? },
-            Keyword::Login => {
-                let user = self.next(&mut parts, "a user")?;
+            Keyword::Login | Keyword::User => {
+                let name = self.next(&mut parts, "a user")?;
                 let password = if parts.next().is_some() { Some(self.next(&mut parts, "a password")?) } else { None };
-                Body::Login { user, password }
+                match self.keyword {
+                    Keyword::Login => Body::Login { user: name, password },
+                    _ => Body::User { name, password },
+                }
             }
-            Keyword::User => Body::User { name: self.next(&mut parts, "a name")? },
             Keyword::Workdir => Body::Workdir { path: self.next(&mut parts, "a path")? },
             Keyword::Shell => {
                 let node = parts.next().ok_or(Lacking("a shell"))?;

@@ -208,7 +208,7 @@ fn body(it: &mut Body) {
             texts(search);
             optional(device);
         }
-        Body::Login { user, password } => {
+        Body::Login { user, password } | Body::User { name: user, password } => {
             text(user);
             optional(password);
         }
@@ -217,7 +217,6 @@ fn body(it: &mut Body) {
         | Body::Memory { size: it }
         | Body::Annotation { text: it }
         | Body::Hostname { name: it }
-        | Body::User { name: it }
         | Body::Workdir { path: it }
         | Body::Note { text: it }
         | Body::Snapshot { name: it }

@@ -411,9 +411,15 @@ impl Keyword {
                 &[],
                 "LOGIN root PASSWORD ${{ root_password }}"
             ),
-            Keyword::User => {
-                info!("USER", Setting, "who runs the steps from here on", ["USER name"], [], USER_FLAGS, "USER deploy")
-            }
+            Keyword::User => info!(
+                "USER",
+                Setting,
+                "who runs the steps from here on",
+                ["USER name [PASSWORD value]"],
+                ["PASSWORD"],
+                USER_FLAGS,
+                "USER deploy"
+            ),
             Keyword::Workdir => info!(
                 "WORKDIR",
                 Setting,

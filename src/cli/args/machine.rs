@@ -25,7 +25,7 @@ pub(crate) struct Exec {
         help_heading = "Many machines")]
     pub(crate) parallel: u16,
 
-    /// Another user of the guest who runs it (by runuser, su, sudo or doas)
+    /// Another user of the guest who runs it (by runuser, su, sudo or doas); sudo is given the password of the login
     #[arg(long, value_name = "USER")]
     pub(crate) user: Option<String>,
 

@@ -61,16 +61,22 @@ pub(super) async fn run(
         WaitWhat::Login => {
             waiting("the login");
             let login = sessions::needed(&shared, machine, &step.context, step.span)?;
+            let mut said = None;
             let opened = tokio::time::timeout(limit, async {
                 loop {
                     let guest = Sessions::of(worker, login.clone(), step.span).await?;
-                    if shared.interruptible(guest.look()).await?.is_ok() {
-                        return Ok(());
+                    match shared.interruptible(guest.verify()).await? {
+                        Ok(()) => return Ok(()),
+                        Err(error) => said = Some(error.to_string()),
                     }
                     shared.interruptible(tokio::time::sleep(interval.unwrap_or(INTERVAL))).await?;
                 }
             });
-            opened.await.unwrap_or_else(|_| Err(late(machine, step, "the login", limit)))
+            opened.await.unwrap_or_else(|_| {
+                let what = format!("the guest to let {} in", shared.events.masker.text(&login.user));
+                let why = said.unwrap_or_else(|| format!("the guest refuses user `{}`", login.user));
+                Err(late_because(machine, step, &what, limit, Some(&shared.events.masker.text(&why))))
+            })
         }
         WaitWhat::File(path) => {
             let path = shared.text(path)?;
@@ -114,9 +120,17 @@ async fn until(
 }
 
 fn late(machine: &Machine, step: &Step, what: &str, limit: Duration) -> Stop {
+    late_because(machine, step, what, limit, None)
+}
+
+fn late_because(machine: &Machine, step: &Step, what: &str, limit: Duration, why: Option<&str>) -> Stop {
     let message = format!("`{}` waited {limit:?} for {what}, in vain", machine.label);
     let diagnostic = Diagnostic::new(&codes::WAIT_TIMED_OUT, message)
         .primary(step.span, "")
         .help("allow more time with `--timeout`, or look why it doesn't come true");
+    let diagnostic = match why {
+        Some(why) => diagnostic.note(format!("in the end: {why}")),
+        None => diagnostic,
+    };
     Stop::failed(FailureClass::Deadline, format!("waited in vain for {what}"), diagnostic)
 }

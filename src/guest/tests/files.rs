@@ -32,7 +32,7 @@ fn another_user_runs_it_and_reads_its_own_script_only() {
                 1,
                 "secret=abc; id -un; echo $HOME $USER $LOGNAME; echo \"${0%/*}\" >&2; ls -ln \"$0\" 2>&1 | grep -c 'No such'; exit 9",
             );
-            job.run_as = Some(RunAs { user: "nobody".into(), via });
+            job.run_as = Some(RunAs { via, ..RunAs::new("nobody") });
             job.env = vec![EnvVar { name: "A".into(), value: vec![EnvPiece::Literal("x y".into())] }];
             job.ok = vec![9];
             let (_, said) = run(guest, &[job]).await;
@@ -41,11 +41,11 @@ fn another_user_runs_it_and_reads_its_own_script_only() {
             assert_eq!(text, "nobody\n/nonexistent nobody nobody\n1\n", "{} {via:?}", shell.name);
         }
         let mut job = Job::sh(1, "true");
-        job.run_as = Some(RunAs { user: "no-such-user".into(), via: Via::Auto });
+        job.run_as = Some(RunAs::new("no-such-user"));
         let error = guest.run(job).await.map(|end| end.exit).expect_err("no such user");
         assert_eq!(error.to_string(), "user `root` can't run commands as `no-such-user`: the guest has no such user");
         let mut job = Job::sh(1, format!("sleep 87654{}", shell.number));
-        job.run_as = Some(RunAs { user: "nobody".into(), via: Via::Auto });
+        job.run_as = Some(RunAs::new("nobody"));
         job.timeout = Some(Duration::from_millis(500));
         let (outcome, _) = run(guest, &[job]).await;
         assert_eq!(outcome.ends[0].exit, Exit::TimedOut);

@@ -1,4 +1,6 @@
 umask 077
+unset SUDO_ASKPASS
+[ "${LC_ALL-}" != C ] || unset LC_ALL
 d=
 for r in "$HOME" /var/tmp /tmp; do
 	if [ -n "$r" ] && mkdir "$r/$n" 2>/dev/null; then
@@ -7,6 +9,7 @@ for r in "$HOME" /var/tmp /tmp; do
 	fi
 done
 if [ -z "$d" ]; then
+	cat >/dev/null
 	echo "no private directory can be made below $HOME, /var/tmp or /tmp" >&2
 	exit 126
 fi

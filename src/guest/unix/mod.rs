@@ -15,6 +15,7 @@ use super::MAX_CAPTURE;
 use super::error::{Error, Result};
 use super::family::{self, BatchPlan, Decoder, Facts, Family, Opening};
 use super::job::{Body, Job, RunAs, Via};
+use super::noway::NoWay;
 use super::quote;
 use super::wire::Program;
 use launcher::Coding;
@@ -169,13 +170,18 @@ impl Family for Unix {
         let mut main = self.settings(&format!("{}.{n}", self.name), plan.nonce, plan.chunk);
         main.push_str("batch\n");
         let coding = Coding { delimiter: &delimiter, octal: plan.octal };
+        let mut passwords: Vec<&str> = Vec::new();
         for (index, job) in plan.jobs.iter().enumerate() {
-            main.push_str(&self.job_line(index, job, plan.chunk)?);
+            let become_user = self.becoming(job.run_as.as_ref(), plan.password, &mut passwords)?;
+            main.push_str(&job_line(index, job, plan.chunk, &become_user));
             let bodies = [(Some(&job.body), "l"), (job.unless.as_ref(), "u")];
             for (body, suffix) in bodies.into_iter().filter_map(|(body, suffix)| Some((body?, suffix))) {
                 let launcher = launcher::launcher(self, job, body, &format!("{index}.{suffix}s"), coding)?;
                 launcher::here_document(&mut text, &format!("{index}.{suffix}"), &launcher, &delimiter)?;
             }
+        }
+        for (number, password) in passwords.iter().enumerate() {
+            launcher::here_document(&mut text, &format!("w{number}"), password, &delimiter)?;
         }
         main.push_str("end\n");
         launcher::here_document(&mut text, "main", &main, &delimiter)?;
@@ -188,14 +194,15 @@ impl Family for Unix {
 }
 
 impl Unix {
-    /// How a job of the batch becomes its user: the wish that the supervisor knows, and the user.
-    fn via(&self, run_as: Option<&RunAs>) -> Result<(&'static str, String)> {
+    /// How a job of the batch becomes its user, as the last words of its line: the wish that the supervisor knows, the
+    /// user, and the number of the password that sudo is told when it asks.
+    fn becoming<'a>(&self, run_as: Option<&'a RunAs>, login: &'a str, passwords: &mut Vec<&'a str>) -> Result<String> {
         let Some(run_as) = run_as.filter(|run_as| run_as.user != self.user) else {
-            return Ok(("-", "-".to_owned()));
+            return Ok("- - -".to_owned());
         };
         if run_as.user.is_empty() || run_as.user.starts_with('-') || run_as.user.contains(['\0', '\n', ':']) {
-            let detail = "that is no user name".to_owned();
-            return Err(Error::RunAs { login: self.user.clone(), user: run_as.user.clone(), detail });
+            let why = NoWay::NoName;
+            return Err(Error::RunAs { login: self.user.clone(), user: run_as.user.clone(), why, said: String::new() });
         }
         let wish = match run_as.via {
             Via::Auto => "auto",
@@ -204,7 +211,26 @@ impl Unix {
             Via::Sudo => "sudo",
             Via::Doas => "doas",
         };
-        Ok((wish, run_as.user.clone()))
+        let password = run_as.password.as_deref().unwrap_or(login);
+        // From root nobody asks.
+        let asks = matches!(run_as.via, Via::Auto | Via::Sudo) && self.user != "root" && !password.is_empty();
+        let number = match asks {
+            false => "-".to_owned(),
+            true if password.contains(['\0', '\n', '\r']) => {
+                return Err(Error::Unsendable {
+                    what: "the password for sudo".to_owned(),
+                    why: "sudo reads one line, and it has more".to_owned(),
+                });
+            }
+            true => {
+                let at = passwords.iter().position(|known| *known == password).unwrap_or_else(|| {
+                    passwords.push(password);
+                    passwords.len() - 1
+                });
+                at.to_string()
+            }
+        };
+        Ok(format!("{wish} {} {number}", quote(&run_as.user)))
     }
 
     /// The settings and functions of the supervisor, for a script in a directory of the work directory.
@@ -212,24 +238,22 @@ impl Unix {
         let (sh, grace, chunk) = (quote(&self.sh), self.grace, u8::from(chunk));
         format!("SH={sh} GRACE={grace} MARK={mark} NONCE={nonce} CHUNK={chunk}\n. ../run\n")
     }
+}
 
-    /// One line of a batch's main: the job's settings.
-    fn job_line(&self, index: usize, job: &Job, chunk: bool) -> Result<String> {
-        let (via, user) = self.via(job.run_as.as_ref())?;
-        let limit = job.timeout.map_or(0, |t| t.as_millis().div_ceil(10).max(1));
-        let delay = job.delay.as_secs_f64();
-        let oks: Vec<String> = job.ok.iter().map(i32::to_string).collect();
-        let budget = if job.capture && !chunk { CAPTURE_BUDGET } else { BUDGET };
-        let most = if job.capture { MAX_CAPTURE } else { 0 };
-        Ok(format!(
-            "job {index} {limit} {} {delay:.3}/{} '{}' {} '{budget} {most}' {via} {}\n",
-            job.retry,
-            delay.ceil(),
-            oks.join(" "),
-            u8::from(job.allow_failure),
-            quote(&user),
-        ))
-    }
+/// One line of a batch's main: the job's settings.
+fn job_line(index: usize, job: &Job, chunk: bool, become_user: &str) -> String {
+    let limit = job.timeout.map_or(0, |t| t.as_millis().div_ceil(10).max(1));
+    let delay = job.delay.as_secs_f64();
+    let oks: Vec<String> = job.ok.iter().map(i32::to_string).collect();
+    let budget = if job.capture && !chunk { CAPTURE_BUDGET } else { BUDGET };
+    let most = if job.capture { MAX_CAPTURE } else { 0 };
+    format!(
+        "job {index} {limit} {} {delay:.3}/{} '{}' {} '{budget} {most}' {become_user}\n",
+        job.retry,
+        delay.ceil(),
+        oks.join(" "),
+        u8::from(job.allow_failure),
+    )
 }
 
 /// A guest with a POSIX shell, of which is known what it has.

@@ -15,11 +15,13 @@
 #   fJ.HOW.A.CS  it is over after A attempts; the last took CS hundredths of a second
 #   d            the runner vanished
 #   z            the end
-# HOW: eN exit code, sN signal, t timed out, n not needed, k killed, aN no way to become that user (see way).
+# HOW: eN exit code, sN signal, t timed out, n not needed, k killed, aN no way to become that user (see way and refusal).
 # Before the first of a guest, what the first program tells: see open.sh. The file `first` has the number that follows.
 #
 # Files of job J: J.l launcher, J.u launcher of what tells whether the job is needed. Of its attempt A (0: that
 # one): J.A.b begun (when, limit, budget, the most to be captured or 0), J.A.out, J.A.err, J.A.to timed out, J.A.rc over (verdict, HOW, its number, took).
+# Passwords for sudo: w0, w1, ...; while it may ask, the one that is given is in pw, and ask gives it away, once: a wrong
+# one counts as one failure, not as three. How the current job has become its user stands in by.
 #
 # From main: SH GRACE MARK NONCE CHUNK. From what was found in the guest: SETSID ENC FULL OUT ERR TICK LOCALE DEC OS ACCOUNT
 # LOGINHOME. BECOME.
@@ -48,9 +50,10 @@ end() {
 	true >end
 	wake
 	wait "$scribe"
+	[ ! -f w0 ] || rm -f pw w[0-9]*
 }
 
-# attempt J A LIMIT "BUDGET MOST" LAUNCHER HOW USER: sets code, took.
+# attempt J A LIMIT "BUDGET MOST" LAUNCHER HOW USER PASSWORD: sets code, took; refused, when it has not become that user.
 attempt() {
 	true >"$1.$2.out"
 	true >"$1.$2.err"
@@ -58,23 +61,52 @@ attempt() {
 	now
 	begun=$t
 	echo "$begun $3 $4" >"$1.$2.b"
+	refused=
+	[ ! -f by ] || rm -f by
+	if [ "$6" != - ]; then
+		exec 3<"$5"
+		echo "$6 $8 $7" >by
+	fi
 	(
 		VMWBUILD_JOB=$MARK.$1.$2
 		export VMWBUILD_JOB
-		case $2 in
-		0) exec >/dev/null 2>&1 ;;
+		case $2.$6 in
+		0.-) exec >/dev/null 2>&1 ;;
+		0.*) exec >/dev/null 2>said ;;
 		*) exec >>"$1.$2.out" 2>>"$1.$2.err" ;;
 		esac
-		become "$5" "$6" "$7" "$1.$2"
+		become "$5" "$6" "$7" "$1.$2" "$8"
 	)
 	code=$?
 	now
 	took=$((t - begun))
+	[ "$6" = - ] && return
+	[ ! -f pw ] || rm -f pw
+	# Whoever becomes that user reads the launcher, which is the same open file here.
+	if read -r line <&3 && [ ! -f "$1.$2.to" ] && [ ! -f stop ]; then
+		refused=1
+		[ "$2" != 0 ] || cat said >"$1.0.err"
+	fi
+	exec 3<&-
+}
+
+# refusal J HOW PASSWORD: the program has refused.
+refusal() {
+	case $2 in
+	runuser) num=10 ;;
+	su | bsdsu) num=11 ;;
+	sudo)
+		num=12
+		[ "$3" = - ] || [ -x ask ] || num=8
+		;;
+	doas) num=13 ;;
+	esac
+	verdict "$1" done a "$num" 0
 }
 
 # way VIA USER: sets how to that by which a job becomes its user, `-` when it is that of the login. If there is no way, it
 # fails and sets why: 0 no such account, 1 it needs root, 2 root has nothing for it, 3 nor has another one, 4 to 7 there is
-# no runuser, su, sudo, doas.
+# no runuser, su, sudo, doas. 8 sudo can't run ask: no program runs from here.
 way() {
 	how=-
 	why=0
@@ -111,27 +143,47 @@ way() {
 	id -u "$2" >/dev/null 2>&1
 }
 
-# become LAUNCHER HOW USER TAG: turns into the job. Another user can't read our directory: the launcher goes through
+# become LAUNCHER HOW USER TAG PASSWORD: turns into the job. Another user can't read our directory: the launcher goes through
 # standard input, and a private directory of that user's own holds it.
 become() {
 	if [ "$2" = - ]; then
 		exec $SETSID "$SH" "$1" "$PWD" "$LOCALE" "$DEC" "$LOGINHOME"
 	fi
-	exec <"$1"
+	exec <&3 3<&-
 	rm -f "$1"
+	as "$2" "$5" "$3" "n=.vmwbuild-$NONCE.$4;k=$VMWBUILD_JOB;s=$SH;l=$LOCALE;e=$DEC;$BECOME"
+}
+
+# as HOW PASSWORD USER TEXT: turns into a shell of that user.
+as() {
+	asks=-n
+	if [ "$1" = sudo ]; then
+		# What it says is read.
+		LC_ALL=C
+		export LC_ALL
+		if [ "$2" != - ]; then
+			cp "w$2" pw
+			if [ ! -s ask ]; then
+				printf '%s\n' "#!$SH" 'f=${0%/*}/pw' 'cat "$f" 2>/dev/null && rm -f "$f"' >ask
+				chmod 700 ask
+			fi
+			SUDO_ASKPASS=$PWD/ask
+			export SUDO_ASKPASS
+			[ -x ask ] && asks=-A
+		fi
+	fi
 	cd /
-	boot="n=.vmwbuild-$NONCE.$4;k=$VMWBUILD_JOB;s=$SH;l=$LOCALE;e=$DEC;$BECOME"
-	case $2 in
-	runuser) exec $SETSID runuser -s "$SH" -c "$boot" "$3" ;;
-	su) exec $SETSID su -s "$SH" -c "$boot" "$3" ;;
-	bsdsu) exec env SHELL="$SH" $SETSID su -m "$3" -c "$boot" ;;
-	sudo) exec $SETSID sudo -n -H -u "$3" -- "$SH" -c "$boot" ;;
-	doas) exec $SETSID doas -n -u "$3" -- "$SH" -c "$boot" ;;
+	case $1 in
+	runuser) exec $SETSID runuser -s "$SH" -c "$4" "$3" ;;
+	su) exec $SETSID su -s "$SH" -c "$4" "$3" ;;
+	bsdsu) exec env SHELL="$SH" $SETSID su -m "$3" -c "$4" ;;
+	sudo) exec $SETSID sudo $asks -H -u "$3" -- "$SH" -c "$4" ;;
+	doas) exec $SETSID doas -n -u "$3" -- "$SH" -c "$4" ;;
 	esac
 	exit 126
 }
 
-# job J LIMIT RETRIES DELAY OKS ALLOWED "BUDGET MOST" VIA USER. DELAY: as it is and as whole seconds, with a `/` between.
+# job J LIMIT RETRIES DELAY OKS ALLOWED "BUDGET MOST" VIA USER PASSWORD. DELAY: as it is and as whole seconds, with a `/` between.
 job() {
 	if [ -n "$failed" ] || [ -f stop ]; then
 		return
@@ -141,13 +193,17 @@ job() {
 		true >"$1.1.out"
 		true >"$1.1.err"
 		echo "0 0 0 0" >"$1.1.b"
-		verdict "$1" done a "$why" "$6"
+		verdict "$1" done a "$why" 0
 		return
 	fi
 	by=$how
 	if [ -f "$1.u" ]; then
 		a=0
-		attempt "$1" 0 "$2" "0 0" "$1.u" "$by" "$9"
+		attempt "$1" 0 "$2" "0 0" "$1.u" "$by" "$9" "${10}"
+		if [ -n "$refused" ]; then
+			refusal "$1" "$by" "${10}"
+			return
+		fi
 		if [ -f "$1.0.to" ]; then
 			verdict "$1" done t 0 "$6"
 			return
@@ -169,7 +225,11 @@ job() {
 			launcher=$1.x
 			cp "$1.l" "$1.x"
 		fi
-		attempt "$1" "$a" "$2" "$7" "$launcher" "$by" "$9"
+		attempt "$1" "$a" "$2" "$7" "$launcher" "$by" "$9" "${10}"
+		if [ -n "$refused" ]; then
+			refusal "$1" "$by" "${10}"
+			return
+		fi
 		how=e
 		num=$code
 		if [ -f "$1.$a.to" ]; then
@@ -359,7 +419,7 @@ step() {
 			true >"$k.$a.to"
 			limit=0
 			read -r runner self <pids
-			endtree "$runner" "$self" "$MARK.$k.$a"
+			endtree "$runner" "$self" "$MARK.$k.$a" "$k.$a.rc"
 			return 0
 		fi
 	fi
@@ -432,18 +492,19 @@ drain() {
 	fi
 }
 
-# tree ROOT SELF MARK: sets tree to the processes below ROOT, in their sessions, or marked so; never ROOT, nor SELF and what is
-# below it.
+# tree ROOT SELF MARK SEEDS: sets tree to the processes below ROOT, in their sessions, or marked so, and to what is left of
+# SEEDS, with what is below and in the sessions of those; never ROOT, nor SELF and what is below it.
 tree() {
+	seeds=" $4 "
 	table=
 	if [ -r /proc/self/stat ]; then
 		for f in /proc/[0-9]*/stat; do
 			read -r line <"$f" || continue
 			p=${f#/proc/}
 			p=${p%/stat}
-			set -- "$1" "$2" "$3" ${line##*) }
-			[ "$4" = Z ] && continue
-			table="$table $p:$5:$7"
+			set -- "$1" "$2" "$3" "" ${line##*) }
+			[ "$5" = Z ] && continue
+			table="$table $p:$6:$8"
 		done
 		tree=" $(grep -l "VMWBUILD_JOB=$3" /proc/[0-9]*/environ | sed 's,[^0-9],,g' | tr '\n' ' ') "
 	else
@@ -459,11 +520,11 @@ tree() {
 			[ "$p" = "$2" ] && continue
 			case $tree in *" $p "*) continue ;; esac
 			row=${row#*:}
-			case " $1 $tree" in
+			case " $1 $tree$seeds" in
 			*" ${row%:*} "*) ;;
 			*)
-				case $tree in
-				*" ${row#*:} "*) ;;
+				case $tree$seeds in
+				*" ${row#*:} "* | *" $p "*) ;;
 				*) continue ;;
 				esac
 				;;
@@ -478,30 +539,42 @@ tree() {
 	esac
 }
 
-# endtree ROOT SELF MARK: ends those processes; fails when some stay.
+# endtree ROOT SELF MARK RC: ends those processes; fails when some stay. With RC, those of one attempt, which is over once
+# there is that file: what ROOT runs then is the next one's.
 endtree() {
-	tree "$1" "$2" "$3"
+	tree "$1" "$2" "$3" ""
 	[ -z "$tree" ] && return
-	kill -TERM $tree
-	kill -CONT $tree
+	[ -n "$4" ] && [ -s "$4" ] && return
+	root=$1
+	[ -n "$4" ] && root=
+	ending "kill -TERM $tree; kill -CONT $tree"
 	now
 	until=$((t + GRACE * 100))
 	while :; do
 		sleep "$TICK"
-		tree "$1" "$2" "$3"
+		tree "$root" "$2" "$3" "$tree"
 		[ -z "$tree" ] && return
 		now
 		[ "$t" -ge "$until" ] && break
 	done
 	until=$((t + 1000))
 	while [ "$t" -lt "$until" ]; do
-		kill -KILL $tree
+		ending "kill -KILL $tree"
 		sleep "$TICK"
-		tree "$1" "$2" "$3"
+		tree "$root" "$2" "$3" "$tree"
 		[ -z "$tree" ] && return
 		now
 	done
 	return 1
+}
+
+# ending COMMAND: done by us; where that fails, by the user whom the job has become: only root may end another one's processes.
+ending() {
+	eval "$1" && return
+	if [ "$ACCOUNT" != 0 ] && [ -s by ]; then
+		read -r way password user <by
+		(as "$way" "$password" "$user" "$1") </dev/null
+	fi
 }
 
 # --- for others than the supervisor, in the directory of a batch ---

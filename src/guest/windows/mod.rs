@@ -16,6 +16,7 @@ use super::MAX_CAPTURE;
 use super::error::{Error, Result};
 use super::family::{self, BatchPlan, Facts, Family, Opening};
 use super::job::{Body, Job};
+use super::noway::NoWay;
 use super::unix::squeeze;
 use super::wire::Program;
 
@@ -98,8 +99,8 @@ impl Windows {
     /// What a job is, as a table.
     fn job(&self, job: &Job, chunk: bool) -> Result<String> {
         if let Some(run_as) = job.run_as.as_ref().filter(|run_as| !same_account(&run_as.user, &self.user)) {
-            let detail = "on Windows nobody becomes another user without a password".to_owned();
-            return Err(Error::RunAs { login: self.user.clone(), user: run_as.user.clone(), detail });
+            let (why, said) = (NoWay::Windows, String::new());
+            return Err(Error::RunAs { login: self.user.clone(), user: run_as.user.clone(), why, said });
         }
         let oks: Vec<String> = job.ok.iter().map(i32::to_string).collect();
         let raw = matches!(job.body, Body::Read { .. } | Body::Own(_));

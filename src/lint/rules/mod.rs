@@ -29,6 +29,7 @@ mod relative_destination;
 mod relative_workdir;
 mod secret_arg;
 mod secret_argument;
+mod secret_made_anew;
 mod shell_state_lost;
 mod stage_name_case;
 mod sudo_asks;
@@ -84,6 +85,7 @@ pub(super) static ALL: &[&Rule] = &[
     &unverified_download::RULE,
     &download_to_shell::RULE,
     &world_writable::RULE,
+    &secret_made_anew::RULE,
     &keyword_case::RULE,
     &stage_name_case::RULE,
     &relative_workdir::RULE,
@@ -131,6 +133,7 @@ pub static CODES: &[&Code] = &[
     &unverified_download::CODE,
     &download_to_shell::CODE,
     &world_writable::CODE,
+    &secret_made_anew::CODE,
     &keyword_case::CODE,
     &stage_name_case::CODE,
     &relative_workdir::CODE,

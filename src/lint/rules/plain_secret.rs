@@ -25,7 +25,11 @@ fn check(cx: &Cx<'_>, out: &mut Problems) {
     };
     for instruction in cx.instructions() {
         match &instruction.body {
-            Body::Login { password: Some(password), .. } if literal(password) => tell(password.span, "a password"),
+            Body::Login { password: Some(password), .. } | Body::User { password: Some(password), .. }
+                if literal(password) =>
+            {
+                tell(password.span, "a password");
+            }
             Body::Env { pairs } => {
                 for pair in pairs.iter().filter(|p| names_secret(&p.key.node) && literal(&p.value)) {
                     tell(pair.value.span, "a secret");

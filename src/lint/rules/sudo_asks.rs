@@ -9,7 +9,8 @@ pub static CODE: Code = Code {
     severity: Severity::Warning,
     about: "Without `-n` sudo asks for a password where the rules want one, and there is no terminal to answer \
             on: the step fails with a message about a terminal, or waits. With `-n` it says at once that a \
-            password is needed. Simpler still is `USER root` before the steps.",
+            password is needed. Simpler still is `USER root` before the steps: it gives sudo the LOGIN's \
+            password, or what USER's own PASSWORD says.",
     wrong: concat!("FROM Debian AS web\n", "RUN cd /srv/app && sudo make install\n",),
     right: concat!("FROM Debian AS web\n", "RUN cd /srv/app && sudo -n make install\n",),
 };
@@ -21,8 +22,8 @@ fn check(cx: &Cx<'_>, out: &mut Problems) {
         // Its own options stand before the command.
         let own: Vec<&str> = ran.args.iter().map(|a| &**a).take_while(|a| a.starts_with('-')).collect();
         let quiet = |a: &&str| {
-            matches!(*a, "--non-interactive" | "--stdin" | "--version" | "--list" | "-V" | "-l")
-                || !a.starts_with("--") && (a.contains('n') || a.contains('S'))
+            matches!(*a, "--non-interactive" | "--stdin" | "--askpass" | "--version" | "--list" | "-V" | "-l")
+                || !a.starts_with("--") && a.contains(['n', 'S', 'A'])
         };
         if own.iter().any(quiet) || ran.args.is_empty() || ran.args.first().is_some_and(|a| a == "su") {
             continue;

@@ -11,10 +11,10 @@ use super::faults::{
     Answer, guest as guest_fault, invalid_argument, invalid_guest_login, invalid_power_state, machinery, not_supported,
     unknown_method, vix,
 };
-use super::guests::{Error, Guest, User};
+use super::guests::{Error, ExecSpec, Exit, Guest, User};
 use super::machine::{Power, Reported, Tools};
 use super::operations::Running;
-use super::server::{Call, Server};
+use super::server::{Call, Server, lock};
 use crate::vsphere::wire::{Element, GuestAuthentication, Moref, Value};
 
 pub(super) use processes::{Programs, SEARCH};
@@ -129,8 +129,41 @@ async fn log_in(server: &Server, call: &Call, (vm, windows): (Moref, bool), runn
         Err(Error::NoSuchUser(_)) => return Err(invalid_guest_login()),
         Err(error) => return Err(machinery(&error)),
     };
+    if logins.is_empty() && !windows && !passes(&running, &guest, &user, &auth.password).await {
+        return Err(invalid_guest_login());
+    }
     let windows = windows.then(|| auth.username.clone());
     Ok(Access { vm, running, guest, user, windows })
+}
+
+/// Whether an account whose password the guest has set is given that password: the guest's own program says so, that of PAM.
+/// Without one, and of an account without a password, each is right.
+async fn passes(running: &Running, guest: &Guest, user: &User, password: &str) -> bool {
+    if !user.shadow.starts_with('$') {
+        return true;
+    }
+    let known = [user.name.clone(), user.shadow.clone(), password.to_owned()];
+    if lock(&running.proven).contains(&known) {
+        return true;
+    }
+    // A pipe holds more than any password that PAM takes.
+    let Ok((stdin, mut ours)) = std::io::pipe() else { return true };
+    if password.len() > 512 || std::io::Write::write_all(&mut ours, format!("{password}\0").as_bytes()).is_err() {
+        return false;
+    }
+    drop(ours);
+    let spec = ExecSpec {
+        program: "/sbin/unix_chkpwd".to_owned(),
+        argv: ["unix_chkpwd", user.name.as_str(), "nullok"].map(str::to_owned).to_vec(),
+        stdin: Some(std::fs::File::from(std::os::fd::OwnedFd::from(stdin))),
+        ..ExecSpec::default()
+    };
+    let Ok(process) = guest.exec(spec).await else { return true };
+    let passes = process.wait().await == Exit::Code(0);
+    if passes {
+        lock(&running.proven).insert(known);
+    }
+    passes
 }
 
 /// A path that must be absolute.

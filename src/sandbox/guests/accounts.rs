@@ -14,6 +14,7 @@ pub fn lookup(name: &str) -> Result<User> {
         .filter_map(parse)
         .find(|user| user.name == name)
         .map(|user| with_groups(user, &read("/etc/group")))
+        .map(|user| with_shadow(user, &read("/etc/shadow")))
         .ok_or_else(|| Error::NoSuchUser(name.to_owned()))
 }
 
@@ -29,6 +30,7 @@ pub fn requested(name: &str) -> Result<User> {
         groups: Vec::new(),
         home: "/root".to_owned(),
         shell: "/bin/sh".to_owned(),
+        shadow: String::new(),
     }))
 }
 
@@ -87,7 +89,17 @@ fn parse(line: &str) -> Option<User> {
     let (uid, gid) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
     let (_comment, home, shell) = (fields.next()?, fields.next().unwrap_or("/"), fields.next().unwrap_or_default());
     let or = |text: &str, default: &str| if text.is_empty() { default.to_owned() } else { text.to_owned() };
-    Some(User { name, uid, gid, groups: Vec::new(), home: or(home, "/"), shell: or(shell, "/bin/sh") })
+    let (home, shell) = (or(home, "/"), or(shell, "/bin/sh"));
+    Some(User { name, uid, gid, groups: Vec::new(), home, shell, shadow: String::new() })
+}
+
+fn with_shadow(mut user: User, shadow: &str) -> User {
+    let field = |line: &str| {
+        let mut fields = line.split(':');
+        fields.next().filter(|name| *name == user.name).and_then(|_| fields.next()).map(str::to_owned)
+    };
+    user.shadow = shadow.lines().find_map(field).unwrap_or_default();
+    user
 }
 
 fn with_groups(mut user: User, groups: &str) -> User {
@@ -110,7 +122,8 @@ mod tests {
     #[test]
     fn reads_an_account_and_its_groups() {
         let user = parse("deploy:x:1000:1001:Deploy,,,:/srv/deploy:/bin/bash")
-            .map(|user| with_groups(user, "root:x:0:\ndeploy:x:1001:deploy\nsudo:x:27:other,deploy\nx:x:28:deploys\n"));
+            .map(|user| with_groups(user, "root:x:0:\ndeploy:x:1001:deploy\nsudo:x:27:other,deploy\nx:x:28:deploys\n"))
+            .map(|user| with_shadow(user, "root:*:1:0:9:7:::\ndeployer:no:1\ndeploy:$y$j9T$x:19000:0:99999:7:::\n"));
         assert_eq!(
             user,
             Some(User {
@@ -120,6 +133,7 @@ mod tests {
                 groups: vec![27],
                 home: "/srv/deploy".to_owned(),
                 shell: "/bin/bash".to_owned(),
+                shadow: "$y$j9T$x".to_owned(),
             })
         );
     }

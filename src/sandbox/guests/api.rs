@@ -227,6 +227,8 @@ pub struct User {
     pub home: String,
     /// Login shell.
     pub shell: String,
+    /// Its password as the guest's /etc/shadow has it; empty where there is none.
+    pub shadow: String,
 }
 
 /// What kind of thing a path is.

@@ -35,6 +35,8 @@ pub(in crate::sandbox) struct Running {
     /// Guest operations go one after another.
     pub turn: tokio::sync::Mutex<()>,
     pub programs: Arc<Mutex<Programs>>,
+    /// What has been found right: an account's name, its line of /etc/shadow, and the password.
+    pub proven: Mutex<std::collections::HashSet<[String; 3]>>,
 }
 
 impl Server {
@@ -243,8 +245,12 @@ impl Server {
             machine.epoch += 1;
             machine.epoch
         };
-        let running =
-            Arc::new(Running { guest: guest.clone(), turn: tokio::sync::Mutex::default(), programs: Arc::default() });
+        let running = Arc::new(Running {
+            guest: guest.clone(),
+            turn: tokio::sync::Mutex::default(),
+            programs: Arc::default(),
+            proven: Mutex::default(),
+        });
         lock(&self.running).insert(vm.clone(), running);
         self.background.spawn(self.clone().settle(vm.clone(), epoch, guest.clone()));
         if let Some(guest) = guest {

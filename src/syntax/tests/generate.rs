@@ -253,6 +253,7 @@ fn instruction() -> impl Strategy<Value = String> {
         words(vec![fixed("dhcp"), fixed("DNS"), word().boxed(), word().boxed(), fixed("GATEWAY"), word().boxed()])
             .prop_map(|w| format!("ADDRESS{w}")),
         words(vec![word().boxed(), fixed("password"), word().boxed()]).prop_map(|w| format!("LOGIN{w}")),
+        words(vec![word().boxed(), fixed("password"), word().boxed()]).prop_map(|w| format!("USER{w}")),
         array().prop_map(|a| format!("SHELL {a}")),
         (select(vec!["NOTE", "annotation"]), "[a-z]{1,5}", gap(), hole(), "[ a-z'\"#<]{0,8}")
             .prop_map(|(k, a, gap, h, b)| format!("{k} {a}{gap}{h}{b}")),
