@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
+use common::ova::{Form, small};
 use common::site::Site;
 use common::{Vcsim, context, on_both};
 use vmwbuild::vsphere::client::{
@@ -110,8 +111,8 @@ fn an_unknown_policy_is_told_before_anything_is_cloned(site: &Site) {
     assert_eq!(site.vms(), machines);
 }
 
-/// The messages that our client sends for a clone by the policy.
-fn our_clone(site: &Site, name: &str) -> Vec<Element> {
+/// The messages that our client sends meanwhile.
+fn said(site: &Site, work: impl AsyncFnOnce(&Client)) -> Vec<String> {
     let heard: Arc<Mutex<Vec<String>>> = Arc::default();
     let sink = Arc::clone(&heard);
     let (url, username, password, thumbprint) = site.server();
@@ -124,6 +125,15 @@ fn our_clone(site: &Site, name: &str) -> Vec<Element> {
     }));
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let client = Client::connect(endpoint, soon()).await.unwrap();
+        work(&client).await;
+        client.logout().await.unwrap();
+    });
+    std::mem::take(&mut *heard.lock().unwrap())
+}
+
+/// The call that our client makes for a clone by the policy.
+fn our_clone(site: &Site, name: &str) -> Vec<Element> {
+    let messages = said(site, async |client| {
         let inventory = client.inventory().await.unwrap();
         let source = inventory.vm(site.template(), None).unwrap();
         let policy = client.storage_policies().await.unwrap().id(POLICY).unwrap().to_owned();
@@ -139,9 +149,8 @@ fn our_clone(site: &Site, name: &str) -> Vec<Element> {
         };
         let task = client.start_clone(&source.moref, &request).await.unwrap();
         client.wait_clone(&task, name, soon(), |_| ()).await.unwrap();
-        client.logout().await.unwrap();
     });
-    let log = heard.lock().unwrap().join("\n");
+    let log = messages.join("\n");
     assert!(log.contains("PbmQueryProfile") && !log.contains("</vcSessionCookie>"), "a recorder hears of no session");
     logged(&log, "CloneVM_Task")
 }
@@ -187,9 +196,10 @@ fn what_is_sent_for_policies_and_clusters() {
     let site = Site::Vcsim(vcsim);
     let text = format!(
         "ARG template\nCLUSTER DC0_C0\nFROM ${{{{ template }}}} AS base\nOUTPUT TEMPLATE st-base\n\
-         DATASTORE --policy=\"{POLICY}\" LocalDS_0\nDISK ADD 1GB\nFROM base AS web\nOUTPUT VM --off st-web\n"
+         DATASTORE --policy=\"{POLICY}\" LocalDS_0\nDISK ADD 1GB\nFROM base AS web\nOUTPUT VM --off st-web\n\
+         FROM ova:small.ova AS ova\nOUTPUT VM --off st-ova\nDATASTORE --policy=\"{POLICY}\" LocalDS_0\n"
     );
-    let dir = context(&[("VMWfile", &text)]);
+    let dir = context(&[("VMWfile", text.into_bytes()), ("small.ova", small(Form::Gnu))]);
     site.built(dir.path(), &[]);
     let log = site.log();
     let clones = logged(&log, "CloneVM_Task");
@@ -206,6 +216,80 @@ fn what_is_sent_for_policies_and_clusters() {
         added.iter().filter(|call| call.child("spec").unwrap().child("deviceChange").is_some()).collect();
     let profile = added[0].child("spec").unwrap().child("deviceChange").unwrap().child("profile");
     assert_eq!(profile.and_then(|p| p.child_text("profileId")), Some(POLICY_ID));
+    let imports = logged(&log, "ImportVApp");
+    let config = imports[0].child("spec").unwrap().child("configSpec").unwrap();
+    let of =
+        |profile: Option<&Element>| profile.map(|p| (p.xsi_type.clone(), p.child_text("profileId").map(str::to_owned)));
+    let wanted = Some((Some("VirtualMachineDefinedProfileSpec".to_owned()), Some(POLICY_ID.to_owned())));
+    assert_eq!(of(config.child("vmProfile")), wanted);
+    let behind = config.children.iter().skip_while(|child| child.name != "vmProfile").skip(1);
+    assert_eq!(behind.count(), 0, "the schema has an order");
+    for change in config.children_named("deviceChange") {
+        let is_disk = change.child("device").unwrap().xsi_type.as_deref() == Some("VirtualDisk");
+        assert_eq!(of(change.child("profile")), wanted.clone().filter(|_| is_disk));
+        assert!(!is_disk || change.children.last().unwrap().name == "profile", "it comes behind the device");
+    }
+}
+
+/// What is asked for, of a deployment.
+fn deployment(messages: &[String]) -> serde_json::Value {
+    let found = messages.iter().find(|message| message.contains("deployment_spec")).unwrap();
+    let body = found.get(found.find('{').unwrap()..).unwrap();
+    let mut body: serde_json::Value = serde_json::Deserializer::from_str(body).into_iter().next().unwrap().unwrap();
+    body["deployment_spec"]["name"].take();
+    body
+}
+
+#[test]
+fn a_deployment_by_a_policy_is_asked_for_as_govc_does() {
+    if common::left_out() {
+        return;
+    }
+    let Some(site) = Site::here() else { return };
+    site.govc(&["library.create", "images"]);
+    let dir = context(&[("VMWfile", "FROM linux AS small\nOUTPUT LIBRARY images/small\nRUN true\n")]);
+    site.built(dir.path(), &[]);
+    let debug = tempfile::tempdir().unwrap();
+    let place = ["-ds", "LocalDS_0", "-pool", "/DC0/host/DC0_C0/Resources", "-folder", "/DC0/vm"];
+    let asked = [&["library.deploy", "-profile", POLICY_ID][..], &place, &["/images/small", "st-theirs"]].concat();
+    let mut command = site.govc_command(&asked);
+    command.env("GOVC_DEBUG", "true").env("GOVC_DEBUG_PATH", debug.path());
+    let run = common::run(&mut command, common::DEADLINE);
+    assert_eq!(run.code, Some(0), "{run}");
+    let mut theirs = Vec::new();
+    let mut open = vec![debug.path().to_owned()];
+    while let Some(path) = open.pop() {
+        for entry in std::fs::read_dir(path).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => open.push(path),
+                false => theirs.push(String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()),
+            }
+        }
+    }
+    let mine = said(&site, async |client| {
+        let inventory = client.inventory().await.unwrap();
+        let root = inventory.vm("linux", None).unwrap();
+        let policy = client.storage_policies().await.unwrap().id(POLICY).unwrap().to_owned();
+        let named = [("images".to_owned(), "small".to_owned())];
+        let libraries = client.libraries(&named).await.unwrap();
+        let item = libraries.item("images", "small").unwrap();
+        let request = PlacementRequest { policy: Some(policy), ..PlacementRequest::default() };
+        client.deploy(item, "st-mine", &inventory.place(&request, root).unwrap(), soon()).await.unwrap();
+    });
+    let refused = [&["library.deploy", "-profile", "gold"][..], &place, &["/images/small", "st-none"]].concat();
+    let refused = site.govc_try(&refused);
+    assert!(refused.code != Some(0) && refused.stderr().contains("storage policy"), "{refused}");
+    let (mine, theirs) = (deployment(&mine), deployment(&theirs));
+    assert_eq!(mine["deployment_spec"]["storage_profile_id"], POLICY_ID);
+    for (part, field) in [
+        ("deployment_spec", "storage_profile_id"),
+        ("deployment_spec", "default_datastore_id"),
+        ("target", "resource_pool_id"),
+        ("target", "folder_id"),
+    ] {
+        assert_eq!(mine[part][field], theirs[part][field], "{field}: {mine} {theirs}");
+    }
 }
 
 #[test]

@@ -52,6 +52,11 @@ fn named(id: &str) -> Option<&'static (&'static str, &'static str)> {
     POLICIES.iter().find(|(_, known)| *known == id)
 }
 
+/// Whether there is a policy of that id.
+pub(super) fn is_policy(id: &str) -> bool {
+    named(id).is_some()
+}
+
 /// Whether the policies that a machine is to follow are there.
 pub(super) fn check(spec: &VirtualMachineRelocateSpec) -> Answer<()> {
     let unknown = |profiles: &[VirtualMachineProfileSpec]| {
