@@ -26,6 +26,7 @@ on_both! {
     an_unknown_policy_is_told_before_anything_is_cloned
     a_clone_by_a_policy_is_asked_for_as_pyvmomi_does
     the_cluster_chooses_the_host
+    a_session_that_has_ended_is_opened_again
 }
 
 fn soon() -> Deadline {
@@ -190,6 +191,15 @@ fn the_cluster_chooses_the_host(site: &Site) {
     });
 }
 
+fn a_session_that_has_ended_is_opened_again(site: &Site) {
+    site.with_client(async |client| {
+        client.storage_policies().await.unwrap();
+        site.expire();
+        assert_eq!(client.storage_policies().await.unwrap().id(POLICY).unwrap(), POLICY_ID);
+    });
+    assert_eq!(site.sessions(), 0);
+}
+
 #[test]
 fn what_is_sent_for_policies_and_clusters() {
     let Some(vcsim) = Vcsim::start(&["-trace", "-hosts", "3"]) else { return };
@@ -279,7 +289,7 @@ fn a_deployment_by_a_policy_is_asked_for_as_govc_does() {
     });
     let refused = [&["library.deploy", "-profile", "gold"][..], &place, &["/images/small", "st-none"]].concat();
     let refused = site.govc_try(&refused);
-    assert!(refused.code != Some(0) && refused.stderr().contains("storage policy"), "{refused}");
+    assert!(refused.code != Some(0) && refused.stderr().contains("404 Not Found"), "{refused}");
     let (mine, theirs) = (deployment(&mine), deployment(&theirs));
     assert_eq!(mine["deployment_spec"]["storage_profile_id"], POLICY_ID);
     for (part, field) in [
