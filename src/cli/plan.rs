@@ -10,7 +10,7 @@ use super::report::json::finding;
 use super::{args, load, names, secrets, terminal};
 use crate::cache::Verdict;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::engine::{Options, cache, class_of, library, ova, tags};
+use crate::engine::{Options, cache, class_of, library, ova, policies, tags};
 use crate::graph::{Dag, lower};
 use crate::plan::{self, Facts, From, Making, Plan, Planned, Wishes, size};
 use crate::sema::program::Program;
@@ -143,10 +143,12 @@ async fn planned(
     names::remember(client, &inventory);
     let ovas = ova::look_up(client, program, &engine.context, &engine.past).await;
     let libraries = library::look_up(client, program).await?;
+    let policies = policies::look_up(client, program).await?;
     let wishes = Wishes {
         placement: &engine.placement,
         sandbox: engine.sandbox,
         libraries: &libraries,
+        policies: &policies,
         ovas: &ovas,
         build: &engine.build,
     };

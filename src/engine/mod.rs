@@ -30,6 +30,7 @@ mod mask;
 mod network;
 mod options;
 pub mod ova;
+pub mod policies;
 mod publish;
 mod resume;
 mod run;

@@ -25,6 +25,7 @@ use super::machine;
 use super::mask::Masker;
 use super::options::{Built, BuiltOutput, Control, Failure, FailureClass, OnError, Options};
 use super::ova;
+use super::policies;
 use super::publish::{self, Swaps};
 use super::resume;
 use super::shared::{Events, Scratch, Shared, Stop, class_of, leaves};
@@ -211,10 +212,12 @@ async fn prepare(
     let inventory = resume::inventory(view.inventory(inventory), &options.past);
     let ovas = ova::look_up(client, program, &options.context, &options.past).await;
     let libraries = library::look_up(client, program).await.map_err(failed)?;
+    let policies = policies::look_up(client, program).await.map_err(failed)?;
     let wishes = plan::Wishes {
         placement: &options.placement,
         sandbox: options.sandbox,
         libraries: &libraries,
+        policies: &policies,
         ovas: &ovas,
         build: &options.build,
     };

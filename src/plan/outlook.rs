@@ -400,6 +400,7 @@ fn planned(
     });
     let outputs = outputs.chain(items).chain(ovas);
     let place = &resolved.placement;
+    let policy = machine.policy.as_ref().map(|policy| format!("storage policy `{}`", policy.value));
     Planned {
         id: machine.id,
         label: machine.label.clone(),
@@ -411,7 +412,7 @@ fn planned(
         folder: place.folder_path.clone(),
         host: place.host.as_ref().map(path),
         network: resolved.devices.network.as_ref().and(resolved.networks.first()).map(|(_, path)| path.clone()),
-        devices: machine.hardware.devices.words(),
+        devices: machine.hardware.devices.words().into_iter().chain(policy).collect(),
         needs,
         may_grow,
         outputs: outputs.collect(),

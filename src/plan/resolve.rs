@@ -297,6 +297,10 @@ fn one(
         pool: setting(Keyword::Pool),
         datastore: setting(Keyword::Datastore),
         folder: setting(Keyword::Folder),
+        policy: match &machine.policy {
+            Some(policy) => Some(wishes.policies.id(&policy.value).map_err(|e| failed(&e, policy.span))?.to_owned()),
+            None => None,
+        },
     };
     let placement = inventory.place(&request, &root).map_err(|e| failed(&e, placement_span(machine, &e)))?;
     let mut networks = Networks { inventory, datacenter: &placement.datacenter, named: Vec::new() };
@@ -304,7 +308,8 @@ fn one(
         Some(name) => Some(networks.find(&name, place_of(Keyword::Network))?),
         None => None,
     };
-    let devices = super::devices::resolve(machine, network, &mut networks)?;
+    let mut devices = super::devices::resolve(machine, network, &mut networks)?;
+    devices.policy.clone_from(&placement.policy);
     if let Some(Deploys::Ova(ova)) = &mut deploys {
         let given = devices.network.as_ref().and(networks.named.first()).map(|(network, _)| network.clone());
         let (mapped, unknown) = super::ova::networks(&ova.file, given, inventory, &placement.datacenter);
@@ -365,7 +370,9 @@ pub(super) fn failed(error: &Error, span: Span) -> Failed {
 
 /// The placement instruction that an error is about, else the machine's FROM.
 fn placement_span(machine: &Machine, error: &Error) -> Span {
-    let (Error::NotFound { name, .. } | Error::Ambiguous { name, .. }) = error else { return machine.span };
+    let (Error::NotFound { name, .. } | Error::Ambiguous { name, .. } | Error::Unusable { name, .. }) = error else {
+        return machine.span;
+    };
     let settings = machine.placement.values().chain(machine.default_placement.values());
     settings.into_iter().find(|s| s.value == *name).map_or(machine.span, |s| s.span)
 }

@@ -21,7 +21,7 @@ use super::waiters::Place;
 use crate::vsphere::wire::{
     AnswerVm, ContinueRetrievePropertiesEx, CreateContainerView, CreateFilter, Element, EntityPrivilege, Fault,
     FindByInventoryPath, FindChild, HasPrivilegeOnEntities, Login, Moref, PrivilegeAvailability, PropertyFilterSpec,
-    RetrieveProperties, RetrievePropertiesEx, RetrieveResult, WaitForUpdatesEx,
+    RetrieveProperties, RetrievePropertiesEx, RetrieveResult, Service, WaitForUpdatesEx,
 };
 
 /// Methods that exist and do nothing here: real servers have them, and clients call them.
@@ -55,6 +55,9 @@ const REFUSED: &[&str] = &[
 /// Answers a call.
 pub(super) async fn dispatch(server: &Arc<Server>, call: Call) -> Answer<Reply> {
     let closed = |body: Element| Reply { body, opened: None };
+    if call.service == Service::Pbm {
+        return super::pbm::dispatch(&call).map(closed);
+    }
     match call.method.as_str() {
         "RetrieveServiceContent" => {
             return Ok(closed(response(&call.method, &properties::content(&server.fixed))));

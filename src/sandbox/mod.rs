@@ -18,6 +18,7 @@ mod methods;
 mod model;
 mod operations;
 mod ovf;
+mod pbm;
 mod plan;
 mod properties;
 mod rest;

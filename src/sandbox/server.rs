@@ -31,7 +31,7 @@ use super::tasks::Tasks;
 use super::waiters::Waiters;
 use super::{API_VERSION, methods};
 use crate::vsphere::wire::{
-    Element, Fault, Field, Limits, Method, Moref, fault_document, parse_request, response_document,
+    Element, Fault, Field, Limits, Method, Moref, Service, fault_document, parse_request, response_document,
 };
 
 /// Largest request.
@@ -128,6 +128,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// A method call.
 #[derive(Clone)]
 pub(super) struct Call {
+    pub service: Service,
     pub method: String,
     pub this: Moref,
     pub body: Element,
@@ -231,7 +232,8 @@ impl Server {
 pub(super) async fn handle(server: Arc<Server>, request: Request, peer: SocketAddr) -> Answered {
     let path = request.uri().path().trim_end_matches('/').to_owned();
     match (request.method(), path.as_str()) {
-        (&Verb::POST, "/sdk" | "/sdk/vim25") => soap(server, request, peer).await,
+        (&Verb::POST, "/sdk" | "/sdk/vim25") => soap(server, request, peer, Service::Vim).await,
+        (&Verb::POST, "/pbm" | "/pbm/sdk") => soap(server, request, peer, Service::Pbm).await,
         (_, path) if path.starts_with("/rest/") => rest::handle(server, request, peer).await,
         (&Verb::GET, "/sdk/vimServiceVersions.xml") => {
             Ok(http::answer(StatusCode::OK, "text/xml; charset=utf-8", versions()))
@@ -250,7 +252,7 @@ fn versions() -> String {
     )
 }
 
-async fn soap(server: Arc<Server>, request: Request, peer: SocketAddr) -> Answered {
+async fn soap(server: Arc<Server>, request: Request, peer: SocketAddr, service: Service) -> Answered {
     let headers = request.headers().clone();
     let content = match http::read(request, REQUEST, server.config.patience).await {
         Ok(content) => content,
@@ -267,10 +269,15 @@ async fn soap(server: Arc<Server>, request: Request, peer: SocketAddr) -> Answer
     };
     let header = |name| headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok()).unwrap_or_default().to_owned();
     let mut call = Call {
+        service,
         method,
         this,
         body: parsed.body,
-        session: cookie(&headers).or(parsed.session),
+        session: match service {
+            Service::Vim => cookie(&headers).or(parsed.session),
+            // Whatever cookie there is, it is another service's.
+            Service::Pbm => parsed.session.map(|id| id.trim_matches('"').to_owned()),
+        },
         host: host_of(&header(HOST)),
         caller: Caller { user: String::new(), address: peer.ip().to_string(), agent: header(USER_AGENT) },
         task_fault: None,
@@ -309,7 +316,7 @@ async fn soap(server: Arc<Server>, request: Request, peer: SocketAddr) -> Answer
     }
     Ok(match outcome {
         Ok(reply) => {
-            let document = match response_document(&reply.body) {
+            let document = match response_document(service, &reply.body) {
                 Ok(document) => document,
                 Err(e) => return Ok(fault_answer(&faults::system_error(&format!("the answer can't be written: {e}")))),
             };

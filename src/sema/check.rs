@@ -17,8 +17,8 @@ use super::include::{self, Layout};
 use super::names::Table;
 use super::names_scope::{Place, StaticIp, View};
 use super::program::{
-    Arg, Attr, Login, MachineId, Origin, Os, Output, Placement, Program, Ref, Rt, Secret, SecretId, Stage, StageId,
-    StepId,
+    Arg, Attr, Login, MachineId, Origin, Os, Output, Placement, Program, Ref, Rt, Secret, SecretId, Setting, Stage,
+    StageId, StepId,
 };
 use super::script::ShellKind;
 use super::value::Value;
@@ -374,6 +374,8 @@ pub(super) struct Checker<'a> {
     /// How many of them are to be built; those behind are only checked.
     pub built: usize,
     pub placement: Placement,
+    /// That of the file's DATASTORE.
+    pub policy: Option<Setting>,
     pub login: Option<Login>,
     pub inherited: HashMap<MachineId, Inherited>,
     pub lazy: RefCell<Lazy>,
@@ -411,6 +413,7 @@ impl<'a> Checker<'a> {
             machines: Vec::new(),
             built: 0,
             placement: Placement::new(),
+            policy: None,
             login: None,
             inherited: HashMap::new(),
             lazy: RefCell::default(),

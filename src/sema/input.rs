@@ -70,6 +70,7 @@ impl Checker<'_> {
                 if let Some(setting) = self.placement_value(keyword, value, place, problems) {
                     self.placement.insert(keyword, setting);
                 }
+                self.policy = self.policy_value(instruction, place, problems).or(self.policy.take());
             }
             Body::Login { user, password } => {
                 self.login = self.login_value(instruction, user, password.as_ref(), place, problems);

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use indexmap::map::Entry;
+
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::source::Span;
 use crate::syntax::Keyword;
@@ -42,7 +44,11 @@ impl Checker<'_> {
             Body::Placement { value } => {
                 let place = making.place(Moment::Before("placement"));
                 let setting = self.placement_value(keyword, value, place, problems)?;
-                making.placement.entry(keyword).or_insert(setting);
+                let policy = self.policy_value(instruction, place, problems);
+                if let Entry::Vacant(free) = making.placement.entry(keyword) {
+                    free.insert(setting);
+                    making.policy = policy.or(making.policy.take());
+                }
             }
             Body::Cpu { count, cores } => self.cpu(making, count, cores.as_ref(), problems)?,
             Body::Memory { size } => self.memory(making, size, problems)?,
@@ -159,6 +165,23 @@ impl Checker<'_> {
         if text.trim().is_empty() || text.chars().any(char::is_control) {
             let fault = if text.trim().is_empty() { "is empty" } else { "has control characters in it" };
             problems.push(bad_argument(value.span, format!("{what} {fault}")).help("give its name or inventory path"));
+            return None;
+        }
+        Some(Setting { value: text, span: value.span })
+    }
+
+    /// The `--policy` of a DATASTORE.
+    pub(super) fn policy_value(
+        &self,
+        instruction: &Instruction,
+        place: Place,
+        problems: &mut Problems,
+    ) -> Option<Setting> {
+        let value = instruction.flag("policy")?.value.as_ref()?;
+        let what = "the storage policy of a DATASTORE";
+        let text = self.flag_text(instruction, "policy", what, place, problems)?;
+        if text.trim().is_empty() {
+            problems.push(bad_argument(value.span, format!("{what} is empty")).help("give its name, or leave it out"));
             return None;
         }
         Some(Setting { value: text, span: value.span })

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::source::Span;
+use crate::syntax::Keyword;
 use crate::syntax::ast::{Body, ExprKind, Instruction, Piece, Text, Type};
 
 use super::check::{Checker, Inherited, LineStep, MachineKey, take_new};
@@ -13,7 +14,7 @@ use super::expr::Why;
 use super::key::for_each_part;
 use super::names_scope::{Moment, Place};
 use super::program::{
-    Action, GuestContext, Hardware, KeyInfo, Machine, MachineId, Origin, Os, Placement, StageId, Step, StepId,
+    Action, GuestContext, Hardware, KeyInfo, Machine, MachineId, Origin, Os, Placement, Setting, StageId, Step, StepId,
     StepOptions, Template,
 };
 use super::script::ShellKind;
@@ -32,6 +33,7 @@ pub(super) struct Making {
     pub shell: ShellKind,
     pub note: Option<Template>,
     pub placement: Placement,
+    pub policy: Option<Setting>,
     pub hardware: Hardware,
     pub config_spans: IndexMap<String, Span>,
     pub address: Option<super::program::Address>,
@@ -202,6 +204,7 @@ impl Checker<'_> {
             shell,
             note: None,
             placement: Placement::new(),
+            policy: None,
             hardware: Hardware::default(),
             config_spans: IndexMap::new(),
             address: None,
@@ -255,6 +258,11 @@ impl Checker<'_> {
             ova,
             os,
             outputs: checked.map(|m| m.outputs.clone()).unwrap_or_default(),
+            // A DATASTORE of the stage's own stands for the file's, whole.
+            policy: match making.placement.contains_key(&Keyword::Datastore) {
+                true => making.policy,
+                false => self.policy.clone(),
+            },
             placement: making.placement,
             default_placement: self.placement.clone(),
             default_login: self.login.clone(),

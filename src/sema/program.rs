@@ -146,6 +146,8 @@ pub struct Machine {
     pub placement: Placement,
     /// The file's global defaults.
     pub default_placement: Placement,
+    /// The storage policy of the DATASTORE that holds.
+    pub policy: Option<Setting>,
     /// The file's global LOGIN, used when neither the stage nor the command line gives one.
     pub default_login: Option<Login>,
     /// Changes before the first power-on.

@@ -121,6 +121,8 @@ static OUTPUT_FLAGS: &[FlagInfo] = &[
     flag("snapshot", Value("NAME"), "leave a snapshot of this name"),
     flag("off", FlagValue::None, "leave the machine powered off (VM only)"),
 ];
+static DATASTORE_FLAGS: &[FlagInfo] =
+    &[flag("policy", Value("NAME"), "the storage policy of the machine's files and disks")];
 static ADDRESS_FLAGS: &[FlagInfo] = &[
     flag(
         "method",
@@ -287,7 +289,7 @@ impl Keyword {
                 "the datastore of the machine",
                 ["DATASTORE name"],
                 [],
-                &[],
+                DATASTORE_FLAGS,
                 "DATASTORE ssd-01"
             ),
             Keyword::Folder => info!(

@@ -26,6 +26,7 @@ import (
 //	POST /drop?method[&after=1]  close the connection, before or after the effect
 //	POST /task-delay?task&ms   let tasks take longer; a task is named as in its info, such as PowerOnVM_Task
 //	POST /clear                forget all of the above
+//	POST /maintenance?datastore&mode  the simulator has no method for it; mode as in a datastore's summary
 //	POST /gone[?method]        close the port and all connections, now or when that request comes
 //
 // method is a SOAP method, "GET guestFile", "PUT guestFile" or "*"; count and
@@ -42,14 +43,15 @@ func (c *control) routes() http.Handler {
 	mux.HandleFunc("GET /stats", c.stats)
 	mux.HandleFunc("GET /sessions", c.countSessions)
 	for path, handle := range map[string]func(url.Values) error{
-		"POST /expire":     c.expire,
-		"POST /delay":      c.delay,
-		"POST /fault":      c.fault,
-		"POST /status":     c.status,
-		"POST /drop":       c.drop,
-		"POST /task-delay": c.taskDelay,
-		"POST /clear":      c.clear,
-		"POST /gone":       c.gone,
+		"POST /expire":      c.expire,
+		"POST /delay":       c.delay,
+		"POST /fault":       c.fault,
+		"POST /status":      c.status,
+		"POST /drop":        c.drop,
+		"POST /task-delay":  c.taskDelay,
+		"POST /clear":       c.clear,
+		"POST /maintenance": c.maintenance,
+		"POST /gone":        c.gone,
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			if err := handle(r.URL.Query()); err != nil {
@@ -86,6 +88,20 @@ func (c *control) expire(query url.Values) error {
 			c.model.Map().SessionManager().TerminateSession(ctx, &types.TerminateSession{SessionId: []string{session.Key}})
 		}
 	})
+}
+
+func (c *control) maintenance(query url.Values) error {
+	for _, entity := range c.model.Map().All("Datastore") {
+		store, ok := entity.(*simulator.Datastore)
+		if ok && store.Name == query.Get("datastore") {
+			ctx := &simulator.Context{Map: c.model.Map(), Session: new(simulator.Session)}
+			summary := store.Summary
+			summary.MaintenanceMode = query.Get("mode")
+			ctx.Update(store, []types.PropertyChange{{Name: "summary", Val: summary}})
+			return nil
+		}
+	}
+	return fmt.Errorf("there is no datastore %q", query.Get("datastore"))
 }
 
 func (c *control) gone(query url.Values) error {

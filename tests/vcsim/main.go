@@ -24,6 +24,7 @@ import (
 	"syscall"
 	"time"
 
+	_ "github.com/vmware/govmomi/pbm/simulator" // storage policies, at /pbm
 	"github.com/vmware/govmomi/simulator"
 	_ "github.com/vmware/govmomi/vapi/simulator" // tags and content libraries, below /rest
 	"github.com/vmware/govmomi/vim25/types"

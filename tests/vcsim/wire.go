@@ -70,7 +70,8 @@ func methodOf(r *http.Request, body []byte) string {
 
 func (w *wire) ServeHTTP(res http.ResponseWriter, req *http.Request) {
 	var body []byte
-	if strings.HasPrefix(req.URL.Path, "/sdk") && req.Method == http.MethodPost {
+	soap := strings.HasPrefix(req.URL.Path, "/sdk") || strings.HasPrefix(req.URL.Path, "/pbm")
+	if soap && req.Method == http.MethodPost {
 		var err error
 		if body, err = io.ReadAll(req.Body); err != nil {
 			http.Error(res, err.Error(), http.StatusBadRequest)

@@ -234,7 +234,8 @@ fn place(resolved: &Resolved) -> String {
         Some(NicBacking::Opaque(network)) => network.opaque_network_id.clone(),
         Some(NicBacking::Other(other)) => format!("{other:?}"),
     };
-    format!("{} {} {host} {network}", place.datastore.value, place.pool.value)
+    let policy = place.policy.as_ref().map(|id| format!(" policy {id}")).unwrap_or_default();
+    format!("{} {} {host} {network}{policy}", place.datastore.value, place.pool.value)
 }
 
 struct Assessor<'a> {

@@ -91,7 +91,7 @@ async fn imported(
         .filter(|(_, value)| !value.is_empty())
         .map(|(key, value)| OptionValue { key, value: Any::of(&value) })
         .collect();
-    mark_import(&mut import, &extra);
+    mark_import(&mut import, &extra, &placement);
     let entry = Entry {
         machine: machine.id,
         part: 0,

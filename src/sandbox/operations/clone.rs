@@ -184,7 +184,7 @@ fn check_place(inventory: &Inventory, folder: &Moref, spec: &VirtualMachineReloc
         }
         inventory.node(object)?;
     }
-    Ok(())
+    crate::sandbox::pbm::check(spec)
 }
 
 /// The host for a machine: the one asked for, its own where the pool allows, else the pool's emptiest.

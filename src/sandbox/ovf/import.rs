@@ -139,6 +139,7 @@ impl Reading<'_> {
             operation: Some(DeviceOperation::Add),
             file_operation: makes_file.then(|| "create".to_owned()),
             device,
+            profile: Vec::new(),
         });
     }
 

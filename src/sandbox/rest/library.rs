@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{Answer, Call, Refusal, value};
 use crate::sandbox::inventory::Inventory;
 use crate::sandbox::machine::{Config, Disk, Power, Vm};
+use crate::sandbox::pbm;
 use crate::sandbox::server::Server;
 use crate::sandbox::tasks::Kind;
 use crate::vsphere::wire::{CloneVmTask, Moref, VirtualMachineCloneSpec, VirtualMachineRelocateSpec};
@@ -95,6 +96,7 @@ struct Place {
 struct Deployment {
     name: Option<String>,
     default_datastore_id: Option<String>,
+    storage_profile_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -346,6 +348,9 @@ async fn deployed(server: &Arc<Server>, id: &str, place: Place, spec: Deployment
     let host = host.ok_or_else(|| Refusal::not_found("such host"))?;
     let folder = place.folder_id.map_or_else(|| state.places.vm_folder.clone(), |id| Moref::new("Folder", id));
     let name = spec.name.unwrap_or(own);
+    if spec.storage_profile_id.as_deref().is_some_and(|id| !pbm::is_policy(id)) {
+        return Err(Refusal::not_found("such storage policy"));
+    }
     if state.inventory.get(&folder).is_none() {
         return Err(Refusal::not_found("such folder"));
     }

@@ -8,6 +8,7 @@ use super::vm::same;
 use crate::vsphere::wire::{
     Any, DeviceOperation, Element, Field, Nic, NicBacking, OptionValue, ReconfigVmTask, UpgradeVmTask, Value,
     VirtualDeviceConfigSpec, VirtualDeviceConnectInfo, VirtualMachineBootOptions, VirtualMachineConfigSpec,
+    VirtualMachineProfileSpec,
 };
 use crate::vsphere::wire::{Moref, NIC_KINDS};
 
@@ -45,6 +46,8 @@ pub struct DeviceChange {
     pub grown: Vec<(u32, u64)>,
     /// New disks: bytes, and whether they are thin.
     pub disks: Vec<(u64, bool)>,
+    /// The id of the storage policy of new disks. It changes nothing by itself.
+    pub policy: Option<String>,
     /// Network adapters by number, with what they are attached to; None removes one.
     pub nics: Vec<(u32, Option<NicBacking>)>,
     /// New network adapters.
@@ -177,7 +180,7 @@ pub fn version_number(text: &str) -> Option<u32> {
 impl DeviceChange {
     /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
-        *self == DeviceChange::default()
+        DeviceChange { policy: None, ..self.clone() } == DeviceChange::default()
     }
 
     /// The edits that make it of these devices; those that are as wanted already are left out.
@@ -205,6 +208,10 @@ impl DeviceChange {
             }
             (Some(false), Some(tpm)) => draft.change(DeviceOperation::Remove, tpm.clone()),
             _ => {}
+        }
+        let is_disk = |spec: &&mut VirtualDeviceConfigSpec| spec.file_operation.is_some();
+        for disk in draft.specs.iter_mut().filter(is_disk) {
+            disk.profile = self.policy.iter().map(|id| VirtualMachineProfileSpec::of(id)).collect();
         }
         Ok(draft.specs)
     }
@@ -310,7 +317,7 @@ impl Draft {
             self.devices.retain(|d| key_of(d) != key_of(&device));
         }
         let device = device.named("device");
-        self.specs.push(VirtualDeviceConfigSpec { operation: Some(operation), file_operation: None, device });
+        self.specs.push(VirtualDeviceConfigSpec { operation: Some(operation), device, ..Default::default() });
     }
 
     fn add(&mut self, device: Element, file_operation: Option<&str>) {
@@ -319,6 +326,7 @@ impl Draft {
             operation: Some(DeviceOperation::Add),
             file_operation: file_operation.map(str::to_owned),
             device,
+            ..Default::default()
         });
     }
 

@@ -247,6 +247,16 @@ pub enum Error {
         /// Paths of objects of that kind: those with near names, or all when they are few.
         near: Vec<String>,
     },
+    /// It is there, and nothing of it can be used.
+    #[error("no machine can be put on the {kind} `{name}`")]
+    Unusable {
+        /// "datastore cluster".
+        kind: &'static str,
+        /// What was asked for.
+        name: String,
+        /// What is in the way of each of its members; none: it has no members.
+        why: Vec<String>,
+    },
     /// Several objects fit.
     #[error("{}", ambiguous(kind, name, candidates))]
     Ambiguous {
@@ -305,6 +315,7 @@ impl Error {
             | Error::Web { .. }
             | Error::NotFound { .. }
             | Error::Ambiguous { .. }
+            | Error::Unusable { .. }
             | Error::Question { .. } => Class::Operation,
         }
     }

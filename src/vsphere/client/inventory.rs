@@ -70,7 +70,11 @@ const READ: &[(&str, EntityKind, &[&str])] = &[
     ("HostSystem", EntityKind::Host, &["name", "parent"]),
     ("VirtualApp", EntityKind::Pool, &["name", "parent", "owner"]),
     ("ResourcePool", EntityKind::Pool, &["name", "parent", "owner"]),
-    ("Datastore", EntityKind::Datastore, &["name", "parent", "summary.accessible", "summary.freeSpace"]),
+    (
+        "Datastore",
+        EntityKind::Datastore,
+        &["name", "parent", "summary.accessible", "summary.freeSpace", "summary.maintenanceMode"],
+    ),
     ("DistributedVirtualPortgroup", EntityKind::Network, &["name", "parent", "key", "config.distributedVirtualSwitch"]),
     ("OpaqueNetwork", EntityKind::Network, &["name", "parent", "summary"]),
     ("Network", EntityKind::Network, &["name", "parent"]),
@@ -117,6 +121,11 @@ impl Entity {
     /// Whether a datastore can be written to at present, as far as is known.
     pub fn accessible(&self) -> bool {
         self.properties.get("summary.accessible").unwrap_or(true)
+    }
+
+    /// Whether a datastore is being emptied, or is empty already, for its maintenance.
+    pub fn maintenance(&self) -> bool {
+        self.properties.text("summary.maintenanceMode").is_some_and(|mode| mode != "normal")
     }
 
     /// Free bytes of a datastore.

@@ -53,6 +53,9 @@ const AFTER_EXTRA: &[&str] = &[
     "migrateEncryption",
 ];
 
+/// The last ones of them, which stand behind its storage policy too.
+const AFTER_PROFILE: &[&str] = &["messageBusTunnelEnabled", "crypto", "migrateEncryption"];
+
 /// A machine to be made of a descriptor.
 #[derive(Clone, Debug, Default)]
 pub struct ImportRequest {
@@ -248,11 +251,29 @@ impl Client {
 }
 
 /// Puts entries of extraConfig into an import's specification, in the place that the schema has for them.
-pub fn mark_import(spec: &mut Element, extra: &[OptionValue]) {
+pub fn mark_import(spec: &mut Element, extra: &[OptionValue], place: &Placement) {
     let Some(config) = spec.child_mut("configSpec") else { return };
+    follow(config, place);
     let at = config.children.iter().position(|child| AFTER_EXTRA.contains(&child.name.as_str()));
     let at = at.unwrap_or(config.children.len());
     config.children.splice(at..at, extra.iter().map(|option| option.to_element("extraConfig")));
+}
+
+/// Puts a machine's files and its disks under the storage policy, if there is one.
+fn follow(config: &mut Element, place: &Placement) {
+    let is_disk = |change: &Element| {
+        change.name == "deviceChange"
+            && change.child("device").is_some_and(|d| d.xsi_type.as_deref() == Some("VirtualDisk"))
+    };
+    for profile in place.profile() {
+        for change in config.children.iter_mut().filter(|change| is_disk(change)) {
+            let at = change.children.iter().position(|child| child.name == "device");
+            change.children.insert(at.map_or(0, |at| at + 1), profile.to_element("profile"));
+        }
+        let behind = |child: &Element| AFTER_PROFILE.contains(&child.name.as_str());
+        let at = config.children.iter().position(behind).unwrap_or(config.children.len());
+        config.children.insert(at, profile.to_element("vmProfile"));
+    }
 }
 
 /// The certificate that the lease says the host has.

@@ -2,7 +2,7 @@
 
 use super::error::{Error, Result};
 use super::inventory::{Entity, EntityKind, Inventory, is_below};
-use crate::vsphere::wire::Moref;
+use crate::vsphere::wire::{Moref, VirtualMachineProfileSpec};
 
 /// Where a new virtual machine shall be, as the user says; what is absent is derived.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct PlacementRequest {
     pub datastore: Option<String>,
     /// Name or path of the folder.
     pub folder: Option<String>,
+    /// The id of the storage policy.
+    pub policy: Option<String>,
 }
 
 /// Where a new virtual machine will be.
@@ -36,6 +38,15 @@ pub struct Placement {
     pub folder: Moref,
     /// The folder's inventory path.
     pub folder_path: String,
+    /// The id of the storage policy, where one was asked for.
+    pub policy: Option<String>,
+}
+
+impl Placement {
+    /// The storage policy as a specification has it.
+    pub(super) fn profile(&self) -> Vec<VirtualMachineProfileSpec> {
+        self.policy.iter().map(|id| VirtualMachineProfileSpec::of(id)).collect()
+    }
 }
 
 impl Inventory {
@@ -63,6 +74,7 @@ impl Inventory {
             datastore: self.datastore(request, datacenter, compute.resource, source)?,
             folder: folder.moref.clone(),
             folder_path: folder.path.clone(),
+            policy: request.policy.clone(),
         })
     }
 
@@ -141,11 +153,13 @@ impl Inventory {
                 Ok(datastore) => return Ok(datastore.moref.clone()),
                 Err(missing) => missing,
             };
-            // A datastore cluster isn't a datastore: take its roomiest member.
-            let Ok(pod) = self.find(EntityKind::StoragePod, name, within) else { return Err(missing) };
-            let members = self.all(EntityKind::Datastore).filter(|d| d.parent.as_ref() == Some(&pod.moref));
-            let best = members.filter(|d| d.accessible()).max_by_key(|d| d.free_space());
-            return best.map(|d| d.moref.clone()).ok_or(missing);
+            // A datastore cluster isn't a datastore: take its roomiest member that machines can be put on there.
+            let pod = match self.find(EntityKind::StoragePod, name, within) {
+                Ok(pod) => pod,
+                Err(Error::NotFound { .. }) => return Err(missing),
+                Err(other) => return Err(other),
+            };
+            return self.member(pod, name, resource).map(|member| member.moref.clone());
         }
         let reachable: Vec<&Entity> =
             resource.references("datastore").iter().filter_map(|d| self.get(d)).filter(|d| d.accessible()).collect();
@@ -156,6 +170,27 @@ impl Inventory {
             return Ok(own.clone());
         }
         self.only(EntityKind::Datastore, reachable).map(|d| d.moref.clone())
+    }
+
+    /// The roomiest datastore of a cluster of them, among those that the hosts reach and that aren't being emptied.
+    fn member(&self, pod: &Entity, name: &str, resource: &Entity) -> Result<&Entity> {
+        let reached = resource.references("datastore");
+        let mut why = Vec::new();
+        let mut fit = Vec::new();
+        for member in self.all(EntityKind::Datastore).filter(|d| d.parent.as_ref() == Some(&pod.moref)) {
+            let fault = match () {
+                () if !member.accessible() => "isn't accessible".to_owned(),
+                () if member.maintenance() => "is in maintenance mode".to_owned(),
+                () if !reached.contains(&member.moref) => format!("isn't reached from {}", resource.path),
+                () => {
+                    fit.push(member);
+                    continue;
+                }
+            };
+            why.push(format!("{} {fault}", member.name));
+        }
+        let unusable = || Error::Unusable { kind: pod.kind.name(), name: name.to_owned(), why };
+        fit.into_iter().max_by_key(|member| member.free_space()).ok_or_else(unusable)
     }
 
     /// The only one; or the error that there are none, or several.

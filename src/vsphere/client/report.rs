@@ -61,6 +61,13 @@ impl Error {
                     several => d.help(format!("there are: {}", several.join(", "))),
                 }
             }
+            Error::Unusable { why, .. } => {
+                let d = Diagnostic::new(&codes::NO_OBJECT, self.to_string());
+                match why.as_slice() {
+                    [] => d.help("it has no datastores that the account sees: name another one"),
+                    why => why.iter().fold(d, |d, member| d.note(member.clone())).help("name another one"),
+                }
+            }
             Error::Ambiguous { kind, .. } => {
                 Diagnostic::new(&codes::AMBIGUOUS, self.to_string()).help(format!("name the {kind} by its path"))
             }

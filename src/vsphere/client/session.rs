@@ -20,9 +20,10 @@ use super::record::{Exchange, Heard};
 use super::transfer::Hosts;
 use super::versions;
 use super::watch::Idle;
+use crate::vsphere::wire::xml::PBM;
 use crate::vsphere::wire::{
-    AboutInfo, CurrentTime, Element, Limits, Login, Logout, Method, Moref, Reply, RetrieveServiceContent,
-    ServiceContent, XmlError, parse_reply, request_document,
+    AboutInfo, CurrentTime, Element, Limits, Login, Logout, Method, Moref, Reply, RetrieveServiceContent, Service,
+    ServiceContent, XmlError, parse_reply, request_document, service_document,
 };
 
 /// How long the server may take over one call, unless it waits by design.
@@ -262,13 +263,14 @@ impl Client {
 struct Call {
     name: &'static str,
     safe: bool,
+    service: Service,
     this: Moref,
     body: Element,
 }
 
 impl Call {
     fn of<M: Method>(method: &M) -> Call {
-        Call { name: M::NAME, safe: M::SAFE, this: method.this().clone(), body: method.to_body() }
+        Call { name: M::NAME, safe: M::SAFE, service: M::SERVICE, this: method.this().clone(), body: method.to_body() }
     }
 }
 
@@ -368,28 +370,46 @@ impl Inner {
     async fn exchange_once(&self, call: &Call, limit: Duration) -> Result<Said> {
         let operation = self.operations.fetch_add(1, Ordering::Relaxed);
         let id = format!("{}-{operation}", self.run);
-        let document = request_document(&call.body, Some(&id)).map(Bytes::from).map_err(|e| match e {
+        let cookie = lock(&self.session).cookie.clone();
+        let mut url = self.endpoint.url.clone();
+        let (document, action) = match call.service {
+            Service::Vim => (request_document(&call.body, Some(&id)), format!("urn:vim25/{}", self.version)),
+            Service::Pbm => {
+                url.set_path("/pbm");
+                let session = cookie.as_deref().and_then(session_id).unwrap_or_default();
+                (service_document(call.service, &call.body, session), format!("{PBM}/2.0"))
+            }
+        };
+        let document = document.map(Bytes::from).map_err(|e| match e {
             XmlError::Unwritable { .. } => Error::Usage(format!("{} can't be sent: {e}", call.name)),
             other => self.protocol(call.name, &other.to_string(), &[], false),
         })?;
-        let cookie = lock(&self.session).cookie.clone();
         let mut request = self
             .http
             .client()
-            .post(self.endpoint.url.clone())
+            .post(url)
             .header(CONTENT_TYPE, "text/xml; charset=\"utf-8\"")
-            .header("SOAPAction", format!("urn:vim25/{}", self.version))
+            .header("SOAPAction", action)
             .timeout(limit)
             .body(document.clone());
-        if let Some(cookie) = cookie {
+        if call.service == Service::Vim
+            && let Some(cookie) = &cookie
+        {
             request = request.header(COOKIE, cookie);
         }
         self.count(call.name);
         let began = Instant::now();
         let answer = self.http.exchange(call.name, request, Limits::default().bytes).await;
-        self.record(call.name, &document, began, answer.as_ref().ok().map(|a| (a.status, a.body.as_ref())));
+        let said = match call.service {
+            Service::Vim => document,
+            // The session stands in the message itself there, and is a secret.
+            Service::Pbm => service_document(call.service, &call.body, "").map(Bytes::from).unwrap_or_default(),
+        };
+        self.record(call.name, &said, began, answer.as_ref().ok().map(|a| (a.status, a.body.as_ref())));
         let answer = answer?;
-        if let Some(cookie) = session_cookie(&answer.headers) {
+        if call.service == Service::Vim
+            && let Some(cookie) = session_cookie(&answer.headers)
+        {
             lock(&self.session).cookie = Some(cookie);
         }
         match self.reply(call.name, &answer)? {
@@ -509,6 +529,11 @@ fn session_cookie(headers: &HeaderMap) -> Option<String> {
     let cookies = headers.get_all(SET_COOKIE).iter().filter_map(|v| v.to_str().ok());
     let pair = cookies.filter_map(|c| c.split(';').next()).find(|c| c.trim().starts_with("vmware_soap_session="))?;
     Some(pair.trim().to_owned())
+}
+
+/// What a session's cookie holds, quoted or not.
+fn session_id(cookie: &str) -> Option<&str> {
+    Some(cookie.split_once('=')?.1.trim_matches('"'))
 }
 
 /// A short random text.

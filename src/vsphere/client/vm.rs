@@ -10,11 +10,12 @@ use super::session::Client;
 use super::task::Progress;
 use super::watch::Watcher;
 use crate::vsphere::wire::{
-    AnswerVm, Any, CloneVmTask, CreateSnapshotTask, DestroyTask, DeviceOperation, Element, MarkAsTemplate,
+    AnswerVm, Any, CloneVmTask, CreateSnapshotTask, DestroyTask, DeviceOperation, Element, Field, MarkAsTemplate,
     MarkAsVirtualMachine, Method, Moref, Nic, NicBacking, OptionValue, PowerOffVmTask, PowerOnVmTask, PowerState,
     RebootGuest, ReconfigVmTask, RemoveSnapshotTask, RenameTask, ResetVmTask, RevertToSnapshotTask, ShutdownGuest,
     VirtualDeviceConfigSpec, VirtualMachineCloneSpec, VirtualMachineConfigSpec, VirtualMachineQuestionInfo,
-    VirtualMachineRelocateSpec, VirtualMachineSnapshotInfo, VirtualMachineSnapshotTree,
+    VirtualMachineRelocateSpec, VirtualMachineRelocateSpecDiskLocator, VirtualMachineSnapshotInfo,
+    VirtualMachineSnapshotTree,
 };
 
 /// A power-on that takes longer than this is looked at: it may wait for an answer.
@@ -135,18 +136,21 @@ impl Client {
             false => Vec::new(),
         };
         let config = clone.hardware.spec();
+        let disk_move_type = match (&clone.linked, &clone.snapshot) {
+            (Some(_), _) => Some("createNewChildDiskBacking".to_owned()),
+            // One disk of its own, however long the chain is that the snapshot stands on.
+            (None, Some(_)) => Some("moveAllDiskBackingsAndConsolidate".to_owned()),
+            (None, None) => None,
+        };
         let spec = VirtualMachineCloneSpec {
             location: VirtualMachineRelocateSpec {
                 datastore: Some(placement.datastore.clone()),
-                disk_move_type: match (&clone.linked, &clone.snapshot) {
-                    (Some(_), _) => Some("createNewChildDiskBacking".to_owned()),
-                    // One disk of its own, however long the chain is that the snapshot stands on.
-                    (None, Some(_)) => Some("moveAllDiskBackingsAndConsolidate".to_owned()),
-                    (None, None) => None,
-                },
+                disk: self.disks_by_policy(source, placement, disk_move_type.as_deref()).await?,
+                disk_move_type,
                 pool: Some(placement.pool.clone()),
                 host: placement.host.clone(),
                 device_change,
+                profile: placement.profile(),
                 ..VirtualMachineRelocateSpec::default()
             },
             template: clone.template,
@@ -168,6 +172,29 @@ impl Client {
                 Ok(task) => return Ok(task),
             }
         }
+    }
+
+    /// Where a clone's disks go under a storage policy: that of the clone is for its other files alone.
+    async fn disks_by_policy(
+        &self,
+        source: &Moref,
+        placement: &Placement,
+        disk_move_type: Option<&str>,
+    ) -> Result<Vec<VirtualMachineRelocateSpecDiskLocator>> {
+        if placement.policy.is_none() {
+            return Ok(Vec::new());
+        }
+        let properties = self.properties(source, &["config.hardware.device"]).await?;
+        let devices: Vec<Element> = properties.list("config.hardware.device");
+        let disks = devices.iter().filter(|device| device.xsi_type.as_deref() == Some("VirtualDisk"));
+        let keys = disks.filter_map(|disk| i32::read(disk, "key").ok());
+        let locators = keys.map(|disk_id| VirtualMachineRelocateSpecDiskLocator {
+            disk_id,
+            datastore: placement.datastore.clone(),
+            disk_move_type: disk_move_type.map(str::to_owned),
+            profile: placement.profile(),
+        });
+        Ok(locators.collect())
     }
 
     /// Begins a task that must not run twice, on a machine that is ours alone: after a lost reply the task is looked for,
@@ -519,7 +546,7 @@ fn attach(nics: &[Nic], networks: &[Option<NicBacking>]) -> Result<Vec<VirtualDe
         let mut nic = nic.clone();
         nic.attach(backing);
         let operation = Some(DeviceOperation::Edit);
-        edits.push(VirtualDeviceConfigSpec { operation, file_operation: None, device: nic.device().clone() });
+        edits.push(VirtualDeviceConfigSpec { operation, device: nic.device().clone(), ..Default::default() });
     }
     Ok(edits)
 }

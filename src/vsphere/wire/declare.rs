@@ -141,7 +141,7 @@ macro_rules! words {
 }
 
 /// Declares methods: the request with its parameters in schema order, what it returns, and whether sending it
-/// twice does no harm (`read` or `write`).
+/// twice does no harm (`read` or `write`; `pbm` is a `read` of the storage policies' service).
 macro_rules! methods {
     ($(
         $(#[$meta:meta])*
@@ -161,6 +161,7 @@ macro_rules! methods {
         impl $crate::vsphere::wire::Method for $name {
             const NAME: &'static str = $method;
             const SAFE: bool = methods!(@ $replay);
+            const SERVICE: $crate::vsphere::wire::Service = methods!(@service $replay);
             type Returns = $returns;
             fn this(&self) -> &$crate::vsphere::wire::Moref {
                 &self.this
@@ -182,7 +183,10 @@ macro_rules! methods {
         }
     )*};
     (@ read) => { true };
+    (@ pbm) => { true };
     (@ write) => { false };
+    (@service pbm) => { $crate::vsphere::wire::Service::Pbm };
+    (@service $other:ident) => { $crate::vsphere::wire::Service::Vim };
 }
 
 pub(crate) use {data, family, methods, words};

@@ -1,6 +1,7 @@
 //! Virtual devices. They are kept as elements, since an edit must send back the whole device, whatever its kind.
 
 use super::declare::{data, family, words};
+use super::policy::VirtualMachineProfileSpec;
 use super::value::{Field, Moref, Value, WireError};
 use super::xml::Element;
 
@@ -23,6 +24,8 @@ data! {
         file_operation: Option<String> = "fileOperation",
         /// The whole device, with its `xsi:type`.
         device: Element = "device",
+        /// The storage policy of a disk.
+        profile: Vec<VirtualMachineProfileSpec> = "profile",
     }
 
     /// A label and a summary.

@@ -10,6 +10,7 @@ mod fault;
 mod fields;
 mod guest;
 mod ovf;
+mod policy;
 mod property;
 mod service;
 mod soap;
@@ -27,10 +28,12 @@ pub use fault::{Fault, LocalizableMessage, bases_of};
 pub use fields::*;
 pub use guest::*;
 pub use ovf::*;
+pub use policy::*;
 pub use property::*;
 pub use service::*;
 pub use soap::{
-    Method, Reply, Request, fault_document, parse_reply, parse_request, request_document, response_document,
+    Method, Reply, Request, Service, fault_document, parse_reply, parse_request, request_document, response_document,
+    service_document,
 };
 pub use value::{Any, Field, Moref, Value, WireError};
 pub use vm::*;

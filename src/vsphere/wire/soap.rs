@@ -2,9 +2,29 @@
 
 use super::fault::Fault;
 use super::value::{Field, Moref, WireError};
-use super::xml::{Element, Limits, VIM25, XSD, XSI, XmlError};
+use super::xml::{Element, Limits, PBM, VIM25, XSD, XSI, XmlError};
 
 const ENVELOPE: &str = "http://schemas.xmlsoap.org/soap/envelope/";
+
+/// Which of a vCenter's SOAP services a message is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Service {
+    /// The inventory and all that is done with it, at `/sdk`.
+    #[default]
+    Vim,
+    /// Storage policies, at `/pbm`.
+    Pbm,
+}
+
+impl Service {
+    /// The namespace of its messages.
+    pub fn namespace(self) -> &'static str {
+        match self {
+            Service::Vim => VIM25,
+            Service::Pbm => PBM,
+        }
+    }
+}
 
 /// A method of the API: its request, and what it returns.
 pub trait Method: Sized + Send + Sync {
@@ -12,6 +32,8 @@ pub trait Method: Sized + Send + Sync {
     const NAME: &'static str;
     /// Whether sending it twice does no harm.
     const SAFE: bool;
+    /// The service that has it.
+    const SERVICE: Service = Service::Vim;
     /// What `returnval` holds.
     type Returns: Field;
     /// The object that it is called on.
@@ -60,12 +82,18 @@ pub enum Reply {
 /// Writes a request document.
 pub fn request_document(body: &Element, operation_id: Option<&str>) -> Result<String, XmlError> {
     let header = operation_id.map(|id| Element::text("operationID", id));
-    document(header.as_ref(), body, true)
+    document(header.as_ref().map(|header| (header, Some(VIM25))), body, Some(VIM25))
+}
+
+/// Writes a request of another service than the inventory's, which knows its caller by the session of that one.
+pub fn service_document(service: Service, body: &Element, session: &str) -> Result<String, XmlError> {
+    let header = Element::text("vcSessionCookie", session);
+    document(Some((&header, None)), body, Some(service.namespace()))
 }
 
 /// Writes a response document.
-pub fn response_document(body: &Element) -> Result<String, XmlError> {
-    document(None, body, true)
+pub fn response_document(service: Service, body: &Element) -> Result<String, XmlError> {
+    document(None, body, Some(service.namespace()))
 }
 
 /// Writes a fault document, to be sent with HTTP status 500.
@@ -75,26 +103,34 @@ pub fn fault_document(fault: &Fault) -> Result<String, XmlError> {
         .with(Element::text("faultcode", "ServerFaultCode"))
         .with(Element::text("faultstring", &fault.message))
         .with(Element::new("detail").with(detail));
-    document(None, &body, false)
+    document(None, &body, None)
 }
 
-fn document(header: Option<&Element>, body: &Element, vim: bool) -> Result<String, XmlError> {
+/// Header and body with the namespaces that they are in.
+fn document(
+    header: Option<(&Element, Option<&str>)>,
+    body: &Element,
+    namespace: Option<&str>,
+) -> Result<String, XmlError> {
     let mut out = String::with_capacity(1024);
     out.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soapenv:Envelope");
     for (name, namespace) in [("soapenv", ENVELOPE), ("xsd", XSD), ("xsi", XSI)] {
         out.push_str(&format!(" xmlns:{name}=\"{namespace}\""));
     }
     out.push('>');
-    if let Some(header) = header {
+    if let Some((header, namespace)) = header {
         out.push_str("<soapenv:Header>");
-        header.write(&mut out, &[("xmlns", VIM25)])?;
+        header.write(&mut out, declared(&namespace.map(|n| ("xmlns", n))))?;
         out.push_str("</soapenv:Header>");
     }
     out.push_str("<soapenv:Body>");
-    let declared: &[(&str, &str)] = if vim { &[("xmlns", VIM25)] } else { &[] };
-    body.write(&mut out, declared)?;
+    body.write(&mut out, declared(&namespace.map(|n| ("xmlns", n))))?;
     out.push_str("</soapenv:Body></soapenv:Envelope>");
     Ok(out)
+}
+
+fn declared<'a, 'b>(namespace: &'b Option<(&'a str, &'a str)>) -> &'b [(&'a str, &'a str)] {
+    namespace.as_slice()
 }
 
 /// Reads a request document.

@@ -2,6 +2,7 @@
 
 use super::declare::{data, methods, words};
 use super::device::{Description, VirtualDeviceConfigSpec};
+use super::policy::{VirtualMachineProfileSpec, VirtualMachineRelocateSpecDiskLocator};
 use super::service::OptionValue;
 use super::value::Moref;
 use super::xml::Element;
@@ -27,9 +28,11 @@ data! {
         /// Required when cloning from a template.
         pool: Option<Moref> = "pool",
         host: Option<Moref> = "host",
-        disk: Vec<Element> = "disk",
+        disk: Vec<VirtualMachineRelocateSpecDiskLocator> = "disk",
         transform: Option<String> = "transform",
         device_change: Vec<VirtualDeviceConfigSpec> = "deviceChange",
+        /// The storage policy of its own files.
+        profile: Vec<VirtualMachineProfileSpec> = "profile",
     }
 
     /// Changes of the configuration; what is absent stays as it is.

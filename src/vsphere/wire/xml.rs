@@ -14,6 +14,8 @@ pub const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 pub const XSD: &str = "http://www.w3.org/2001/XMLSchema";
 /// The namespace of the vSphere API.
 pub const VIM25: &str = "urn:vim25";
+/// The namespace of storage policies.
+pub const PBM: &str = "urn:pbm";
 
 /// How much of an XML document is read before giving up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -214,6 +214,7 @@ impl Client {
         let body = json!({
             "deployment_spec": {
                 "name": name, "accept_all_EULA": false, "default_datastore_id": place.datastore.value,
+                "storage_profile_id": place.policy,
             },
             "target": { "resource_pool_id": place.pool.value, "folder_id": place.folder.value, "host_id": host },
         });

@@ -22,6 +22,7 @@ mod library;
 mod tags;
 
 pub use library::{Libraries, Library, LibraryItem};
+pub(super) use tags::missing;
 pub use tags::{Category, Tag, Tagging};
 
 /// Where the session is opened and ended.

@@ -91,7 +91,12 @@ impl Tagging {
 }
 
 /// Names that are near; all, where there are few and none is.
-pub(super) fn missing<'a>(kind: &'static str, shown: &str, name: &str, there: impl Iterator<Item = &'a str>) -> Error {
+pub(in crate::vsphere::client) fn missing<'a>(
+    kind: &'static str,
+    shown: &str,
+    name: &str,
+    there: impl Iterator<Item = &'a str>,
+) -> Error {
     let mut there: Vec<&str> = there.collect();
     there.sort_unstable();
     let near = match did_you_mean(name, there.iter().copied()) {

@@ -6,7 +6,8 @@ use super::server::{Answer, Got, Server, fault, soap};
 use super::{connect, failure, soon};
 use crate::vsphere::client::{Class, Client, ConnectKind, Deadline, Error};
 use crate::vsphere::wire::{
-    CurrentTime, Element, Moref, ObjectContent, PowerOnVmTask, RetrievePropertiesEx, RetrieveResult, response_document,
+    CurrentTime, Element, Moref, ObjectContent, PowerOnVmTask, RetrievePropertiesEx, RetrieveResult, Service,
+    response_document,
 };
 
 fn html(status: u16) -> Answer {
@@ -42,7 +43,8 @@ async fn a_redirect_is_not_followed() {
 async fn replies_that_are_not_soap_are_named() {
     let deep = format!("{}{}", "<a>".repeat(500), "</a>".repeat(500));
     let whole =
-        response_document(&Element::new("CurrentTimeResponse").with(Element::text("returnval", "now"))).expect("it");
+        response_document(Service::Vim, &Element::new("CurrentTimeResponse").with(Element::text("returnval", "now")))
+            .expect("it");
     let cut = whole[..whole.len() - 40].to_owned();
     for (body, words) in [
         (String::new(), "it is empty"),

@@ -10,8 +10,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::vsphere::client::{Endpoint, Thumbprint};
 use crate::vsphere::wire::{
-    AboutInfo, Element, Fault, Limits, Login, Method, Moref, RetrieveServiceContent, ServiceContent, UserSession,
-    fault_document, parse_request, response_document,
+    AboutInfo, Element, Fault, Limits, Login, Method, Moref, RetrieveServiceContent, Service, ServiceContent,
+    UserSession, fault_document, parse_request, response_document,
 };
 
 /// What to do with a request.
@@ -231,7 +231,7 @@ async fn request(stream: &mut (impl AsyncRead + Unpin)) -> Option<(String, Vec<u
 
 /// A SOAP response.
 pub fn soap<M: Method>(returns: &M::Returns) -> Answer {
-    let document = response_document(&M::response(returns)).expect("it can be written");
+    let document = response_document(Service::Vim, &M::response(returns)).expect("it can be written");
     Answer::Http(200, "text/xml; charset=utf-8", document.into_bytes())
 }
 
@@ -268,7 +268,7 @@ fn usual(got: &Got) -> Answer {
         }),
         "Login" => soap::<Login>(&UserSession::default()),
         other => {
-            let response = response_document(&Element::new(format!("{other}Response"))).expect("it can be written");
+            let response = response_document(Service::Vim, &Element::new(format!("{other}Response"))).expect("it can be written");
             Answer::Http(200, "text/xml", response.into_bytes())
         }
     }

@@ -1,0 +1,374 @@
+//! Storage policies, clusters of datastores, and clusters that choose the host: built by the real binary on the simulator
+//! that others wrote and on our sandbox. What is sent for a policy is compared with what pyVmomi and govc send.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use common::ova::{Form, small};
+use common::site::Site;
+use common::{Vcsim, context, on_both};
+use vmwbuild::vsphere::client::{
+    Client, CloneRequest, Deadline, Endpoint, EntityKind, Error, Exchange, PlacementRequest, Recorder, Thumbprint,
+};
+use vmwbuild::vsphere::wire::{Element, Limits};
+
+const POLICY: &str = "vSAN Default Storage Policy";
+const POLICY_ID: &str = "aa6d5a82-1c88-45da-85d3-3d74b91a5bad";
+
+on_both! {
+    via here:
+    a_machine_is_built_by_a_policy
+    an_unknown_policy_is_told_before_anything_is_cloned
+    a_clone_by_a_policy_is_asked_for_as_pyvmomi_does
+    the_cluster_chooses_the_host
+    a_session_that_has_ended_is_opened_again
+}
+
+fn soon() -> Deadline {
+    Deadline::after(std::time::Duration::from_secs(60))
+}
+
+/// The parts of that name in the messages of a log.
+fn logged(log: &str, name: &str) -> Vec<Element> {
+    let (begin, end) = (format!("<{name} "), format!("</{name}>"));
+    let parts = log.split(&begin).skip(1).filter_map(|rest| rest.split_once(&end));
+    let whole = |(inner, _): (&str, &str)| {
+        let text = format!("<{name} xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" {inner}{end}");
+        Element::parse(text.as_bytes(), Limits::default()).unwrap_or_else(|e| panic!("{e}: {text}"))
+    };
+    parts.map(whole).collect()
+}
+
+/// Every value of an element with its path; types that the schema implies are not always said.
+fn fields(element: &Element, path: &str, out: &mut BTreeSet<String>) {
+    let path = format!("{path}/{}", element.name);
+    if element.name == "profile" {
+        out.insert(format!("{path} is a {}", element.xsi_type.as_deref().unwrap_or("?")));
+    }
+    if element.children.is_empty() {
+        out.insert(format!("{path} = {}", element.text.trim()));
+    }
+    element.children.iter().for_each(|child| fields(child, &path, out));
+}
+
+fn location(clone: &Element) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    fields(clone.child("spec").unwrap().child("location").unwrap(), "", &mut out);
+    out
+}
+
+fn policy_calls(site: &Site) -> u64 {
+    site.requests().iter().filter(|(method, _)| method.starts_with("Pbm")).map(|(_, n)| n).sum()
+}
+
+fn a_machine_is_built_by_a_policy(site: &Site) {
+    assert!(site.govc(&["storage.policy.ls"]).contains(POLICY));
+    let before = policy_calls(site);
+    let plain = context(&[("VMWfile", "ARG template\nFROM ${{ template }} AS a\nOUTPUT TEMPLATE st-a\n")]);
+    site.built(plain.path(), &[]);
+    assert_eq!(policy_calls(site), before, "nobody named a policy");
+    let text = format!(
+        "ARG template\nARG policy = \"{POLICY}\"\nDATASTORE --policy=${{{{ policy }}}} LocalDS_0\n\
+         FROM ${{{{ template }}}} AS web\nOUTPUT TEMPLATE st-t\nOUTPUT VM st-web\nDISK ADD 1GB\nRUN true\n"
+    );
+    let dir = context(&[("VMWfile", &text)]);
+    let planned = common::run(&mut plan(site, dir.path()), common::DEADLINE);
+    assert!(planned.stdout().contains(&format!("storage policy `{POLICY}`")), "{planned}");
+    site.built(dir.path(), &[]);
+    assert_eq!(policy_calls(site) - before, 6, "three for the plan, three for the build");
+    let again = site.built(dir.path(), &[]);
+    assert!(again.stderr().contains("CACHED"), "{again}");
+    // Another policy makes another machine.
+    let other = site.build(dir.path(), &["--arg", "policy=VM Encryption Policy"]);
+    assert!(other.code != Some(0) && other.stderr().contains("there is already a"), "{other}");
+}
+
+fn plan(site: &Site, dir: &std::path::Path) -> Command {
+    site.tool(dir, &["plan", "--arg", &format!("template={}", site.template())])
+}
+
+fn an_unknown_policy_is_told_before_anything_is_cloned(site: &Site) {
+    let machines = site.vms();
+    for (policy, said) in [
+        ("vSAN Default Storage Polcy", "did you mean `vSAN Default Storage Policy`?"),
+        ("gold", "there are: Host-local PMem Default Storage Policy, VM Encryption Policy,"),
+    ] {
+        let text = format!(
+            "ARG template\nFROM ${{{{ template }}}} AS web\nOUTPUT VM st-none\nDATASTORE --policy=\"{policy}\" LocalDS_0\n"
+        );
+        let dir = context(&[("VMWfile", &text)]);
+        let planned = common::run(&mut plan(site, dir.path()), common::DEADLINE);
+        for run in [planned, site.build(dir.path(), &[])] {
+            assert_eq!(run.code, Some(5), "{run}");
+            assert!(run.stderr().contains(&format!("there is no storage policy `{policy}`")), "{run}");
+            assert!(run.stderr().contains("VMWfile:4:20") && run.stderr().contains(said), "{run}");
+        }
+    }
+    assert_eq!(site.vms(), machines);
+}
+
+/// The messages that our client sends meanwhile.
+fn said(site: &Site, work: impl AsyncFnOnce(&Client)) -> Vec<String> {
+    let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+    let sink = Arc::clone(&heard);
+    let (url, username, password, thumbprint) = site.server();
+    let mut endpoint = Endpoint::parse(url).unwrap();
+    username.clone_into(&mut endpoint.username);
+    password.clone_into(&mut endpoint.password);
+    endpoint.trust.thumbprints.push(Thumbprint::parse(thumbprint).unwrap());
+    endpoint.recorder = Some(Recorder::new(move |exchange: &Exchange<'_>| {
+        sink.lock().unwrap().push(String::from_utf8_lossy(exchange.request).into_owned());
+    }));
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let client = Client::connect(endpoint, soon()).await.unwrap();
+        work(&client).await;
+        client.logout().await.unwrap();
+    });
+    std::mem::take(&mut *heard.lock().unwrap())
+}
+
+/// The call that our client makes for a clone by the policy.
+fn our_clone(site: &Site, name: &str) -> Vec<Element> {
+    let messages = said(site, async |client| {
+        let inventory = client.inventory().await.unwrap();
+        let source = inventory.vm(site.template(), None).unwrap();
+        let policy = client.storage_policies().await.unwrap().id(POLICY).unwrap().to_owned();
+        assert_eq!(policy, POLICY_ID);
+        let request = PlacementRequest { policy: Some(policy), ..PlacementRequest::default() };
+        let request = CloneRequest {
+            name: name.to_owned(),
+            placement: inventory.place(&request, source).unwrap(),
+            template: false,
+            linked: None,
+            snapshot: None,
+            hardware: Default::default(),
+        };
+        let task = client.start_clone(&source.moref, &request).await.unwrap();
+        client.wait_clone(&task, name, soon(), |_| ()).await.unwrap();
+    });
+    let log = messages.join("\n");
+    assert!(log.contains("PbmQueryProfile") && !log.contains("</vcSessionCookie>"), "a recorder hears of no session");
+    logged(&log, "CloneVM_Task")
+}
+
+fn a_clone_by_a_policy_is_asked_for_as_pyvmomi_does(site: &Site) {
+    let mine = our_clone(site, "st-mine");
+    let (url, username, password, _) = site.server();
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/storage.py");
+    let mut command = Command::new(common::setting("VMWBUILD_TEST_PYTHON"));
+    command.arg(script).args([site.template(), "st-theirs", POLICY]);
+    command.env("GOVC_URL", url).env("GOVC_USERNAME", username).env("GOVC_PASSWORD", password);
+    let run = common::run(&mut command, common::DEADLINE);
+    assert_eq!(run.code, Some(0), "{run}");
+    let theirs = logged(&run.stdout(), "CloneVM_Task");
+    assert_eq!((mine.len(), theirs.len()), (1, 1), "{run}");
+    assert_eq!(location(&mine[0]), location(&theirs[0]));
+    assert!(location(&mine[0]).contains(&format!("/location/profile/profileId = {POLICY_ID}")));
+    assert!(location(&mine[0]).contains(&format!("/location/disk/profile/profileId = {POLICY_ID}")));
+}
+
+fn the_cluster_chooses_the_host(site: &Site) {
+    let dir = context(&[(
+        "VMWfile",
+        "ARG template\nCLUSTER DC0_C0\nFROM ${{ template }} AS web FOR n IN 1..2\nOUTPUT VM --off st-drs${{ n }}\n",
+    )]);
+    site.built(dir.path(), &[]);
+    site.with_client(async |client| {
+        let inventory = client.inventory().await.unwrap();
+        let cluster = inventory.find(EntityKind::Cluster, "DC0_C0", None).unwrap();
+        for name in ["st-drs1", "st-drs2"] {
+            let vm = inventory.vm(name, None).unwrap();
+            let pool = client.properties(&vm.moref, &["resourcePool"]).await.unwrap().get("resourcePool");
+            assert_eq!(pool, cluster.reference("resourcePool"), "{name}");
+            let host = inventory.get(vm.host.as_ref().unwrap()).unwrap();
+            assert_eq!(host.parent.as_ref(), Some(&cluster.moref), "{name}");
+        }
+    });
+}
+
+fn a_session_that_has_ended_is_opened_again(site: &Site) {
+    site.with_client(async |client| {
+        client.storage_policies().await.unwrap();
+        site.expire();
+        assert_eq!(client.storage_policies().await.unwrap().id(POLICY).unwrap(), POLICY_ID);
+    });
+    assert_eq!(site.sessions(), 0);
+}
+
+#[test]
+fn what_is_sent_for_policies_and_clusters() {
+    let Some(vcsim) = Vcsim::start(&["-trace", "-hosts", "3"]) else { return };
+    let site = Site::Vcsim(vcsim);
+    let text = format!(
+        "ARG template\nCLUSTER DC0_C0\nFROM ${{{{ template }}}} AS base\nOUTPUT TEMPLATE st-base\n\
+         DATASTORE --policy=\"{POLICY}\" LocalDS_0\nDISK ADD 1GB\nFROM base AS web\nOUTPUT VM --off st-web\n\
+         FROM ova:small.ova AS ova\nOUTPUT VM --off st-ova\nDATASTORE --policy=\"{POLICY}\" LocalDS_0\n"
+    );
+    let dir = context(&[("VMWfile", text.into_bytes()), ("small.ova", small(Form::Gnu))]);
+    site.built(dir.path(), &[]);
+    let log = site.log();
+    let clones = logged(&log, "CloneVM_Task");
+    assert_eq!(clones.len(), 2);
+    for clone in &clones {
+        let location = location(clone);
+        assert!(location.iter().any(|field| field.starts_with("/location/pool = ")), "{location:?}");
+        assert!(!location.iter().any(|field| field.starts_with("/location/host")), "the cluster chooses: {location:?}");
+    }
+    let policies = |clone: &Element| location(clone).iter().filter(|f| f.contains(POLICY_ID)).count();
+    assert_eq!((policies(&clones[0]), policies(&clones[1])), (2, 0), "the stage's own policy is the stage's alone");
+    let added = logged(&log, "ReconfigVM_Task");
+    let added: Vec<_> =
+        added.iter().filter(|call| call.child("spec").unwrap().child("deviceChange").is_some()).collect();
+    let profile = added[0].child("spec").unwrap().child("deviceChange").unwrap().child("profile");
+    assert_eq!(profile.and_then(|p| p.child_text("profileId")), Some(POLICY_ID));
+    let imports = logged(&log, "ImportVApp");
+    let config = imports[0].child("spec").unwrap().child("configSpec").unwrap();
+    let of =
+        |profile: Option<&Element>| profile.map(|p| (p.xsi_type.clone(), p.child_text("profileId").map(str::to_owned)));
+    let wanted = Some((Some("VirtualMachineDefinedProfileSpec".to_owned()), Some(POLICY_ID.to_owned())));
+    assert_eq!(of(config.child("vmProfile")), wanted);
+    let behind = config.children.iter().skip_while(|child| child.name != "vmProfile").skip(1);
+    assert_eq!(behind.count(), 0, "the schema has an order");
+    for change in config.children_named("deviceChange") {
+        let is_disk = change.child("device").unwrap().xsi_type.as_deref() == Some("VirtualDisk");
+        assert_eq!(of(change.child("profile")), wanted.clone().filter(|_| is_disk));
+        assert!(!is_disk || change.children.last().unwrap().name == "profile", "it comes behind the device");
+    }
+}
+
+/// What is asked for, of a deployment.
+fn deployment(messages: &[String]) -> serde_json::Value {
+    let found = messages.iter().find(|message| message.contains("deployment_spec")).unwrap();
+    let body = found.get(found.find('{').unwrap()..).unwrap();
+    let mut body: serde_json::Value = serde_json::Deserializer::from_str(body).into_iter().next().unwrap().unwrap();
+    body["deployment_spec"]["name"].take();
+    body
+}
+
+#[test]
+fn a_deployment_by_a_policy_is_asked_for_as_govc_does() {
+    if common::left_out() {
+        return;
+    }
+    let Some(site) = Site::here() else { return };
+    site.govc(&["library.create", "images"]);
+    let dir = context(&[("VMWfile", "FROM linux AS small\nOUTPUT LIBRARY images/small\nRUN true\n")]);
+    site.built(dir.path(), &[]);
+    let debug = tempfile::tempdir().unwrap();
+    let place = ["-ds", "LocalDS_0", "-pool", "/DC0/host/DC0_C0/Resources", "-folder", "/DC0/vm"];
+    let asked = [&["library.deploy", "-profile", POLICY_ID][..], &place, &["/images/small", "st-theirs"]].concat();
+    let mut command = site.govc_command(&asked);
+    command.env("GOVC_DEBUG", "true").env("GOVC_DEBUG_PATH", debug.path());
+    let run = common::run(&mut command, common::DEADLINE);
+    assert_eq!(run.code, Some(0), "{run}");
+    let mut theirs = Vec::new();
+    let mut open = vec![debug.path().to_owned()];
+    while let Some(path) = open.pop() {
+        for entry in std::fs::read_dir(path).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => open.push(path),
+                false => theirs.push(String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()),
+            }
+        }
+    }
+    let mine = said(&site, async |client| {
+        let inventory = client.inventory().await.unwrap();
+        let root = inventory.vm("linux", None).unwrap();
+        let policy = client.storage_policies().await.unwrap().id(POLICY).unwrap().to_owned();
+        let named = [("images".to_owned(), "small".to_owned())];
+        let libraries = client.libraries(&named).await.unwrap();
+        let item = libraries.item("images", "small").unwrap();
+        let request = PlacementRequest { policy: Some(policy), ..PlacementRequest::default() };
+        client.deploy(item, "st-mine", &inventory.place(&request, root).unwrap(), soon()).await.unwrap();
+    });
+    let refused = [&["library.deploy", "-profile", "gold"][..], &place, &["/images/small", "st-none"]].concat();
+    let refused = site.govc_try(&refused);
+    assert!(refused.code != Some(0) && refused.stderr().contains("404 Not Found"), "{refused}");
+    let (mine, theirs) = (deployment(&mine), deployment(&theirs));
+    assert_eq!(mine["deployment_spec"]["storage_profile_id"], POLICY_ID);
+    for (part, field) in [
+        ("deployment_spec", "storage_profile_id"),
+        ("deployment_spec", "default_datastore_id"),
+        ("target", "resource_pool_id"),
+        ("target", "folder_id"),
+    ] {
+        assert_eq!(mine[part][field], theirs[part][field], "{field}: {mine} {theirs}");
+    }
+}
+
+#[test]
+fn of_a_cluster_of_datastores_a_member_is_taken_that_can_be_used() {
+    let Some(vcsim) = Vcsim::start(&["-datastores", "4", "-clusters", "2"]) else { return };
+    let site = Site::Vcsim(vcsim);
+    site.govc(&["folder.create", "-pod", "/DC0/datastore/pod"]);
+    site.govc(&["folder.create", "-pod", "/DC0/datastore/empty"]);
+    for member in ["LocalDS_1", "LocalDS_2", "LocalDS_3"] {
+        site.govc(&["object.mv", &format!("/DC0/datastore/{member}"), "/DC0/datastore/pod"]);
+    }
+    let members = ["LocalDS_1", "LocalDS_2", "LocalDS_3"];
+    let maintain = |member: &str, mode: &str| {
+        site.sim().control("POST", &format!("/maintenance?datastore={member}&mode={mode}"));
+    };
+    let chosen = |cluster: &str, pod: &str| {
+        site.with_client(async |client| {
+            let inventory = client.inventory().await.unwrap();
+            let source = inventory.vm(site.template(), None).unwrap();
+            let some = |text: &str| Some(text.to_owned());
+            let request =
+                PlacementRequest { cluster: some(cluster), datastore: some(pod), ..PlacementRequest::default() };
+            let placed = inventory.place(&request, source);
+            placed.map(|place| inventory.get(&place.datastore).unwrap().name.clone())
+        })
+    };
+    // Whichever is the roomiest: what is left when it is being emptied, and the next, is the third.
+    let mut left: Vec<&str> = members.to_vec();
+    for mode in ["inMaintenance", "enteringMaintenance"] {
+        let taken = chosen("DC0_C0", "pod").unwrap();
+        assert!(left.contains(&taken.as_str()), "{taken}");
+        left.retain(|member| *member != taken);
+        maintain(&taken, mode);
+    }
+    let last = chosen("DC0_C0", "pod").unwrap();
+    assert_eq!(left, [last.as_str()]);
+    maintain(&last, "inMaintenance");
+    let dir = context(&[(
+        "VMWfile",
+        "ARG template\nARG pod = \"pod\"\nCLUSTER DC0_C0\nFROM ${{ template }} AS web\nDATASTORE ${{ pod }}\nOUTPUT VM --off st-pod\n",
+    )]);
+    let machines = site.vms();
+    let run = site.build(dir.path(), &[]);
+    assert_eq!(run.code, Some(5), "{run}");
+    for said in
+        ["no machine can be put on the datastore cluster `pod`", "LocalDS_2 is in maintenance mode", "VMWfile:5"]
+    {
+        assert!(run.stderr().contains(said), "{said}: {run}");
+    }
+    let run = site.build(dir.path(), &["--arg", "pod=empty"]);
+    assert!(run.stderr().contains("it has no datastores that the account sees"), "{run}");
+    assert_eq!(site.vms(), machines);
+    // A member that the hosts of one cluster don't reach is taken for machines of the other alone.
+    site.govc(&["folder.create", "-pod", "/DC0/datastore/split"]);
+    let files = tempfile::tempdir().unwrap();
+    for n in [0, 1] {
+        let path = files.path().join(n.to_string());
+        std::fs::create_dir(&path).unwrap();
+        let (name, host) = (format!("of-{n}"), format!("/DC0/host/DC0_C{n}/DC0_C{n}_H0"));
+        site.govc(&["datastore.create", "-type", "local", "-name", &name, "-path", path.to_str().unwrap(), &host]);
+        site.govc(&["object.mv", &format!("/DC0/datastore/{name}"), "/DC0/datastore/split"]);
+    }
+    for n in [0, 1] {
+        assert_eq!(chosen(&format!("DC0_C{n}"), "split").unwrap(), format!("of-{n}"));
+    }
+    maintain("of-0", "inMaintenance");
+    let Err(Error::Unusable { why, .. }) = chosen("DC0_C0", "split") else { panic!("nothing can be put there") };
+    assert_eq!(why, ["of-0 is in maintenance mode", "of-1 isn't reached from /DC0/host/DC0_C0"]);
+    maintain("LocalDS_2", "normal");
+    site.built(dir.path(), &[]);
+    assert!(site.govc(&["vm.info", "-r", "st-pod"]).contains("LocalDS_2"));
+}
