@@ -54,7 +54,20 @@ impl Project {
     fn set_record(&self, name: &str, text: &str) {
         let vm = self.moref(name);
         let change = HardwareChange { extra: vec![(MARK.to_owned(), text.to_owned())], ..HardwareChange::default() };
-        self.client(async |client| client.reconfigure(&vm, &change, soon()).await.unwrap());
+        self.client(async |client| {
+            let inventory = client.inventory().await.unwrap();
+            let entity = inventory.vm(name, None).unwrap();
+            // A template takes it as a machine only.
+            let pool = inventory.place(&Default::default(), entity).unwrap().pool;
+            let template = entity.template;
+            if template {
+                client.mark_as_vm(&vm, &pool, None).await.unwrap();
+            }
+            client.reconfigure(&vm, &change, soon()).await.unwrap();
+            if template {
+                client.mark_as_template(&vm).await.unwrap();
+            }
+        });
     }
 
     /// The names of machines that hold checkpoints.

@@ -256,3 +256,11 @@ pub enum MachineResult {
     /// Not finished because something else failed or the build was interrupted.
     Cancelled,
 }
+
+/// How a machine comes to be, by what [`Phase::Cloning`] says, for the views that people read.
+pub fn begun_from(source: &str) -> String {
+    match source.strip_prefix(crate::sema::program::OVA) {
+        Some(file) => format!("importing {file}"),
+        None => format!("cloning {source}"),
+    }
+}

@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr;
 use super::View;
 use super::ci::Ci;
 use super::text::{Lines, limit as most, span};
-use crate::engine::event::{Event, MachineId, MachineInfo, MachineResult, Outcome, Phase, StepId, Stream};
+use crate::engine::event::{Event, MachineId, MachineInfo, MachineResult, Outcome, Phase, StepId, Stream, begun_from};
 
 /// How much of a step's output is held back for its group; more makes a group by itself. Also how much is held while
 /// somebody else writes.
@@ -249,7 +249,7 @@ impl<W: Write + Send> View for Plain<W> {
             Event::Phase { machine, phase } => {
                 let text = match phase {
                     Phase::Pending | Phase::Running => return Ok(()),
-                    Phase::Cloning { from } => format!("cloning {from}"),
+                    Phase::Cloning { from } => begun_from(from),
                     Phase::Configuring => "configuring the virtual hardware".to_owned(),
                     Phase::Booting => "powering on".to_owned(),
                     Phase::Network => "configuring the guest's network".to_owned(),

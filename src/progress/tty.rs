@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::View;
 use super::screen::{Line, Look, Screen};
 use super::text::{OpenLines, columns, limit, span, wrap};
-use crate::engine::event::{Event, MachineId, MachineInfo, MachineResult, Outcome, Phase, StepId};
+use crate::engine::event::{Event, MachineId, MachineInfo, MachineResult, Outcome, Phase, StepId, begun_from};
 
 /// How many lines of a running command's output are shown: where several run, and where one does.
 const TAIL: usize = 4;
@@ -349,7 +349,7 @@ impl<W: Write + Send> View for Tty<W> {
             Event::Phase { machine, phase } => {
                 let state = match phase {
                     Phase::Pending => State::Pending,
-                    Phase::Cloning { from } => State::Doing(format!("cloning {from}")),
+                    Phase::Cloning { from } => State::Doing(begun_from(from)),
                     Phase::Configuring => State::Doing("configuring the virtual hardware".into()),
                     Phase::Booting => State::Doing("powering on".into()),
                     Phase::Network => State::Doing("configuring the guest's network".into()),

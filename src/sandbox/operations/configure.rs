@@ -16,10 +16,13 @@ const MOST_MEMORY: i64 = 24 << 20;
 impl Server {
     /// `ReconfigVM_Task`.
     pub(in crate::sandbox) fn reconfigure(self: &Arc<Self>, call: &Call) -> Answer<Moref> {
-        if self.lock().inventory.vm(&call.this)?.template {
+        let request: ReconfigVmTask = call.read()?;
+        // Of a template only the name and the notes can be changed.
+        let (name, annotation) = (request.spec.name.clone(), request.spec.annotation.clone());
+        let allowed = VirtualMachineConfigSpec { name, annotation, ..VirtualMachineConfigSpec::default() };
+        if request.spec != allowed && self.lock().inventory.vm(&call.this)?.template {
             return Err(not_supported("changing a template"));
         }
-        let request: ReconfigVmTask = call.read()?;
         let (server, vm) = (self.clone(), call.this.clone());
         let kind = Kind::exclusive("VirtualMachine.reconfigure");
         self.begin(&call.method, call.task_fault.clone(), &call.this, kind, move |_| async move {
