@@ -30,7 +30,7 @@ fn a_plan_names_the_privileges_that_items_need() {
     site.built(context(&[("VMWfile", "FROM linux AS small\nOUTPUT LIBRARY images/small\nRUN true\n")]).path(), &[]);
     let dir = context(&[(
         "VMWfile",
-        "FROM linux AS left\nOUTPUT LIBRARY images/base\nRUN true\nFROM library:images/small AS made\nOUTPUT VM made\n",
+        "CLUSTER DC0_C0\nFROM linux AS left\nOUTPUT LIBRARY images/base\nRUN true\nFROM library:images/small AS made\nOUTPUT VM made\n",
     )]);
     let plan = common::run(&mut site.tool(dir.path(), &["plan", "--color", "never"]), common::DEADLINE);
     assert_eq!(plan.code, Some(5), "{plan}");
