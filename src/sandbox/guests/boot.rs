@@ -10,7 +10,7 @@ use super::store::Overlay;
 use super::{AT_BOOT, BootSpec, Error, Ids, Result, init, netlink, nics, sys, wire};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_remount, unmount};
-use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, WaitOptions, waitpid};
+use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use serde::{Deserialize, Serialize};
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -20,8 +20,6 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-/// What may fail about control groups, for who reads of it.
-const LIMITING: &str = "limiting the guest by control groups";
 /// Where the guest's root is mounted, in the store.
 const ROOT: &str = "m";
 
@@ -67,10 +65,8 @@ pub fn start(plan: Plan) -> io::Result<PipeReader> {
                 // What there is to do for a guest from outside changes who does it.
                 match sys::fork(sys::NEW_MOUNTS)? {
                     sys::Fork::Child => {
-                        match open_cgroups(&plan) {
-                            Ok(cgroups) => admit(pid, &plan, &cgroups, &report, &tell),
-                            Err(error) => tell_report(&report, &Report::Failed(error)),
-                        }
+                        let outcome = open_cgroups(&plan).and_then(|cgroups| admit(pid, &plan, &cgroups));
+                        release(&report, &tell, outcome);
                         sys::exit_now(0)
                     }
                     sys::Fork::Parent(_) => {}
@@ -92,8 +88,6 @@ pub fn start(plan: Plan) -> io::Result<PipeReader> {
 }
 
 fn stage_a(plan: Plan, report: &PipeWriter, go: UnixStream, tell: UnixStream) -> Result<()> {
-    // B is made in the groups in which A is by then.
-    let by = enlist(open_cgroups(&plan)?)?;
     mount_all(&plan)?;
     // B may mount a /proc of its own only where one is visible. This one shows nothing of other guests, should the
     // guest take its own off.
@@ -102,8 +96,9 @@ fn stage_a(plan: Plan, report: &PipeWriter, go: UnixStream, tell: UnixStream) ->
     if !hidden {
         step(hints::PROC, mount_proc(&format!("{ROOT}/proc"), ""))?;
     }
+    // Files that must be written from outside of the guest's root.
+    let cgroups = open_cgroups(&plan)?;
     enter_root()?;
-    step(LIMITING, enlisted(by))?;
     match step(hints::NAMESPACES, sys::fork(sys::GUEST_NAMESPACES | sys::SIBLING))? {
         sys::Fork::Child => {
             drop(tell);
@@ -112,7 +107,8 @@ fn stage_a(plan: Plan, report: &PipeWriter, go: UnixStream, tell: UnixStream) ->
         }
         sys::Fork::Parent(pid) => {
             tell_report(report, &Report::Pid(pid));
-            admit(pid, &plan, &[], report, &tell);
+            let outcome = admit(pid, &plan, &cgroups);
+            release(report, &tell, outcome);
             Ok(())
         }
     }
@@ -123,48 +119,32 @@ fn open_cgroups(plan: &Plan) -> Result<Vec<File>> {
     step("opening the guest's control groups", plan.cgroups.iter().map(open).collect())
 }
 
-/// Begins to put this process into groups: each time the kernel waits until all processors have noticed. Who does it,
-/// to be waited for.
-fn enlist(cgroups: Vec<File>) -> Result<Option<Pid>> {
-    if cgroups.is_empty() {
-        return Ok(None);
-    }
-    let own = std::process::id().to_string();
-    match step(LIMITING, sys::fork(0))? {
-        sys::Fork::Child => {
-            let joined = cgroups.into_iter().try_for_each(|mut group| group.write_all(own.as_bytes()));
-            sys::exit_now(joined.map_or_else(|error| error.raw_os_error().unwrap_or(libc::EIO), |()| 0))
-        }
-        sys::Fork::Parent(pid) => Ok(Pid::from_raw(pid)),
-    }
-}
-
-fn enlisted(by: Option<Pid>) -> io::Result<()> {
-    let Some(by) = by else { return Ok(()) };
-    match waitpid(Some(by), WaitOptions::empty())?.and_then(|(_, status)| status.exit_status()) {
-        Some(0) => Ok(()),
-        code => Err(io::Error::from_raw_os_error(code.unwrap_or(libc::EIO))),
-    }
-}
-
-/// Gives B its ids and limits and lets it go on, then its network cards, which it waits for in the end. B ends when
-/// the connection closes without a word.
-fn admit(pid: i32, plan: &Plan, cgroups: &[File], report: &PipeWriter, tell: &UnixStream) {
-    let mut admitted = step(hints::USER_MAPPING, ids::write_maps(Path::new("/proc"), pid, plan.standing.ids));
+/// Gives B its ids, limits and network cards; mounts for it to put in place.
+fn admit(pid: i32, plan: &Plan, cgroups: &[File]) -> Result<Vec<OwnedFd>> {
+    step(hints::USER_MAPPING, ids::write_maps(Path::new("/proc"), pid, plan.standing.ids))?;
     for mut group in cgroups {
-        admitted = admitted.and_then(|()| step(LIMITING, group.write_all(pid.to_string().as_bytes())));
+        step("limiting the guest by control groups", group.write_all(pid.to_string().as_bytes()))?;
     }
-    if let Err(error) = admitted {
-        return tell_report(report, &Report::Failed(error));
+    Ok(nics::equip(pid, &plan.spec.nics))
+}
+
+/// Lets B go on, or says why it may not; it ends when the connection closes without a word.
+fn release(report: &PipeWriter, tell: &UnixStream, outcome: Result<Vec<OwnedFd>>) {
+    match outcome {
+        Ok(mounts) => {
+            let mounts: Vec<_> = mounts.iter().map(AsFd::as_fd).collect();
+            let _ = wire::send_some(tell, &[1], &mounts);
+        }
+        Err(error) => tell_report(report, &Report::Failed(error)),
     }
-    let _ = wire::send_some(tell, &[1], &[]);
-    let mounts = nics::equip(pid, &plan.spec.nics);
-    let mounts: Vec<_> = mounts.iter().map(AsFd::as_fd).collect();
-    let _ = wire::send_some(tell, &[1], &mounts);
 }
 
 fn stage_b(plan: Plan, report: PipeWriter, go: UnixStream) -> ! {
-    match become_init(&plan, &go) {
+    let mut mounts = Vec::new();
+    if wire::receive_some(&go, &mut [0], &mut mounts).unwrap_or(0) == 0 {
+        sys::exit_now(1);
+    }
+    match become_init(&plan, &mounts) {
         Ok(signals) => {
             sys::close_all_except(&[plan.control.as_fd(), signals.as_fd(), report.as_fd()]);
             tell_report(&report, &Report::Ready);
@@ -178,17 +158,7 @@ fn stage_b(plan: Plan, report: PipeWriter, go: UnixStream) -> ! {
     }
 }
 
-/// Waits for a word of who admits us; none means that it couldn't, and has said why.
-fn told(go: &UnixStream) -> Vec<OwnedFd> {
-    let mut mounts = Vec::new();
-    if wire::receive_some(go, &mut [0], &mut mounts).unwrap_or(0) == 0 {
-        sys::exit_now(1);
-    }
-    mounts
-}
-
-fn become_init(plan: &Plan, go: &UnixStream) -> Result<OwnedFd> {
-    told(go);
+fn become_init(plan: &Plan, mounts: &[OwnedFd]) -> Result<OwnedFd> {
     let (uid, gid) = (rustix::thread::Uid::ROOT, rustix::thread::Gid::ROOT);
     // Refused where there is one id only, and needless there.
     let _ = rustix::thread::set_thread_groups(&[]);
@@ -202,6 +172,7 @@ fn become_init(plan: &Plan, go: &UnixStream) -> Result<OwnedFd> {
     } else {
         step(hints::PROC, mount_proc("/proc", ""))?;
     }
+    nics::show(mounts);
     if plan.standing.exposed {
         protect_host()?;
     }
@@ -209,11 +180,10 @@ fn become_init(plan: &Plan, go: &UnixStream) -> Result<OwnedFd> {
     let options = format!("newinstance,ptmxmode=0666,mode=0620{group}");
     let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
     step("mounting /dev/pts", mount_with("devpts", "/dev/pts", "devpts", flags, &options))?;
-    name_host(plan)?;
-    identify();
-    nics::show(&told(go));
     step("turning the guest's loopback on", netlink::loopback_up())?;
     step("configuring the guest's network cards", netlink::complete(&plan.spec.nics, !starts_services()))?;
+    name_host(plan)?;
+    identify();
     if let Some(limit) = plan.spec.max_processes {
         let limit = Rlimit { current: Some(limit.into()), maximum: Some(limit.into()) };
         step("limiting the guest's processes", rustix::process::setrlimit(Resource::Nproc, limit).map_err(Into::into))?;
