@@ -7,12 +7,11 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 
 use common::site::Site;
 use common::{context, on_both};
 use serde_json::Value;
-use vmwbuild::vsphere::client::{Client, Deadline, DeviceChange, Endpoint, Exchange, Recorder, Thumbprint};
+use vmwbuild::vsphere::client::{Deadline, DeviceChange};
 use vmwbuild::vsphere::wire::{Element, Limits};
 
 on_both! {
@@ -201,54 +200,21 @@ fn ours(site: &Site, vm: &str, change: &DeviceChange) -> Vec<Fields> {
 }
 
 fn our_messages(site: &Site, vm: &str, change: &DeviceChange) -> Vec<Vec<u8>> {
-    let heard: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
-    let sink = Arc::clone(&heard);
-    let (url, username, password, thumbprint) = site.server();
-    let mut endpoint = Endpoint::parse(url).unwrap();
-    username.clone_into(&mut endpoint.username);
-    password.clone_into(&mut endpoint.password);
-    endpoint.trust.thumbprints.push(Thumbprint::parse(thumbprint).unwrap());
-    endpoint.recorder =
-        Some(Recorder::new(move |exchange: &Exchange<'_>| sink.lock().unwrap().push(exchange.request.to_vec())));
-    let soon = || Deadline::after(std::time::Duration::from_secs(60));
-    tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let client = Client::connect(endpoint, soon()).await.unwrap();
+    site.client_requests(async |client| {
+        let soon = Deadline::after(std::time::Duration::from_secs(60));
         let inventory = client.inventory().await.unwrap();
         let vm = inventory.vm(vm, None).unwrap().moref.clone();
         let mut change = change.clone();
         for backing in &mut change.new_nics {
             *backing = inventory.network("VM Network", None).unwrap();
         }
-        client.change_devices(&vm, &change, None, soon()).await.unwrap();
-        client.logout().await.unwrap();
-    });
-    std::mem::take(&mut *heard.lock().unwrap())
+        client.change_devices(&vm, &change, None, soon).await.unwrap();
+    })
 }
 
 /// What govc sends.
 fn theirs(site: &Site, args: &[&str]) -> Vec<Fields> {
-    sent(&their_messages(site, args), "ReconfigVM_Task")
-}
-
-fn their_messages(site: &Site, args: &[&str]) -> Vec<Vec<u8>> {
-    let dir = tempfile::tempdir().unwrap();
-    let mut command = site.govc_command(args);
-    command.env("GOVC_DEBUG", "true").env("GOVC_DEBUG_PATH", dir.path());
-    let run = common::run(&mut command, common::DEADLINE);
-    assert_eq!(run.code, Some(0), "govc {args:?}: {run}");
-    let mut messages = Vec::new();
-    let mut open = vec![dir.path().to_owned()];
-    while let Some(path) = open.pop() {
-        for entry in std::fs::read_dir(path).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else if path.to_string_lossy().ends_with(".req.xml") {
-                messages.push(std::fs::read(path).unwrap());
-            }
-        }
-    }
-    messages
+    sent(&site.govc_requests(args), "ReconfigVM_Task")
 }
 
 fn changes_are_sent_as_govc_sends_them(site: &Site) {
@@ -362,7 +328,7 @@ fn drives_and_switches_are_sent_as_govc_sends_them(site: &Site, own: &[&str]) {
     let newer = DeviceChange { version: Some(20), ..DeviceChange::default() };
     let mine = sent(&our_messages(site, "peer-a", &newer), "UpgradeVM_Task");
     assert_eq!(mine[0]["/version"], "vmx-20");
-    let peer = sent(&their_messages(site, &["vm.upgrade", "-vm", "peer-b", "-version", "20"]), "UpgradeVM_Task");
+    let peer = sent(&site.govc_requests(&["vm.upgrade", "-vm", "peer-b", "-version", "20"]), "UpgradeVM_Task");
     alike(mine, peer, &["@type"]);
 }
 

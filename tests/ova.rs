@@ -8,17 +8,14 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::ova::{Form, OVF, Page, Web, archive, digest, disk, manifest, small};
-use common::site::Site;
+use common::site::{Site, journal_of};
 use common::{DEADLINE, Run, Running, context, on_both, run};
 use serde_json::Value;
 use vmwbuild::sandbox::{Effect, Rule};
-use vmwbuild::vsphere::client::{
-    Client, Deadline, Endpoint, EntityKind, Exchange, ImportRequest, PlacementRequest, Recorder, Thumbprint,
-};
+use vmwbuild::vsphere::client::{Deadline, EntityKind, ImportRequest, PlacementRequest};
 use vmwbuild::vsphere::wire::{Element, Fault, Limits, OvfFile};
 
 on_both! {
@@ -307,10 +304,10 @@ fn what_is_there_is_replaced_or_kept_as_asked() {
     assert_eq!(site.sessions(), 0);
 }
 
-/// Waits until the server has been asked something.
-fn until_asked(site: &Site, method: &str, running: &Running) {
+/// Waits until the server has been asked something, once more than it was.
+fn until_asked(site: &Site, method: &str, before: Option<u64>, running: &Running) {
     let begun = Instant::now();
-    while !site.requests().contains_key(method) {
+    while site.requests().get(method).copied() == before {
         assert!(begun.elapsed() < DEADLINE, "no {method} by {}", running.id());
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -446,11 +443,9 @@ fn a_lease_lives_as_long_as_its_build() {
     site.govc(&["vm.destroy", "a"]);
     // One that is stopped leaves nothing.
     slow(60);
-    let stopped = Running::start(&mut site.command(dir.path(), &[]));
     let posts = site.requests().get("POST nfc").copied();
-    while site.requests().get("POST nfc").copied() == posts {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let stopped = Running::start(&mut site.command(dir.path(), &[]));
+    until_asked(&site, "POST nfc", posts, &stopped);
     stopped.signal("INT");
     let run = stopped.finish(DEADLINE);
     assert_eq!(run.code, Some(130), "{run}");
@@ -459,10 +454,7 @@ fn a_lease_lives_as_long_as_its_build() {
     slow(60);
     let posts = site.requests().get("POST nfc").copied();
     let killed = Running::start(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]));
-    until_asked(&site, "POST nfc", &killed);
-    while site.requests().get("POST nfc").copied() == posts {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    until_asked(&site, "POST nfc", posts, &killed);
     killed.signal("KILL");
     killed.finish(DEADLINE);
     let begun = Instant::now();
@@ -491,17 +483,7 @@ fn a_build_that_was_killed_anywhere_is_gone_on_with_or_cleaned() {
     let before = site.vms();
     let text = "CLUSTER DC0_C0\nFROM ova:small.ova AS a\nOUTPUT VM --off ${{ p }}-a\nOUTPUT OVA out/a.ova\nRUN echo once >> /root/count\n";
     let text = format!("ARG p\n{text}");
-    let build = |dir: &Path, prefix: &str, die: &str| {
-        let mut command = site.with_state(dir, &["build", "--progress", "plain", "--arg", &format!("p={prefix}")]);
-        if !die.is_empty() {
-            command.env("VMWBUILD_TEST_DIE_AT", die);
-        }
-        run(&mut command, DEADLINE)
-    };
-    let journal = |dir: &Path| {
-        let build = std::fs::read_dir(dir.join(".state/builds")).unwrap().next().unwrap().unwrap().path();
-        std::fs::read_to_string(build.join("journal.jsonl")).unwrap()
-    };
+    let build = |dir: &Path, prefix: &str, die: &str| site.build_dying(dir, &format!("p={prefix}"), die);
     let fresh = || context(&[("VMWfile", text.as_bytes()), ("small.ova", &ova[..])]);
     let complete = |dir: &Path, prefix: &str, how: &str| {
         assert_eq!(names(&dir.join("out/a.ova")), ["a.ovf", "a.mf", "a-disk-0.layers.vmdk"], "{how}");
@@ -515,7 +497,7 @@ fn a_build_that_was_killed_anywhere_is_gone_on_with_or_cleaned() {
     let run = build(whole.path(), "whole", "");
     assert_eq!(run.code, Some(0), "{run}");
     complete(whole.path(), "whole", "undisturbed");
-    let lines = journal(whole.path()).lines().count() - 1;
+    let lines = journal_of(whole.path()).lines().count() - 1;
     let places = (1..=lines).flat_map(|n| [format!("before:{n}"), n.to_string()]).take(2 * lines - 1);
     for (at, place) in
         places.enumerate().filter(|(at, _)| std::env::var_os("VMWBUILD_TEST_SOAK").is_some() || at % 2 == 0)
@@ -525,14 +507,14 @@ fn a_build_that_was_killed_anywhere_is_gone_on_with_or_cleaned() {
         assert_eq!(killed.code, None, "{place}: {killed}");
         if at % 4 == 0 {
             let resumed = run_with(&site, dir.path(), &["resume", "--progress", "plain"]);
-            assert_eq!(resumed.code, Some(0), "{place}: {resumed}\n{}", journal(dir.path()));
+            assert_eq!(resumed.code, Some(0), "{place}: {resumed}\n{}", journal_of(dir.path()));
             complete(dir.path(), &prefix, &place);
         } else {
             let cleaned = run_with(&site, dir.path(), &["clean", "--yes"]);
-            assert_eq!(cleaned.code, Some(0), "{place}: {cleaned}\n{}", journal(dir.path()));
+            assert_eq!(cleaned.code, Some(0), "{place}: {cleaned}\n{}", journal_of(dir.path()));
             if site.vms().contains(&format!("{prefix}-a")) {
                 // It was complete, and the user's.
-                assert!(journal(dir.path()).contains("\"is\":\"published\""), "{place}: {cleaned}");
+                assert!(journal_of(dir.path()).contains("\"is\":\"published\""), "{place}: {cleaned}");
                 site.govc(&["vm.destroy", &format!("{prefix}-a")]);
             }
             let out = dir.path().join("out");
@@ -600,48 +582,6 @@ fn bodies(messages: &[Vec<u8>], methods: &[&str]) -> Vec<(String, BTreeMap<Strin
     found
 }
 
-/// What govc sends.
-fn theirs(site: &Site, args: &[&str]) -> Vec<Vec<u8>> {
-    let dir = tempfile::tempdir().unwrap();
-    let mut command = site.govc_command(args);
-    command.env("GOVC_DEBUG", "true").env("GOVC_DEBUG_PATH", dir.path());
-    let run = run(&mut command, DEADLINE);
-    assert_eq!(run.code, Some(0), "govc {args:?}: {run}");
-    let mut files = Vec::new();
-    let mut open = vec![dir.path().to_owned()];
-    while let Some(path) = open.pop() {
-        for entry in std::fs::read_dir(path).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else if path.to_string_lossy().ends_with(".req.xml") {
-                files.push(path);
-            }
-        }
-    }
-    files.sort();
-    files.iter().map(|path| std::fs::read(path).unwrap()).collect()
-}
-
-/// What our client sends.
-fn ours(site: &Site, work: impl AsyncFnOnce(&Client)) -> Vec<Vec<u8>> {
-    let heard: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
-    let sink = Arc::clone(&heard);
-    let (url, username, password, thumbprint) = site.server();
-    let mut endpoint = Endpoint::parse(url).unwrap();
-    username.clone_into(&mut endpoint.username);
-    password.clone_into(&mut endpoint.password);
-    endpoint.trust.thumbprints.push(Thumbprint::parse(thumbprint).unwrap());
-    endpoint.recorder =
-        Some(Recorder::new(move |exchange: &Exchange<'_>| sink.lock().unwrap().push(exchange.request.to_vec())));
-    tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let client = Client::connect(endpoint, Deadline::after(DEADLINE)).await.unwrap();
-        work(&client).await;
-        client.logout().await.unwrap();
-    });
-    std::mem::take(&mut *heard.lock().unwrap())
-}
-
 const METHODS: &[&str] =
     &["CreateImportSpec", "ImportVApp", "HttpNfcLeaseComplete", "ExportVm", "CreateDescriptor", "HttpNfcLeaseAbort"];
 
@@ -680,11 +620,19 @@ fn an_import_is_asked_for_as_govc_asks(site: &Site) {
     let path = |name: &str| dir.path().join(name).display().to_string();
     let pool = "/DC0/host/DC0_C0/Resources";
     let (ova, options) = (path("small.ova"), path("options"));
-    let peer = theirs(
-        site,
-        &["import.ova", "-name", "by-govc", "-pool", pool, "-ds", "LocalDS_0", "-options", &options, &ova],
-    );
-    let mine = ours(site, async |client| {
+    let peer = site.govc_requests(&[
+        "import.ova",
+        "-name",
+        "by-govc",
+        "-pool",
+        pool,
+        "-ds",
+        "LocalDS_0",
+        "-options",
+        &options,
+        &ova,
+    ]);
+    let mine = site.client_requests(async |client| {
         let inventory = client.inventory().await.unwrap();
         let root = inventory.all(EntityKind::Datacenter).next().unwrap();
         let wanted = PlacementRequest {
@@ -722,8 +670,8 @@ fn an_export_is_asked_for_as_govc_asks() {
     let Some(site) = Site::here() else { return };
     let out = tempfile::tempdir().unwrap();
     site.govc(&["vm.clone", "-vm", site.template(), "-pool", "/DC0/host/DC0_C0/Resources", "-on=false", "leaving"]);
-    let peer = theirs(&site, &["export.ovf", "-name", "by-govc", "-vm", "leaving", &out.path().to_string_lossy()]);
-    let mine = ours(&site, async |client| {
+    let peer = site.govc_requests(&["export.ovf", "-name", "by-govc", "-vm", "leaving", &out.path().to_string_lossy()]);
+    let mine = site.client_requests(async |client| {
         let inventory = client.inventory().await.unwrap();
         let vm = inventory.vm("leaving", None).unwrap().moref.clone();
         let lease = client.export_vm(&vm).await.unwrap();

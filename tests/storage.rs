@@ -7,14 +7,11 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
 
 use common::ova::{Form, small};
 use common::site::Site;
 use common::{Vcsim, context, on_both};
-use vmwbuild::vsphere::client::{
-    Client, CloneRequest, Deadline, Endpoint, EntityKind, Error, Exchange, PlacementRequest, Recorder, Thumbprint,
-};
+use vmwbuild::vsphere::client::{Client, CloneRequest, Deadline, EntityKind, Error, PlacementRequest};
 use vmwbuild::vsphere::wire::{Element, Limits};
 
 const POLICY: &str = "vSAN Default Storage Policy";
@@ -114,22 +111,7 @@ fn an_unknown_policy_is_told_before_anything_is_cloned(site: &Site) {
 
 /// The messages that our client sends meanwhile.
 fn said(site: &Site, work: impl AsyncFnOnce(&Client)) -> Vec<String> {
-    let heard: Arc<Mutex<Vec<String>>> = Arc::default();
-    let sink = Arc::clone(&heard);
-    let (url, username, password, thumbprint) = site.server();
-    let mut endpoint = Endpoint::parse(url).unwrap();
-    username.clone_into(&mut endpoint.username);
-    password.clone_into(&mut endpoint.password);
-    endpoint.trust.thumbprints.push(Thumbprint::parse(thumbprint).unwrap());
-    endpoint.recorder = Some(Recorder::new(move |exchange: &Exchange<'_>| {
-        sink.lock().unwrap().push(String::from_utf8_lossy(exchange.request).into_owned());
-    }));
-    tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let client = Client::connect(endpoint, soon()).await.unwrap();
-        work(&client).await;
-        client.logout().await.unwrap();
-    });
-    std::mem::take(&mut *heard.lock().unwrap())
+    site.client_requests(work).iter().map(|m| String::from_utf8_lossy(m).into_owned()).collect()
 }
 
 /// The call that our client makes for a clone by the policy.
@@ -259,24 +241,10 @@ fn a_deployment_by_a_policy_is_asked_for_as_govc_does() {
     site.govc(&["library.create", "images"]);
     let dir = context(&[("VMWfile", "FROM linux AS small\nOUTPUT LIBRARY images/small\nRUN true\n")]);
     site.built(dir.path(), &[]);
-    let debug = tempfile::tempdir().unwrap();
     let place = ["-ds", "LocalDS_0", "-pool", "/DC0/host/DC0_C0/Resources", "-folder", "/DC0/vm"];
     let asked = [&["library.deploy", "-profile", POLICY_ID][..], &place, &["/images/small", "st-theirs"]].concat();
-    let mut command = site.govc_command(&asked);
-    command.env("GOVC_DEBUG", "true").env("GOVC_DEBUG_PATH", debug.path());
-    let run = common::run(&mut command, common::DEADLINE);
-    assert_eq!(run.code, Some(0), "{run}");
-    let mut theirs = Vec::new();
-    let mut open = vec![debug.path().to_owned()];
-    while let Some(path) = open.pop() {
-        for entry in std::fs::read_dir(path).unwrap() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => open.push(path),
-                false => theirs.push(String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()),
-            }
-        }
-    }
+    let theirs: Vec<String> =
+        site.govc_requests(&asked).iter().map(|m| String::from_utf8_lossy(m).into_owned()).collect();
     let mine = said(&site, async |client| {
         let inventory = client.inventory().await.unwrap();
         let root = inventory.vm("linux", None).unwrap();

@@ -6,7 +6,7 @@ mod common;
 
 use std::path::Path;
 
-use common::site::{Sandbox, Site};
+use common::site::{Sandbox, Site, journal_of};
 use common::{DEADLINE, Run, context, left_out, on_both, run, setting, vmwbuild};
 use tempfile::TempDir;
 
@@ -308,30 +308,19 @@ mod logins {
         let secrets = ["--secret", "id=pw,src=pw", "--secret", "id=other,src=other", "--secret", "id=wrong,src=wrong"];
         let made = run(site.with_state(base.path(), &["build"]).args(secrets), DEADLINE);
         assert_eq!(made.code, Some(0), "{made}");
-        let build = |dir: &Path, p: &str, die: &str| {
-            let arg = format!("p={p}");
-            let mut command = site.with_state(dir, &["build", "--progress", "plain", "--arg", &arg]);
-            if !die.is_empty() {
-                command.env("VMWBUILD_TEST_DIE_AT", die);
-            }
-            run(&mut command, DEADLINE)
-        };
-        let journal = |dir: &Path| {
-            let build = std::fs::read_dir(dir.join(".state/builds")).unwrap().next().unwrap().unwrap().path();
-            std::fs::read_to_string(build.join("journal.jsonl")).unwrap()
-        };
+        let build = |dir: &Path, p: &str, die: &str| site.build_dying(dir, &format!("p={p}"), die);
         let complete = |dir: &Path, p: &str, how: &str| {
             let vm = format!("{p}-m");
             let count = run(&mut site.with_state(dir, &["exec", &vm, "--", "cat", "/root/count"]), DEADLINE);
             let want = "one\ntwo\nchanged\nthree\nfour\nfive\na-word\nsix\n";
-            assert_eq!(count.stdout(), want, "{how}: {count}\n{}", journal(dir));
-            assert!(!journal(dir).contains("-horse"), "{how}");
+            assert_eq!(count.stdout(), want, "{how}: {count}\n{}", journal_of(dir));
+            assert!(!journal_of(dir).contains("-horse"), "{how}");
         };
         let dir = context(&[("VMWfile", CHAIN)]);
         let whole = build(dir.path(), "whole", "");
         assert_eq!(whole.code, Some(0), "{whole}");
         complete(dir.path(), "whole", "undisturbed");
-        let count = journal(dir.path()).lines().count() - 1;
+        let count = journal_of(dir.path()).lines().count() - 1;
         assert!(count > 12, "only {count} lines");
         let next = std::sync::atomic::AtomicUsize::new(1);
         std::thread::scope(|scope| {
@@ -348,7 +337,7 @@ mod logins {
                         assert_eq!(killed.code, None, "{at}: {killed}");
                         let resumed =
                             run(&mut site.with_state(dir.path(), &["resume", "--progress", "plain"]), DEADLINE);
-                        assert_eq!(resumed.code, Some(0), "{at}: {resumed}\n{}", journal(dir.path()));
+                        assert_eq!(resumed.code, Some(0), "{at}: {resumed}\n{}", journal_of(dir.path()));
                         complete(dir.path(), &p, &die);
                     }
                 });

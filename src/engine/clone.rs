@@ -202,15 +202,9 @@ pub(super) async fn clone(
     let entry = shared
         .ledger
         .begin(Entry {
-            machine: machine.id,
             part,
-            label: machine.label.clone(),
-            source: source.clone(),
-            name: request.name.clone(),
-            folder: request.placement.folder.clone(),
-            folder_path: request.placement.folder_path.clone(),
             marking: request.template,
-            state: State::Cloning(None),
+            ..Entry::new(machine, source.clone(), &request.name, &request.placement)
         })
         .await
         .map_err(|e| Stop::journal(&e))?;

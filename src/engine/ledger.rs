@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::event::MachineId;
 use super::journal::{Journal, Record, text_of};
+use crate::sema::program::Machine;
+use crate::vsphere::client::Placement;
 use crate::vsphere::wire::Moref;
 
 /// One thing in vCenter that this build is responsible for.
@@ -49,6 +51,23 @@ pub(super) enum State {
 pub(super) struct Ledger {
     entries: Mutex<Vec<Entry>>,
     journal: Journal,
+}
+
+impl Entry {
+    /// A machine that is about to be asked for under that name, of that source.
+    pub(super) fn new(machine: &Machine, source: Moref, name: &str, placement: &Placement) -> Self {
+        Entry {
+            machine: machine.id,
+            part: 0,
+            label: machine.label.clone(),
+            source,
+            name: name.to_owned(),
+            folder: placement.folder.clone(),
+            folder_path: placement.folder_path.clone(),
+            marking: false,
+            state: State::Cloning(None),
+        }
+    }
 }
 
 /// An entry's place.

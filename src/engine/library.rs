@@ -76,17 +76,7 @@ async fn deployed(
         return Ok((vm, entry));
     }
     let name = passing_name(shared, machine);
-    let entry = Entry {
-        machine: machine.id,
-        part: 0,
-        label: machine.label.clone(),
-        source: placement.pool.clone(),
-        name: name.clone(),
-        folder: placement.folder.clone(),
-        folder_path: placement.folder_path.clone(),
-        marking: false,
-        state: State::Cloning(None),
-    };
+    let entry = Entry::new(machine, placement.pool.clone(), &name, &placement);
     let entry = shared.ledger.begin(entry).await.map_err(|e| Stop::journal(&e))?;
     // Not interruptible: a request that is under way makes a machine, and its reply says which.
     let error = match shared.client.deploy(item, &name, &placement, limit(shared)).await {

@@ -3,12 +3,13 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::{DEADLINE, Run, Running, Vcsim, run, vmwbuild};
-use ::vmwbuild::vsphere::client::{Client, Deadline, Endpoint, EntityKind, Thumbprint};
+use ::vmwbuild::vsphere::client::{Client, Deadline, Endpoint, EntityKind, Exchange, Recorder, Thumbprint};
 
 /// A vCenter with guests that run commands.
 pub enum Site {
@@ -31,7 +32,7 @@ enum Held {
     /// In a process of its own; none when it was killed.
     Running(Option<Running>),
     /// In this one, where the test can interfere; none when it has gone away.
-    Here(Box<tokio::runtime::Runtime>, std::sync::Mutex<Option<vmwbuild::sandbox::Sandbox>>),
+    Here(Box<tokio::runtime::Runtime>, Mutex<Option<vmwbuild::sandbox::Sandbox>>),
 }
 
 /// What a client needs to connect.
@@ -79,7 +80,7 @@ impl Sandbox {
             username: sandbox.username().to_owned(),
             password: sandbox.password().to_owned(),
             thumbprint: sandbox.thumbprint().to_owned(),
-            held: Held::Here(Box::new(runtime), std::sync::Mutex::new(Some(sandbox))),
+            held: Held::Here(Box::new(runtime), Mutex::new(Some(sandbox))),
             dir: tempfile::tempdir().expect("a temporary directory"),
         }
     }
@@ -344,11 +345,25 @@ impl Site {
 
     /// Does something by a client of our own.
     pub fn with_client<T>(&self, work: impl AsyncFnOnce(&Client) -> T) -> T {
+        self.heard_client(None, work)
+    }
+
+    /// What our client sends meanwhile: the text of its requests, in their order.
+    pub fn client_requests(&self, work: impl AsyncFnOnce(&Client)) -> Vec<Vec<u8>> {
+        let heard: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
+        let sink = Arc::clone(&heard);
+        let listen = move |exchange: &Exchange<'_>| sink.lock().expect("heard").push(exchange.request.to_vec());
+        self.heard_client(Some(Recorder::new(listen)), work);
+        std::mem::take(&mut *heard.lock().expect("heard"))
+    }
+
+    fn heard_client<T>(&self, recorder: Option<Recorder>, work: impl AsyncFnOnce(&Client) -> T) -> T {
         let (url, username, password, thumbprint) = self.server();
         let mut endpoint = Endpoint::parse(url).expect("a URL");
         username.clone_into(&mut endpoint.username);
         password.clone_into(&mut endpoint.password);
         endpoint.trust.thumbprints.push(Thumbprint::parse(thumbprint).expect("a thumbprint"));
+        endpoint.recorder = recorder;
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         runtime.block_on(async {
             let client = Client::connect(endpoint, Deadline::after(DEADLINE)).await.expect("a session");
@@ -356,6 +371,15 @@ impl Site {
             client.logout().await.expect("logged out");
             done
         })
+    }
+
+    /// A build that keeps its journal beside the VMWfile, and may be killed where that says.
+    pub fn build_dying(&self, dir: &Path, arg: &str, die: &str) -> Run {
+        let mut command = self.with_state(dir, &["build", "--progress", "plain", "--arg", arg]);
+        if !die.is_empty() {
+            command.env("VMWBUILD_TEST_DIE_AT", die);
+        }
+        run(&mut command, DEADLINE)
     }
 
     /// The names of all machines and templates.
@@ -379,6 +403,29 @@ impl Site {
     /// govc against this site.
     pub fn govc_try(&self, args: &[&str]) -> Run {
         run(&mut self.govc_command(args), DEADLINE)
+    }
+
+    /// What govc sends for this: the text of its requests, in their order.
+    pub fn govc_requests(&self, args: &[&str]) -> Vec<Vec<u8>> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut command = self.govc_command(args);
+        command.env("GOVC_DEBUG", "true").env("GOVC_DEBUG_PATH", dir.path());
+        let run = run(&mut command, DEADLINE);
+        assert_eq!(run.code, Some(0), "govc {args:?}: {run}");
+        let mut files = Vec::new();
+        let mut open = vec![dir.path().to_owned()];
+        while let Some(path) = open.pop() {
+            for entry in std::fs::read_dir(path).expect("its files") {
+                let path = entry.expect("a file").path();
+                if path.is_dir() {
+                    open.push(path);
+                } else if path.to_string_lossy().contains(".req.") {
+                    files.push(path);
+                }
+            }
+        }
+        files.sort();
+        files.iter().map(|path| std::fs::read(path).expect("a request")).collect()
     }
 
     /// govc against this site, to be run.
@@ -427,4 +474,11 @@ impl Site {
         list.sort();
         list
     }
+}
+
+/// The journal of the only build that was begun there by [`Site::with_state`].
+pub fn journal_of(dir: &Path) -> String {
+    let build =
+        std::fs::read_dir(dir.join(".state/builds")).expect("builds").next().expect("a build").expect("a build").path();
+    std::fs::read_to_string(build.join("journal.jsonl")).expect("a journal")
 }

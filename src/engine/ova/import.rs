@@ -92,17 +92,7 @@ async fn imported(
         .map(|(key, value)| OptionValue { key, value: Any::of(&value) })
         .collect();
     mark_import(&mut import, &extra, &placement);
-    let entry = Entry {
-        machine: machine.id,
-        part: 0,
-        label: machine.label.clone(),
-        source: placement.pool.clone(),
-        name: name.clone(),
-        folder: placement.folder.clone(),
-        folder_path: placement.folder_path.clone(),
-        marking: false,
-        state: State::Cloning(None),
-    };
+    let entry = Entry::new(machine, placement.pool.clone(), &name, &placement);
     let entry = shared.ledger.begin(entry).await.map_err(|e| Stop::journal(&e))?;
     // Not interruptible: a request that is under way makes a machine.
     let lease = match shared.client.import_vapp(import, &placement).await {
