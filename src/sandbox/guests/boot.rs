@@ -4,6 +4,7 @@
 //! *stage B*, the init, in namespaces of which the guest is root; what A mounted is locked there. As an ordinary user
 //! B does all of it, since the warden has no rights to lend.
 
+use super::cgroup::{Doors, Places};
 use super::hints::{self, step};
 use super::ids::{self, Standing};
 use super::store::Overlay;
@@ -34,8 +35,8 @@ pub struct Plan {
     pub standing: Standing,
     /// The guest's end of its control socket.
     pub control: UnixStream,
-    /// Files to write the init's number to.
-    pub cgroups: Vec<PathBuf>,
+    /// The groups that limit it.
+    pub cgroups: Places,
 }
 
 /// What a booting guest reports to the warden, a line of JSON each.
@@ -54,18 +55,20 @@ pub fn start(plan: Plan) -> io::Result<PipeReader> {
     let (reports, report) = io::pipe()?;
     let (go, tell) = UnixStream::pair()?;
     if plan.standing.ids.is_user() {
-        match sys::fork(sys::GUEST_NAMESPACES)? {
-            sys::Fork::Child => {
+        // Opened here: the tool's user may write to them, not the guest's root.
+        let mut doors = plan.cgroups.open()?;
+        match fork_guest(sys::GUEST_NAMESPACES, &doors)? {
+            (sys::Fork::Child, _) => {
                 drop(tell);
                 stage_b(plan, report, go)
             }
-            sys::Fork::Parent(pid) => {
+            (sys::Fork::Parent(pid), inside) => {
                 tell_report(&report, &Report::Pid(pid));
                 drop(go);
                 // What there is to do for a guest from outside changes who does it.
                 match sys::fork(sys::NEW_MOUNTS)? {
                     sys::Fork::Child => {
-                        let outcome = open_cgroups(&plan).and_then(|cgroups| admit(pid, &plan, &cgroups));
+                        let outcome = admit(pid, &plan, &mut doors, inside);
                         release(&report, &tell, outcome);
                         sys::exit_now(0)
                     }
@@ -97,34 +100,37 @@ fn stage_a(plan: Plan, report: &PipeWriter, go: UnixStream, tell: UnixStream) ->
         step(hints::PROC, mount_proc(&format!("{ROOT}/proc"), ""))?;
     }
     // Files that must be written from outside of the guest's root.
-    let cgroups = open_cgroups(&plan)?;
+    let mut doors = step("opening the guest's control groups", plan.cgroups.open())?;
     enter_root()?;
-    match step(hints::NAMESPACES, sys::fork(sys::GUEST_NAMESPACES | sys::SIBLING))? {
-        sys::Fork::Child => {
+    match step(hints::NAMESPACES, fork_guest(sys::GUEST_NAMESPACES | sys::SIBLING, &doors))? {
+        (sys::Fork::Child, _) => {
             drop(tell);
             let Ok(report) = report.try_clone() else { sys::exit_now(1) };
             stage_b(plan, report, go)
         }
-        sys::Fork::Parent(pid) => {
+        (sys::Fork::Parent(pid), inside) => {
             tell_report(report, &Report::Pid(pid));
-            let outcome = admit(pid, &plan, &cgroups);
+            let outcome = admit(pid, &plan, &mut doors, inside);
             release(report, &tell, outcome);
             Ok(())
         }
     }
 }
 
-fn open_cgroups(plan: &Plan) -> Result<Vec<File>> {
-    let open = |path: &PathBuf| File::options().write(true).open(path);
-    step("opening the guest's control groups", plan.cgroups.iter().map(open).collect())
+/// Forks the guest's first process, in its control group if the kernel can; says whether it is there.
+fn fork_guest(flags: u64, doors: &Doors) -> io::Result<(sys::Fork, bool)> {
+    if let Some(group) = doors.birthplace()
+        && let Ok(fork) = sys::fork_in(flags, Some(group))
+    {
+        return Ok((fork, true));
+    }
+    Ok((sys::fork(flags)?, false))
 }
 
 /// Gives B its ids, limits and network cards; mounts for it to put in place.
-fn admit(pid: i32, plan: &Plan, cgroups: &[File]) -> Result<Vec<OwnedFd>> {
+fn admit(pid: i32, plan: &Plan, doors: &mut Doors, inside: bool) -> Result<Vec<OwnedFd>> {
     step(hints::USER_MAPPING, ids::write_maps(Path::new("/proc"), pid, plan.standing.ids))?;
-    for mut group in cgroups {
-        step("limiting the guest by control groups", group.write_all(pid.to_string().as_bytes()))?;
-    }
+    step("limiting the guest by control groups", doors.admit(pid, inside))?;
     Ok(nics::equip(pid, &plan.spec.nics))
 }
 

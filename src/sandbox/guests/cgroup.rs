@@ -1,8 +1,9 @@
 //! Limits of guests by control groups, where root may make some: version 1 (a hierarchy per controller) or 2.
 
 use super::Limit;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,10 +16,59 @@ pub struct Cgroups {
     memory: Option<Group>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Group {
     path: PathBuf,
     unified: bool,
+}
+
+/// The groups of one guest, to be opened where they are visible.
+#[derive(Debug, Default)]
+pub struct Places(Vec<Group>);
+
+/// The open groups of one guest.
+#[derive(Debug, Default)]
+pub struct Doors {
+    /// The one of version 2, in which a process can be made: that saves the move, for which the kernel waits.
+    unified: Option<(File, File)>,
+    /// Those of version 1, to which a process must be moved.
+    others: Vec<File>,
+}
+
+impl Group {
+    /// Whether this user may move a process from here to a group below, which takes the right to write to both.
+    fn takes_processes(&self) -> bool {
+        !self.unified || rustix::fs::access(self.path.join("cgroup.procs"), rustix::fs::Access::WRITE_OK).is_ok()
+    }
+}
+
+impl Places {
+    /// Opens them.
+    pub fn open(&self) -> io::Result<Doors> {
+        let mut doors = Doors::default();
+        for group in &self.0 {
+            let procs = File::options().write(true).open(group.path.join("cgroup.procs"))?;
+            if group.unified {
+                doors.unified = Some((File::open(&group.path)?, procs));
+            } else {
+                doors.others.push(procs);
+            }
+        }
+        Ok(doors)
+    }
+}
+
+impl Doors {
+    /// The group to make the guest's first process in.
+    pub fn birthplace(&self) -> Option<BorrowedFd<'_>> {
+        self.unified.as_ref().map(|(directory, _)| directory.as_fd())
+    }
+
+    /// Moves a process into all of them, but for the one in which it was born.
+    pub fn admit(&mut self, pid: i32, born_inside: bool) -> io::Result<()> {
+        let moved = self.unified.iter_mut().filter(|_| !born_inside).map(|(_, procs)| procs);
+        moved.chain(&mut self.others).try_for_each(|procs| procs.write_all(pid.to_string().as_bytes()))
+    }
 }
 
 impl Cgroups {
@@ -28,7 +78,8 @@ impl Cgroups {
         let mut made = Self::default();
         for parent in parents() {
             let path = parent.path.join(&name);
-            if fs::create_dir(&path).is_err() {
+            // A process is in one group of version 2 only.
+            if parent.unified && made.is_unified() || !parent.takes_processes() || fs::create_dir(&path).is_err() {
                 continue;
             }
             let mut used = false;
@@ -60,6 +111,10 @@ impl Cgroups {
         made
     }
 
+    fn is_unified(&self) -> bool {
+        self.pids.iter().chain(&self.memory).any(|group| group.unified)
+    }
+
     /// How limits of processes and of memory are kept.
     pub fn kinds(&self) -> (Limit, Limit) {
         (
@@ -68,18 +123,18 @@ impl Cgroups {
         )
     }
 
-    /// Makes a guest's groups; returns the files to which its first process must be written.
-    pub fn add(&self, guest: u64, processes: Option<u32>, memory: Option<u64>) -> io::Result<Vec<PathBuf>> {
-        let mut attach = Vec::new();
+    /// Makes a guest's groups, in which its first process must be.
+    pub fn add(&self, guest: u64, processes: Option<u32>, memory: Option<u64>) -> io::Result<Places> {
+        let mut places = Vec::new();
         let mut make = |group: &Group| {
             let path = group.path.join(format!("guest-{guest}"));
             match fs::create_dir(&path) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
                 _ => {}
             }
-            let file = path.join("cgroup.procs");
-            if !attach.contains(&file) {
-                attach.push(file);
+            let place = Group { path: path.clone(), unified: group.unified };
+            if !places.contains(&place) {
+                places.push(place);
             }
             Ok(path)
         };
@@ -95,7 +150,7 @@ impl Cgroups {
                 let _ = fs::write(path.join("memory.swap.max"), "0");
             }
         }
-        Ok(attach)
+        Ok(Places(places))
     }
 
     /// Removes the groups of a guest that has ended.
@@ -157,8 +212,9 @@ fn remove_tree(path: &Path) {
     }
 }
 
-/// Where groups can be made: this process' own ones of version 1, and the topmost of version 2, since one with
-/// processes in it can't hand controllers down.
+/// Where groups can be made: this process' own ones of version 1, and of version 2 those above it, the topmost first,
+/// since one with processes in it can't hand controllers down. An ordinary user may have been given one of them: systemd
+/// gives the group of all that a user's desktop runs.
 fn parents() -> Vec<Group> {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
@@ -175,7 +231,14 @@ fn parents_of(own: &str, mounts: &str) -> Vec<Group> {
         let (Some(kind), Some(options)) = (tail.next(), tail.nth(1)) else { continue };
         let point = Path::new(point);
         if kind == "cgroup2" {
-            found.push(Group { path: point.to_owned(), unified: true });
+            let inside = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
+            let inside = Path::new(inside).strip_prefix(root).unwrap_or(Path::new(""));
+            let mut path = point.to_owned();
+            found.push(Group { path: path.clone(), unified: true });
+            for part in inside {
+                path.push(part);
+                found.push(Group { path: path.clone(), unified: true });
+            }
         } else if kind == "cgroup" {
             let controllers: Vec<&str> = options.split(',').filter(|name| ["pids", "memory"].contains(name)).collect();
             let inside = own.lines().find_map(|line| {
@@ -212,6 +275,7 @@ mod tests {
                 ("/sys/fs/cgroup/memory/job/1".to_owned(), false),
                 ("/sys/fs/cgroup/pids/".to_owned(), false),
                 ("/sys/fs/cgroup/unified".to_owned(), true),
+                ("/sys/fs/cgroup/unified/user.slice".to_owned(), true),
             ]
         );
     }

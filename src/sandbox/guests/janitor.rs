@@ -51,11 +51,8 @@ fn start_warden(
     start: Start,
 ) -> Result<(i32, Cgroups)> {
     let host_root = ids::is_root_of_host();
-    let mut cgroups = Cgroups::default();
-    if host_root {
-        cgroup::sweep();
-        cgroups = Cgroups::create();
-    }
+    cgroup::sweep();
+    let cgroups = Cgroups::create();
     let ids = match ids::acquire(start.ids) {
         Ok(ids) => ids,
         Err(error) => {

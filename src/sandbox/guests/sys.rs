@@ -39,6 +39,11 @@ pub enum Fork {
 
 /// Forks with `clone3(2)`, or `clone(2)` where a container's filter hides it.
 pub fn fork(flags: u64) -> io::Result<Fork> {
+    fork_in(flags, None)
+}
+
+/// As [`fork`]; the child is in that control group of version 2 from its birth (Linux 5.7).
+pub fn fork_in(flags: u64, group: Option<BorrowedFd<'_>>) -> io::Result<Fork> {
     #[repr(C)]
     #[derive(Default)]
     struct Arguments {
@@ -50,14 +55,27 @@ pub fn fork(flags: u64) -> io::Result<Fork> {
         stack: u64,
         stack_size: u64,
         tls: u64,
+        set_tid: u64,
+        set_tid_size: u64,
+        cgroup: u64,
     }
+    /// How long the structure was before it knew of groups: older kernels take no more.
+    const WITHOUT_GROUP: usize = size_of::<Arguments>() - 3 * size_of::<u64>();
+    /// `CLONE_INTO_CGROUP`, which the C library's headers call an `int` that it doesn't fit in.
+    const INTO_GROUP: u64 = 0x2_0000_0000;
     // A sibling inherits the exit signal of its maker, and clone3 refuses another one.
     let signal = if flags & SIBLING == 0 { libc::SIGCHLD as u64 } else { 0 };
-    let arguments = Arguments { flags, exit_signal: signal, ..Arguments::default() };
-    // SAFETY: the structure is complete and of the size given. No stack is given, so the child runs on a copy of
+    let mut arguments = Arguments { flags, exit_signal: signal, ..Arguments::default() };
+    let mut length = WITHOUT_GROUP;
+    if let Some(group) = group {
+        arguments.flags |= INTO_GROUP;
+        arguments.cgroup = u64::try_from(group.as_raw_fd()).unwrap_or_default();
+        length = size_of::<Arguments>();
+    }
+    // SAFETY: the structure is complete and at least of the size given. No stack is given, so the child runs on a copy of
     // ours; the process has one thread, so no lock is held in the copy.
-    let result = unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, size_of::<Arguments>()) };
-    let result = if result < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ENOSYS) {
+    let result = unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, length) };
+    let result = if result < 0 && group.is_none() && io::Error::last_os_error().raw_os_error() == Some(libc::ENOSYS) {
         // SAFETY: as above; with a null stack clone acts like fork, and the unused pointers are null.
         unsafe { libc::syscall(libc::SYS_clone, flags | signal, 0, 0, 0, 0) }
     } else {
