@@ -227,6 +227,8 @@ fn space(machine: &Machine, source: &Source) -> (u64, u64) {
     let vm = machine.outputs.iter().any(|o| o.kind == OutputKind::Vm);
     // The machine itself is the VM, or the first template; further templates are clones of it.
     let copies = if vm { templates } else { templates.saturating_sub(1) } as u64;
+    // A VM template of a library is another one.
+    let copies = copies + machine.outputs.iter().filter(|o| o.as_template).count() as u64;
     // Each checkpoint is kept on a clone of the machine.
     let kept = machine.steps.iter().filter(|s| matches!(s.action, Action::Checkpoint(_))).count() as u64;
     let copies = copies + kept;

@@ -397,6 +397,12 @@ impl Assessor<'_> {
             let name = format!("{}/{}", item.library_name, item.name);
             return Err(plain(format!("there is no library item {name} yet")));
         }
+        let other =
+            |item: &&plan::ResolvedItem| item.existing.as_ref().is_some_and(|i| i.is_template() != item.as_template);
+        if let Some(item) = resolved.items.iter().find(other) {
+            let is = if item.as_template { "an OVF" } else { "a VM template" };
+            return Err(differs(format!("the library item {}/{} is {is}", item.library_name, item.name)));
+        }
         if let Some(ova) = resolved.ovas.iter().find(|ova| !ova.there) {
             return Err(plain(format!("there is no file {} yet", ova.name)));
         }
