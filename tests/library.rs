@@ -224,6 +224,11 @@ fn a_vm_template_is_left_and_replaced(site: &Site) {
             context(&[("VMWfile", "FROM library:images/base AS web\nOUTPUT --exists=replace VM lib-web\nRUN true\n")]);
         assert!(site.built(dir.path(), &[]).stderr().contains("CACHED"));
     }
+    // One that is kept costs no machine.
+    let names = site.vms();
+    let kept = site.built(leaving("--exists=keep ", "third").path(), &[]);
+    assert!(kept.stderr().contains("`images/base` is kept as it is") && !kept.stderr().contains("cloning"), "{kept}");
+    assert_eq!((item(site, "/images/base")["id"].clone(), site.vms()), (second["id"].clone(), names));
     // An OVF becomes a VM template.
     site.built(
         context(&[("VMWfile", "ARG template\nFROM ${{ template }} AS o\nOUTPUT LIBRARY images/other\nRUN true\n")])
@@ -421,6 +426,15 @@ fn a_capture_that_was_killed_is_gone_on_with_or_cleaned() {
     killed_during(&site, dir.path(), "POST library-item");
     after(&site, dir.path(), &["clean", "--yes"]);
     assert_eq!(item(&site, "/images/a")["name"], "a");
+    site.govc(&["vm.destroy", "lib-b"]);
+    assert_eq!(site.vms(), before);
+    // Gone on with, it has one that is whole.
+    let newer = text.replace("LIBRARY", "--exists=replace LIBRARY").replace("once", "newer");
+    let dir = context(&[("VMWfile", newer)]);
+    killed_during(&site, dir.path(), "POST library-item");
+    after(&site, dir.path(), &["resume", "--progress", "plain"]);
+    site.built(context(&[("VMWfile", deploying)]).path(), &[]);
+    assert_eq!(site.guest("lib-b", "cat /root/count"), "newer\ntwice\n");
     site.govc(&["vm.destroy", "lib-b"]);
     assert_eq!(site.vms(), before);
 }

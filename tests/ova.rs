@@ -75,7 +75,8 @@ fn archives_of_every_form_are_imported(site: &Site) {
             ("beside/disk1.vmdk", &disk),
             ("beside/small.mf", beside.as_bytes()),
         ]);
-        let plan = run(&mut site.tool(dir.path(), &["plan"]), DEADLINE);
+        let plan =
+            run(&mut site.tool(dir.path(), &["plan", "--arg", &format!("template={}", site.template())]), DEADLINE);
         assert!(plan.code == Some(0) && plan.stdout().contains(source.as_str()), "{plan}");
         let run = site.built(dir.path(), &[]);
         let vm = vm(site, &format!("ova-{at}"));
@@ -275,10 +276,26 @@ fn what_is_there_is_replaced_or_kept_as_asked() {
     let run = site.build(dir.path(), &[]);
     assert_eq!(run.code, Some(5), "{run}");
     insta::assert_snapshot!("a_file_in_the_way", said(&run, dir.path()));
-    write(leaving("--exists=keep ", "").replace("OUTPUT --exists=keep TEMPLATE ova-a\n", ""));
-    let run = site.built(dir.path(), &[]);
-    assert!(run.stderr().contains("`a.ova` is kept as it is"), "{run}");
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), "something else");
+    let clones = || site.requests().get("CloneVM_Task").copied().unwrap_or_default();
+    let alone = leaving("--exists=keep ", "").replace("OUTPUT --exists=keep TEMPLATE ova-a\n", "");
+    let asked = clones();
+    // With nothing else to leave, there is nothing to make; what is made from it needs it.
+    for (more, made) in [
+        ("", 0),
+        ("FROM a AS b\nOUTPUT NONE\nRUN true\n", 2),
+        ("FROM a AS b\nOUTPUT VM --off --exists=replace ova-b\n", 2),
+    ] {
+        let before = clones();
+        write(alone.clone() + more);
+        let run = site.built(dir.path(), &[]);
+        assert!(run.stderr().contains("`a.ova` is kept as it is"), "{run}");
+        assert_eq!(clones(), before + made, "{more}: {run}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "something else");
+        let plan = common::run(&mut site.tool(dir.path(), &["plan"]), common::DEADLINE);
+        assert_eq!(plan.code, Some(0), "{plan}");
+    }
+    assert_eq!(clones(), asked + 4);
+    site.govc(&["vm.destroy", "ova-b"]);
     // A test on a clone decides whether it is published.
     let test = |how: &str| format!("FROM a AS test\nOUTPUT NONE\nRUN {how}\n");
     write(

@@ -104,7 +104,10 @@ pub(super) fn items(
         let item = item(output, wishes)?;
         // Where an item is there already, its own template has that name.
         let replaced = item.existing.as_ref().is_some_and(|old| old.kind == TEMPLATE);
-        match inventory.vm_in(&placement.folder, &item.name).filter(|_| item.as_template && !replaced) {
+        match inventory
+            .vm_in(&placement.folder, &item.name)
+            .filter(|_| item.as_template && !replaced && !item.is_kept())
+        {
             Some(entity) => Err((Class::Operation, in_the_way(output, entity))),
             None => Ok(item),
         }
@@ -146,7 +149,7 @@ fn item(output: &Output, wishes: Wishes<'_>) -> Result<ResolvedItem, Failed> {
         Err(e) => return Err(failed(&e, output.span)),
     };
     let mut taken = false;
-    if let Some(old) = &existing {
+    if let Some(old) = existing.as_ref().filter(|_| output.exists != Exists::Keep) {
         let ours = old.description.as_deref().is_some_and(|about| about == made_by(wishes.build));
         match (old.kind.as_str(), output.as_template) {
             (OVF, _) | (TEMPLATE, true) => {}
@@ -173,6 +176,7 @@ fn item(output: &Output, wishes: Wishes<'_>) -> Result<ResolvedItem, Failed> {
         existing,
         as_template: output.as_template,
         taken,
+        exists: output.exists,
         after: output.after.clone(),
         span: output.span,
     })
@@ -184,12 +188,12 @@ pub(super) fn taken(item: &ResolvedItem) -> Diagnostic {
     let diagnostic = Diagnostic::new(&codes::NAME_TAKEN, text).primary(item.span, "this name is taken");
     diagnostic.help(match item.as_template {
         false => {
-            "`OUTPUT --exists=replace LIBRARY …` makes it the item's next version once everything is built; or choose \
-                 another name, or remove it"
+            "`OUTPUT --exists=replace LIBRARY …` makes it the item's next version once everything is built, \
+             `--exists=keep` leaves it as it is; or choose another name, or remove it"
         }
         true => {
-            "`OUTPUT --exists=replace --type=template LIBRARY …` puts the new VM template in its place once everything \
-                 is built; or choose another name, or remove it"
+            "`OUTPUT --exists=replace --type=template LIBRARY …` puts the new VM template in its place once everything is \
+             built, `--exists=keep` leaves it as it is; or choose another name, or remove it"
         }
     })
 }

@@ -389,7 +389,7 @@ fn planned(
         after: output.after.iter().map(|id| program.machine(*id).label.clone()).collect(),
     });
     let names = |ids: &[MachineId]| ids.iter().map(|id| program.machine(*id).label.clone()).collect();
-    let items = resolved.items.iter().map(|item| {
+    let items = resolved.items.iter().filter(|item| !item.is_kept()).map(|item| {
         let path = format!("{}/{}", item.library_name, item.name);
         let replaces = item.existing.as_ref().map(|_| path.clone());
         Left { kind: "library item", path, replaces, after: names(&item.after) }

@@ -93,10 +93,19 @@ pub struct ResolvedItem {
     pub as_template: bool,
     /// Whether that is in the way.
     pub taken: bool,
+    /// What to do with one that is there.
+    pub exists: Exists,
     /// The machines that must have ended well first.
     pub after: Vec<MachineId>,
     /// Where it is written.
     pub span: Span,
+}
+
+impl ResolvedItem {
+    /// Whether there is one, which stays as it is.
+    pub fn is_kept(&self) -> bool {
+        self.existing.is_some() && self.exists == Exists::Keep
+    }
 }
 
 /// What tells a library item as a build's own.

@@ -186,21 +186,10 @@ impl Checker<'_> {
             );
             return None;
         }
-        let keep = instruction.flag("exists").filter(|_| output.exists == Exists::Keep && !ova);
-        let snapshot = instruction.flag("snapshot");
-        let wrong = [
-            (
-                keep,
-                "an item can't be kept as it is: no machine can be asked for what others need of it",
-                "`--exists=replace` makes it the item's next version",
-            ),
-            (snapshot, if ova { "an OVA has no snapshots" } else { "a library item has no snapshots" }, "leave it out"),
-        ];
-        for (flag, what, help) in wrong {
-            if let Some(flag) = flag {
-                problems.push(Diagnostic::at(&codes::BAD_ARGUMENT, flag.span, what).help(help));
-                return None;
-            }
+        if let Some(flag) = instruction.flag("snapshot") {
+            let what = if ova { "an OVA has no snapshots" } else { "a library item has no snapshots" };
+            problems.push(Diagnostic::at(&codes::BAD_ARGUMENT, flag.span, what).help("leave it out"));
+            return None;
         }
         Some(())
     }

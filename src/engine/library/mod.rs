@@ -136,12 +136,19 @@ pub(super) async fn publish(shared: &Shared) -> Result<Vec<BuiltOutput>, Stop> {
         let Some(resolved) = shared.resolved.get(&machine.id) else { continue };
         // What is there already has been left in its library, too.
         let finished = shared.board.is_done(crate::sema::order::Node::Finish(machine.id));
-        let Some(vm) = made(shared, machine).filter(|_| finished) else { continue };
+        let vm = made(shared, machine).filter(|_| finished);
         for item in &resolved.items {
+            // One that an earlier process of this build has begun is its own.
+            let begun = shared.past.items.contains_key(&(item.library_name.clone(), item.name.clone()));
+            if item.is_kept() && !begun && (vm.is_some() || shared.cache.passes(machine.id)) {
+                shared.events.note(None, &format!("`{}/{}` is kept as it is", item.library_name, item.name));
+                continue;
+            }
+            let Some(vm) = &vm else { continue };
             if !super::publish::passed(shared, &item.after, &format!("{}/{}", item.library_name, item.name)) {
                 continue;
             }
-            let moref = leave(shared, machine, item, &vm).await?;
+            let moref = leave(shared, machine, item, vm).await?;
             built.push(BuiltOutput {
                 machine: machine.id,
                 label: machine.label.clone(),
