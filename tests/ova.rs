@@ -75,8 +75,7 @@ fn archives_of_every_form_are_imported(site: &Site) {
             ("beside/disk1.vmdk", &disk),
             ("beside/small.mf", beside.as_bytes()),
         ]);
-        let plan =
-            run(&mut site.tool(dir.path(), &["plan", "--arg", &format!("template={}", site.template())]), DEADLINE);
+        let plan = run(&mut site.tool(dir.path(), &["plan"]), DEADLINE);
         assert!(plan.code == Some(0) && plan.stdout().contains(source.as_str()), "{plan}");
         let run = site.built(dir.path(), &[]);
         let vm = vm(site, &format!("ova-{at}"));
@@ -291,7 +290,8 @@ fn what_is_there_is_replaced_or_kept_as_asked() {
         assert!(run.stderr().contains("`a.ova` is kept as it is"), "{run}");
         assert_eq!(clones(), before + made, "{more}: {run}");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "something else");
-        let plan = common::run(&mut site.tool(dir.path(), &["plan"]), common::DEADLINE);
+        let arg = format!("template={}", site.template());
+        let plan = common::run(&mut site.tool(dir.path(), &["plan", "--arg", &arg]), common::DEADLINE);
         assert_eq!(plan.code, Some(0), "{plan}");
     }
     assert_eq!(clones(), asked + 4);
