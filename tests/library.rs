@@ -13,12 +13,15 @@ use common::site::{Sandbox, Site};
 use common::{Run, Running, context, on_both};
 use serde_json::Value;
 use vmwbuild::sandbox::{Effect, Rule};
+use vmwbuild::vsphere::client::{Deadline, NewItem, PlacementRequest};
 
 on_both! {
     via here:
     an_item_is_left_and_gets_a_next_version
     an_ovf_item_is_deployed_as_a_machine
     what_is_wrong_with_items_is_told_before_anything_is_made
+    a_vm_template_is_left_and_replaced
+    a_vm_template_is_asked_for_as_govc_asks
 }
 
 #[test]
@@ -142,6 +145,149 @@ fn what_is_wrong_with_items_is_told_before_anything_is_made(site: &Site) {
     told(&from("", "debain"), &["there is no library item `images/debain`", "did you mean `debian`?"]);
     told(&from("--linked ", "debian"), &["is deployed, not cloned"]);
     assert_eq!(site.vms(), before);
+    let template = |flags: &str, name: &str| {
+        format!("ARG template\nFROM ${{{{ template }}}} AS a\nOUTPUT {flags}--type=template LIBRARY images/{name}\n")
+    };
+    let taken =
+        ["there is already a library item `images/debian`", "`OUTPUT --exists=replace --type=template LIBRARY …`"];
+    told(&template("", "debian"), &taken);
+    told(
+        &template("", site.template()),
+        &["there is already a template `/DC0/vm/", "a VM template of a library stands in"],
+    );
+    site.built(context(&[("VMWfile", template("", "golden").as_str())]).path(), &[]);
+    let over = "ARG template\nFROM ${{ template }} AS a\nOUTPUT --exists=replace LIBRARY images/golden\n";
+    told(over, &["is a VM template, no OVF", "`OUTPUT --type=template --exists=replace LIBRARY …`"]);
+    if site.is_vcsim() {
+        let dir = context(&[("iso", "no image")]);
+        site.govc(&["library.import", "-n", "disc", "images", &dir.path().join("iso").to_string_lossy()]);
+        told(&template("--exists=replace ", "disc"), &["is neither an OVF nor a VM template"]);
+    }
+}
+
+/// What there is in a library.
+fn listed(site: &Site, library: &str) -> Vec<String> {
+    let mut all: Vec<String> = site
+        .govc(&["library.ls", &format!("/{library}/*")])
+        .lines()
+        .map(|l| l.replace(&format!("/{library}/"), ""))
+        .collect();
+    all.sort();
+    all
+}
+
+fn a_vm_template_is_left_and_replaced(site: &Site) {
+    site.govc(&["library.create", "images"]);
+    let before = site.vms();
+    let leaving = |flags: &str, word: &str| {
+        let text = format!(
+            "ARG template\nFROM ${{{{ template }}}} AS base\nOUTPUT {flags}--type=template LIBRARY images/base\n\
+             RUN echo {word} > /root/made\n"
+        );
+        context(&[("VMWfile", text.as_str())])
+    };
+    let with = |more: &str| {
+        let mut all = before.clone();
+        all.push(more.to_owned());
+        all.sort();
+        all
+    };
+    let run = site.built(leaving("", "first").path(), &[]);
+    assert!(run.stdout().contains("library item images/base"), "{run}");
+    let first = item(site, "/images/base");
+    assert_eq!(first["type"], "vm-template", "{first}");
+    if !site.is_vcsim() {
+        assert_eq!(site.vms(), with("base"), "the template behind it, and not the machine itself");
+    }
+    // It is a copy of what was built, and nobody's to destroy.
+    let ls = common::run(&mut site.tool(Path::new("."), &["ls"]), common::DEADLINE);
+    assert!(ls.code == Some(0) && !ls.stdout().contains("base"), "{ls}");
+    let used = |word: &str| {
+        // The simulator doesn't say which template is behind an item.
+        if !site.is_vcsim() {
+            let text = "FROM library:images/base AS web\nOUTPUT --exists=replace VM lib-web\nRUN true\n";
+            site.built(context(&[("VMWfile", text)]).path(), &[]);
+            assert_eq!(site.guest("lib-web", "cat /root/made").trim(), word);
+        }
+    };
+    used("first");
+    let refused = site.build(leaving("", "second").path(), &[]);
+    assert_eq!(refused.code, Some(5), "{refused}");
+    site.built(leaving("--exists=replace ", "second").path(), &[]);
+    let second = item(site, "/images/base");
+    assert_ne!(first["id"], second["id"], "another item of the same name");
+    assert_eq!(listed(site, "images"), ["base"]);
+    used("second");
+    // What a machine is made of is a template of the inventory, and known by it.
+    if !site.is_vcsim() {
+        let dir =
+            context(&[("VMWfile", "FROM library:images/base AS web\nOUTPUT --exists=replace VM lib-web\nRUN true\n")]);
+        assert!(site.built(dir.path(), &[]).stderr().contains("CACHED"));
+    }
+    // One that is kept costs no machine.
+    let names = site.vms();
+    let kept = site.built(leaving("--exists=keep ", "third").path(), &[]);
+    assert!(kept.stderr().contains("`images/base` is kept as it is") && !kept.stderr().contains("cloning"), "{kept}");
+    assert_eq!((item(site, "/images/base")["id"].clone(), site.vms()), (second["id"].clone(), names));
+    // An OVF becomes a VM template.
+    site.built(
+        context(&[("VMWfile", "ARG template\nFROM ${{ template }} AS o\nOUTPUT LIBRARY images/other\nRUN true\n")])
+            .path(),
+        &[],
+    );
+    assert_eq!(item(site, "/images/other")["type"], "ovf");
+    let text = "ARG template\nFROM ${{ template }} AS o\nOUTPUT --exists=replace --type=template LIBRARY images/other\n\
+        OUTPUT TEMPLATE lib-other\nRUN true\n";
+    let dir = context(&[("VMWfile", text)]);
+    site.built(dir.path(), &[]);
+    assert_eq!(item(site, "/images/other")["type"], "vm-template");
+    assert_eq!(listed(site, "images"), ["base", "other"]);
+    // With a template beside it, it is known again.
+    let known = item(site, "/images/other")["id"].clone();
+    let run = site.built(dir.path(), &[]);
+    assert!(run.stderr().contains("CACHED") || run.stdout().contains("CACHED"), "{run}");
+    assert_eq!(item(site, "/images/other")["id"], known);
+    assert_eq!(site.sessions(), 0);
+}
+
+fn a_vm_template_is_asked_for_as_govc_asks(site: &Site) {
+    site.govc(&["library.create", "images"]);
+    let spec = |messages: &[Vec<u8>]| -> Value {
+        let text = messages.iter().map(|m| String::from_utf8_lossy(m).into_owned()).find(|m| m.contains("source_vm"));
+        let text = text.unwrap();
+        // After a request's head, if it has one.
+        let mut json: Value = serde_json::from_str(&text[text.find("{\"spec\"").unwrap()..]).unwrap();
+        json["spec"].take()
+    };
+    let pool = "/DC0/host/DC0_C0/Resources";
+    let asked = ["library.clone", "-vm", site.template(), "-pool", pool, "-ds", "LocalDS_0", "images", "by-govc"];
+    let mut theirs = spec(&site.govc_requests(&asked));
+    let mine = site.client_requests(async |client| {
+        let inventory = client.inventory().await.unwrap();
+        let root = inventory.vm(site.template(), None).unwrap();
+        let wanted = PlacementRequest {
+            cluster: Some("DC0_C0".to_owned()),
+            datastore: Some("LocalDS_0".to_owned()),
+            ..PlacementRequest::default()
+        };
+        let mut place = inventory.place(&wanted, root).unwrap();
+        place.folder = root.parent.clone().unwrap();
+        let known = client.libraries(&[("images".to_owned(), "by-us".to_owned())]).await.unwrap();
+        let new = NewItem { library: known.library("images").unwrap(), name: "by-us", about: "for a test" };
+        let id = client.capture_template(&root.moref, new, &place, Deadline::after(common::DEADLINE)).await.unwrap();
+        let item = client.library_item_of(&id).await.unwrap().unwrap();
+        client.rename_item(&item, "renamed").await.unwrap();
+        assert_eq!(client.library_item_of(&id).await.unwrap().unwrap().name, "renamed");
+        client.delete_item(&item).await.unwrap();
+        assert!(client.library_item_of(&id).await.unwrap().is_none());
+    });
+    let mut mine = spec(&mine);
+    assert_eq!(mine["description"].take(), "for a test");
+    assert_eq!((mine["name"].take(), theirs["name"].take()), ("by-us".into(), "by-govc".into()));
+    let (folder, theirs_folder) = (mine["placement"]["folder"].take(), theirs["placement"]["folder"].take());
+    assert!(folder.is_string() && theirs_folder.is_string());
+    theirs["description"] = Value::Null;
+    assert_eq!(mine, theirs);
 }
 
 #[test]
@@ -194,10 +340,15 @@ fn slow() -> Site {
 
 /// A build whose process ends while the server carries that request out.
 fn killed_during(site: &Site, dir: &Path, request: &str) {
+    killed_during_one(site, dir, request, 1);
+}
+
+/// The same in the first or a later one of these requests.
+fn killed_during_one(site: &Site, dir: &Path, request: &str, nth: u64) {
     let count = || site.requests().get(request).copied().unwrap_or_default();
     let (before, begun) = (count(), Instant::now());
     let running = Running::start(&mut site.with_state(dir, &["build", "--progress", "plain"]));
-    while count() == before {
+    while count() < before + nth {
         assert!(begun.elapsed() < common::DEADLINE, "it has never come to {request}");
         std::thread::yield_now();
     }
@@ -277,4 +428,158 @@ fn a_capture_that_was_killed_is_gone_on_with_or_cleaned() {
     assert_eq!(item(&site, "/images/a")["name"], "a");
     site.govc(&["vm.destroy", "lib-b"]);
     assert_eq!(site.vms(), before);
+    // Gone on with, it has one that is whole.
+    let newer = text.replace("LIBRARY", "--exists=replace LIBRARY").replace("once", "newer");
+    let dir = context(&[("VMWfile", newer)]);
+    killed_during(&site, dir.path(), "POST library-item");
+    after(&site, dir.path(), &["resume", "--progress", "plain"]);
+    site.built(context(&[("VMWfile", deploying)]).path(), &[]);
+    assert_eq!(site.guest("lib-b", "cat /root/count"), "newer\ntwice\n");
+    site.govc(&["vm.destroy", "lib-b"]);
+    assert_eq!(site.vms(), before);
+}
+
+#[test]
+fn a_vm_template_that_fails_leaves_the_one_before() {
+    let Some(site) = Site::here() else { return };
+    site.govc(&["library.create", "images"]);
+    let before = site.vms();
+    let text = |word: &str, more: &str| {
+        format!(
+            "ARG template\nFROM ${{{{ template }}}} AS a\nOUTPUT --exists=replace --type=template {more}LIBRARY images/a\n\
+             RUN echo {word} > /root/made\n"
+        )
+    };
+    let build = |text: &str| site.build(context(&[("VMWfile", text)]).path(), &[]);
+    // Nothing is left where there was nothing.
+    site.meddle(|sandbox| sandbox.inject(Rule::once("POST library-items", Effect::NoPermission)));
+    let run = build(&text("none", ""));
+    assert!(run.code == Some(5) && run.stderr().contains("in the content library"), "{run}");
+    assert_eq!((site.vms(), listed(&site, "images")), (before.clone(), Vec::new()));
+    site.built(context(&[("VMWfile", text("first", "").as_str())]).path(), &[]);
+    let (first, with) = (item(&site, "/images/a"), site.vms());
+    let as_before = |run: &Run| {
+        assert_eq!(item(&site, "/images/a")["id"], first["id"], "{run}");
+        assert_eq!((site.vms(), listed(&site, "images")), (with.clone(), vec!["a".to_owned()]), "{run}");
+    };
+    // The first name is given to the old one, the second to the new one.
+    for rename in [1, 2] {
+        let rule = Rule::once("PATCH item", Effect::NoPermission).after(rename - 1);
+        site.meddle(|sandbox| sandbox.inject(rule.clone()));
+        let run = build(&text("second", ""));
+        assert!(run.code == Some(5) && run.stderr().contains("can't rename the library item"), "{rename}: {run}");
+        as_before(&run);
+    }
+    // A test on a clone says no.
+    let tested =
+        format!("{}FROM a AS test\nOUTPUT NONE\nRUN grep -q wanted /root/made\n", text("second", "--after=test "));
+    let run = build(&tested);
+    assert_eq!(run.code, Some(4), "{run}");
+    as_before(&run);
+    // The answer is lost, and nothing is made twice.
+    let made = || site.requests()["POST library-items"];
+    let asked = made();
+    site.meddle(|sandbox| sandbox.inject(Rule::once("POST library-items", Effect::DropAfter)));
+    site.built(context(&[("VMWfile", tested.replace("echo second", "echo wanted").as_str())]).path(), &[]);
+    assert_eq!(made(), asked + 1);
+    assert_ne!(item(&site, "/images/a")["id"], first["id"]);
+    assert_eq!((site.vms(), listed(&site, "images")), (with, vec!["a".to_owned()]));
+    assert_eq!(site.sessions(), 0);
+}
+
+#[test]
+fn a_vm_template_whose_build_was_killed_anywhere_is_left_or_the_one_before_stays() {
+    let site = Site::Sandbox(Sandbox::start(&["--boot-delay", "20ms"]));
+    site.govc(&["library.create", "images"]);
+    let before = site.vms();
+    let text = "ARG p\nFROM linux AS a\nOUTPUT --exists=replace --type=template LIBRARY images/a\nRUN echo ${{ p }} > /root/made\n";
+    let build = |dir: &Path, p: &str, die: &str| site.build_dying(dir, &format!("p={p}"), die);
+    let first = context(&[("VMWfile", text)]);
+    let run = build(first.path(), "first", "");
+    assert_eq!(run.code, Some(0), "{run}");
+    let with = site.vms();
+    let journal = |dir: &Path| {
+        let build = std::fs::read_dir(dir.join(".state/builds")).unwrap().next().unwrap().unwrap().path();
+        std::fs::read_to_string(build.join("journal.jsonl")).unwrap()
+    };
+    let whole = context(&[("VMWfile", text)]);
+    let run = build(whole.path(), "whole", "");
+    assert_eq!(run.code, Some(0), "{run}");
+    // What comes before the item, and after it, is as of every other output. The first line is the header.
+    let line = |of: &str| journal(whole.path()).lines().position(|line| line.contains(of)).unwrap();
+    let (begun, ended) = (line("\"leaving\""), line("\"left-item\""));
+    for n in begun..=ended {
+        for (at, die) in [format!("before:{n}"), n.to_string()].into_iter().enumerate() {
+            let ways = ["resume", "clean"].into_iter().skip((n + at) % 2);
+            for way in ways.take(if std::env::var_os("VMWBUILD_TEST_SOAK").is_some() { 2 } else { 1 }) {
+                let old = item(&site, "/images/a")["id"].clone();
+                let (dir, p) = (context(&[("VMWfile", text)]), format!("{way}-{}", die.replace(':', "-")));
+                let killed = build(dir.path(), &p, &die);
+                assert_eq!(killed.code, None, "{die}: {killed}");
+                let now = listed(&site, "images");
+                let whole = now.iter().any(|item| item == "a")
+                    || now.iter().any(|i| i.contains("-new-")) && now.iter().any(|i| i.contains("-replaced-"));
+                assert!(whole, "{die}: {now:?}");
+                let args: &[&str] =
+                    if way == "resume" { &["resume", "--progress", "plain"] } else { &["clean", "--yes"] };
+                let run = after(&site, dir.path(), args);
+                assert_eq!(listed(&site, "images"), ["a"], "{die}: {run}\n{}", journal(dir.path()));
+                assert_eq!(site.vms(), with, "{die}: {run}\n{}", journal(dir.path()));
+                let new = item(&site, "/images/a")["id"] != old;
+                if way == "resume" {
+                    assert!(new, "{die}: {run}\n{}", journal(dir.path()));
+                }
+                let made = context(&[("VMWfile", "FROM library:images/a AS b\nOUTPUT VM lib-b\nRUN true\n")]);
+                if new {
+                    site.built(made.path(), &[]);
+                    assert_eq!(site.guest("lib-b", "cat /root/made").trim(), p, "{die}");
+                    site.govc(&["vm.destroy", "lib-b"]);
+                }
+            }
+        }
+    }
+    site.govc(&["library.rm", "/images/a"]);
+    assert_eq!(site.vms(), before, "the template goes with its item");
+}
+
+#[test]
+fn a_swap_of_vm_templates_that_was_killed_is_ended_or_undone() {
+    let Some(site) = Site::here() else { return };
+    site.govc(&["library.create", "images"]);
+    let text = |word: &str| {
+        format!(
+            "FROM linux AS a\nOUTPUT --exists=replace --type=template LIBRARY images/a\nRUN echo {word} > /root/made\n"
+        )
+    };
+    site.built(context(&[("VMWfile", text("first").as_str())]).path(), &[]);
+    let with = site.vms();
+    // Before the old one steps aside, before the new one has its name, and before the old one goes.
+    let moments = [("PATCH item", 1), ("PATCH item", 2), ("DELETE item", 1)];
+    for (at, (request, nth)) in moments.into_iter().enumerate() {
+        for way in ["clean", "resume"] {
+            let old = item(&site, "/images/a")["id"].clone();
+            let word = format!("{way}-{at}");
+            let dir = context(&[("VMWfile", text(&word).as_str())]);
+            let slow = Rule::once(request, Effect::Slow(common::DEADLINE)).after(nth - 1);
+            site.meddle(|sandbox| sandbox.inject(slow));
+            killed_during_one(&site, dir.path(), request, nth.into());
+            let (now, case) = (listed(&site, "images"), format!("{way} after {nth} {request}"));
+            assert_eq!(now.len(), 2, "{case}: {now:?}");
+            assert_eq!(now.contains(&"a".to_owned()), at != 1, "{case}: {now:?}");
+            let run = match way {
+                "clean" => after(&site, dir.path(), &["clean", "--yes"]),
+                _ => after(&site, dir.path(), &["resume", "--progress", "plain"]),
+            };
+            assert_eq!((listed(&site, "images"), site.vms()), (vec!["a".to_owned()], with.clone()), "{case}: {run}");
+            if way == "clean" {
+                // One that has its name is the user's.
+                assert_eq!(item(&site, "/images/a")["id"] == old, at < 2, "{case}: {run}");
+            } else {
+                let using = "FROM library:images/a AS b\nOUTPUT VM lib-b\nRUN true\n";
+                site.built(context(&[("VMWfile", using)]).path(), &[]);
+                assert_eq!(site.guest("lib-b", "cat /root/made").trim(), word, "{case}");
+                site.govc(&["vm.destroy", "lib-b"]);
+            }
+        }
+    }
 }

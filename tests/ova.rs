@@ -348,10 +348,27 @@ fn what_is_there_is_replaced_or_kept_as_asked() {
     let run = site.build(dir.path(), &[]);
     assert_eq!(run.code, Some(5), "{run}");
     insta::assert_snapshot!("a_file_in_the_way", said(&run, dir.path()));
-    write(leaving("--exists=keep ", "").replace("OUTPUT --exists=keep TEMPLATE ova-a\n", ""));
-    let run = site.built(dir.path(), &[]);
-    assert!(run.stderr().contains("`a.ova` is kept as it is"), "{run}");
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), "something else");
+    let clones = || site.requests().get("CloneVM_Task").copied().unwrap_or_default();
+    let alone = leaving("--exists=keep ", "").replace("OUTPUT --exists=keep TEMPLATE ova-a\n", "");
+    let asked = clones();
+    // With nothing else to leave, there is nothing to make; what is made from it needs it.
+    for (more, made) in [
+        ("", 0),
+        ("FROM a AS b\nOUTPUT NONE\nRUN true\n", 2),
+        ("FROM a AS b\nOUTPUT VM --off --exists=replace ova-b\n", 2),
+    ] {
+        let before = clones();
+        write(alone.clone() + more);
+        let run = site.built(dir.path(), &[]);
+        assert!(run.stderr().contains("`a.ova` is kept as it is"), "{run}");
+        assert_eq!(clones(), before + made, "{more}: {run}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "something else");
+        let arg = format!("template={}", site.template());
+        let plan = common::run(&mut site.tool(dir.path(), &["plan", "--arg", &arg]), common::DEADLINE);
+        assert_eq!(plan.code, Some(0), "{plan}");
+    }
+    assert_eq!(clones(), asked + 4);
+    site.govc(&["vm.destroy", "ova-b"]);
     // A test on a clone decides whether it is published.
     let test = |how: &str| format!("FROM a AS test\nOUTPUT NONE\nRUN {how}\n");
     write(

@@ -2,7 +2,8 @@
 //!
 //! A machine that is there with the digest of its recipe is taken as it is, unless a machine whose values went into it
 //! is made anew: those values may be others now. One that leaves nothing is made only when one that is made needs it.
-//! One whose values are needed, and aren't known, is made. One that is kept (`--exists=keep`) is never made.
+//! One whose values are needed, and aren't known, is made. One that is kept (`--exists=keep`) is never made; where what
+//! is kept is no machine but an OVA or a library item, it is made only when one that is made needs it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +35,7 @@ pub struct Found {
 pub enum Verdict {
     /// It is there.
     Cached,
-    /// It leaves nothing, and nobody needs it.
+    /// It leaves nothing, or nothing that isn't there and kept, and nobody needs it.
     Unneeded,
     /// It is there, and stays as it is: `--exists=keep`.
     Kept,
@@ -61,12 +62,13 @@ pub(super) enum Need {
 }
 
 /// Decides. `found` has those that are there, or why they aren't; a machine that leaves nothing is in neither. `keeps` has
-/// those that are kept.
+/// those that are kept, `spared` those of which only files and items of libraries stay, which are kept.
 pub fn decide(
     program: &Program,
     recipes: &[Recipe],
     found: &BTreeMap<MachineId, Result<Found, String>>,
     keeps: &BTreeMap<MachineId, Kept>,
+    spared: &BTreeSet<MachineId>,
 ) -> (Vec<Verdict>, Asked) {
     let needs: Vec<Vec<(MachineId, Need)>> = program.machines.iter().map(needs).collect();
     let needed: BTreeSet<MachineId> = needs.iter().flatten().map(|(id, _)| *id).collect();
@@ -75,6 +77,7 @@ pub fn decide(
         .iter()
         .map(|machine| match found.get(&machine.id) {
             _ if keeps.contains_key(&machine.id) => Verdict::Kept,
+            _ if spared.contains(&machine.id) => Verdict::Unneeded,
             Some(Ok(_)) => Verdict::Cached,
             Some(Err(why)) => Verdict::Made(why.clone()),
             None if leaves_nothing(machine) && !exists(machine) && needed.contains(&machine.id) => Verdict::Unneeded,

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
@@ -221,7 +221,7 @@ fn verdicts(text: &str, all: &[(u32, Result<Found, String>)]) -> Vec<Verdict> {
     let program = program(text);
     let recipes = recipes(&program, &world(&program));
     let found: BTreeMap<_, _> = all.iter().map(|(id, f)| (MachineId(*id), f.clone())).collect();
-    decide(&program, &recipes, &found, &BTreeMap::new()).0
+    decide(&program, &recipes, &found, &BTreeMap::new(), &BTreeSet::new()).0
 }
 
 #[test]

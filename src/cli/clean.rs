@@ -167,7 +167,7 @@ pub(super) async fn sweep(
     }
     let items = sweep::half_items(client, build, past, journal, options.removal.dry_run).await;
     let items = items.map_err(|e| (class_of(e.class()).exit_code(), vec![e.diagnostic()]))?;
-    let shown = |item: &sweep::HalfItem| format!("library item {}", item.path);
+    let shown = sweep::HalfItem::words;
     let paths: Vec<String> = removable.iter().map(|(one, _)| one.path()).chain(items.iter().map(shown)).collect();
     let refusal = format!("the machines of the build {build} aren't removed without a word of yours");
     if !super::confirm::removal(&paths, &options.removal, &refusal).map_err(|(code, d)| (code, vec![d]))? {

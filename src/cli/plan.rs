@@ -142,7 +142,7 @@ async fn planned(
     let inventory = client.inventory().await?;
     names::remember(client, &inventory);
     let ovas = ova::look_up(client, program, &engine.context, &engine.past).await;
-    let libraries = library::look_up(client, program).await?;
+    let libraries = library::look_up(client, program, &engine.past, &engine.build).await?;
     let policies = policies::look_up(client, program).await?;
     let wishes = Wishes {
         placement: &engine.placement,

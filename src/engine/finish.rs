@@ -50,7 +50,8 @@ pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
     if !template && let Some((output, name)) = outputs.iter().find_map(|(o, _)| Some((o, o.snapshot.as_ref()?))) {
         leave_snapshot(&shared, &vm, name, output.span).await?;
     }
-    if !template && !outputs.is_empty() {
+    // What is cloned from it, as a VM template of a library, tells by that that it is a copy.
+    if !template && (!outputs.is_empty() || machine.outputs.iter().any(|o| o.as_template)) {
         cache::remember(&shared, machine, &vm).await;
     }
     let mut built = Vec::new();

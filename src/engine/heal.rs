@@ -375,6 +375,7 @@ fn on(one: &There<'_>, label: String, step: Step) -> Machine {
         name: String::new(),
         exists: crate::sema::program::Exists::Fail,
         off: false,
+        as_template: false,
         snapshot: None,
         after: Vec::new(),
         span,

@@ -91,7 +91,23 @@ pub struct HalfItem {
     /// Library and name.
     pub path: String,
     record: Record,
-    item: LibraryItem,
+    /// What is removed.
+    remove: Vec<LibraryItem>,
+    /// What was replaced, and gets its name back.
+    back: Option<(LibraryItem, String)>,
+}
+
+impl HalfItem {
+    /// In words: what is removed.
+    pub fn words(&self) -> String {
+        match (&self.back, self.remove.is_empty()) {
+            (None, _) => format!("library item {}", self.path),
+            (Some(_), false) => format!("library item {}, and the one before has its name back", self.path),
+            (Some((old, _)), true) => {
+                format!("the name `{}`, which library item {} had in passing", old.name, self.path)
+            }
+        }
+    }
 }
 
 /// The items that a build has left half-made, once nothing is under way any more. What isn't there is forgotten.
@@ -106,26 +122,66 @@ pub async fn half_items(
     only_look: bool,
 ) -> Result<Vec<HalfItem>, Error> {
     let mut found = Vec::new();
-    for ((library, name), item) in past.items.iter().filter(|(_, item)| !item.left && !item.before) {
+    for ((library, name), item) in &past.items {
+        if item.left {
+            continue;
+        }
         let of = past.entries.iter().find(|e| e.machine == item.machine);
         if let Some(State::Made(vm) | State::Unpublished(vm) | State::Published(vm)) = of.map(|e| &e.state)
             && !only_look
         {
             client.at_rest(vm, Deadline::after(LIMIT)).await.or_else(unless_gone)?;
         }
-        let wanted = (library.clone(), name.clone());
-        let known = client.libraries(std::slice::from_ref(&wanted)).await?;
-        let record = Record::NoItem { library: library.clone(), name: name.clone() };
-        match known.item(library, name) {
-            Ok(item) if item.description.as_deref() == Some(made_by(build).as_str()) => {
-                found.push(HalfItem { path: format!("{library}/{name}"), record, item: item.clone() });
+        if !item.is_half() {
+            continue;
+        }
+        let mut half = HalfItem {
+            path: format!("{library}/{name}"),
+            record: Record::NoItem { library: library.clone(), name: name.clone() },
+            remove: Vec::new(),
+            back: None,
+        };
+        match &item.passing {
+            Some(passing) => template(client, build, item, (library, name, passing), &mut half).await?,
+            None => {
+                let wanted = (library.clone(), name.clone());
+                let known = client.libraries(std::slice::from_ref(&wanted)).await?;
+                let ours = |item: &&LibraryItem| item.description.as_deref() == Some(made_by(build).as_str());
+                half.remove.extend(known.item(library, name).ok().filter(ours).cloned());
             }
-            _ if only_look => {}
-            _ => journal.note(&record),
+        }
+        if !half.remove.is_empty() || half.back.is_some() {
+            found.push(half);
+        } else if !only_look {
+            journal.note(&half.record);
         }
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
+}
+
+/// What is to become of a VM template that was being left, and of what it was to replace. One that has its name is the
+/// user's.
+async fn template(
+    client: &Client,
+    build: &str,
+    item: &super::journal::Item,
+    (library, name, passing): (&str, &str, &str),
+    half: &mut HalfItem,
+) -> Result<(), Error> {
+    let wanted = [name, passing].map(|item| (library.to_owned(), item.to_owned()));
+    let known = client.libraries(&wanted).await?;
+    half.remove.extend(known.item(library, passing).ok().cloned());
+    let old = match &item.old {
+        Some(id) => client.library_item_of(id).await?.filter(|old| old.name == super::library::aside(name, build)),
+        None => None,
+    };
+    match (old, known.item(library, name)) {
+        (Some(old), Ok(_)) => half.remove.push(old),
+        (Some(old), Err(_)) => half.back = Some((old, name.to_owned())),
+        (None, _) => {}
+    }
+    Ok(())
 }
 
 /// Removes one of them.
@@ -133,7 +189,12 @@ pub async fn half_items(
 /// # Errors
 /// It is still there.
 pub async fn remove_item(client: &Client, journal: &Journal, half: &HalfItem) -> Result<(), Error> {
-    client.delete_item(&half.item).await?;
+    if let Some((old, name)) = &half.back {
+        client.rename_item(old, name).await?;
+    }
+    for item in &half.remove {
+        client.delete_item(item).await?;
+    }
     journal.note(&half.record);
     Ok(())
 }

@@ -55,7 +55,7 @@ codes! {
          machine would have two.";
     ITEM_MISFIT 719 "library-item-misfit"
         "A content library or an item of it can't be used so: machines are made of items with an OVF or a VM template, \
-         OUTPUT LIBRARY leaves OVF items, and a subscribed library takes none.";
+         OUTPUT LIBRARY leaves OVF items and, with `--type=template`, VM templates, and a subscribed library takes none.";
     OVA_UNUSABLE 728 "ova-unusable"
         "The file that a FROM names can't be used as an OVA: it isn't there, it is something else (a web server's error \
          page, a compressed archive), it ends in the middle, it lacks a file that its descriptor names, or a file in it \

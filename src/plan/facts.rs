@@ -203,8 +203,11 @@ pub fn privileges(program: &Program, found: &Found, inventory: &Inventory, root:
         if resolved.deploys.is_some() {
             add(&resolved.placement.pool, &["VApp.Import"]);
         }
-        if !resolved.items.is_empty() {
+        if resolved.items.iter().any(|item| !item.as_template) {
             add(&resolved.placement.folder, &["VApp.Export"]);
+        }
+        if resolved.items.iter().any(|item| item.as_template) {
+            add(&resolved.placement.folder, &["VirtualMachine.Provisioning.CreateTemplateFromVM"]);
         }
         for (network, _) in &resolved.networks {
             add(network, &["Network.Assign"]);

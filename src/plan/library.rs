@@ -6,7 +6,7 @@ use super::wishes::Wishes;
 use crate::diagnostic::Diagnostic;
 use crate::sema::program::{Exists, LIBRARY, Machine, Origin, Output, Program, library_item};
 use crate::syntax::ast::OutputKind;
-use crate::vsphere::client::{Class, Entity, EntityKind, Error, Inventory, LibraryItem};
+use crate::vsphere::client::{Class, Entity, EntityKind, Error, Inventory, LibraryItem, Placement};
 use crate::vsphere::wire::Moref;
 
 /// What a FROM of a library is made of.
@@ -56,18 +56,18 @@ pub(super) fn source<'a>(
         Err((Class::Operation, Diagnostic::new(&codes::ITEM_MISFIT, text).help(help.to_owned())))
     };
     match (item.kind.as_str(), &item.template) {
-        ("vm-template", Some(template)) => match inventory.get(template) {
+        (TEMPLATE, Some(template)) => match inventory.get(template) {
             Some(entity) => Ok(Source::Template(entity)),
             None => {
                 let text = format!("the template behind the library item `{}` can't be seen", item.name);
                 misfit(text, "give the account a role that lets it see and clone that template")
             }
         },
-        ("ovf", _) if machine.linked || machine.snapshot.is_some() => {
+        (OVF, _) if machine.linked || machine.snapshot.is_some() => {
             let text = format!("the library item `{}` is deployed, not cloned: it has no snapshots", item.name);
             misfit(text, "leave `--linked` and `--snapshot` out; a stage of its own may be cloned from by `--linked`")
         }
-        ("ovf", _) => Ok(Source::Item(item.clone())),
+        (OVF, _) => Ok(Source::Item(item.clone())),
         (kind, _) => {
             let kind = if kind.is_empty() { "no type" } else { kind };
             let text = format!("no machine can be made of the library item `{}`: it is of the type {kind}", item.name);
@@ -93,9 +93,40 @@ pub(super) fn root(datacenter: Option<&Moref>, inventory: &Inventory) -> Result<
 }
 
 /// What a machine leaves in libraries.
-pub(super) fn items(machine: &Machine, wishes: Wishes<'_>) -> Result<Vec<ResolvedItem>, Failed> {
-    machine.outputs.iter().filter(|o| o.kind == OutputKind::Library).map(|output| item(output, wishes)).collect()
+pub(super) fn items(
+    machine: &Machine,
+    wishes: Wishes<'_>,
+    placement: &Placement,
+    inventory: &Inventory,
+) -> Result<Vec<ResolvedItem>, Failed> {
+    let left = machine.outputs.iter().filter(|o| o.kind == OutputKind::Library);
+    let checked = left.map(|output| {
+        let item = item(output, wishes)?;
+        // Where an item is there already, its own template has that name.
+        let replaced = item.existing.as_ref().is_some_and(|old| old.kind == TEMPLATE);
+        match inventory
+            .vm_in(&placement.folder, &item.name)
+            .filter(|_| item.as_template && !replaced && !item.is_kept())
+        {
+            Some(entity) => Err((Class::Operation, in_the_way(output, entity))),
+            None => Ok(item),
+        }
+    });
+    checked.collect()
 }
+
+fn in_the_way(output: &Output, entity: &Entity) -> Diagnostic {
+    let kind = if entity.template { "template" } else { "VM" };
+    let text = format!("there is already a {kind} `{}`, where the item's own template is to stand", entity.path);
+    let diagnostic = Diagnostic::new(&codes::NAME_TAKEN, text).primary(output.span, "this name is taken");
+    diagnostic.help(
+        "a VM template of a library stands in its machine's folder too: choose another FOLDER or name, or remove it",
+    )
+}
+
+/// The type of items that are VM templates, and of those that are OVFs.
+const TEMPLATE: &str = "vm-template";
+const OVF: &str = "ovf";
 
 fn item(output: &Output, wishes: Wishes<'_>) -> Result<ResolvedItem, Failed> {
     let (library_name, name) = library_item(&output.name).unwrap_or_default();
@@ -118,12 +149,23 @@ fn item(output: &Output, wishes: Wishes<'_>) -> Result<ResolvedItem, Failed> {
         Err(e) => return Err(failed(&e, output.span)),
     };
     let mut taken = false;
-    if let Some(old) = &existing {
+    if let Some(old) = existing.as_ref().filter(|_| output.exists != Exists::Keep) {
         let ours = old.description.as_deref().is_some_and(|about| about == made_by(wishes.build));
-        if old.kind != "ovf" {
-            let text =
-                format!("the library item `{}` is there, and is no OVF: it can't get a next version", output.name);
-            return refused(text, "choose another name, or remove it");
+        match (old.kind.as_str(), output.as_template) {
+            (OVF, _) | (TEMPLATE, true) => {}
+            (TEMPLATE, false) => {
+                let text = format!("the library item `{}` is there, and is a VM template, no OVF", output.name);
+                return refused(
+                    text,
+                    "`OUTPUT --type=template --exists=replace LIBRARY …` replaces it by a new VM template; or choose \
+                     another name, or remove it",
+                );
+            }
+            _ => {
+                let text =
+                    format!("the library item `{}` is there, and is neither an OVF nor a VM template", output.name);
+                return refused(text, "choose another name, or remove it");
+            }
         }
         taken = output.exists != Exists::Replace && !ours;
     }
@@ -132,7 +174,9 @@ fn item(output: &Output, wishes: Wishes<'_>) -> Result<ResolvedItem, Failed> {
         library_name: library_name.to_owned(),
         name: name.to_owned(),
         existing,
+        as_template: output.as_template,
         taken,
+        exists: output.exists,
         after: output.after.clone(),
         span: output.span,
     })
@@ -142,8 +186,14 @@ fn item(output: &Output, wishes: Wishes<'_>) -> Result<ResolvedItem, Failed> {
 pub(super) fn taken(item: &ResolvedItem) -> Diagnostic {
     let text = format!("there is already a library item `{}/{}`", item.library_name, item.name);
     let diagnostic = Diagnostic::new(&codes::NAME_TAKEN, text).primary(item.span, "this name is taken");
-    diagnostic.help(
-        "`OUTPUT --exists=replace LIBRARY …` makes it the item's next version once everything is built; or choose another \
-         name, or remove it",
-    )
+    diagnostic.help(match item.as_template {
+        false => {
+            "`OUTPUT --exists=replace LIBRARY …` makes it the item's next version once everything is built, \
+             `--exists=keep` leaves it as it is; or choose another name, or remove it"
+        }
+        true => {
+            "`OUTPUT --exists=replace --type=template LIBRARY …` puts the new VM template in its place once everything is \
+             built, `--exists=keep` leaves it as it is; or choose another name, or remove it"
+        }
+    })
 }

@@ -228,6 +228,8 @@ fn space(machine: &Machine, source: &Source) -> (u64, u64) {
     let vm = machine.outputs.iter().any(|o| o.kind == OutputKind::Vm);
     // The machine itself is the VM, or the first template; further templates are clones of it.
     let copies = if vm { templates } else { templates.saturating_sub(1) } as u64;
+    // A VM template of a library is another one.
+    let copies = copies + machine.outputs.iter().filter(|o| o.as_template).count() as u64;
     // Each checkpoint is kept on a clone of the machine.
     let kept = machine.steps.iter().filter(|s| matches!(s.action, Action::Checkpoint(_))).count() as u64;
     let copies = copies + kept;
@@ -388,7 +390,7 @@ fn planned(
         after: output.after.iter().map(|id| program.machine(*id).label.clone()).collect(),
     });
     let names = |ids: &[MachineId]| ids.iter().map(|id| program.machine(*id).label.clone()).collect();
-    let items = resolved.items.iter().map(|item| {
+    let items = resolved.items.iter().filter(|item| !item.is_kept()).map(|item| {
         let path = format!("{}/{}", item.library_name, item.name);
         let replaces = item.existing.as_ref().map(|_| path.clone());
         Left { kind: "library item", path, replaces, after: names(&item.after) }

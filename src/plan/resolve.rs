@@ -87,14 +87,25 @@ pub struct ResolvedItem {
     pub library_name: String,
     /// See `library_name`.
     pub name: String,
-    /// What is there, of which it becomes the next version.
+    /// What is there, of which it becomes the next version, or which it replaces.
     pub existing: Option<LibraryItem>,
+    /// Whether it is to be a VM template, and no OVF.
+    pub as_template: bool,
     /// Whether that is in the way.
     pub taken: bool,
+    /// What to do with one that is there.
+    pub exists: Exists,
     /// The machines that must have ended well first.
     pub after: Vec<MachineId>,
     /// Where it is written.
     pub span: Span,
+}
+
+impl ResolvedItem {
+    /// Whether there is one, which stays as it is.
+    pub fn is_kept(&self) -> bool {
+        self.existing.is_some() && self.exists == Exists::Keep
+    }
 }
 
 /// What tells a library item as a build's own.
@@ -324,7 +335,7 @@ fn one(
         .filter(|output| output.kind.is_placed())
         .map(|output| target(output, &request, &placement, &root, inventory))
         .collect::<Result<Vec<_>, Failed>>()?;
-    let items = super::library::items(machine, wishes)?;
+    let items = super::library::items(machine, wishes, &placement, inventory)?;
     let ovas = super::ova::outputs(machine, wishes.ovas);
     roots.insert(machine.id, root);
     Ok(Some(Resolved { source, placement, devices, networks, outputs, deploys, items, ovas }))

@@ -105,6 +105,17 @@ impl Checker<'_> {
                     .help("leave it out: nothing else is left running"),
             );
         }
+        let item_type = self.flag_word(instruction, "type", place, problems);
+        if let Some(flag) = instruction.flag("type").filter(|_| kind != OutputKind::Library) {
+            problems.push(
+                Diagnostic::at(
+                    &codes::FLAG_WITHOUT_EFFECT,
+                    flag.span,
+                    "`--type` means something for OUTPUT LIBRARY only",
+                )
+                .help("leave it out; `OUTPUT --type=template LIBRARY library/item` leaves a VM template in a library"),
+            );
+        }
         let snapshot = self.flag_text(instruction, "snapshot", "the snapshot of an OUTPUT", place, problems);
         if let Some(flag) = instruction.flag("snapshot").filter(|_| kind == OutputKind::None) {
             problems.push(
@@ -138,7 +149,9 @@ impl Checker<'_> {
             Some(_) | None => Exists::Fail,
         };
         let after = self.published_after(id, instruction, kind, place, problems);
-        let output = Output { kind, name, exists, off: off.is_some(), snapshot, after, span: instruction.span };
+        let as_template = kind == OutputKind::Library && item_type.as_deref() == Some("template");
+        let off = off.is_some();
+        let output = Output { kind, name, exists, off, as_template, snapshot, after, span: instruction.span };
         if matches!(kind, OutputKind::Library | OutputKind::Ova) {
             self.taken_output(instruction, &output, problems)?;
         }
@@ -156,6 +169,15 @@ impl Checker<'_> {
             );
             return None;
         }
+        let item = library_item(&output.name).map_or("", |(_, item)| item);
+        if output.as_template && item.chars().count() > MAX_NAME {
+            let wrong = format!("the name of this item has {} characters", item.chars().count());
+            problems
+                .push(Diagnostic::at(&codes::BAD_OUTPUT_NAME, instruction.span, wrong).help(format!(
+                    "its VM template bears the same name, and vCenter takes at most {MAX_NAME} for one"
+                )));
+            return None;
+        }
         if ova && !output.name.contains("${{") && (!output.name.ends_with(".ova") || output.name.ends_with("/.ova")) {
             let wrong = format!("`{}` names no OVA", shown(&output.name));
             problems.push(
@@ -164,21 +186,10 @@ impl Checker<'_> {
             );
             return None;
         }
-        let keep = instruction.flag("exists").filter(|_| output.exists == Exists::Keep && !ova);
-        let snapshot = instruction.flag("snapshot");
-        let wrong = [
-            (
-                keep,
-                "an item can't be kept as it is: no machine can be asked for what others need of it",
-                "`--exists=replace` makes it the item's next version",
-            ),
-            (snapshot, if ova { "an OVA has no snapshots" } else { "a library item has no snapshots" }, "leave it out"),
-        ];
-        for (flag, what, help) in wrong {
-            if let Some(flag) = flag {
-                problems.push(Diagnostic::at(&codes::BAD_ARGUMENT, flag.span, what).help(help));
-                return None;
-            }
+        if let Some(flag) = instruction.flag("snapshot") {
+            let what = if ova { "an OVA has no snapshots" } else { "a library item has no snapshots" };
+            problems.push(Diagnostic::at(&codes::BAD_ARGUMENT, flag.span, what).help("leave it out"));
+            return None;
         }
         Some(())
     }
@@ -321,15 +332,19 @@ impl Checker<'_> {
                     continue;
                 }
                 self.differs_from_source(machine, output, &folder, problems);
-                let folder = match output.kind {
+                let place = match output.kind {
                     OutputKind::Library => LIBRARY.to_owned(),
                     OutputKind::Ova => OVA.to_owned(),
                     _ => folder.clone(),
                 };
-                match taken.get(&(folder.clone(), output.name.clone())) {
-                    None => {
-                        taken.insert((folder, output.name.clone()), (machine.id, output.span));
-                    }
+                let mut names = vec![(place, output.name.clone())];
+                // A VM template of a library stands in the machine's folder, too, by the item's name.
+                let item = library_item(&output.name).filter(|_| output.as_template);
+                names.extend(item.map(|(_, item)| (folder.clone(), item.to_owned())));
+                match names.iter().find_map(|name| taken.get(name)) {
+                    None => names.into_iter().for_each(|name| {
+                        taken.insert(name, (machine.id, output.span));
+                    }),
                     Some((other, span)) => problems.push(self.same_name(machine, output, *other, *span)),
                 }
             }
@@ -343,6 +358,8 @@ impl Checker<'_> {
 
     fn same_name(&self, machine: &Machine, output: &Output, other: MachineId, span: Span) -> Diagnostic {
         let label = |id: MachineId| self.machine(id).map(|m| m.label.clone()).unwrap_or_default();
+        let called =
+            library_item(&output.name).filter(|_| output.as_template).map_or(output.name.as_str(), |(_, item)| item);
         if span == output.span {
             let stage = self.machine(machine.id).and_then(|m| self.stages.get(m.stage));
             let mut diagnostic = Diagnostic::new(
@@ -360,11 +377,14 @@ impl Checker<'_> {
             }
             return diagnostic;
         }
-        Diagnostic::new(&codes::SAME_OUTPUT, format!("two machines would be called `{}`", output.name))
+        Diagnostic::new(&codes::SAME_OUTPUT, format!("two machines would be called `{called}`"))
             .primary(output.span, format!("by `{}`", machine.label))
             .label(span, format!("and by `{}`", label(other)))
             .help(match output.kind {
                 OutputKind::Ova => "give one of them another name",
+                OutputKind::Library if output.as_template => {
+                    "give one of them another name or FOLDER: the VM template of a library stands in its machine's folder"
+                }
                 _ => "give one of them another name or FOLDER",
             })
     }
@@ -390,6 +410,7 @@ fn none(span: Span) -> Output {
         name: String::new(),
         exists: Exists::Fail,
         off: false,
+        as_template: false,
         snapshot: None,
         after: Vec::new(),
         span,

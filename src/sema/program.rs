@@ -304,6 +304,8 @@ pub struct Output {
     pub exists: Exists,
     /// `--off`: a VM that is left powered off.
     pub off: bool,
+    /// `--type=template`: a library item that is a VM template, and no OVF.
+    pub as_template: bool,
     /// `--snapshot=`.
     pub snapshot: Option<String>,
     /// `--after=`: it gets its name only when these machines have ended well.

@@ -389,6 +389,10 @@ fn mistakes_in_machines() {
         "FROM t AS a\nOUTPUT VM x\nOUTPUT LIBRARY a/b\n",
         "FROM t AS a\nOUTPUT --snapshot=s LIBRARY a/b\n",
         "FROM t AS a FOR n IN 1..2\nOUTPUT LIBRARY a/b\n",
+        "FROM t AS a\nOUTPUT --type=template TEMPLATE b\nOUTPUT --type=vmdk LIBRARY a/b\n",
+        "FROM t AS a\nOUTPUT TEMPLATE b\nFROM t AS c\nOUTPUT --type=template LIBRARY x/b\nOUTPUT VM --off d\n",
+        "FROM t AS a\nFOLDER x\nOUTPUT TEMPLATE b\nFROM t AS c\nOUTPUT --type=template LIBRARY x/b\nOUTPUT VM --off d\n",
+        &format!("FROM t AS a\nOUTPUT --type=template LIBRARY x/{}\n", "b".repeat(81)),
     ]));
 }
 

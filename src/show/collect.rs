@@ -285,6 +285,7 @@ fn output(program: &Program, output: &program::Output) -> Output {
             Exists::Keep => "keep",
         },
         off: output.off,
+        as_template: output.as_template,
         snapshot: output.snapshot.clone(),
         after: output.after.iter().map(|id| program.machine(*id).label.clone()).collect(),
     }

@@ -144,6 +144,9 @@ pub struct Output {
     pub exists: &'static str,
     /// `--off`.
     pub off: bool,
+    /// `--type=template`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub as_template: bool,
     /// `--snapshot=`.
     pub snapshot: Option<String>,
     /// `--after=`: the machines that must have ended well before it gets its name.

@@ -137,6 +137,7 @@ fn output(output: &Output) -> String {
     let mut text = match output.kind {
         "NONE" => return "nothing".to_owned(),
         "TEMPLATE" => format!("template {}", output.name),
+        "LIBRARY" if output.as_template => format!("library item {}, a VM template", output.name),
         "LIBRARY" => format!("library item {}", output.name),
         kind => format!("{kind} {}", output.name),
     };

@@ -119,6 +119,7 @@ static OUTPUT_FLAGS: &[FlagInfo] = &[
     flag("exists", OneOf(&["fail", "replace", "keep"]), "what to do when the name is taken; fail if not given"),
     flag("after", Value("STAGE"), "give it its name only once that stage has ended well; may be repeated"),
     flag("snapshot", Value("NAME"), "leave a snapshot of this name"),
+    flag("type", OneOf(&["ovf", "template"]), "what the library item is (LIBRARY only); ovf if not given"),
     flag("off", FlagValue::None, "leave the machine powered off (VM only)"),
 ];
 static DATASTORE_FLAGS: &[FlagInfo] =

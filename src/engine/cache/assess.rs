@@ -295,7 +295,9 @@ impl Assessor<'_> {
                 }
             }
         }
-        let (verdicts, asked) = decide(program, &recipes, &found, &keeps);
+        let spared: BTreeSet<MachineId> =
+            program.machines.iter().filter(|machine| self.spared(machine)).map(|machine| machine.id).collect();
+        let (verdicts, asked) = decide(program, &recipes, &found, &keeps, &spared);
         let checkpoints = self.checkpoints();
         let before = &self.question.past.digests;
         let machines = program.machines.iter().zip(recipes).zip(&verdicts).map(|((machine, recipe), verdict)| {
@@ -323,6 +325,16 @@ impl Assessor<'_> {
         // Of a machine that is kept, steps are done without its being made.
         past.entries.iter().any(|e| e.machine == id)
             || past.done.iter().any(|n| matches!(n, Node::Clone(m) if *m == id))
+    }
+
+    /// Whether all that a machine leaves are files and items of libraries, which are there and stay as they are.
+    fn spared(&self, machine: &Machine) -> bool {
+        let taken = |o: &Output| matches!(o.kind, OutputKind::Ova | OutputKind::Library);
+        let Some(resolved) = self.question.found.machines.get(&machine.id) else { return false };
+        machine.outputs.iter().all(taken)
+            && resolved.ovas.iter().all(|ova| ova.there && ova.exists == Exists::Keep)
+            && resolved.items.iter().all(plan::ResolvedItem::is_kept)
+            && !self.begun(machine.id)
     }
 
     /// A machine that is there and is kept, or why it can't be; None: it isn't there, or isn't to be kept.
@@ -396,6 +408,13 @@ impl Assessor<'_> {
         if let Some(item) = resolved.items.iter().find(|item| item.existing.is_none()) {
             let name = format!("{}/{}", item.library_name, item.name);
             return Err(plain(format!("there is no library item {name} yet")));
+        }
+        let other = |item: &&plan::ResolvedItem| {
+            item.existing.as_ref().is_some_and(|i| i.is_template() != item.as_template && !item.is_kept())
+        };
+        if let Some(item) = resolved.items.iter().find(other) {
+            let is = if item.as_template { "an OVF" } else { "a VM template" };
+            return Err(differs(format!("the library item {}/{} is {is}", item.library_name, item.name)));
         }
         if let Some(ova) = resolved.ovas.iter().find(|ova| !ova.there) {
             return Err(plain(format!("there is no file {} yet", ova.name)));

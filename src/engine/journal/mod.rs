@@ -8,6 +8,7 @@ mod past;
 mod record;
 mod store;
 
+pub(in crate::engine) use past::Item;
 pub use past::{Left, Past};
 pub use record::{Connection, Ending, FORMAT, Header, NodeKind, Record, Settings, Text};
 pub use store::{Broken, Kept, Standing, Store};

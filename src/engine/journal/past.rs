@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use super::record::{Ending, Record, moref_of, node};
 use crate::engine::ledger::{Entry, State};
+use crate::plan::made_by;
 use crate::sema::order::Node;
 use crate::sema::program::{MachineId, StepId};
+use crate::vsphere::client::LibraryItem;
 use crate::vsphere::wire::Moref;
 
 /// A build so far.
@@ -87,8 +89,29 @@ pub(in crate::engine) struct Item {
     pub(in crate::engine) machine: MachineId,
     /// Whether there was one before the build: then it stays, whatever its versions.
     pub(in crate::engine) before: bool,
+    /// The name that it has until it takes its own: a VM template's.
+    pub(in crate::engine) passing: Option<String>,
+    /// The id of what it replaces.
+    pub(in crate::engine) old: Option<String>,
+    /// Its id, where that is known.
+    pub(in crate::engine) new: Option<String>,
     /// Whether it is there, and whole.
     pub(in crate::engine) left: bool,
+}
+
+impl Item {
+    /// Whether that is what the build has left.
+    pub(in crate::engine) fn is_new(&self, item: &LibraryItem, build: &str) -> bool {
+        match &self.new {
+            Some(id) => *id == item.id,
+            None => self.old.as_ref() != Some(&item.id) && item.description.as_deref() == Some(made_by(build).as_str()),
+        }
+    }
+
+    /// Whether it may be half-made. Of an OVF that was there before the build, the versions are whole or none.
+    pub(in crate::engine) fn is_half(&self) -> bool {
+        !self.left && (!self.before || self.passing.is_some())
+    }
 }
 
 /// A machine that a build has left in vCenter and that isn't the user's.
@@ -181,9 +204,16 @@ impl Past {
             Record::Output { machine, output, name, vm, .. } => {
                 self.outputs.insert((MachineId(machine), output), Output { name, vm: moref_of(&vm) });
             }
-            Record::Leaving { machine, library, name, before } => {
-                let item = Item { machine: MachineId(machine), before, left: false };
+            Record::Leaving { machine, library, name, before, passing, old } => {
+                let some = |text: String| Some(text).filter(|text| !text.is_empty());
+                let (passing, old) = (some(passing), some(old));
+                let item = Item { machine: MachineId(machine), before, passing, old, new: None, left: false };
                 self.items.insert((library, name), item);
+            }
+            Record::MadeItem { library, name, id } => {
+                if let Some(item) = self.items.get_mut(&(library, name)) {
+                    item.new = Some(id);
+                }
             }
             Record::NoItem { library, name } => {
                 self.items.remove(&(library, name));
@@ -253,9 +283,9 @@ impl Past {
         self.fetches.iter().for_each(|directory| crate::guest::remove_unpacked(directory, build));
     }
 
-    /// Whether an item of a library may be half-made: there was none before the build.
+    /// Whether an item of a library may be half-made.
     pub fn has_half_items(&self) -> bool {
-        self.items.values().any(|item| !item.left && !item.before)
+        self.items.values().any(Item::is_half)
     }
 
     /// What is still there, as far as the journal knows, and isn't the user's.

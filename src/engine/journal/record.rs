@@ -149,8 +149,20 @@ pub enum Record {
     Swap { entry: u32, machine: u32, output: u32, new: String, old: String, name: String },
     /// An output is there.
     Output { machine: u32, output: u32, kind: String, name: String, vm: String },
-    /// An item is about to be left in a library; whether there was one of its name before this build.
-    Leaving { machine: u32, library: String, name: String, before: bool },
+    /// An item is about to be left in a library; whether there was one of its name before this build. A VM template has a
+    /// passing name first, and `old` is the id of what it replaces.
+    Leaving {
+        machine: u32,
+        library: String,
+        name: String,
+        before: bool,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        passing: String,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        old: String,
+    },
+    /// It is made, and has still its passing name.
+    MadeItem { library: String, name: String, id: String },
     /// There is nothing of it.
     NoItem { library: String, name: String },
     /// It is there, and whole.

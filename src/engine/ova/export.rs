@@ -28,19 +28,25 @@ pub(in crate::engine) async fn publish(shared: &Shared) -> Result<Vec<BuiltOutpu
         let Some(resolved) = shared.resolved.get(&machine.id) else { continue };
         // What is there already has been written, too.
         let finished = shared.board.is_done(Node::Finish(machine.id));
-        let Some(vm) = made(shared, machine).filter(|_| finished) else { continue };
+        let vm = made(shared, machine).filter(|_| finished);
         for ova in &resolved.ovas {
+            if ova.there
+                && !ova.written
+                && ova.exists == Exists::Keep
+                && (vm.is_some() || shared.cache.passes(machine.id))
+            {
+                shared.events.note(None, &format!("`{}` is kept as it is", ova.name));
+                continue;
+            }
+            let Some(vm) = &vm else { continue };
             if !passed(shared, &ova.after, &ova.name) {
                 continue;
             }
             if ova.written {
                 shared.events.note(Some(machine.id), &format!("`{}` is written already", ova.name));
-            } else if ova.there && ova.exists == Exists::Keep {
-                shared.events.note(Some(machine.id), &format!("`{}` is kept as it is", ova.name));
-                continue;
             } else {
                 shared.events.note(Some(machine.id), &format!("exporting `{}`", ova.name));
-                let leaving = Leaving { shared, machine, ova, vm: &vm };
+                let leaving = Leaving { shared, machine, ova, vm };
                 leaving.export().await?;
                 shared.journal.note(&Record::Exported { file: ova.name.clone() });
             }

@@ -82,7 +82,8 @@ impl Server {
         self.delete(vm).await
     }
 
-    async fn delete(&self, object: &Moref) -> Answer<()> {
+    /// Deletes something, and all below it.
+    pub(in crate::sandbox) async fn delete(&self, object: &Moref) -> Answer<()> {
         {
             let mut state = self.lock();
             let mut all = state.inventory.below(object);

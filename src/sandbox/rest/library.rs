@@ -10,7 +10,7 @@ use super::{Answer, Call, Refusal, value};
 use crate::sandbox::inventory::Inventory;
 use crate::sandbox::machine::{Config, Disk, Power, Vm};
 use crate::sandbox::pbm;
-use crate::sandbox::server::Server;
+use crate::sandbox::server::{Server, State};
 use crate::sandbox::tasks::Kind;
 use crate::vsphere::wire::{CloneVmTask, Moref, VirtualMachineCloneSpec, VirtualMachineRelocateSpec};
 
@@ -107,6 +107,8 @@ struct TemplateSpec {
     description: String,
     library: String,
     placement: Option<TemplatePlace>,
+    vm_home_storage: Option<Storage>,
+    disk_storage: Option<Storage>,
 }
 
 #[derive(Default, Deserialize)]
@@ -114,6 +116,26 @@ struct TemplatePlace {
     folder: Option<String>,
     resource_pool: Option<String>,
     host: Option<String>,
+    cluster: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Storage {
+    datastore: Option<String>,
+    storage_policy: Option<StoragePolicy>,
+}
+
+#[derive(Deserialize)]
+struct StoragePolicy {
+    #[serde(rename = "type")]
+    kind: String,
+    policy: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Update {
+    name: Option<String>,
+    description: Option<String>,
 }
 
 fn find(libraries: &mut [Library], id: &str) -> Answer<(usize, usize)> {
@@ -137,11 +159,13 @@ fn library<'a>(libraries: &'a mut [Library], id: &str) -> Answer<&'a mut Library
 /// Answers a call.
 pub(super) async fn answer(server: &Arc<Server>, call: &Call, path: &str, id: Option<&str>) -> Answer<Value> {
     let path = path.trim_start_matches("com/vmware/");
+    settle(server);
     let done = match (path, id) {
         ("content/library", None) => all(server, call),
         ("content/local-library", None) => create(server, call),
         ("content/library" | "content/local-library", Some(id)) => one(server, call, id),
         ("content/library/item", None) => items(server, call),
+        ("content/library/item", Some(id)) if call.verb == Verb::DELETE => remove(server, id).await,
         ("content/library/item", Some(id)) => of_item(server, call, id),
         ("vcenter/ovf/library-item", None) => capture(server, call).await,
         ("vcenter/ovf/library-item", Some(id)) => deploy(server, call, id).await,
@@ -157,6 +181,20 @@ pub(super) async fn answer(server: &Arc<Server>, call: &Call, path: &str, id: Op
         server.lock().inventory.touch(&Inventory::root());
     }
     done
+}
+
+/// An item that is a VM template goes with its template: it is called as that is, and there is none without it.
+fn settle(server: &Server) {
+    let state = &mut *server.lock();
+    let inventory = &state.inventory;
+    for library in &mut state.libraries {
+        library.items.retain_mut(|item| {
+            let Holds::Template(vm) = &item.holds else { return true };
+            let (Ok(node), Ok(machine)) = (inventory.node(vm), inventory.vm(vm)) else { return false };
+            item.facts.name.clone_from(&node.name);
+            machine.template
+        });
+    }
 }
 
 fn all(server: &Server, call: &Call) -> Answer<Value> {
@@ -218,14 +256,51 @@ fn items(server: &Server, call: &Call) -> Answer<Value> {
 
 fn of_item(server: &Server, call: &Call, id: &str) -> Answer<Value> {
     let mut state = server.lock();
-    let (at, position) = find(&mut state.libraries, id)?;
-    if call.verb == Verb::DELETE {
-        if let Some(library) = state.libraries.get_mut(at) {
-            library.items.remove(position);
-        }
+    if call.verb == Verb::PATCH {
+        update(&mut state, id, call.read("update_spec")?)?;
         return Ok(Value::Null);
     }
     value(&item(&mut state.libraries, id)?.facts)
+}
+
+/// Changes what an item is called, and what is said of it.
+fn update(state: &mut State, id: &str, update: Update) -> Answer<()> {
+    let (at, _) = find(&mut state.libraries, id)?;
+    if let Some(name) = &update.name {
+        let others = state.libraries.get(at).into_iter().flat_map(|library| &library.items);
+        if others.filter(|item| item.facts.id != id).any(|item| item.facts.name == *name) {
+            return Err(Refusal::exists("an item of that name"));
+        }
+        if name.is_empty() {
+            return Err(Refusal::invalid("an item needs a name"));
+        }
+        if let Holds::Template(vm) = item(&mut state.libraries, id)?.holds.clone() {
+            let folder = state.inventory.node(&vm).ok().and_then(|node| node.parent.clone());
+            let folder = folder.ok_or_else(|| Refusal::not_found("such template"))?;
+            let free = state.inventory.free_name(&folder, name, Some(&vm));
+            let free = free.map_err(|_| Refusal::exists("a machine of that name, beside the template"))?;
+            let node = state.inventory.change(&vm).ok_or_else(|| Refusal::not_found("such template"))?;
+            node.name = free;
+        }
+    }
+    let found = item(&mut state.libraries, id)?;
+    found.facts.name = update.name.unwrap_or_else(|| found.facts.name.clone());
+    found.facts.description = update.description.unwrap_or_else(|| found.facts.description.clone());
+    Ok(())
+}
+
+/// Removes an item, and the template behind it.
+async fn remove(server: &Server, id: &str) -> Answer<Value> {
+    let holds = item(&mut server.lock().libraries, id)?.holds.clone();
+    if let Holds::Template(vm) = holds {
+        server.delete(&vm).await.map_err(|fault| Refusal::invalid(fault.to_string()))?;
+    }
+    let mut state = server.lock();
+    let (at, position) = find(&mut state.libraries, id)?;
+    if let Some(library) = state.libraries.get_mut(at) {
+        library.items.remove(position);
+    }
+    Ok(Value::Null)
 }
 
 /// `ovf/library-item`: a machine that is off becomes an item, or the next version of one.
@@ -324,7 +399,7 @@ async fn as_task(
     let begun = server.begin(operation, None, object, Kind::shared(operation), move |_| async move {
         own.pause(own.config.clone_delay).await;
         let answer = work.await;
-        let well = answer.as_ref().is_ok_and(|value| value["succeeded"] == true);
+        let well = answer.as_ref().is_ok_and(|value| value["succeeded"] != false);
         // Nobody may be there any more to hear it.
         let _ = tell.send(answer);
         if well { Ok(None) } else { Err(crate::sandbox::faults::invalid_state("it has failed")) }
@@ -370,22 +445,48 @@ async fn deployed(server: &Arc<Server>, id: &str, place: Place, spec: Deployment
     value(json!({ "succeeded": true, "resource_id": { "type": vm.kind, "id": vm.value } }))
 }
 
-/// `vm-template/library-items`: a template of the inventory that is an item.
+/// `vm-template/library-items`: a clone of a machine that is a template of the inventory and an item.
 async fn template(server: &Arc<Server>, call: &Call) -> Answer<Value> {
     let spec: TemplateSpec = call.read("spec")?;
+    let vm = Moref::new("VirtualMachine", &spec.source_vm);
+    server.lock().inventory.vm(&vm).map_err(|_| Refusal::not_found("such machine"))?;
+    let (own, source) = (server.clone(), vm.clone());
+    as_task(server, "VirtualMachine.clone", &vm, async move { templated(&own, source, spec).await }).await
+}
+
+async fn templated(server: &Arc<Server>, source: Moref, spec: TemplateSpec) -> Answer<Value> {
     let place = spec.placement.unwrap_or_default();
-    let mut facts = {
+    let (mut facts, location, folder) = {
         let mut state = server.lock();
-        facts(library(&mut state.libraries, &spec.library)?, spec.name.clone(), spec.description, "vm-template")?
-    };
-    let folder = place.folder.map_or_else(|| server.lock().places.vm_folder.clone(), |id| Moref::new("Folder", id));
-    let location = VirtualMachineRelocateSpec {
-        pool: place.resource_pool.map(|id| Moref::new("ResourcePool", id)),
-        host: place.host.map(|id| Moref::new("HostSystem", id)),
-        ..VirtualMachineRelocateSpec::default()
+        let facts =
+            facts(library(&mut state.libraries, &spec.library)?, spec.name.clone(), spec.description, "vm-template")?;
+        if place.resource_pool.is_none() && place.host.is_none() && place.cluster.is_none() {
+            return Err(Refusal::invalid("neither a resource pool nor a host nor a cluster is named"));
+        }
+        for storage in [&spec.vm_home_storage, &spec.disk_storage].into_iter().flatten() {
+            let policy = storage.storage_policy.as_ref().filter(|policy| policy.kind == "USE_SPECIFIED_POLICY");
+            if policy.is_some_and(|policy| !policy.policy.as_deref().is_some_and(pbm::is_policy)) {
+                return Err(Refusal::not_found("such storage policy"));
+            }
+        }
+        let named = |kind: &str, id: Option<String>| id.map(|id| Moref::new(kind, id));
+        let datastore = spec.vm_home_storage.and_then(|storage| storage.datastore);
+        let location = VirtualMachineRelocateSpec {
+            pool: named("ResourcePool", place.resource_pool),
+            host: named("HostSystem", place.host),
+            datastore: named("Datastore", datastore),
+            ..VirtualMachineRelocateSpec::default()
+        };
+        let folder = named("Folder", place.folder).unwrap_or_else(|| state.places.vm_folder.clone());
+        let objects = [&location.pool, &location.host, &location.datastore];
+        let missing = objects.into_iter().flatten().chain([&folder]).find(|o| state.inventory.get(o).is_none());
+        if let Some(missing) = missing {
+            return Err(Refusal::not_found(&format!("such object as {missing}")));
+        }
+        (facts, location, folder)
     };
     let clone = CloneVmTask {
-        this: Moref::new("VirtualMachine", &spec.source_vm),
+        this: source,
         folder,
         name: spec.name,
         spec: VirtualMachineCloneSpec { location, template: true, ..VirtualMachineCloneSpec::default() },

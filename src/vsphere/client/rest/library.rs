@@ -59,6 +59,24 @@ pub struct LibraryItem {
     pub template: Option<Moref>,
 }
 
+impl LibraryItem {
+    /// Whether it is a template of the inventory, and no OVF.
+    pub fn is_template(&self) -> bool {
+        self.kind == "vm-template"
+    }
+}
+
+/// A library item to be.
+#[derive(Clone, Copy, Debug)]
+pub struct NewItem<'a> {
+    /// Where it is left.
+    pub library: &'a Library,
+    /// What it is called.
+    pub name: &'a str,
+    /// A text for people.
+    pub about: &'a str,
+}
+
 /// What is known of libraries and items that somebody asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Libraries {
@@ -90,6 +108,13 @@ impl Libraries {
     /// One that was made meanwhile.
     pub fn learn(&mut self, library: Library) {
         self.libraries.insert(library.name.clone(), Ok(library));
+    }
+
+    /// The item of that name is another one, or there is none.
+    pub fn take_for(&mut self, library: &str, name: &str, item: Option<LibraryItem>) {
+        let shown = format!("{library}/{name}");
+        let item = item.ok_or_else(|| missing("library item", &shown, name, std::iter::empty()));
+        self.items.insert((library.to_owned(), name.to_owned()), item);
     }
 }
 
@@ -181,7 +206,7 @@ impl Client {
         let found: Vec<LibraryItem> = self.each(ITEM, ids, "read a library item").await?;
         let shown = format!("{}/{name}", library.name);
         Ok(match found.into_iter().next() {
-            Some(mut item) if item.kind == "vm-template" => {
+            Some(mut item) if item.is_template() => {
                 item.template = self.template_of(&item).await?;
                 Ok(item)
             }
@@ -237,12 +262,11 @@ impl Client {
     pub async fn capture(
         &self,
         vm: &Moref,
-        library: &Library,
-        name: &str,
+        new: NewItem<'_>,
         old: Option<&LibraryItem>,
-        about: &str,
         deadline: Deadline,
     ) -> Result<String> {
+        let NewItem { library, name, about } = new;
         let target = match old {
             Some(old) => json!({ "library_item_id": old.id }),
             None => json!({ "library_id": library.id }),
@@ -259,6 +283,54 @@ impl Client {
         // A server that has nothing to say of a new version has made it.
         let Some(outcome) = outcome else { return same().ok_or_else(|| no_id(&what)) };
         outcome.check(&what)?.ovf_library_item_id.or_else(same).ok_or_else(|| no_id(&what))
+    }
+
+    /// Leaves a machine that is off as an item that is a VM template: a clone of the machine, which stands in the inventory
+    /// by the item's name. The item's id.
+    pub async fn capture_template(
+        &self,
+        vm: &Moref,
+        new: NewItem<'_>,
+        place: &Placement,
+        deadline: Deadline,
+    ) -> Result<String> {
+        let policy = match &place.policy {
+            Some(id) => json!({ "type": "USE_SPECIFIED_POLICY", "policy": id }),
+            None => json!({ "type": "USE_SOURCE_POLICY" }),
+        };
+        let storage = json!({ "datastore": place.datastore.value, "storage_policy": policy });
+        let host = place.host.as_ref().map(|host| host.value.as_str());
+        let body = json!({
+            "spec": {
+                "name": new.name, "description": new.about, "library": new.library.id, "source_vm": vm.value,
+                "vm_home_storage": storage, "disk_storage": storage,
+                "placement": { "folder": place.folder.value, "resource_pool": place.pool.value, "host": host },
+            },
+        });
+        let what = format!("leave `{}/{}` in the content library", new.library.name, new.name);
+        let ask = Ask::post(&what, TEMPLATE, without_nulls(body)).within(deadline.left());
+        let id: Option<String> = self.rest(&ask).await?;
+        id.filter(|id| !id.is_empty()).ok_or_else(|| no_id(&what))
+    }
+
+    /// Gives an item another name, and so the template behind it. The name may not be another item's.
+    pub async fn rename_item(&self, item: &LibraryItem, name: &str) -> Result<()> {
+        let what = format!("rename the library item `{}` to `{name}`", item.name);
+        let spec = json!({ "update_spec": { "name": name } });
+        self.rest::<Value>(&Ask::patch(what, format!("{ITEM}/id:{}", item.id), spec)).await.map(drop)
+    }
+
+    /// The item of that id; none where there is none any more.
+    pub async fn library_item_of(&self, id: &str) -> Result<Option<LibraryItem>> {
+        let ask = Ask::get("read a library item", format!("{ITEM}/id:{id}"));
+        let mut item = match self.rest::<Option<LibraryItem>>(&ask).await {
+            Err(Error::Rest { kind, .. }) if kind == "not_found" => return Ok(None),
+            other => other?,
+        };
+        if let Some(item) = item.as_mut().filter(|item| item.is_template()) {
+            item.template = self.template_of(item).await?;
+        }
+        Ok(item)
     }
 
     /// An item as it is now; none where there is none of that name.

@@ -21,7 +21,7 @@ use crate::vsphere::wire::Fault;
 mod library;
 mod tags;
 
-pub use library::{Libraries, Library, LibraryItem};
+pub use library::{Libraries, Library, LibraryItem, NewItem};
 pub(super) use tags::missing;
 pub use tags::{Category, Tag, Tagging};
 
@@ -73,6 +73,11 @@ impl Ask {
     /// Does something, or reads with a body.
     pub fn post(what: impl Into<String>, path: impl Into<String>, body: Value) -> Self {
         Ask { verb: Verb::POST, body: Some(body), safe: false, ..Ask::get(what, path) }
+    }
+
+    /// Changes something. The same change twice is one.
+    pub fn patch(what: impl Into<String>, path: impl Into<String>, body: Value) -> Self {
+        Ask { verb: Verb::PATCH, body: Some(body), ..Ask::get(what, path) }
     }
 
     /// `~action=`.

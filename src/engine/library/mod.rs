@@ -2,7 +2,7 @@
 
 use super::clone::{passing_name, target};
 use super::event::Phase;
-use super::journal::Record;
+use super::journal::{Past, Record};
 use super::ledger::{Entry, EntryId, State};
 use super::machine::Worker;
 use super::options::BuiltOutput;
@@ -10,18 +10,39 @@ use super::shared::{Shared, Stop};
 use super::{hardware, resume};
 use crate::plan::{self, Found, Resolved, ResolvedItem, Wishes, made_by};
 use crate::sema::program::{Machine, Program};
-use crate::vsphere::client::{Client, Deadline, Error, Libraries, LibraryItem};
+use crate::vsphere::client::{Client, Deadline, Error, Libraries, LibraryItem, NewItem};
 use crate::vsphere::wire::Moref;
+
+mod template;
+
+pub use template::aside;
 
 /// Asks vCenter for the libraries and items that a program names.
 ///
 /// # Errors
 /// vCenter can't tell.
-pub async fn look_up(client: &Client, program: &Program) -> Result<Libraries, Error> {
-    match plan::library_items(program).as_slice() {
-        [] => Ok(Libraries::default()),
-        wanted => client.libraries(wanted).await,
+pub async fn look_up(client: &Client, program: &Program, past: &Past, build: &str) -> Result<Libraries, Error> {
+    let wanted = plan::library_items(program);
+    if wanted.is_empty() {
+        return Ok(Libraries::default());
     }
+    let mut found = client.libraries(&wanted).await?;
+    // What the build's first process has found: it may have been swapped since.
+    for ((library, name), item) in past.items.iter().filter(|(_, item)| item.passing.is_some()) {
+        let old = match &item.old {
+            Some(id) => client.library_item_of(id).await?,
+            None => None,
+        };
+        match (old, found.item(library, name)) {
+            (None, Ok(new)) if item.is_new(new, build) => {
+                let ours = LibraryItem { description: Some(made_by(build)), ..new.clone() };
+                found.take_for(library, name, Some(ours));
+            }
+            (Some(old), _) => found.take_for(library, name, Some(old)),
+            (None, _) => {}
+        }
+    }
+    Ok(found)
 }
 
 /// Says what a sandbox lacks, and is given.
@@ -115,12 +136,19 @@ pub(super) async fn publish(shared: &Shared) -> Result<Vec<BuiltOutput>, Stop> {
         let Some(resolved) = shared.resolved.get(&machine.id) else { continue };
         // What is there already has been left in its library, too.
         let finished = shared.board.is_done(crate::sema::order::Node::Finish(machine.id));
-        let Some(vm) = made(shared, machine).filter(|_| finished) else { continue };
+        let vm = made(shared, machine).filter(|_| finished);
         for item in &resolved.items {
+            // One that an earlier process of this build has begun is its own.
+            let begun = shared.past.items.contains_key(&(item.library_name.clone(), item.name.clone()));
+            if item.is_kept() && !begun && (vm.is_some() || shared.cache.passes(machine.id)) {
+                shared.events.note(None, &format!("`{}/{}` is kept as it is", item.library_name, item.name));
+                continue;
+            }
+            let Some(vm) = &vm else { continue };
             if !super::publish::passed(shared, &item.after, &format!("{}/{}", item.library_name, item.name)) {
                 continue;
             }
-            let moref = leave(shared, machine, item, &vm).await?;
+            let moref = leave(shared, machine, item, vm).await?;
             built.push(BuiltOutput {
                 machine: machine.id,
                 label: machine.label.clone(),
@@ -162,6 +190,9 @@ async fn leave(shared: &Shared, machine: &Machine, item: &ResolvedItem, vm: &Mor
             }
         }
     };
+    if item.as_template {
+        return template::leave(shared, machine, item, &library, vm).await;
+    }
     let about = made_by(&shared.options.build);
     let begun = shared.past.items.get(&(item.library_name.clone(), item.name.clone()));
     if begun.is_some_and(|begun| begun.left) {
@@ -183,10 +214,13 @@ async fn leave(shared: &Shared, machine: &Machine, item: &ResolvedItem, vm: &Mor
         name: item.name.clone(),
         // One that was begun by this build is no older one.
         before: old.is_some() && begun.is_none_or(|begun| begun.before),
+        passing: String::new(),
+        old: String::new(),
     };
     shared.journal.intend(&record).await.map_err(|e| Stop::journal(&e))?;
     // Not interruptible: a request that is under way makes an item.
-    let left = shared.client.capture(vm, &library, &item.name, old, &about, limit(shared)).await;
+    let new = NewItem { library: &library, name: &item.name, about: &about };
+    let left = shared.client.capture(vm, new, old, limit(shared)).await;
     let error = match left {
         Ok(id) => {
             let (library, name) = (item.library_name.clone(), item.name.clone());
