@@ -141,7 +141,12 @@ pub struct Endpoint {
     pub trust: Trust,
     /// Who hears all that is said.
     pub recorder: Option<Recorder>,
+    /// The session is kept alive when nothing was sent for that long: ten minutes, unless said otherwise.
+    pub keep_alive: Duration,
 }
+
+/// Servers drop a session after half an hour or more.
+const KEEP_ALIVE: Duration = Duration::from_secs(600);
 
 impl Endpoint {
     /// Reads a URL as users write them: `vc`, `vc:8443`, `https://user:pass@vc/sdk`,
@@ -177,6 +182,7 @@ impl Endpoint {
             password: decode(password),
             trust: Trust::default(),
             recorder: None,
+            keep_alive: KEEP_ALIVE,
         })
     }
 

@@ -28,8 +28,6 @@ use crate::vsphere::wire::{
 
 /// How long the server may take over one call, unless it waits by design.
 pub(super) const CALL: Duration = Duration::from_secs(180);
-/// A session is kept alive when nothing was sent for that long; servers drop them after half an hour or more.
-const KEEPALIVE: Duration = Duration::from_secs(600);
 /// Pauses before the second and third try of a call.
 pub(super) const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
 /// How long cleaning up may take before the session ends all the same.
@@ -94,7 +92,7 @@ impl Reached {
     pub async fn log_in(self) -> Result<Client> {
         self.0.log_in(0).await?;
         let client = Client { inner: Arc::new(self.0) };
-        client.keep_alive(KEEPALIVE);
+        client.keep_alive();
         Ok(client)
     }
 }
@@ -235,8 +233,9 @@ impl Client {
         self.inner.log_in_again(generation).await
     }
 
-    /// Keeps the session alive when nothing else was sent for so long; every client does so after ten minutes.
-    pub fn keep_alive(&self, idle: Duration) {
+    /// Keeps the session alive when nothing else was sent for as long as the endpoint says.
+    fn keep_alive(&self) {
+        let idle = self.inner.endpoint.keep_alive;
         let weak = Arc::downgrade(&self.inner);
         let closing = self.inner.closing.clone();
         let service = Moref::new("ServiceInstance", "ServiceInstance");

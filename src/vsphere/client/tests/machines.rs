@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::server::{Answer, Server, fault, soap};
 use super::{connect, soon};
-use crate::vsphere::client::{Deadline, Error, GuestAuth};
+use crate::vsphere::client::{Client, Deadline, Endpoint, Error, GuestAuth};
 use crate::vsphere::wire::{
     Any, ChoiceOption, CreateFilter, CreatePropertyCollector, DynamicProperty, ElementDescription, Moref,
     ObjectContent, ObjectUpdate, ObjectUpdateKind, PowerOffVmTask, PowerOnVmTask, PropertyChange, PropertyChangeOp,
@@ -148,8 +148,8 @@ async fn guest_operations_of_a_machine_go_one_after_another() {
 #[tokio::test]
 async fn an_idle_session_is_kept_alive_until_logout() {
     let server = Server::http(|_| None).await;
-    let client = connect(&server).await;
-    client.keep_alive(Duration::from_millis(20));
+    let endpoint = Endpoint { keep_alive: Duration::from_millis(20), ..server.endpoint() };
+    let client = Client::connect(endpoint, soon()).await.expect("a session");
     let kept = async {
         while server.count("CurrentTime") < 3 {
             tokio::task::yield_now().await;
