@@ -849,7 +849,7 @@ fn a_profile_gives_args_placement_and_vcenter() {
     insta::assert_snapshot!("profile-mistakes", all);
 }
 
-/// How long commands take by `exec` and by `govc guest.run`, in turns: `cargo test --test machines -- --ignored
+/// How long commands take by `exec` and by `govc guest.run`, in turns: `cargo test --test builds machines:: -- --ignored
 /// --nocapture`. It judges nothing: the figures are printed, and depend on what else the machine does.
 #[test]
 #[ignore = "measures: wants a machine that does nothing else"]
