@@ -90,7 +90,7 @@ macro_rules! shot {
     ($site:expr, $name:literal, $text:expr) => {
         let site = if $site.is_vcsim() { "vcsim" } else { "sandbox" };
         insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
-            insta::assert_snapshot!(format!("machines__{site}-{}", $name), $text);
+            insta::assert_snapshot!(format!("builds__machines__{site}-{}", $name), $text);
         });
     };
 }
