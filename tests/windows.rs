@@ -573,6 +573,142 @@ fn no_generated_value_changes_what_a_generated_script_is() {
     assert!(read > 100, "only {read} scripts could be read");
 }
 
+/// Wine, of one prefix, and what it leaves running.
+struct Wine {
+    program: String,
+    home: tempfile::TempDir,
+}
+
+impl Wine {
+    fn command(&self, program: &Path) -> std::process::Command {
+        let mut command = std::process::Command::new(program);
+        command
+            .env("WINEPREFIX", self.home.path().join("prefix"))
+            .env("WINEDEBUG", "-all")
+            .env("HOME", self.home.path());
+        command.env_remove("DISPLAY").current_dir(self.home.path());
+        command
+    }
+
+    /// Runs a batch file by `cmd`.
+    fn cmd(&self, file: &Path) -> Run {
+        run(self.command(Path::new(&self.program)).args(["cmd.exe", "/d", "/c", &windows_path(file)]), DEADLINE * 4)
+    }
+}
+
+impl Drop for Wine {
+    fn drop(&mut self) {
+        for what in ["-k", "-w"] {
+            let server = Path::new(&self.program).with_file_name("wineserver");
+            let _ = run(self.command(&server).arg(what), DEADLINE);
+        }
+    }
+}
+
+/// As Wine shows the host's files.
+fn windows_path(path: &Path) -> String {
+    format!("Z:{}", path.display().to_string().replace('/', "\\"))
+}
+
+/// A value of a type that may stand in a text for `cmd`, as the language writes it.
+fn value_for_cmd(random: &mut Random) -> String {
+    let bits = u128::from(random.next()) << 64 | u128::from(random.next());
+    let v6 = std::net::Ipv6Addr::from(bits & [0xffff, u128::MAX, u128::MAX << 64, 1][random.below(4)]);
+    let v4 = std::net::Ipv4Addr::from(random.next() as u32);
+    match random.below(8) {
+        0 => (random.next() as i64).to_string(),
+        1 | 2 => random.below(10).to_string(),
+        3 => v4.to_string(),
+        4 => v6.to_string(),
+        5 => format!("{v6}/{}", random.below(129)),
+        6 => random.one(&["90s", "1h30m", "250ms", "10GiB", "512MiB", "0s", "1KiB"]).to_owned(),
+        _ => random.one(&["true", "false"]).to_owned(),
+    }
+}
+
+/// What our reader lets stand in a batch file is read by `cmd` as it is: the same file says the same with other values,
+/// but for these. Wine is large, so it is set up only when asked for: VMWBUILD_TEST_WINE=1 tests/run.
+#[test]
+fn cmd_takes_values_for_what_they_are() {
+    use vmwbuild::shell::{Dialect, Hole, HoleKind, read, weave};
+    const HOLE: &str = "${{ x }}";
+    let Ok(program) = std::env::var("VMWBUILD_TEST_WINE_PROGRAM") else {
+        println!("NOT RUN: Wine is not set up; VMWBUILD_TEST_WINE=1 tests/run does that and runs this");
+        return;
+    };
+    let around: &[&str] =
+        &[">", "<", ">>", " ", "", "a", "\"", "%", "%%", "%~", "^", "&", "|", ":", "(", ")", "=", ",", ";", "@", "5"];
+    let lines = [
+        "echo LEFT${{ x }}RIGHT",
+        "echo \"LEFT${{ x }}RIGHT",
+        "(echo LEFT${{ x }}RIGHT)",
+        "${{ x }}RIGHT",
+        "set _vmwq=LEFT${{ x }}RIGHT\nset _vmwq",
+        "for %%a in (LEFT${{ x }}RIGHT) do echo [%%a]",
+        "for %%f in (z) do echo LEFT${{ x }}RIGHT",
+        "echo one ^\n LEFT${{ x }}RIGHT",
+        "if \"LEFT${{ x }}RIGHT\"==\"a\" (echo yes) else echo no LEFT${{ x }}RIGHT",
+        "call :sub LEFT${{ x }}RIGHT\ngoto :eof\n:sub\necho [%1] [%2] ${{ x }}",
+        ">f.txt echo LEFT${{ x }}RIGHT\ntype f.txt",
+    ];
+    let wine = Wine { program, home: tempfile::tempdir().unwrap() };
+    let root = wine.home.path();
+    let (mut driver, mut cases, mut refused) = ("@echo off\r\n".to_owned(), Vec::new(), 0);
+    for seed in 0..120u64 {
+        let mut random = Random(seed);
+        let line = lines[seed as usize % lines.len()];
+        // What stands after `<` or `>` names a file, which isn't the same with another value.
+        let text = line.replace("LEFT", random.one(&around[3..])).replace("RIGHT", random.one(around)) + "\necho after";
+        let holes: Vec<Hole> =
+            text.match_indices(HOLE).map(|(at, _)| Hole::new(at..at + HOLE.len(), HoleKind::Plain)).collect();
+        let Ok(contexts) = read(Dialect::Cmd, &text, &holes) else {
+            refused += 1;
+            continue;
+        };
+        for values in 0..3 {
+            // The first is a word that means nothing: what the others are held to.
+            let mut value = if values == 0 { "Qzq".to_owned() } else { value_for_cmd(&mut random) };
+            // Wine takes what begins a list for a label too.
+            while value.starts_with(':') && line.contains("in (LEFT") {
+                value = value_for_cmd(&mut random);
+            }
+            let woven = weave(&text, &holes, &contexts, &vec![value.clone(); holes.len()]);
+            let name = format!("case{seed}-{values}");
+            fs::create_dir(root.join(&name)).unwrap();
+            let file = format!("@echo off\r\nchcp 65001 >nul\r\n{}\r\n", woven.replace('\n', "\r\n"));
+            fs::write(root.join(format!("{name}.cmd")), file).unwrap();
+            let place = windows_path(root);
+            driver +=
+                &format!("cd /d {place}\\{name}\r\n%ComSpec% /d /c {place}\\{name}.cmd <nul >..\\{name}.out 2>&1\r\n");
+            cases.push((name, text.clone(), value));
+        }
+    }
+    fs::write(root.join("all.cmd"), driver + "exit /b 0\r\n").unwrap();
+    let done = wine.cmd(&root.join("all.cmd"));
+    assert_eq!(done.code, Some(0), "{done}");
+    let outcome = |name: &str| {
+        let mut files: Vec<_> = fs::read_dir(root.join(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        let left = files.iter().map(|file| {
+            let name = file.file_name().unwrap().to_string_lossy().into_owned();
+            format!("{name}: {}", String::from_utf8_lossy(&fs::read(file).unwrap()))
+        });
+        let said = String::from_utf8_lossy(&fs::read(root.join(format!("{name}.out"))).unwrap()).into_owned();
+        left.fold(said, |all, one| all + &one)
+    };
+    let mut ran = 0;
+    for case in cases.chunks(3) {
+        let wanted = outcome(&case[0].0);
+        // Not all that is made here is a batch file.
+        ran += usize::from(wanted.contains("after"));
+        for (name, text, value) in &case[1..] {
+            let got = outcome(name).replace(name.as_str(), &case[0].0);
+            assert_eq!(got, wanted.replace("Qzq", value), "{value} in {name}:\n{text}");
+        }
+    }
+    assert!(ran > 50 && refused < 75, "{ran} batch files ran, {refused} were refused");
+}
+
 /// A directory service, which nobody can build here, is planned: all is checked but what its guests would say.
 #[test]
 fn the_domain_of_the_examples_is_planned() {

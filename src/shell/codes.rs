@@ -254,6 +254,28 @@ pub static QUOTED_TWICE: Code = Code {
     right: concat!("ARG name\n", "FROM Debian AS web\n", "RUN sh -c \"echo 'hello '${{ name | quote }}\"\n",),
 };
 
+/// `value-misread-by-cmd`.
+pub static CMD_PLACE: Code = Code {
+    number: 319,
+    name: "value-misread-by-cmd",
+    severity: Severity::Error,
+    about: "`cmd` reads a batch file's lines after values are put in. Right before `>` or `<` a single digit is the \
+            number of a stream: `echo 2>f` writes nothing to the file. `%5` is the batch file's fifth argument, and a \
+            line that begins with `:`, as the address `::1` does, is a label. Put a blank or another word between.",
+    wrong: concat!(
+        "ARG n: int\n",
+        "FROM --os=windows Windows AS web\n",
+        "SHELL cmd\n",
+        "RUN echo ${{ n }}>C:\\n.txt\n",
+    ),
+    right: concat!(
+        "ARG n: int\n",
+        "FROM --os=windows Windows AS web\n",
+        "SHELL cmd\n",
+        "RUN >C:\\n.txt echo ${{ n }}\n",
+    ),
+};
+
 /// All of them.
 pub static ALL: &[&Code] = &[
     &UNKNOWN_SHELL,
@@ -274,4 +296,5 @@ pub static ALL: &[&Code] = &[
     &CMD_VALUE,
     &GLUED_NUMBER,
     &QUOTED_TWICE,
+    &CMD_PLACE,
 ];

@@ -142,6 +142,12 @@ pub fn explain(refusal: &Refusal, hole: &str) -> Explanation {
             "",
             format!("use PowerShell, or an environment variable: `ENV VALUE={hole}`"),
         ),
+        RefusalKind::CmdPlace(trap) => (
+            &codes::CMD_PLACE,
+            "`cmd` would take this value for something else".into(),
+            trap.why(),
+            "put a blank or another word between, or redirect first: `>FILE echo …`".into(),
+        ),
     };
     Explanation { code, message, cause: cause.to_owned(), help }
 }

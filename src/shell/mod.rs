@@ -35,7 +35,7 @@ pub use command::{Assignment, Command, CommandKind, HereDoc, Piece, Redirect, Wo
 pub use dialect::{Dialect, dialect_of};
 pub use explain::{Explanation, explain};
 pub use lints::{ExternalArgument, ForeignCode, external_arguments, foreign_code};
-pub use refusal::{Place, Refusal, RefusalKind};
+pub use refusal::{CmdTrap, Place, Refusal, RefusalKind};
 pub use weave::{assignment, insert_raw, powershell_assignment, powershell_number, quote, weave};
 pub use wrappers::{Call, calls};
 
@@ -128,7 +128,7 @@ pub fn read(dialect: Dialect, text: &str, holes: &[Hole]) -> Result<Vec<Context>
     match dialect {
         Dialect::Sh | Dialect::Bash | Dialect::Ksh => read_posix(dialect, text, holes),
         Dialect::PowerShell => powershell::read(text, holes),
-        Dialect::Cmd => cmd::read(holes),
+        Dialect::Cmd => cmd::read(text, holes),
     }
 }
 

@@ -54,6 +54,30 @@ pub enum RefusalKind {
     PsPlace,
     /// Text for `cmd`, in which nothing quotes it.
     CmdText,
+    /// A number or an address where `cmd` takes it for something else.
+    CmdPlace(CmdTrap),
+}
+
+/// What `cmd` takes a number or an address for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CmdTrap {
+    /// The number of a stream: `echo 2>file`.
+    Stream,
+    /// The name of an argument or a loop's variable: `%5`, `%%a`.
+    Name,
+    /// A label: `::1`.
+    Label,
+}
+
+impl CmdTrap {
+    /// Why that is so.
+    pub fn why(self) -> &'static str {
+        match self {
+            CmdTrap::Stream => "right before `<` or `>` a number says which stream to redirect",
+            CmdTrap::Name => "right after a `%` it is the name of an argument or of a loop's variable",
+            CmdTrap::Label => "a command that begins with `:`, as addresses may, is a label and doesn't run",
+        }
+    }
 }
 
 /// A place that evaluates arithmetic.
