@@ -23,6 +23,7 @@ on_both! {
     archives_of_every_form_are_imported
     what_is_no_ova_is_told_before_anything_is_made
     an_import_is_asked_for_as_govc_asks
+    the_web_is_trusted_by_authorities_alone
 }
 
 fn vm(site: &Site, name: &str) -> Value {
@@ -193,6 +194,78 @@ fn what_is_no_ova_is_told_before_anything_is_made(site: &Site) {
     )
     .unwrap();
     site.built(dir.path(), &[]);
+    assert_eq!(site.sessions(), 0);
+}
+
+fn the_web_is_trusted_by_authorities_alone(site: &Site) {
+    let before = site.vms();
+    let (web, other, named) = (Web::secure("127.0.0.1"), Web::secure("127.0.0.1"), Web::secure("files.example.com"));
+    let plain = Web::start();
+    let file = Page::Whole(small(Form::Gnu));
+    web.serve("/small.ova", file.clone());
+    web.serve("/moved.ova", Page::Moved("/small.ova?key=hidden".to_owned()));
+    web.serve("/small.ova?key=hidden", file.clone());
+    web.serve("/other.ova", Page::Moved(other.serve("/small.ova?key=hidden", file.clone())));
+    web.serve("/plain.ova", Page::Moved(plain.serve("/small.ova", file.clone())));
+    web.serve("/round.ova", Page::Moved("/round.ova".to_owned()));
+    web.serve("/login.ova", Page::Refused("401 Unauthorized"));
+    web.serve("/forbidden.ova", Page::Refused("403 Forbidden"));
+    named.serve("/small.ova", file);
+    let dir = context(&[
+        ("web.pem", web.ca_pem.as_bytes()),
+        ("named.pem", named.ca_pem.as_bytes()),
+        ("both.pem", format!("{}{}", web.ca_pem, other.ca_pem).as_bytes()),
+    ]);
+    let ca = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+    let (ca_web, ca_named, ca_both) = (ca("web.pem"), ca("named.pem"), ca("both.pem"));
+    let (trusted, not_it, both) = (["--ca", &ca_web], ["--ca", &ca_named], ["--ca", &ca_both]);
+    let names = [(&web.url, "https://WEB"), (&other.url, "https://OTHER"), (&named.url, "https://NAMED")];
+    let shown = |text: String| {
+        let text = names.iter().fold(text, |text, (url, name)| text.replace(*url, name));
+        let address = |url: &str| url.trim_start_matches("https://").to_owned();
+        names.iter().fold(text, |text, (url, name)| text.replace(&address(url), &address(name)))
+    };
+    let write = |source: &str| {
+        let text = format!("CLUSTER DC0_C0\nFROM ova:{source} AS a\nOUTPUT VM --off web-ova\n");
+        std::fs::write(dir.path().join("VMWfile"), text).unwrap();
+    };
+    let thumbprints = regex::Regex::new("[0-9A-F]{2}(:[0-9A-F]{2}){31}").unwrap();
+    let mut told = String::new();
+    let refused: &[(&str, &str, &[&str])] = &[
+        (&web.url, "small", &[]),
+        (&web.url, "small", &["--insecure"]),
+        (&web.url, "small", &not_it),
+        (&named.url, "small", &not_it),
+        (&web.url, "other", &trusted),
+        (&web.url, "plain", &trusted),
+        (&web.url, "round", &trusted),
+        (&web.url, "login", &trusted),
+        (&web.url, "forbidden", &trusted),
+        (&web.url, "nothing", &trusted),
+    ];
+    for (server, name, flags) in refused {
+        let source = format!("{server}/{name}.ova");
+        write(&source);
+        let run = site.build(dir.path(), flags);
+        assert!(matches!(run.code, Some(3 | 5)), "{source}: {run}");
+        let flags: Vec<String> = flags.iter().map(|f| f.replace(&dir.path().display().to_string(), "DIR")).collect();
+        let stderr = Run { stderr: shown(run.stderr()).into_bytes(), ..run };
+        told += &format!("--- FROM ova:{source} {}\n{}\n\n", flags.join(" "), said(&stderr, dir.path()));
+    }
+    let told = thumbprints.replace_all(&shown(told), "THUMBPRINT").into_owned();
+    assert!(!told.contains("hidden"), "{told}");
+    if !site.is_vcsim() {
+        insta::assert_snapshot!("the_web_is_trusted", told);
+    }
+    assert_eq!(site.vms(), before);
+    assert!(!plain.asked.lock().unwrap().contains_key("/small.ova"), "it was asked without encryption");
+    for (name, flags) in [("small", &trusted), ("moved", &trusted), ("other", &both)] {
+        write(&format!("{}/{name}.ova", web.url));
+        site.built(dir.path(), flags);
+        assert!(site.vms().contains(&"web-ova".to_owned()), "{name}");
+        site.govc(&["vm.destroy", "web-ova"]);
+    }
+    assert_eq!(site.vms(), before);
     assert_eq!(site.sessions(), 0);
 }
 

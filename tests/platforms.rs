@@ -208,6 +208,80 @@ fn what_builds_have_made_is_listed_and_removed(site: Site) {
     assert!(said(&project.done(&["destroy", ".", "--yes"])).contains("nothing here was made from"));
 }
 
+#[test]
+fn projects_of_one_directory_name_are_told_apart_by_a_name_of_their_own() {
+    let site = Site::here().unwrap();
+    let all = tempfile::tempdir().unwrap();
+    let whole = all.path().canonicalize().unwrap();
+    let project = |below: &str, vm: &str, name: Option<&str>| {
+        let dir = whole.join(below);
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("VMWfile"), format!("FROM linux AS web\nOUTPUT VM --off {vm}\n")).unwrap();
+        if let Some(name) = name {
+            std::fs::write(dir.join("vmwbuild.toml"), format!("project = \"{name}\"\n")).unwrap();
+        }
+        dir
+    };
+    let run = |dir: &std::path::Path, args: &[&str]| common::run(&mut site.tool(dir, args), common::DEADLINE);
+    let done = |dir: &std::path::Path, args: &[&str]| {
+        let run = run(dir, args);
+        assert_eq!(run.code, Some(0), "{run}");
+        run
+    };
+    let listed = |dir: &std::path::Path| {
+        let list: Vec<Value> = serde_json::from_str(&done(dir, &["ls", ".", "--json"]).stdout()).unwrap();
+        let of = |one: &Value, key: &str| one[key].as_str().unwrap_or("none").to_owned();
+        list.iter().map(|one| (of(one, "name"), of(one, "file"), of(one, "from"))).collect::<Vec<_>>()
+    };
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim().to_owned();
+    let from = |dir: &std::path::Path| format!("{host}:{}", dir.join("VMWfile").display());
+    // By the directory's name two are one, which is told before anything goes.
+    let (one, two) = (project("one/shop", "same-one", None), project("two/shop", "same-two", None));
+    for dir in [&one, &two] {
+        site.built(dir, &[]);
+    }
+    let both = [("same-one", &one), ("same-two", &two)];
+    let both = both.map(|(vm, dir)| (vm.to_owned(), "shop/VMWfile".to_owned(), from(dir)));
+    assert_eq!(listed(&one), both);
+    let dry = done(&one, &["destroy", ".", "--dry-run"]);
+    assert_eq!(dry.stdout().lines().count(), 2, "{dry}");
+    assert_eq!(
+        dry.stderr(),
+        format!(
+            "made from {}: /DC0/vm/same-two\nwarning: 1 of 2 were made from elsewhere, by a VMWfile that is called \
+             shop/VMWfile too; if that is another project, give each a name: `project = \"…\"` in its vmwbuild.toml\n",
+            from(&two)
+        )
+    );
+    // By names of their own they are two, and each is one wherever it is checked out, and whatever that is called.
+    let (three, four) = (project("three/shop", "same-three", Some("a")), project("four/shop", "same-four", Some("b")));
+    for dir in [&three, &four] {
+        site.built(dir, &[]);
+    }
+    let again = project("runner/builds-7", "same-three", Some("a"));
+    for dir in [&three, &again] {
+        assert_eq!(listed(dir), [("same-three".to_owned(), "a/VMWfile".to_owned(), from(&three))]);
+    }
+    // A file below the project's directory is called by its path there.
+    let below = project("four/shop/db", "same-db", None);
+    site.built(&below, &[]);
+    assert_eq!(listed(&below), [("same-db".to_owned(), "b/db/VMWfile".to_owned(), from(&below))]);
+    let destroyed = done(&again, &["destroy", ".", "--yes"]);
+    assert_eq!((destroyed.stdout().as_str(), destroyed.stderr().as_str()), ("removed /DC0/vm/same-three\n", ""));
+    let left: Vec<String> = site.vms().into_iter().filter(|vm| vm.starts_with("same-")).collect();
+    assert_eq!(left, ["same-db", "same-four", "same-one", "same-two"]);
+    // What is no name is told by everything that would go by it, and nothing is removed.
+    for name in ["", " a", "a\\u0007"] {
+        let dir = project("three/shop", "same-three", Some(name));
+        for args in [&["destroy", ".", "--yes"][..], &["ls", "."], &["build", "--progress", "plain"]] {
+            let refused = run(&dir, args);
+            assert_eq!(refused.code, Some(2), "{refused}");
+            assert!(refused.stderr().contains("names its project `"), "{refused}");
+        }
+    }
+    assert_eq!(site.vms().iter().filter(|vm| vm.starts_with("same-")).count(), 4);
+}
+
 /// A clone as somebody else makes it.
 fn copy(project: &Project, from: &str, to: &str) {
     use vmwbuild::vsphere::client::{CloneRequest, HardwareChange, PlacementRequest};

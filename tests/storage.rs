@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use common::ova::{Form, small};
-use common::site::Site;
+use common::site::{Sandbox, Site};
 use common::{Vcsim, context, on_both};
 use vmwbuild::vsphere::client::{Client, CloneRequest, Deadline, EntityKind, Error, PlacementRequest};
 use vmwbuild::vsphere::wire::{Element, Limits};
@@ -107,6 +107,20 @@ fn an_unknown_policy_is_told_before_anything_is_cloned(site: &Site) {
         }
     }
     assert_eq!(site.vms(), machines);
+}
+
+#[test]
+fn a_plan_names_the_privilege_that_policies_need() {
+    let site = Site::Sandbox(Sandbox::start(&["--sandbox-withhold", "StorageProfile.View"]));
+    let plan = |policy: &str| {
+        let text = format!("FROM linux AS web\nOUTPUT VM st-web\nDATASTORE {policy}LocalDS_0\n");
+        common::run(&mut site.tool(context(&[("VMWfile", &text)]).path(), &["plan"]), common::DEADLINE)
+    };
+    let planned = plan("");
+    assert_eq!(planned.code, Some(0), "nobody named a policy: {planned}");
+    let planned = plan(&format!("--policy=\"{POLICY}\" "));
+    assert_eq!(planned.code, Some(5), "{planned}");
+    assert!(planned.stderr().contains("the account lacks StorageProfile.View on /\n"), "{planned}");
 }
 
 /// The messages that our client sends meanwhile.

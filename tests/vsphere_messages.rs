@@ -110,9 +110,15 @@ fn errors() -> Vec<Error> {
         Error::Web {
             url: "https://example.com/web.ova".into(),
             detail: "the connection broke".into(),
+            status: None,
             connection: Some(Box::new(connect(ConnectKind::Closed, true))),
         },
-        Error::Web { url: "https://example.com/web.ova".into(), detail: "HTTP 404 Not Found".into(), connection: None },
+        Error::Web {
+            url: "https://example.com/web.ova".into(),
+            detail: "HTTP 404 Not Found".into(),
+            status: Some(404),
+            connection: None,
+        },
         Error::Fault {
             call: "PowerOnVM_Task".into(),
             object: vm(),

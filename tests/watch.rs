@@ -189,6 +189,60 @@ fn a_host_that_is_lost_is_waited_for_and_then_its_machines_count_as_dead() {
 }
 
 #[test]
+fn one_look_knows_machines_whose_host_is_lost_too() {
+    let project = Project::pool(Site::here().unwrap());
+    let template = format!("template={}", project.site.template());
+    let args = |more: &[&str]| {
+        let always = ["up", "--progress", "plain", "--arg", &template, "--arg", "workers=1"];
+        project.site.with_state(project.dir.path(), &[&always[..], more].concat())
+    };
+    let up = |more: &[&str]| {
+        let run = common::run(&mut args(more), DEADLINE);
+        assert_eq!(run.code, Some(0), "{run}");
+        format!("{}{}", run.stdout(), run.stderr())
+    };
+    up(&[]);
+    let before = project.machines();
+    let host = host_of(&project, "w-worker-1");
+    assert_ne!(host, host_of(&project, "w-manager"));
+    let answers = |yes: bool| assert!(project.site.meddle(|s| s.host_answers(&host, yes)));
+    // One that comes back in time has lived all the time: it is waited for, and not a moment longer than it needs.
+    answers(false);
+    let running = Running::start(&mut args(&["--grace", "1h"]));
+    wait(&running, &format!("`worker[1]` may be dead: its host {host} is silent; it is given 3600s"));
+    answers(true);
+    let run = running.finish(DEADLINE);
+    assert_eq!(run.code, Some(0), "{run}");
+    assert_eq!(project.machines(), before);
+    // Too many are too many, whatever it is that they die of.
+    answers(false);
+    let none = common::run(&mut args(&["--grace", "0s", "--replace-at-most", "0"]), DEADLINE);
+    assert_eq!(none.code, Some(5), "{none}");
+    assert!(none.stderr().contains(&format!("`worker[1]` is dead: its host {host} is silent")), "{none}");
+    let said = up(&["--grace", "0s"]);
+    assert!(said.contains(&format!("`worker[1]` is dead: its host {host} is silent")), "{said}");
+    assert!(said.contains("another one stands in for it"), "{said}");
+    let both = project.machines();
+    assert_eq!(both.len(), before.len() + 1);
+    assert!(before.iter().all(|(name, vm)| both[name] == *vm), "nobody else is touched: {both:?}");
+    let instead = both.keys().find(|name| name.starts_with("w-worker-1-instead-")).unwrap().clone();
+    assert_ne!(host_of(&project, &instead), host);
+    assert_eq!(project.read(&instead, "/root/token").trim_end(), project.read("w-manager", "/root/token"));
+    assert_eq!(project.read("w-manager", "/root/removed"), "w-worker-1\n");
+    // The next one finds what stands in, and makes no other; when the host is back, the name is given back.
+    let clones = project.clones();
+    up(&["--grace", "0s"]);
+    assert_eq!((project.clones(), project.machines()), (clones, both.clone()));
+    answers(true);
+    let said = up(&[]);
+    assert!(said.contains("is called w-worker-1 now"), "{said}");
+    let now = project.machines();
+    assert_eq!((now.len(), &now["w-worker-1"]), (before.len(), &both[&instead]));
+    assert_eq!(project.clones(), clones);
+    assert_eq!(project.read("w-manager", "/root/removed"), "w-worker-1\n", "it was taken out once");
+}
+
+#[test]
 fn the_budget_is_kept_and_told() {
     let project = Project::pool(Site::here().unwrap());
     let file = project.dir.path().join("up.prom");

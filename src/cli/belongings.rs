@@ -74,8 +74,19 @@ pub(crate) fn destroy(options: &args::Destroy, color: args::When, verbose: u8) -
 enum Which {
     All,
     Build(String),
-    /// A VMWfile, and its mark.
-    File(PathBuf, String),
+    /// A VMWfile.
+    File(Meant),
+}
+
+/// A VMWfile whose machines are meant.
+struct Meant {
+    file: PathBuf,
+    /// Its mark.
+    identity: String,
+    /// Where it is.
+    from: String,
+    /// Whether its project has a name of its own: then it doesn't matter where its machines were made from.
+    declared: bool,
 }
 
 impl Which {
@@ -91,15 +102,20 @@ impl Which {
             return Ok(Which::Build(build.to_owned()));
         }
         let place = load::place(&context, file).map_err(|d| (1, d))?;
-        let identity = load::identity_of(&place);
-        Ok(Which::File(place.file, identity))
+        let project = project::Project::of(Some(&place.file)).map_err(|d| (2, d))?;
+        Ok(Which::File(Meant {
+            identity: load::identity_of(&place),
+            from: load::whereabouts_of(&place),
+            declared: project.is_some_and(|p| p.declared().is_some()),
+            file: place.file,
+        }))
     }
 
     fn takes(&self, owned: &Owned) -> bool {
         match self {
             Which::All => true,
             Which::Build(build) => owned.marks.build == *build,
-            Which::File(_, identity) => owned.marks.file == *identity,
+            Which::File(meant) => owned.marks.file == meant.identity,
         }
     }
 }
@@ -111,7 +127,7 @@ fn endpoint(
     verbose: u8,
 ) -> Result<Endpoint, Refused> {
     let env = |name: &str| std::env::var(name).ok();
-    let file = if let Which::File(file, _) = which { Some(file.as_path()) } else { None };
+    let file = if let Which::File(meant) = which { Some(meant.file.as_path()) } else { None };
     let defaults = project::defaults(file, profile.profile.as_deref()).map_err(|d| (2, d))?;
     build::endpoint(connection, World { env: &env, defaults: &defaults, verbose }).map_err(first)
 }
@@ -171,6 +187,7 @@ fn document(owned: &Owned) -> Value {
         "ip": owned.ip,
         "build": owned.marks.build,
         "file": or_null(&owned.marks.file),
+        "from": or_null(&owned.marks.from),
         "stage": or_null(&owned.marks.machine),
     })
 }
@@ -181,7 +198,7 @@ async fn sweep(client: &Client, which: &Which, options: &args::Destroy) -> Resul
     if all.is_empty() {
         terminal::say(&match which {
             Which::Build(build) => format!("nothing here was made by the build {build}"),
-            Which::File(_, identity) => format!("nothing here was made from {identity}"),
+            Which::File(meant) => format!("nothing here was made from {}", meant.identity),
             Which::All => "no build has made anything here".to_owned(),
         });
         return Ok(Vec::new());
@@ -193,6 +210,7 @@ async fn sweep(client: &Client, which: &Which, options: &args::Destroy) -> Resul
     }
     // What may share the disks of a template goes before it.
     removable.sort_by_key(|o| o.template);
+    elsewhere(which, &removable);
     let paths: Vec<String> = removable.iter().map(|o| o.path.clone()).collect();
     if !confirm::removal(&paths, &options.removal, "machines aren't removed without a word of yours")? {
         return Ok(Vec::new());
@@ -206,10 +224,34 @@ async fn sweep(client: &Client, which: &Which, options: &args::Destroy) -> Resul
         }
     }
     // What a controller remembers of the platform, where this account may remove it: it doesn't matter any more.
-    if let (Which::File(_, identity), true) = (which, problems.is_empty()) {
-        let _ = watch::forget(client, identity).await;
+    if let (Which::File(meant), true) = (which, problems.is_empty()) {
+        let _ = watch::forget(client, &meant.identity).await;
     }
     Ok(problems)
+}
+
+/// Says which machines were made from a VMWfile somewhere else, where the name of a directory alone makes them this one's:
+/// that may be another checkout of it, or another project.
+fn elsewhere(which: &Which, all: &[Owned]) {
+    let Which::File(meant) = which else { return };
+    if meant.declared {
+        return;
+    }
+    let other = |o: &&Owned| !o.marks.from.is_empty() && o.marks.from != meant.from;
+    let others: Vec<&Owned> = all.iter().filter(other).collect();
+    if others.is_empty() {
+        return;
+    }
+    for one in &others {
+        terminal::say(&format!("made from {}: {}", one.marks.from, one.path));
+    }
+    terminal::say(&format!(
+        "warning: {} of {} were made from elsewhere, by a VMWfile that is called {} too; if that is another project, give each \
+         a name: `project = \"…\"` in its vmwbuild.toml",
+        others.len(),
+        all.len(),
+        meant.identity
+    ));
 }
 
 /// Refuses while a build that this user has begun still works on what would be removed.

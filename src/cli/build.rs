@@ -242,6 +242,7 @@ pub(super) fn prepare(
     let engine = Options {
         build: build.id,
         file: load::identity(&options.input),
+        from: load::whereabouts(&options.input),
         context,
         parallel: usize::from(options.parallel),
         clones: engine::ClonesAtOnce {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{args, arguments, codes, project, shellcheck};
+use super::{args, arguments, codes, project, shellcheck, terminal};
 use crate::diagnostic::{Diagnostic, Problems, Severity, did_you_mean};
 use crate::lint;
 use crate::sema::existing::Selected;
@@ -277,13 +277,31 @@ fn project_name(context: &Path) -> String {
 }
 
 /// What the machines of a VMWfile belong to, wherever it is checked out: the project's name, and the file's path below it.
+/// What is wrong with the project's file is told by whoever reads its defaults, before this matters.
 pub(crate) fn identity(input: &args::Input) -> String {
     place(&input.context, input.file.as_deref()).map_or_else(|_| String::new(), |place| identity_of(&place))
 }
 
+/// Where a VMWfile is, for people: the computer, and the path there.
+pub(crate) fn whereabouts(input: &args::Input) -> String {
+    place(&input.context, input.file.as_deref()).map_or_else(|_| String::new(), |place| whereabouts_of(&place))
+}
+
 /// The same of a place.
+pub(crate) fn whereabouts_of(Place { file, .. }: &Place) -> String {
+    let file = std::fs::canonicalize(file).unwrap_or_else(|_| file.clone());
+    format!("{}:{}", terminal::host().as_deref().unwrap_or_default(), file.display())
+}
+
+/// The same of a place. A name that the project declares stands for the directory of its `vmwbuild.toml`, else the
+/// context's own name does.
 pub(crate) fn identity_of(Place { file, context }: &Place) -> String {
-    let project = project_name(context);
+    let declared = project::Project::of(Some(file)).ok().flatten();
+    let declared = declared.as_ref().and_then(|p| Some((p.declared()?, p.directory())));
+    let (project, context) = match declared {
+        Some((name, directory)) => (name.to_owned(), directory),
+        None => (project_name(context), context.as_path()),
+    };
     let whole = |path: &Path| std::fs::canonicalize(path).ok();
     let below = whole(file).zip(whole(context)).and_then(|(f, c)| f.strip_prefix(c).ok().map(Path::to_path_buf));
     let name = below.or_else(|| file.file_name().map(PathBuf::from)).unwrap_or_default();

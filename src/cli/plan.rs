@@ -179,7 +179,8 @@ async fn planned(
         list.sort();
         list.dedup();
     }
-    let wanted = plan::privileges(program, &found, &inventory);
+    let root = &client.content().root_folder;
+    let wanted = plan::privileges(program, &found, &inventory, root);
     let (of_sources, of_hosts, lacking) = tokio::join!(
         client.properties_of(&sources, plan::SOURCE),
         client.properties_of(&hosts, plan::HOST),
@@ -193,6 +194,7 @@ async fn planned(
             Err(e) if e.is_fault("NoPermission") => None,
             other => other?,
         },
+        root: Some(root.clone()),
         making: program.machines.iter().zip(&known.machines).map(|(m, k)| (m.id, making(k))).collect(),
         ..Facts::default()
     };

@@ -16,8 +16,11 @@ use crate::syntax::Keyword;
 /// Its name.
 const NAME: &str = "vmwbuild.toml";
 
+/// The longest name of a project: every machine bears it.
+const LONGEST: usize = 100;
+
 /// The keys that a file, a profile and a placement have.
-const KEYS: &[&str] = &["vcenter", "args", "placement", "lint", "profile"];
+const KEYS: &[&str] = &["project", "vcenter", "args", "placement", "lint", "profile"];
 const PROFILE_KEYS: &[&str] = &["vcenter", "args", "placement"];
 const PLACEMENT: &[(&str, Keyword)] = &[
     ("datacenter", Keyword::Datacenter),
@@ -32,6 +35,7 @@ const PLACEMENT: &[(&str, Keyword)] = &[
 /// What a file holds.
 #[derive(Clone, Debug, Default, Deserialize)]
 struct File {
+    project: Option<String>,
     #[serde(default)]
     lint: LevelTable,
     #[serde(flatten)]
@@ -99,6 +103,16 @@ impl Project {
             return Ok(Some(Project { directory: directory.to_path_buf(), path, file }));
         }
         Ok(None)
+    }
+
+    /// The name that it gives itself, which its machines bear.
+    pub(crate) fn declared(&self) -> Option<&str> {
+        self.file.project.as_deref()
+    }
+
+    /// The directory in which it lies.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// The levels for a VMWfile, per-file ignores included.
@@ -225,6 +239,14 @@ fn parse(text: &str, path: &Path) -> Result<File, Diagnostic> {
         return Err(unknown("", key, KEYS));
     }
     placed("", &raw)?;
+    let named = raw.get("project").and_then(toml::Value::as_str);
+    if let Some(name) =
+        named.filter(|n| n.trim() != *n || n.is_empty() || n.len() > LONGEST || n.contains(char::is_control))
+    {
+        let text = format!("`{}` names its project `{}`", path.display(), name.escape_debug());
+        let help = format!("a name has 1 to {LONGEST} bytes, without blanks around it and control characters");
+        return Err(Diagnostic::new(&codes::BAD_CONFIG, text).help(help));
+    }
     for (name, profile) in raw.get("profile").and_then(toml::Value::as_table).into_iter().flatten() {
         let Some(profile) = profile.as_table() else { continue };
         let table = format!("profile.{name}");

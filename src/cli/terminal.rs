@@ -190,3 +190,9 @@ pub(crate) fn ask(prompt: &str) -> Option<String> {
     let line = line.trim_end_matches(['\n', '\r']);
     (!line.is_empty()).then(|| line.to_owned())
 }
+
+/// What this computer is called, if it is called anything.
+pub(super) fn host() -> Option<String> {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
+    host.map(|h| h.trim().to_owned()).filter(|h| !h.is_empty())
+}

@@ -10,7 +10,8 @@ pub(crate) fn run(options: &args::Up, color: args::When, verbose: u8) -> u8 {
     if options.watch {
         return super::watch::run(options, color, verbose);
     }
-    let up = Up { at_most: usize::from(options.replace_at_most), decided: None };
+    let at_most = usize::from(options.replace_at_most);
+    let up = Up { at_most, grace: options.watching.grace, decided: None };
     let lock = super::watch::LockWish::of(&options.watching);
     let beside = Beside { up: Some(up), lock, ..Beside::default() };
     build::go(&options.build, load::Build::new(), beside, color, verbose)

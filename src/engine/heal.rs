@@ -1,6 +1,7 @@
 //! `vmwbuild up`: before a build makes what is missing, what is dead is found and taken away.
 //!
-//! Dead is a machine of the file's own that is powered off, whose VMware Tools don't answer, or whose HEALTHCHECK fails.
+//! Dead is a machine of the file's own that is powered off, whose host is lost, whose VMware Tools don't answer, or whose
+//! HEALTHCHECK fails.
 //! What can't be checked (an account that is refused, a vCenter that doesn't answer) is no reason to replace anything.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use super::belongings::{self, Owned};
 use super::boot::guest_ready;
 use super::event::{Event, MachineResult};
 use super::journal::{Journal, Past};
+use super::life;
 use super::options::{Built, Control, Failure, FailureClass, OnError, Options};
 use super::shared::{Events, class_of};
 use super::standin::{self, View};
@@ -41,13 +43,15 @@ const PARTING: Duration = Duration::from_secs(300);
 pub struct Up {
     /// More dead machines than so many are a sign of something else: none is replaced then.
     pub at_most: usize,
+    /// How long the host of a machine may be away: it may be back in a moment.
+    pub grace: Duration,
     /// What is dead, where somebody watches and knows; None: it is looked for.
     pub decided: Option<Decided>,
 }
 
 impl Default for Up {
     fn default() -> Self {
-        Up { at_most: 3, decided: None }
+        Up { at_most: 3, grace: Duration::from_secs(60), decided: None }
     }
 }
 
@@ -104,22 +108,32 @@ async fn heal(
         all = belongings::list(client) => all.map_err(|e| failed(&e))?,
         () = control.stop.cancelled() => return Err(stopped()),
     };
-    let mut view = View::of(program, &all, options);
     if !options.past.entries.is_empty() {
-        return Ok(view);
+        return Ok(View::of(program, &all, options));
     }
+    let all = match &up.decided {
+        // Whoever watches has done so.
+        Some(_) => all,
+        None => settled(program, all, client, options, events).await?,
+    };
+    let mut view = View::of(program, &all, options);
     let there: Vec<There<'_>> = program.machines.iter().filter_map(|m| there(m, &all, options)).collect();
     if let Some(decided) = &up.decided {
         let lost = replace(program, &there, decided, client, options, control, events).await?;
         lost.into_iter().for_each(|one| view.stand_in(one.machine, &one.owned));
         return Ok(view);
     }
-    let mut dead: BTreeMap<MachineId, String> = BTreeMap::new();
-    let silent = tokio::select! {
-        silent = join_all(there.iter().map(|one| silent(client, one))) => silent,
+    let lost = tokio::select! {
+        lost = lost(&there, client, up.grace, events) => lost.map_err(|e| failed(&e))?,
         () = control.stop.cancelled() => return Err(stopped()),
     };
-    for (one, why) in there.iter().zip(silent) {
+    let mut dead: BTreeMap<MachineId, String> = lost.clone();
+    let reached: Vec<&There<'_>> = there.iter().filter(|one| !lost.contains_key(&one.machine.id)).collect();
+    let silent = tokio::select! {
+        silent = join_all(reached.iter().map(|one| silent(client, one))) => silent,
+        () = control.stop.cancelled() => return Err(stopped()),
+    };
+    for (one, why) in reached.iter().zip(silent) {
         if let Some(why) = why.map_err(|e| failed(&e))? {
             dead.insert(one.machine.id, why);
         }
@@ -144,7 +158,7 @@ async fn heal(
         if control.stop.is_cancelled() {
             return Err(stopped());
         }
-        if one.owned.lost {
+        if lost.contains_key(&one.machine.id) {
             events.note(None, &stood_in(&one.owned));
             view.stand_in(one.machine, &one.owned);
             continue;
@@ -212,6 +226,41 @@ fn failed(error: &Error) -> Refused {
 /// The VM of a machine that is meant to run, if it is there and this file's.
 pub(super) fn there<'a>(machine: &'a Machine, all: &[Owned], options: &Options) -> Option<There<'a>> {
     standin::find(machine, all, options).map(|found| There { machine, owned: found.current })
+}
+
+/// Gives names back to what has stood in for machines that can be reached again; what is there then.
+async fn settled(
+    program: &Program,
+    all: Vec<Owned>,
+    client: &Client,
+    options: &Options,
+    events: &Events,
+) -> Result<Vec<Owned>, Refused> {
+    // Not interruptible: what is begun in vCenter is ended.
+    let done = standin::settle(client, program, &all, options).await.map_err(|e| failed(&e))?;
+    if done.is_empty() {
+        return Ok(all);
+    }
+    done.iter().for_each(|(label, text)| events.note(None, &format!("`{label}`: {text}")));
+    belongings::list(client).await.map_err(|e| failed(&e))
+}
+
+/// The machines with which nothing can be done, and why: a host may be back in a moment.
+async fn lost(
+    there: &[There<'_>],
+    client: &Client,
+    grace: Duration,
+    events: &Events,
+) -> Result<BTreeMap<MachineId, String>, Error> {
+    let vms: Vec<Moref> = there.iter().map(|one| one.owned.vm.clone()).collect();
+    let of = |vm: &Moref| there.iter().find(|one| one.owned.vm == *vm).map(|one| one.machine);
+    let waits = |vm: &Moref, why: &str| {
+        if let Some(machine) = of(vm).filter(|_| !grace.is_zero()) {
+            events.note(None, &format!("`{}` may be dead: {why}; it is given {grace:?}", machine.label));
+        }
+    };
+    let lost = life::lost_until(client, &vms, tokio::time::Instant::now() + grace, waits).await?;
+    Ok(lost.into_iter().filter_map(|(vm, why)| Some((of(&vm)?.id, why))).collect())
 }
 
 /// Why a machine is dead before its guest is asked anything.

@@ -15,6 +15,8 @@ pub const BUILD: &str = "vmwbuild.build";
 pub const MACHINE: &str = "vmwbuild.machine";
 /// Its VMWfile: the project's name, and the file's path below it.
 pub const FILE: &str = "vmwbuild.file";
+/// Where that file was when it was built: the computer, and its path there. For people to tell, not for us to go by.
+pub const FROM: &str = "vmwbuild.from";
 /// That it is finished, and which machine that was said of: its reference, or `name:` and its name where the reference
 /// wasn't known yet.
 pub const MADE: &str = "vmwbuild.made";
@@ -26,6 +28,7 @@ pub(super) fn making(shared: &Shared, machine: &Machine) -> Vec<(String, String)
         pair(BUILD, &shared.options.build),
         pair(MACHINE, &machine.label),
         pair(FILE, &shared.options.file),
+        pair(FROM, &shared.options.from),
         pair(MADE, ""),
     ]
 }
@@ -52,6 +55,8 @@ pub struct Marks {
     pub machine: String,
     /// [`FILE`]; empty for what an older version has made.
     pub file: String,
+    /// [`FROM`]; empty for what an older version has made.
+    pub from: String,
     /// How the machine stands.
     pub standing: Standing,
     /// Whether that is told by its name, and not by its reference.
@@ -91,7 +96,7 @@ impl Marks {
             let record = value(MARK).and_then(Record::of);
             record.is_none_or(|record| record.vm.is_none())
         };
-        Some(Marks { build, machine: text(MACHINE), file: text(FILE), standing, by_name })
+        Some(Marks { build, machine: text(MACHINE), file: text(FILE), from: text(FROM), standing, by_name })
     }
 
     /// The same from properties, `config.extraConfig` among them.

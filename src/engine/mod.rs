@@ -22,6 +22,7 @@ pub mod journal;
 mod kept;
 mod ledger;
 pub mod library;
+mod life;
 mod limits;
 mod logs;
 mod machine;

@@ -16,6 +16,8 @@ pub struct Options {
     pub build: String,
     /// What the machines belong to, for whoever finds them: the project's name, and the VMWfile's path below it.
     pub file: String,
+    /// Where that VMWfile is: the computer, and its path there.
+    pub from: String,
     /// The directory that COPY reads from and FETCH writes below.
     pub context: PathBuf,
     /// How many machines may be worked on at once; waiting ones don't count.

@@ -33,6 +33,8 @@ pub struct Facts {
     pub sources: HashMap<Moref, Source>,
     /// Of hosts that may run the machines.
     pub hosts: HashMap<Moref, Host>,
+    /// The vCenter's root folder, which isn't in the inventory.
+    pub root: Option<Moref>,
     /// Privileges that the account lacks, by object; None: not checked.
     pub lacking: Option<Vec<(Moref, Vec<String>)>>,
     /// What becomes of the machines; those that are missing are made.
@@ -150,8 +152,8 @@ const GUEST: [&str; 3] = [
     "VirtualMachine.GuestOperations.Execute",
 ];
 
-/// The privileges that a build will use, by object.
-pub fn privileges(program: &Program, found: &Found, inventory: &Inventory) -> Vec<(Moref, Vec<String>)> {
+/// The privileges that a build will use, by object; those of the vCenter itself by its root folder.
+pub fn privileges(program: &Program, found: &Found, inventory: &Inventory, root: &Moref) -> Vec<(Moref, Vec<String>)> {
     let mut wanted: Vec<(Moref, Vec<String>)> = Vec::new();
     let mut add = |object: &Moref, list: &[&str]| {
         let at = wanted.iter().position(|(o, _)| o == object).unwrap_or_else(|| {
@@ -176,6 +178,9 @@ pub fn privileges(program: &Program, found: &Found, inventory: &Inventory) -> Ve
                 add(vm, &["VirtualMachine.State.RevertToSnapshot", "VirtualMachine.Interact.PowerOn"]);
             }
             continue;
+        }
+        if machine.policy.is_some() {
+            add(root, &["StorageProfile.View"]);
         }
         if let Some((source, _)) = &resolved.source {
             let template = inventory.get(source).is_some_and(|e| e.template);

@@ -188,10 +188,11 @@ pub fn plan(program: &Program, dag: &Dag, found: &Found, inventory: &Inventory, 
         out.hosts.push(HostPlan { path: path(&host), out: known.and_then(|h| h.out.clone()), transfers });
     }
     judge_hosts(program, found, inventory, facts, &mut out);
+    let of = |object: &Moref| if facts.root.as_ref() == Some(object) { "/".to_owned() } else { path(object) };
     out.privileges = facts
         .lacking
         .as_ref()
-        .map(|lacking| lacking.iter().map(|(object, list)| (path(object), list.clone())).collect::<Vec<_>>());
+        .map(|lacking| lacking.iter().map(|(object, list)| (of(object), list.clone())).collect::<Vec<_>>());
     if let (Some(lacking), Some(first)) = (&out.privileges, program.machines.first()) {
         for (object, list) in lacking {
             let diagnostic =

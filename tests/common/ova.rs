@@ -3,10 +3,14 @@
 #![allow(clippy::unwrap_used)] // a test may
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::crypto::ring;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use sha2::Digest;
 
 /// A machine with one disk, one adapter and nothing on them.
@@ -103,6 +107,8 @@ pub enum Page {
     Cut(Vec<u8>, usize),
     /// Another place.
     Moved(String),
+    /// No: a status and its words.
+    Refused(&'static str),
 }
 
 /// A web server.
@@ -111,48 +117,61 @@ pub struct Web {
     pub pages: Arc<Mutex<HashMap<String, Page>>>,
     /// How often each path was asked for.
     pub asked: Arc<Mutex<HashMap<String, usize>>>,
+    /// The authority that its certificate is of, in PEM form; nothing without TLS.
+    pub ca_pem: String,
 }
 
 impl Web {
     pub fn start() -> Web {
+        Web::with(None)
+    }
+
+    /// One with TLS, whose certificate is for that name and of an authority of its own.
+    pub fn secure(name: &str) -> Web {
+        let mut authority = CertificateParams::default();
+        authority.distinguished_name.push(DnType::CommonName, "an authority of tests");
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let ca_pem = authority.self_signed(&key).unwrap().pem();
+        let issuer = Issuer::new(authority, key);
+        let own = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&own, &issuer).unwrap();
+        let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(own.serialize_der()));
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.der().clone()], private)
+            .unwrap();
+        Web { ca_pem, ..Web::with(Some(Arc::new(config))) }
+    }
+
+    fn with(tls: Option<Arc<ServerConfig>>) -> Web {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let pages: Arc<Mutex<HashMap<String, Page>>> = Arc::default();
         let asked: Arc<Mutex<HashMap<String, usize>>> = Arc::default();
         let (served, counted) = (Arc::clone(&pages), Arc::clone(&asked));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (served, counted) = (Arc::clone(&served), Arc::clone(&counted));
+                let (served, counted, tls) = (Arc::clone(&served), Arc::clone(&counted), tls.clone());
                 std::thread::spawn(move || {
-                    let mut stream = stream.unwrap();
-                    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-                    let Some(Ok(first)) = lines.next() else { return };
-                    while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
-                    let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
-                    *counted.lock().unwrap().entry(path.clone()).or_default() += 1;
-                    let page = served.lock().unwrap().get(&path).cloned();
-                    // Whoever asked may have seen enough.
-                    let _ = match page {
-                        Some(Page::Whole(content)) => {
-                            let head = format!(
-                                "200 OK\r\nETag: \"{}\"\r\nContent-Length: {}",
-                                digest(&content),
-                                content.len()
-                            );
-                            answer(&mut stream, &head, &content)
+                    let stream = stream.unwrap();
+                    // Whoever asked may have seen enough, of the certificate too.
+                    let _ = match tls {
+                        None => talk(stream, &served, &counted),
+                        Some(config) => {
+                            let mut tls = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
+                            let done = talk(&mut tls, &served, &counted);
+                            tls.conn.send_close_notify();
+                            done.and(tls.flush())
                         }
-                        Some(Page::Cut(content, size)) => {
-                            answer(&mut stream, &format!("200 OK\r\nContent-Length: {size}"), &content)
-                        }
-                        Some(Page::Moved(to)) => {
-                            answer(&mut stream, &format!("302 Found\r\nLocation: {to}\r\nContent-Length: 0"), b"")
-                        }
-                        None => answer(&mut stream, "404 Not Found\r\nContent-Length: 7", b"nothing"),
                     };
                 });
             }
         });
-        Web { url, pages, asked }
+        Web { url, pages, asked, ca_pem: String::new() }
     }
 
     pub fn serve(&self, path: &str, page: Page) -> String {
@@ -161,7 +180,27 @@ impl Web {
     }
 }
 
-fn answer(stream: &mut std::net::TcpStream, head: &str, body: &[u8]) -> std::io::Result<()> {
+fn talk(
+    mut stream: impl Read + Write,
+    pages: &Mutex<HashMap<String, Page>>,
+    asked: &Mutex<HashMap<String, usize>>,
+) -> std::io::Result<()> {
+    let mut lines = BufReader::new(&mut stream).lines();
+    let Some(first) = lines.next().transpose()? else { return Ok(()) };
+    while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+    drop(lines);
+    let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+    *asked.lock().unwrap().entry(path.clone()).or_default() += 1;
+    let page = pages.lock().unwrap().get(&path).cloned();
+    let (head, body) = match page {
+        Some(Page::Whole(content)) => {
+            (format!("200 OK\r\nETag: \"{}\"\r\nContent-Length: {}", digest(&content), content.len()), content)
+        }
+        Some(Page::Cut(content, size)) => (format!("200 OK\r\nContent-Length: {size}"), content),
+        Some(Page::Moved(to)) => (format!("302 Found\r\nLocation: {to}\r\nContent-Length: 0"), Vec::new()),
+        Some(Page::Refused(status)) => (format!("{status}\r\nContent-Length: 11"), b"sign in, do".to_vec()),
+        None => ("404 Not Found\r\nContent-Length: 7".to_owned(), b"nothing".to_vec()),
+    };
     stream.write_all(format!("HTTP/1.1 {head}\r\nConnection: close\r\n\r\n").as_bytes())?;
-    stream.write_all(body)
+    stream.write_all(&body)
 }

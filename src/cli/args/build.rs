@@ -45,8 +45,9 @@ pub(crate) struct Up {
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Watching")]
 pub(crate) struct Watching {
-    /// How long a sign that may pass (powered off, Tools silent, host lost) must last; what was deleted is dead at once
-    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = duration, requires = "watch")]
+    /// How long a host that is lost is waited for; with --watch, how long any sign that may pass (powered off, Tools silent)
+    /// must last; what was deleted is dead at once
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = duration)]
     pub(crate) grace: Duration,
 
     /// Replace no more machines than so many within such a time; then only watch until there is room again

@@ -42,8 +42,7 @@ impl LockWish {
 
 /// Who we are, for people.
 fn who() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
-    let host = host.map(|h| h.trim().to_owned()).filter(|h| !h.is_empty());
+    let host = terminal::host();
     format!("process {} on {}", std::process::id(), host.as_deref().unwrap_or("a computer without a name"))
 }
 

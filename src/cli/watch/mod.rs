@@ -396,7 +396,8 @@ impl Staying<'_> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
         let engine = good.options(self.flags, name.clone(), None, self.verbose).and_then(|mut engine| {
             let at_most = usize::from(self.options.replace_at_most);
-            engine.up = Some(Up { at_most, decided: Some(decision.decided.clone()) });
+            let grace = self.options.watching.grace;
+            engine.up = Some(Up { at_most, grace, decided: Some(decision.decided.clone()) });
             engine.sent_before = self.client.requests().total;
             good.journal(self.flags, &mut engine, self.verbose)?;
             Ok(engine)

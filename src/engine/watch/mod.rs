@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::belongings::{self, Owned};
 use super::event::Event;
 use super::heal::{self, There};
+use super::life::{self, Life};
 use super::marks::Standing;
 use super::options::{Control, FailureClass, Options};
 use super::shared::class_of;
@@ -24,22 +25,11 @@ use super::standin;
 use crate::diagnostic::Diagnostic;
 use crate::sema::program::{Machine, Program};
 use crate::syntax::ast::OutputKind;
-use crate::vsphere::client::{Client, Error, Properties, Signs};
-use crate::vsphere::wire::{Moref, PowerState};
+use crate::vsphere::client::{Client, Error, Signs};
+use crate::vsphere::wire::Moref;
 
 pub use judge::{Decision, Fact, Held, Judge, Rules};
 pub use lock::{Attempt, Claim, Contender, Holder, Lock, PREFIX, forget};
-
-/// What is followed of machines, and of the hosts that they run on.
-const OF_MACHINES: &[&str] = &[
-    "name",
-    "runtime.powerState",
-    "runtime.connectionState",
-    "runtime.host",
-    "guest.toolsRunningStatus",
-    "guestHeartbeatStatus",
-];
-const OF_HOSTS: &[&str] = &["name", "runtime.connectionState"];
 
 /// How often everything is looked for anew, though vCenter has told of no change: machines that came back, leftovers.
 const SURVEY: Duration = Duration::from_secs(300);
@@ -302,42 +292,30 @@ impl Watch {
     /// What is seen of those; true: one is gone since they were looked for.
     async fn facts(&mut self) -> Result<bool, Error> {
         let vms: Vec<Moref> = self.objects();
-        let read: BTreeMap<Moref, Properties> =
-            self.client.properties_of(&vms, OF_MACHINES).await?.into_iter().collect();
-        let mut hosts: Vec<Moref> = read.values().filter_map(|p| p.get("runtime.host")).collect();
-        hosts.sort();
-        hosts.dedup();
-        let states: BTreeMap<Moref, Properties> =
-            self.client.properties_of(&hosts, OF_HOSTS).await?.into_iter().collect();
+        let life = Life::of(&self.client, &vms).await?;
         let (now, mut gone) = (Instant::now(), false);
         for one in &self.followed {
-            let found = read.get(&one.owned.vm).filter(|p| p.text("name").is_some());
-            let fact = match found {
-                None => {
+            let vm = &one.owned.vm;
+            let fact = match life.sign(vm) {
+                _ if !life.is_there(vm) => {
                     gone = true;
                     Fact::Missing
                 }
-                Some(properties) => match sign(properties, &states) {
-                    Some(why) => Fact::Sign(one.owned.vm.clone(), why),
-                    None => Fact::Well(one.owned.vm.clone()),
-                },
+                Some(why) => Fact::Sign(vm.clone(), why),
+                None => Fact::Well(vm.clone()),
             };
             self.judge.see(&one.label, fact, now);
         }
         if gone {
-            self.followed.retain(|one| read.get(&one.owned.vm).is_some_and(|p| p.text("name").is_some()));
+            self.followed.retain(|one| life.is_there(&one.owned.vm));
         }
         // What can be reached again is removed, and what stands in for it gets its name.
-        let back = |vm: &Moref| {
-            let properties = read.get(vm).filter(|p| p.text("name").is_some());
-            properties.is_none_or(|p| p.text("runtime.connectionState").is_none_or(|state| state == "connected"))
-        };
-        gone |= self.superseded.iter().any(back);
+        gone |= self.superseded.iter().any(|vm| life.is_reached(vm));
         let vms = self.objects();
+        let hosts = life.hosts();
         let objects: Vec<Moref> = vms.iter().chain(&hosts).cloned().collect();
         if self.signs.as_ref().is_none_or(|(of, _)| *of != objects) {
-            self.signs = (!objects.is_empty())
-                .then(|| (objects, self.client.signs(vec![(vms, OF_MACHINES), (hosts, OF_HOSTS)])));
+            self.signs = (!objects.is_empty()).then(|| (objects, life::signs(&self.client, vms, hosts)));
         }
         Ok(gone)
     }
@@ -478,32 +456,6 @@ pub async fn sweep(client: &Client, file: &str, builds: &[String]) -> Result<Vec
     }
     let all = belongings::list(client).await?;
     remove_leftovers(client, &all, file, &builds.iter().cloned().collect()).await
-}
-
-/// Why a machine may be dead.
-fn sign(properties: &Properties, hosts: &BTreeMap<Moref, Properties>) -> Option<String> {
-    let host = properties.get::<Moref>("runtime.host").and_then(|host| hosts.get(&host));
-    let state = host.and_then(|h| h.text("runtime.connectionState")).unwrap_or("connected");
-    if state != "connected" {
-        let name = host.and_then(|h| h.text("name")).unwrap_or_default();
-        return Some(format!(
-            "its host {name} is {}",
-            if state == "notResponding" { "silent" } else { "disconnected" }
-        ));
-    }
-    match properties.text("runtime.connectionState") {
-        None | Some("connected") => {}
-        Some(other) => return Some(format!("vCenter has lost it: it is {other}")),
-    }
-    match properties.get::<PowerState>("runtime.powerState").unwrap_or_default() {
-        PowerState::On => {}
-        PowerState::Suspended => return Some("it is suspended".to_owned()),
-        PowerState::Off | PowerState::Other(_) => return Some("it is powered off".to_owned()),
-    }
-    if properties.text("guest.toolsRunningStatus").is_some_and(|s| s == "guestToolsNotRunning") {
-        return Some("its VMware Tools don't answer".to_owned());
-    }
-    (properties.text("guestHeartbeatStatus") == Some("red")).then(|| "its guest gives no heartbeat".to_owned())
 }
 
 /// The machines that are to run.

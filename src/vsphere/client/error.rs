@@ -226,6 +226,8 @@ pub enum Error {
         url: String,
         /// What happened.
         detail: String,
+        /// What HTTP calls it, if the server has answered so.
+        status: Option<u16>,
         /// The connection's error, if it failed as such.
         connection: Option<Box<Error>>,
     },

@@ -36,19 +36,7 @@ impl Error {
             Error::Guest { what, user, kind, fault } => with_words(guest(what, user, *kind), fault),
             Error::Transfer { address, connection, .. } => self.transfer(&codes::TRANSFER_FAILED, address, connection.as_deref()),
             Error::Disk { address, connection, .. } => self.transfer(&codes::DISK_FAILED, address, connection.as_deref()),
-            Error::Web { connection, .. } => {
-                let d = Diagnostic::new(&codes::DOWNLOAD_FAILED, self.to_string());
-                match connection.as_deref().map(Error::diagnostic) {
-                    Some(inner) => {
-                        let d = inner.notes.into_iter().fold(d.note(inner.message), Diagnostic::note);
-                        match inner.help {
-                            Some(help) => d.help(help),
-                            None => d,
-                        }
-                    }
-                    None => d.help("check the address; a login, a licence page or a proxy may stand before the file"),
-                }
-            }
+            Error::Web { status, connection, .. } => self.web(*status, connection.as_deref()),
             Error::Timeout { .. } => Diagnostic::new(&codes::DEADLINE, self.to_string()).help(
                 "look in vCenter at the task, the machine's console and the state of VMware Tools: what is slow or hangs \
                  shows there; then try again",
@@ -82,6 +70,36 @@ impl Error {
 }
 
 impl Error {
+    fn web(&self, status: Option<u16>, connection: Option<&Error>) -> Diagnostic {
+        let d = Diagnostic::new(&codes::DOWNLOAD_FAILED, self.to_string());
+        let Some(inner) = connection else {
+            return d.help(match status {
+                Some(401 | 403) => {
+                    "no login is sent: name a URL that carries its own key, as a signed one does, or fetch the file before \
+                     and name it by its path"
+                }
+                Some(404 | 410) => "check the address: the server has nothing there",
+                _ => "check the address; a login, a licence page or a proxy may stand before the file",
+            });
+        };
+        // What is trusted for the vCenter alone is no help here.
+        let of_certificate = match inner {
+            Error::Tls { kind: TlsKind::UnknownAuthority, .. } => Some(
+                "trust its authority with --ca, or the system's; --thumbprint and --insecure are for the vCenter alone",
+            ),
+            Error::Tls { kind: TlsKind::NameMismatch, .. } => {
+                Some("name the server as its certificate does; --thumbprint and --insecure are for the vCenter alone")
+            }
+            _ => None,
+        };
+        let inner = inner.diagnostic();
+        let d = inner.notes.into_iter().fold(d.note(inner.message), Diagnostic::note);
+        match of_certificate.map(str::to_owned).or(inner.help) {
+            Some(help) => d.help(help),
+            None => d,
+        }
+    }
+
     fn transfer(&self, code: &'static Code, address: &str, connection: Option<&Error>) -> Diagnostic {
         let d = Diagnostic::new(code, self.to_string());
         match connection.map(Error::diagnostic) {

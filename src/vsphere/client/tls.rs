@@ -89,7 +89,8 @@ impl Verifier {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 TlsKind::NameMismatch
             }
-            CertificateError::UnknownIssuer => TlsKind::UnknownAuthority,
+            // A bad signature: by an authority that is called as a trusted one and isn't it, as one whose key is new.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsKind::UnknownAuthority,
             // A certificate that signs itself as an authority, as appliances make them.
             CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
                 TlsKind::UnknownAuthority

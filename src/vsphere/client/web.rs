@@ -23,23 +23,20 @@ pub struct WebFile {
 }
 
 impl Client {
-    /// Begins to fetch a file. Trusted are the system's authorities and those that are trusted for the vCenter.
+    /// Begins to fetch a file. Trusted are the system's authorities and those that are trusted for the vCenter. That one
+    /// certificate of the vCenter's is trusted, or any, says nothing of other servers.
     ///
     /// # Errors
     /// [`Error::Web`].
     pub async fn web_file(&self, url: &str) -> Result<WebFile> {
-        let failed = |url: &Url, detail: String, connection: Option<Error>| Error::Web {
-            url: shown(url),
-            detail,
-            connection: connection.map(Box::new),
-        };
+        let failed = |url: &Url, detail: String| Error::Web { url: shown(url), detail, status: None, connection: None };
         let mut url = Url::parse(url).map_err(|e| Error::Usage(format!("`{url}` is no URL: {e}")))?;
         let trust = Trust { ca_pem: self.inner.endpoint.trust.ca_pem.clone(), ..Trust::default() };
         for _ in 0..=HOPS {
             let http = Http::new(&url, &trust)?;
             self.inner.count("GET");
             let response = http.send(http.client().get(url.clone())).await;
-            let response = response.map_err(|e| failed(&url, e.to_string(), Some(e)))?;
+            let response = response.map_err(|e| broken(&url, e.to_string(), e))?;
             let status = response.status();
             if status == StatusCode::OK {
                 return Ok(WebFile { response, http: Arc::new(http), url });
@@ -48,21 +45,23 @@ impl Client {
             match next.filter(|_| status.is_redirection()) {
                 Some(Ok(to)) if to.scheme() == url.scheme() || to.scheme() == "https" => url = to,
                 Some(_) => {
-                    return Err(failed(
-                        &url,
-                        "it sends on to where no certificate is checked, or nowhere".to_owned(),
-                        None,
-                    ));
+                    return Err(failed(&url, "it sends on to where no certificate is checked, or nowhere".to_owned()));
                 }
                 None => {
                     let words = excerpt(&response.bytes().await.unwrap_or_default());
                     let words = if words.is_empty() { String::new() } else { format!(": {words}") };
-                    return Err(failed(&url, format!("HTTP {status}{words}"), None));
+                    let (detail, status) = (format!("HTTP {status}{words}"), Some(status.as_u16()));
+                    return Err(Error::Web { url: shown(&url), detail, status, connection: None });
                 }
             }
         }
-        Err(failed(&url, format!("it sends on more than {HOPS} times"), None))
+        Err(failed(&url, format!("it sends on more than {HOPS} times")))
     }
+}
+
+/// The connection has failed.
+fn broken(url: &Url, detail: String, error: Error) -> Error {
+    Error::Web { url: shown(url), detail, status: None, connection: Some(Box::new(error)) }
 }
 
 /// A URL without what may be a key to it.
@@ -92,7 +91,7 @@ impl WebFile {
                 Error::Connect { kind: ConnectKind::Closed, .. } => "the connection broke".to_owned(),
                 other => other.to_string(),
             };
-            Error::Web { url: shown(&self.url), detail, connection: Some(Box::new(error)) }
+            broken(&self.url, detail, error)
         })
     }
 }

@@ -46,6 +46,19 @@ async fn an_unknown_authority_is_refused_unless_pinned_or_trusted() {
 }
 
 #[tokio::test]
+async fn an_authority_that_is_only_called_as_the_trusted_one_is_unknown() {
+    let (certificate, renewed) = (Certificate::issued(&["127.0.0.1"]), Certificate::issued(&["127.0.0.1"]));
+    let server = Server::https(&certificate, |_| None).await;
+    let error = with(&server, |e| e.trust.ca_pem = renewed.ca_pem.clone().into()).await.expect_err("another key");
+    assert_eq!(kind_of(&error), (TlsKind::UnknownAuthority, server.sha256().to_string()));
+    let pinned = |e: &mut Endpoint| {
+        e.trust.ca_pem = renewed.ca_pem.clone().into();
+        e.trust.thumbprints = vec![server.sha256()];
+    };
+    with(&server, pinned).await.expect("pinned");
+}
+
+#[tokio::test]
 async fn another_name_is_refused_unless_pinned() {
     let certificate = Certificate::issued(&["vc.example.com"]);
     let server = Server::https(&certificate, |_| None).await;
