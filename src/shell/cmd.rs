@@ -40,7 +40,7 @@ struct Place {
 
 impl Place {
     fn go_on(&mut self, text: &str, hole: &Hole) {
-        for (at, c) in text[self.passed..hole.start].char_indices() {
+        for (at, c) in part(text, self.passed..hole.start).char_indices() {
             match c {
                 '\n' => (self.line, self.quoted) = (self.passed + at + 1, false),
                 '"' => self.quoted = !self.quoted,
@@ -52,7 +52,7 @@ impl Place {
     /// Why `cmd` would take the value for something else, and what makes it so.
     fn misreads(&self, text: &str, hole: &Hole) -> Option<(CmdTrap, Range<usize>)> {
         let from = self.line.max(self.passed);
-        let before = &text[from..hole.start];
+        let before = part(text, from..hole.start);
         // `%5` and `%~dp5` are arguments of the batch file, `%%a` is a loop's variable; in quotes too.
         let sign = before.trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let sign = sign.strip_suffix('~').unwrap_or(if sign.len() == before.len() { sign } else { "" });
@@ -62,17 +62,21 @@ impl Place {
         if self.quoted {
             return None;
         }
-        if text[hole.end..].starts_with(['<', '>']) {
+        if part(text, hole.end..text.len()).starts_with(['<', '>']) {
             return Some((CmdTrap::Stream, hole.end..hole.end + 1));
         }
         let first = self.passed <= self.line;
-        let goes_on = || text[..self.line].trim_end_matches(['\r', '\n']).ends_with(['^', '\\', '`']);
+        let goes_on = || part(text, 0..self.line).trim_end_matches(['\r', '\n']).ends_with(['^', '\\', '`']);
         let command = before.trim_end_matches([' ', '\t', '@']);
-        let begins = if command.is_empty() {
-            first && !goes_on()
-        } else {
-            command.ends_with(['&', '|']) && !command[..command.len() - 1].ends_with('^')
+        let begins = match command.strip_suffix(['&', '|']) {
+            Some(earlier) => !earlier.ends_with('^'),
+            None => command.is_empty() && first && !goes_on(),
         };
         begins.then(|| (CmdTrap::Label, hole.range()))
     }
+}
+
+/// Holes lie on the bounds of characters: [`super::read`] has seen to it.
+fn part(text: &str, range: Range<usize>) -> &str {
+    text.get(range).unwrap_or_default()
 }
