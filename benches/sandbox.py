@@ -1,9 +1,13 @@
 """Prints what issue-sized work takes on the sandbox, beside the least that it can take and beside govc.
 
-usage: python benches/sandbox.py target/dist/vmwbuild [ROUNDS]
+usage: python benches/sandbox.py [--ansible] target/dist/vmwbuild [ROUNDS]
 
 It needs nothing but Python; govc is measured where it is on PATH or in VMWBUILD_TEST_GOVC. Run it on a machine that does
 nothing else. Every row is the median of the rounds (5), and the work is checked: what isn't done isn't measured.
+
+--ansible prints another table alone: small commands beside govc and Ansible's vmware_vm_shell. It needs govc, and
+ansible-playbook with the collection community.vmware on PATH or in VMWBUILD_TEST_ANSIBLE_PLAYBOOK; `VMWBUILD_TEST_ANSIBLE=1
+tests/setup` sets up both, and the variables that it writes name them.
 
 - first output: from the moment at which a command in the guest prints a line until `build` has printed it, while the
   command goes on. Both clocks are this machine's.
@@ -13,6 +17,7 @@ nothing else. Every row is the median of the rounds (5), and the work is checked
   alone takes.
 """
 
+import json
 import os
 import re
 import shutil
@@ -25,9 +30,17 @@ import time
 import urllib.request
 import xml.sax.saxutils
 
-program = os.path.abspath(sys.argv[1])
-rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
+with_ansible = "--ansible" in sys.argv
+arguments = [argument for argument in sys.argv[1:] if argument != "--ansible"]
+if not arguments:
+    sys.exit(__doc__)
+program = os.path.abspath(arguments[0])
+rounds = int(arguments[1]) if len(arguments) > 1 else 5
 govc = os.environ.get("VMWBUILD_TEST_GOVC") or shutil.which("govc")
+ansible = os.environ.get("VMWBUILD_TEST_ANSIBLE_PLAYBOOK") or shutil.which("ansible-playbook")
+if with_ansible and not (govc and ansible):
+    missing = "ansible-playbook" if govc else "govc"
+    sys.exit(f"--ansible: there is no {missing}: `VMWBUILD_TEST_ANSIBLE=1 tests/setup` sets it up, and says which variables name it")
 SIZE = 100_000_000
 place = tempfile.mkdtemp(prefix="vmwbuild-bench-")
 anyone = ssl._create_unverified_context()
@@ -76,6 +89,11 @@ class Server:
             "GOVC_PASSWORD": password,
             "GOVC_INSECURE": "1",
             "GOVC_GUEST_LOGIN": "root:any",
+            "VMWARE_HOST": host.rsplit(":", 1)[0],
+            "VMWARE_PORT": host.rsplit(":", 1)[1],
+            "VMWARE_USER": user,
+            "VMWARE_PASSWORD": password,
+            "VMWARE_VALIDATE_CERTS": "no",
         }
         escape = xml.sax.saxutils.escape
         self.call("Login", "SessionManager", "SessionManager", f"<userName>{escape(user)}</userName><password>{escape(password)}</password>")
@@ -121,9 +139,9 @@ class Server:
         assert data is not None or len(got) == SIZE, len(got)
         return took
 
-    def run(self, command):
+    def run(self, command, **more):
         begun = time.monotonic()
-        done = subprocess.run(command, cwd=place, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=place, env=self.env | more, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         took = time.monotonic() - begun
         if done.returncode:
             sys.exit(f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}")
@@ -229,9 +247,113 @@ def runs(server):
     return (median(twenty) - median(one)) / 20, median(theirs) if theirs else None
 
 
-server = Server()
-try:
-    print(f"{rounds} rounds, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}\n")
+class Vmwbuild:
+    """RUNs of a build; what it says of itself is held to nothing else here: the tests of `--events` do that."""
+
+    def begin(self, server, count):
+        global serial
+        serial += 1
+        self.name, self.count = f"bench{serial}", count
+        runs = "".join(f"RUN echo {n} >> /root/said\n" for n in range(count))
+        with open(os.path.join(place, "VMWfile"), "w") as file:
+            file.write(f"FROM linux AS a\nOUTPUT VM {self.name}\n{runs}")
+
+    def work(self, server):
+        events = os.path.join(place, "events")
+        took, _ = server.run([program, "build", "--no-cache", "--progress", "plain", "--events", events])
+        with open(events) as file:
+            return took, next(event["requests"] for event in map(json.loads, file) if "requests" in event)
+
+
+class Govc:
+    """One process a command: that is how it is used."""
+
+    def begin(self, server, count):
+        self.name, self.count = machine(server), count
+
+    def work(self, server):
+        heard = tempfile.mkdtemp(dir=place)
+        took = 0
+        for n in range(self.count):
+            script = f"'echo {n} >> /root/said'"
+            command = [govc, "guest.run", "-vm", self.name, "/bin/sh", "-c", script]
+            took += server.run(command, GOVC_DEBUG="true", GOVC_DEBUG_PATH=heard)[0]
+        # Each has another file for its body.
+        return took, sum(name.endswith(".req.headers") for _, _, names in os.walk(heard) for name in names)
+
+
+class Ansible:
+    """One playbook, a task a command."""
+
+    def begin(self, server, count):
+        self.name, self.count = machine(server), count
+        self.home = tempfile.mkdtemp(dir=place)
+        shell = {"datacenter": "DC0", "vm_id": self.name, "vm_id_type": "vm_name", "vm_username": "root"}
+        shell |= {"vm_password": "any", "vm_shell": "/bin/sh", "wait_for_process": True}
+        script = "-c 'echo {} >> /root/said'"
+        tasks = [{"community.vmware.vmware_vm_shell": shell | {"vm_shell_args": script.format(n)}} for n in range(count)]
+        play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
+        with open(os.path.join(self.home, "play.yml"), "w") as file:
+            json.dump([play], file)
+        # Every request that Python's own HTTP client begins is one byte more: pyVmomi and requests both use that.
+        with open(os.path.join(self.home, "sitecustomize.py"), "w") as file:
+            file.write(COUNTING)
+
+    def work(self, server):
+        heard = os.path.join(self.home, "requests")
+        open(heard, "w").close()
+        took, _ = server.run(
+            [ansible, os.path.join(self.home, "play.yml")],
+            ANSIBLE_HOME=self.home,
+            ANSIBLE_LOCALHOST_WARNING="false",
+            ANSIBLE_PYTHON_INTERPRETER=os.path.join(os.path.dirname(ansible), "python"),
+            PYTHONPATH=self.home,
+            BENCH_REQUESTS=heard,
+        )
+        return took, os.path.getsize(heard)
+
+
+COUNTING = """import http.client, os
+begin = http.client.HTTPConnection.putrequest
+def counted(*args, **kwargs):
+    with open(os.environ["BENCH_REQUESTS"], "a") as file:
+        file.write(".")
+    return begin(*args, **kwargs)
+http.client.HTTPConnection.putrequest = counted
+"""
+
+
+def machine(server):
+    """One that is on, and has answered a command."""
+    name = build(server, "FROM linux AS a\nOUTPUT VM NAME\n")[2]
+    server.govc("guest.run", "-vm", name, "/bin/true")
+    return name
+
+
+def commands(server):
+    """Small commands by each client: what N of them add to the same without any, a command."""
+    kinds = {"vmwbuild": Vmwbuild(), "govc": Govc(), "vmware_vm_shell": Ansible()}
+    counts = (0, 1, 20)
+    seen = {(kind, count): [] for kind in kinds for count in counts}
+    for _ in range(rounds):
+        for count in counts:
+            for kind, client in kinds.items():
+                client.begin(server, count)
+                seen[kind, count].append(client.work(server))
+                if count:
+                    said = server.govc("guest.run", "-vm", client.name, "/bin/cat", "/root/said")[1]
+                    assert said.split() == [str(n) for n in range(count)], said
+    row("", *kinds)
+    row("-" * 44, *["-" * 14] * 3)
+    cost = {key: [median(values) for values in zip(*pairs)] for key, pairs in seen.items()}
+    for count in counts[1:]:
+        each = {kind: [(a - b) / count for a, b in zip(cost[kind, count], cost[kind, 0])] for kind in kinds}
+        row(f"{count} small command{'s' if count > 1 else ''}: time of each", *(ms(each[kind][0]) for kind in kinds))
+        row(f"{count} small command{'s' if count > 1 else ''}: requests of each", *(f"{each[kind][1]:.1f}" for kind in kinds))
+    row("the same without commands: time", *(ms(cost[kind, 0][0]) for kind in kinds))
+
+
+def everything(server):
     row("", "vmwbuild", "least possible", "govc")
     row("-" * 44, *["-" * 14] * 3)
     row("first output of a long RUN", ms(first_output(server)), "-", "at its end")
@@ -242,6 +364,12 @@ try:
     row("download of 100 MB", *map(ms, down))
     took, least = platform(server)
     row("a platform of 6 against its critical path", ms(took), ms(least), "-")
+
+
+server = Server()
+try:
+    print(f"{rounds} rounds, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}\n")
+    (commands if with_ansible else everything)(server)
 finally:
     server.process.terminate()
     server.process.wait()

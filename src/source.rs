@@ -240,6 +240,21 @@ pub fn read_file_text(path: &Path) -> std::io::Result<String> {
     String::from_utf8(read_file(path)?).map_err(|_| std::io::Error::other("it is not UTF-8 text"))
 }
 
+/// This thread's own time, where the system tells: what else the machine does is not in it.
+#[cfg(test)]
+pub(crate) fn own_time() -> std::time::Duration {
+    #[cfg(target_os = "linux")]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        std::time::Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        START.get_or_init(std::time::Instant::now).elapsed()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

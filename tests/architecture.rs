@@ -135,3 +135,28 @@ fn the_test_sees_a_wrong_direction() {
     assert_eq!(named("let x = crate::vsphere::client::Client;"), ["vsphere::client"]);
     assert!(!allowed()["sandbox"].contains(&"vsphere::client"));
 }
+
+/// A file that is no part of any program would never run, and nobody would miss it.
+#[test]
+fn every_file_of_tests_is_run() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
+    let programs: Vec<String> =
+        manifest["test"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap().to_owned()).collect();
+    let together = read("tests/builds.rs") + &read("tests/language.rs");
+    let mut files = 0;
+    for entry in std::fs::read_dir(root.join("tests")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if path.extension().is_some_and(|e| e == "rs") || path.join("main.rs").exists() {
+            files += 1;
+            let module = together.lines().any(|line| line == format!("mod {name};"));
+            assert!(
+                programs.contains(&name) != module,
+                "tests/{name}: name it in Cargo.toml, tests/builds.rs or tests/language.rs"
+            );
+        }
+    }
+    assert!(files > 40, "only {files} files were looked at");
+}

@@ -1,7 +1,7 @@
 //! The real binary against a vCenter that others wrote, with guests that run
 //! commands for real, checked by a client that others wrote.
 
-mod common;
+use crate::common;
 
 use common::{DEADLINE, Vcsim, run};
 

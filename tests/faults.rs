@@ -4,7 +4,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)] // a test may
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 use std::time::Duration;

@@ -12,9 +12,7 @@ use std::{
 use quick_xml::events::Event;
 use serde_json::Value;
 
-#[path = "common/schema.rs"]
-mod schema;
-use schema::Schema;
+use crate::schema::Schema;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -8,12 +8,8 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-#[path = "common/files.rs"]
-mod files;
-#[path = "common/schema.rs"]
-mod schema;
-use files::project;
-use schema::Schema;
+use crate::files::project;
+use crate::schema::Schema;
 
 fn vmwbuild(directory: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vmwbuild"));

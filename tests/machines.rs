@@ -3,7 +3,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)] // a test may
 
-mod common;
+use crate::common;
 
 use std::fs;
 use std::io::Write;
@@ -90,7 +90,7 @@ macro_rules! shot {
     ($site:expr, $name:literal, $text:expr) => {
         let site = if $site.is_vcsim() { "vcsim" } else { "sandbox" };
         insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
-            insta::assert_snapshot!(format!("machines__{site}-{}", $name), $text);
+            insta::assert_snapshot!(format!("builds__machines__{site}-{}", $name), $text);
         });
     };
 }
@@ -849,7 +849,7 @@ fn a_profile_gives_args_placement_and_vcenter() {
     insta::assert_snapshot!("profile-mistakes", all);
 }
 
-/// How long commands take by `exec` and by `govc guest.run`, in turns: `cargo test --test machines -- --ignored
+/// How long commands take by `exec` and by `govc guest.run`, in turns: `cargo test --test builds machines:: -- --ignored
 /// --nocapture`. It judges nothing: the figures are printed, and depend on what else the machine does.
 #[test]
 #[ignore = "measures: wants a machine that does nothing else"]

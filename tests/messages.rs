@@ -13,9 +13,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use unicode_width::UnicodeWidthStr as _;
 
-#[path = "common/files.rs"]
-mod files;
-use files::project;
+use crate::files::project;
 
 const ORDER: &str = "FROM Debian AS manager
 OUTPUT VM manager

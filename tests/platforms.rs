@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test may
 #![cfg(target_os = "linux")]
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeMap;
 

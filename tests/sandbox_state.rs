@@ -3,7 +3,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)] // a test may
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 use std::process::Command;

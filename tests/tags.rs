@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may
 
-mod common;
+use crate::common;
 
 use common::site::Site;
 use common::{context, on_both};

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test may
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 

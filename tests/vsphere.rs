@@ -1,6 +1,6 @@
 //! The vSphere client against a vCenter that others wrote.
 
-mod common;
+use crate::common;
 
 use std::future::Future;
 use std::time::Duration;

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)] // a test may
 #![cfg(target_os = "linux")]
 
-mod common;
+use crate::common;
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};

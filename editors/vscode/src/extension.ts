@@ -6,7 +6,16 @@ import { LanguageClient } from 'vscode-languageclient/node';
 import { followSaves, showGraph } from './graph';
 import { currentFile, missing, program } from './program';
 
-let client: LanguageClient | undefined;
+/** A client that says nothing of its own of a start that fails: what is shown then says what to do, once. */
+class Client extends LanguageClient {
+    begun = false;
+
+    override error(message: string, data?: unknown, showNotification: boolean | 'force' = true): void {
+        super.error(message, data, this.begun && showNotification);
+    }
+}
+
+let client: Client | undefined;
 // Starts and stops come one after the other, however fast settings change.
 let last: Promise<void> = Promise.resolve();
 
@@ -52,7 +61,7 @@ async function start(): Promise<void> {
         return;
     }
     const command = program();
-    const starting = new LanguageClient(
+    const starting = new Client(
         'vmwbuild',
         'vmwbuild',
         { command, args: ['lsp'] },
@@ -60,6 +69,7 @@ async function start(): Promise<void> {
     );
     try {
         await starting.start();
+        starting.begun = true;
         client = starting;
     } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);

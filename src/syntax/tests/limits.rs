@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::parse;
 use crate::diagnostic::Severity;
+use crate::source::own_time;
 use crate::syntax::codes;
 
 /// Texts of about `n` bytes that make a careless parser read the same again and again, or nest too deep.
@@ -66,24 +67,10 @@ fn adversaries(n: usize) -> Vec<(&'static str, String)> {
     out
 }
 
-/// This thread's own time, where the system tells: what else the machine does is not in it.
-fn now() -> Duration {
-    #[cfg(target_os = "linux")]
-    {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-        Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
-        START.get_or_init(std::time::Instant::now).elapsed()
-    }
-}
-
 fn time(text: &str) -> Duration {
-    let start = now();
+    let start = own_time();
     let _ = parse(text);
-    now() - start
+    own_time() - start
 }
 
 #[test]
