@@ -364,7 +364,7 @@ fn what_is_there_is_replaced_or_kept_as_asked() {
         assert_eq!(clones(), before + made, "{more}: {run}");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "something else");
         let arg = format!("template={}", site.template());
-        let plan = common::run(&mut site.tool(dir.path(), &["plan", "--arg", &arg]), common::DEADLINE);
+        let plan = common::run(&mut site.tool(dir.path(), &["plan", "--arg", &arg]), DEADLINE);
         assert_eq!(plan.code, Some(0), "{plan}");
     }
     assert_eq!(clones(), asked + 4);
