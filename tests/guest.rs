@@ -86,14 +86,19 @@ async fn small_commands_cost_few_requests_and_little_time() {
     bench.requests();
     let guest = bench.open(Channel::Auto).await;
     println!("open: {:?}, {} requests", began.elapsed(), bench.requests());
+    let mut fewest = u64::MAX;
     for round in 0..3 {
         let began = Instant::now();
         let (out, exits, _) = outputs(&guest, &[Job::sh(1, "echo hello from $(id -un)")]).await;
-        let requests = bench.requests();
+        let counts = bench.vcsim.requests(true);
+        let (requests, looks) = (counts.values().sum::<u64>(), counts.get("ListFilesInGuest").copied().unwrap_or(0));
         println!("1 command: {:?}, {requests} requests", began.elapsed());
         assert_eq!((out.as_str(), exits), ("hello from root\n", vec![Exit::Code(0)]));
-        assert!(requests <= 4, "round {round}: {requests} requests for one command");
+        // On a busy machine a command takes longer, and is looked for more often.
+        assert!(requests - looks <= 3, "round {round}: {counts:?}");
+        fewest = fewest.min(requests);
     }
+    assert!(fewest <= 4, "{fewest} requests for one command");
     let jobs: Vec<Job> = (0..20).map(|n| Job::sh(n, format!("echo {n}"))).collect();
     for _ in 0..3 {
         let began = Instant::now();

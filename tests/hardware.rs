@@ -200,16 +200,33 @@ fn ours(site: &Site, vm: &str, change: &DeviceChange) -> Vec<Fields> {
 }
 
 fn our_messages(site: &Site, vm: &str, change: &DeviceChange) -> Vec<Vec<u8>> {
+    our_messages_on(site, vm, change, "VM Network")
+}
+
+/// New adapters are on that network.
+fn our_messages_on(site: &Site, vm: &str, change: &DeviceChange, network: &str) -> Vec<Vec<u8>> {
     site.client_requests(async |client| {
         let soon = Deadline::after(std::time::Duration::from_secs(60));
         let inventory = client.inventory().await.unwrap();
         let vm = inventory.vm(vm, None).unwrap().moref.clone();
         let mut change = change.clone();
         for backing in &mut change.new_nics {
-            *backing = inventory.network("VM Network", None).unwrap();
+            *backing = inventory.network(network, None).unwrap();
         }
         client.change_devices(&vm, &change, None, soon).await.unwrap();
     })
+}
+
+/// Each machine has addresses, files and ids of its own. Types that the schema implies are said by govc, and not by us.
+const OWN: [&str; 8] =
+    ["deviceChange@type", "deviceInfo@type", "/key", "macAddress", "uuid", "Uuid", "fileName", "contentId"];
+
+/// Changes, but for the fields that one of those names is a part of.
+fn without(mut changes: Vec<Fields>, names: &[&str]) -> Vec<Fields> {
+    for change in &mut changes {
+        change.retain(|path, _| !names.iter().any(|name| path.contains(name)));
+    }
+    changes
 }
 
 /// What govc sends.
@@ -222,21 +239,11 @@ fn changes_are_sent_as_govc_sends_them(site: &Site) {
     for vm in ["peer-a", "peer-b"] {
         site.govc(&["vm.clone", "-vm", template, "-pool", "/DC0/host/DC0_C0/Resources", "-on=false", vm]);
     }
-    let without = |mut changes: Vec<Fields>, names: &[&str]| {
-        for change in &mut changes {
-            change.retain(|path, _| !names.iter().any(|name| path.contains(name)));
-        }
-        changes
-    };
-    // Each machine has addresses, files and ids of its own.
-    // Types that the schema implies are said by govc, and not by us.
-    let own = ["deviceChange@type", "deviceInfo@type", "/key", "macAddress", "uuid", "Uuid", "fileName", "contentId"];
-
     let grow = DeviceChange { grown: vec![(1, 50 << 30)], ..DeviceChange::default() };
     let disk = devices(site, "peer-b").iter().find(|d| d["type"] == "VirtualDisk").unwrap()["name"].clone();
     let peer = theirs(site, &["vm.disk.change", "-vm", "peer-b", "-disk.name", disk.as_str().unwrap(), "-size", "50G"]);
     // govc sends the old size in KB as 0, and limits of the disk's I/O that nobody asked for.
-    let odd = [&own[..], &["capacityInKB", "storageIOAllocation", "sharing", "/backing/parent"]].concat();
+    let odd = [&OWN[..], &["capacityInKB", "storageIOAllocation", "sharing", "/backing/parent"]].concat();
     let mine = ours(site, "peer-a", &grow);
     assert_eq!(mine[0]["/deviceChange/device/capacityInKB"], (50 << 20).to_string());
     assert_eq!(without(mine, &odd), without(peer, &odd));
@@ -263,37 +270,61 @@ fn changes_are_sent_as_govc_sends_them(site: &Site) {
     );
     // It says where the file goes, and only one of the sizes.
     let odd =
-        [&own[..], &["datastore", "capacityIn", "eagerlyScrub", "storageIOAllocation", "sharing", "/profile"]].concat();
+        [&OWN[..], &["datastore", "capacityIn", "eagerlyScrub", "storageIOAllocation", "sharing", "/profile"]].concat();
     let mine = ours(site, "peer-a", &add);
     assert_eq!(mine[0]["/deviceChange/device/capacityInKB"], (3 << 20).to_string());
     assert_eq!(without(mine, &odd), without(peer, &odd));
 
+    adapters_are_sent_as_govc_sends_them(site, "VM Network");
+    drives_and_switches_are_sent_as_govc_sends_them(site, &OWN);
+}
+
+/// A new adapter, on a network.
+fn adapters_are_sent_as_govc_sends_them(site: &Site, network: &str) {
     let add = DeviceChange { new_nics: vec![Default::default()], ..DeviceChange::default() };
     let kind = devices(site, "peer-a").iter().find(|d| d["macAddress"].is_string()).unwrap()["type"].clone();
     let adapter = if kind == "VirtualE1000" { "e1000" } else { "vmxnet3" };
-    let peer = theirs(site, &["vm.network.add", "-vm", "peer-b", "-net", "VM Network", "-net.adapter", adapter]);
+    let peer = theirs(site, &["vm.network.add", "-vm", "peer-b", "-net", network, "-net.adapter", adapter]);
     // The reference of a network is one that its name implies; connecting is what a new adapter does by itself.
     let odd = [
-        &own[..],
+        &OWN[..],
         &["/network", "connectable", "wakeOnLan", "addressType", "useAutoDetect", "controllerKey", "unitNumber"],
     ]
     .concat();
-    let mine = ours(site, "peer-a", &add);
+    let mine = sent(&our_messages_on(site, "peer-a", &add, network), "ReconfigVM_Task");
     assert_eq!(mine[0]["/deviceChange/device/connectable/startConnected"], "true");
     assert_eq!(without(mine, &odd), without(peer, &odd));
-    drives_and_switches_are_sent_as_govc_sends_them(site, &own);
+}
+
+/// What NSX makes is neither a standard network nor a port group: it has an id of its own.
+#[test]
+fn networks_of_nsx_are_told_apart() {
+    let Some(vcsim) = common::Vcsim::start(&["-opaque-networks", "2"]) else { return };
+    let site = Site::Vcsim(vcsim);
+    let dir = context(&[(
+        "VMWfile",
+        "ARG template\nFROM ${{ template }} AS base\nOUTPUT VM nsx\nNIC 1 NETWORK DC0_NSX1\nNIC ADD DC0_NSX0\n\
+         NIC ADD \"VM Network\"\nRUN true\n",
+    )]);
+    site.built(dir.path(), &[]);
+    let nics: Vec<Value> = devices(&site, "nsx").into_iter().filter(|d| d["macAddress"].is_string()).collect();
+    let of: Vec<&Value> = nics.iter().map(|nic| &nic["backing"]).collect();
+    assert_eq!(of.len(), 3, "{nics:?}");
+    // As a vCenter does, the simulator takes the network's id and connects to the port group that NSX has made of it.
+    for (backing, group) in of.iter().zip(["DC0_NSXPG1", "DC0_NSXPG0"]) {
+        let key = site.govc(&["object.collect", "-s", &format!("/DC0/network/{group}"), "key"]);
+        assert_eq!(backing["port"]["portgroupKey"], key.trim(), "{nics:?}");
+    }
+    assert_eq!(of[2]["deviceName"], "VM Network");
+
+    for vm in ["peer-a", "peer-b"] {
+        site.govc(&["vm.clone", "-vm", site.template(), "-pool", "/DC0/host/DC0_C0/Resources", "-on=false", vm]);
+    }
+    adapters_are_sent_as_govc_sends_them(&site, "DC0_NSX0");
 }
 
 fn drives_and_switches_are_sent_as_govc_sends_them(site: &Site, own: &[&str]) {
-    let alike = |mine: Vec<Fields>, peer: Vec<Fields>, odd: &[&str]| {
-        let without = |mut all: Vec<Fields>| {
-            for fields in &mut all {
-                fields.retain(|path, _| !odd.iter().any(|name| path.contains(name)));
-            }
-            all
-        };
-        assert_eq!(without(mine), without(peer));
-    };
+    let alike = |mine, peer, odd: &[&str]| assert_eq!(without(mine, odd), without(peer, odd));
     // The simulator's machines have no drive; ours gets one with the first image.
     let empty = DeviceChange { cdrom: Some(Some("[LocalDS_0] iso/first.iso".to_owned())), ..DeviceChange::default() };
     for vm in ["peer-a", "peer-b"] {

@@ -572,6 +572,20 @@ fn the_recipes_of_the_example_are_sound() {
             assert!(help.contains(flag), "{name}: `up` has no {flag}");
         }
     }
+    // systemd itself reads the unit.
+    let dir = tempfile::tempdir().unwrap();
+    let unit = dir.path().join("vmwbuild-up.service");
+    let text = read("vmwbuild-up.service");
+    assert_eq!(text.matches("=/usr/local/bin/vmwbuild ").count(), 1);
+    std::fs::write(&unit, text.replace("/usr/local/bin/vmwbuild", env!("CARGO_BIN_EXE_vmwbuild"))).unwrap();
+    let mut verify = std::process::Command::new("systemd-analyze");
+    match verify.arg("verify").arg(&unit).output() {
+        Ok(said) => {
+            let words = String::from_utf8_lossy(&said.stderr).into_owned();
+            assert!(said.status.success() && words.is_empty(), "{words}");
+        }
+        Err(e) => println!("NOT RUN: systemd-analyze: {e}"),
+    }
 }
 
 #[test]

@@ -43,6 +43,7 @@ type options struct {
 	datastores     int
 	pools          int
 	portgroups     int
+	opaque         int
 	image          string
 	templates      templates
 	guestIP        bool
@@ -91,6 +92,7 @@ func main() {
 	flag.IntVar(&o.datastores, "datastores", 1, "datastores (LocalDS_0, ...)")
 	flag.IntVar(&o.pools, "pools", 0, "resource pools per cluster, besides its root pool")
 	flag.IntVar(&o.portgroups, "portgroups", 1, "distributed port groups per datacenter (DC0_DVPG0, ...)")
+	flag.IntVar(&o.opaque, "opaque-networks", 0, "networks of NSX per datacenter (DC0_NSX0, ...)")
 	flag.StringVar(&o.image, "image", os.Getenv("VMWBUILD_TEST_IMAGE"), "container image of the guests")
 	flag.Var(&o.templates, "template", "NAME[=IMAGE] of a template whose guest is a container; NAME may be a path below the\n"+
 		"machine folder of DC0, or start with a datacenter: /DC1/vm/golden/base (default debian-template)")
@@ -145,6 +147,7 @@ func run(o options) error {
 	model.Datastore = o.datastores
 	model.Pool = o.pools
 	model.Portgroup = o.portgroups
+	model.OpaqueNetwork = o.opaque
 	if o.apiVersion != "" {
 		model.ServiceContent.About.ApiVersion = o.apiVersion
 	}
