@@ -125,12 +125,10 @@ async fn commands_end_as_they_end() {
     job.timeout = Some(Duration::from_secs(1));
     let (out, exits, _) = outputs(&guest, &[job]).await;
     assert_eq!((out.as_str(), exits), ("begun\n", vec![Exit::TimedOut]));
-    let left = bench.vcsim.guest_run("one", "grep -l 471 /proc/[0-9]*/cmdline | grep -v self | wc -l");
-    // The command that looks is the one that is left.
-    assert!(left.trim().parse::<u32>().expect("a number") <= 3, "{left}");
+    // The pattern doesn't find the command that looks.
     let sleeps = bench
         .vcsim
-        .guest_run("one", "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline | grep '^sleep 471'; done; true");
+        .guest_run("one", "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline | grep '^sleep 47[1]'; done; true");
     assert_eq!(sleeps, "");
     let (out, exits, _) = outputs(&guest, &[Job::sh(1, "cat; sleep 200 & echo back")]).await;
     assert_eq!((out.as_str(), exits), ("back\n", vec![Exit::Code(0)]));
@@ -425,6 +423,17 @@ fn resident() -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn output_of_any_length_costs_no_memory_and_few_requests() {
+    // In a process of its own, for what is measured is this process' memory, and the tests beside this use some.
+    let name = "output_of_any_length_costs_no_memory_and_few_requests";
+    if std::env::var_os("VMWBUILD_TEST_ALONE").is_none() {
+        let alone = std::process::Command::new(std::env::current_exe().expect("a program"))
+            .args(["--exact", name, "--nocapture"])
+            .env("VMWBUILD_TEST_ALONE", "1")
+            .status()
+            .expect("it starts");
+        assert!(alone.success(), "alone, it ended with {alone}");
+        return;
+    }
     let sandbox = vmwbuild::sandbox::Sandbox::start(embedded::config()).await.expect("a sandbox");
     let client = embedded::connect(&sandbox).await;
     let vm = embedded::clone_of(&client, "linux", "one").await;
