@@ -5,6 +5,8 @@
 
 mod common;
 
+mod alike;
+mod alike_devices;
 mod ask;
 mod cache;
 mod convert;

@@ -505,6 +505,7 @@ async fn inventory(server: &Arc<Server>, call: &Call) -> Answer<Element> {
         ("VirtualMachine", "CloneVM_Task") => call.answer(&server.clone_vm(call)?),
         ("VirtualMachine", "ReconfigVM_Task") => call.answer(&server.reconfigure(call)?),
         ("VirtualMachine", "CustomizeVM_Task") => call.answer(&server.customize(call)?),
+        ("CustomizationSpecManager", "DoesCustomizationSpecExist") => server.is_kept_customization(call),
         ("CustomizationSpecManager", "GetCustomizationSpec") => server.kept_customization(call),
         ("VirtualMachine", "UpgradeVM_Task") => call.answer(&server.upgrade(call)?),
         ("VirtualMachine", "RelocateVM_Task") => call.answer(&server.relocate(call)?),

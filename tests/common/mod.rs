@@ -7,6 +7,7 @@
 // Every test file compiles its own copy and uses a part of it.
 #![allow(dead_code)]
 
+pub mod ear;
 pub mod embedded;
 pub mod events;
 pub mod ova;

@@ -358,7 +358,12 @@ impl Site {
     }
 
     fn heard_client<T>(&self, recorder: Option<Recorder>, work: impl AsyncFnOnce(&Client) -> T) -> T {
-        let (url, username, password, thumbprint) = self.server();
+        self.client_at(self.server().0, recorder, work)
+    }
+
+    /// Does something by a client of our own that reaches this site by that URL.
+    pub fn client_at<T>(&self, url: &str, recorder: Option<Recorder>, work: impl AsyncFnOnce(&Client) -> T) -> T {
+        let (_, username, password, thumbprint) = self.server();
         let mut endpoint = Endpoint::parse(url).expect("a URL");
         username.clone_into(&mut endpoint.username);
         password.clone_into(&mut endpoint.password);

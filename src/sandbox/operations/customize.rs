@@ -7,10 +7,11 @@ use crate::sandbox::guests::{ExecSpec, Exit, Guest};
 use crate::sandbox::machine::{Customization, Power};
 use crate::sandbox::server::{Call, Server};
 use crate::sandbox::tasks::Kind;
-use crate::vsphere::wire::{CustomizeVmTask, Element, Fault, GetCustomizationSpec, Moref};
+use crate::vsphere::wire::{CustomizeVmTask, Element, Fault, GetCustomizationSpec, Moref, Value};
 
 /// The specifications that are there, with the kind of their guests.
-const KEPT: [(&str, &str); 2] = [("sandbox-linux", "Linux"), ("sandbox-windows", "Windows")];
+const KEPT: [(&str, &str); 3] =
+    [("sandbox-linux", "Linux"), ("sandbox-linux-static", "Linux"), ("sandbox-windows", "Windows")];
 
 impl Server {
     /// `CustomizeVM_Task`.
@@ -46,6 +47,12 @@ impl Server {
         })
     }
 
+    /// `DoesCustomizationSpecExist`.
+    pub(in crate::sandbox) fn is_kept_customization(&self, call: &Call) -> Answer<Element> {
+        let name = call.read::<GetCustomizationSpec>()?.name;
+        call.answer(&KEPT.iter().any(|(kept, _)| *kept == name).to_element("returnval"))
+    }
+
     /// `GetCustomizationSpec`.
     pub(in crate::sandbox) fn kept_customization(&self, call: &Call) -> Answer<Element> {
         let name = call.read::<GetCustomizationSpec>()?.name;
@@ -78,11 +85,19 @@ impl Server {
                 Element::new("identity").typed("CustomizationSysprep").with(unattended).with(user).with(join)
             }
         };
-        let adapter = Element::new("adapter").with(Element::new("ip").typed("CustomizationDhcpIpGenerator"));
-        let spec = Element::new("spec")
-            .with(identity)
-            .with(Element::new("globalIPSettings"))
-            .with(Element::new("nicSettingMap").with(adapter));
+        let mut global = Element::new("globalIPSettings");
+        let mut adapter = Element::new("adapter");
+        if name.ends_with("-static") {
+            // Whoever uses it says which address.
+            global = global.with(Element::text("dnsServerList", "127.0.1.1"));
+            adapter = adapter
+                .with(Element::new("ip").typed("CustomizationUnknownIpGenerator"))
+                .with(Element::text("subnetMask", "255.255.255.0"))
+                .with(Element::text("gateway", "10.0.0.1"));
+        } else {
+            adapter = adapter.with(Element::new("ip").typed("CustomizationDhcpIpGenerator"));
+        }
+        let spec = Element::new("spec").with(identity).with(global).with(Element::new("nicSettingMap").with(adapter));
         call.answer(&Element::new("returnval").with(info).with(spec))
     }
 

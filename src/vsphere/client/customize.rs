@@ -1,6 +1,6 @@
 //! Customizing guests by vCenter: what is asked for, and whether it came to pass.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::endpoint::Deadline;
 use super::error::{Error, Result};
@@ -44,15 +44,12 @@ impl Customization {
         if base.is_some() && (self.host_name.is_some() || self.domain.is_some()) {
             self.rename(&mut spec);
         }
-        let global = self.global();
-        if !global.children.is_empty() {
-            replace(&mut spec, "globalIPSettings", vec![global]);
-        }
-        // A kept specification that says as much about adapters as there are goes on saying it.
-        let kept = spec.children_named("nicSettingMap").count();
-        if base.is_none() || !self.adapters.is_empty() || kept != adapters {
-            let maps = (0..adapters).map(|at| self.mapping(self.adapters.get(at).and_then(Option::as_ref))).collect();
-            replace(&mut spec, "nicSettingMap", maps);
+        self.fill_global(&mut spec);
+        let kept: Vec<Element> = spec.children_named("nicSettingMap").cloned().collect();
+        // Where cloud-init's own data tell of the network, there are no adapters in the specification.
+        if !(kept.is_empty() && self.adapters.is_empty() && is_cloud_init(&spec)) {
+            let at = |at: usize| self.mapping(kept.get(at), self.adapters.get(at).and_then(Option::as_ref));
+            replace(&mut spec, "nicSettingMap", (0..adapters).map(at).collect());
         }
         spec
     }
@@ -99,56 +96,92 @@ impl Customization {
         }
     }
 
-    fn global(&self) -> Element {
-        let mut global = Element::new("globalIPSettings");
-        global.children.extend(self.search.iter().map(|domain| Element::text("dnsSuffixList", domain)));
+    /// What is for all adapters. What isn't said stays.
+    fn fill_global(&self, spec: &mut Element) {
+        let said = |name: &str, all: Vec<String>| all.into_iter().map(|one| Element::text(name, one)).collect();
+        let domains = self.search.clone();
         // Linux has name servers for all adapters, Windows for each.
-        if !self.windows {
-            let all = self.adapters.iter().flatten().flat_map(|adapter| &adapter.dns);
-            global.children.extend(all.map(|ip| Element::text("dnsServerList", ip.to_string())));
-        }
-        global
+        let adapters = self.adapters.iter().flatten().filter(|_| !self.windows);
+        let servers = adapters.flat_map(|adapter| &adapter.dns).map(IpAddr::to_string).collect();
+        let global = spec.child("globalIPSettings").cloned().unwrap_or_else(|| Element::new("globalIPSettings"));
+        let lists =
+            vec![("dnsSuffixList", said("dnsSuffixList", domains)), ("dnsServerList", said("dnsServerList", servers))];
+        replace(spec, "globalIPSettings", vec![filled(&global, &["dnsSuffixList", "dnsServerList"], lists)]);
     }
 
-    /// What an adapter is to have.
-    fn mapping(&self, adapter: Option<&Adapter>) -> Element {
-        let mut settings = Element::new("adapter");
+    /// What an adapter is to have: what is said of it in the place of what a specification has for it.
+    fn mapping(&self, kept: Option<&Element>, adapter: Option<&Adapter>) -> Element {
         let dhcp = || Element::new("ip").typed("CustomizationDhcpIpGenerator");
-        let fixed = adapter.and_then(|adapter| adapter.address);
-        match fixed {
-            Some((IpAddr::V4(ip), prefix)) => {
+        let fresh = || Element::new("nicSettingMap").with(Element::new("adapter").with(dhcp()));
+        let mut map = kept.cloned().unwrap_or_else(fresh);
+        let Some(adapter) = adapter else { return map };
+        let text = |name: &str, ip: IpAddr| Element::text(name, ip.to_string());
+        let gateway: Vec<Element> = adapter.gateway.map(|ip| text("gateway", ip)).into_iter().collect();
+        let mut said: Vec<(&str, Vec<Element>)> = Vec::new();
+        match adapter.address {
+            Some((ip @ IpAddr::V4(_), prefix)) => {
                 let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
-                settings = settings
-                    .with(
-                        Element::new("ip")
-                            .typed("CustomizationFixedIp")
-                            .with(Element::text("ipAddress", ip.to_string())),
-                    )
-                    .with(Element::text("subnetMask", std::net::Ipv4Addr::from(mask).to_string()));
+                let fixed = Element::new("ip").typed("CustomizationFixedIp").with(text("ipAddress", ip));
+                said.push(("ip", vec![fixed]));
+                said.push(("subnetMask", vec![text("subnetMask", Ipv4Addr::from(mask).into())]));
+                said.push(("gateway", gateway));
             }
-            Some((IpAddr::V6(_), _)) => {
-                settings = settings.with(Element::new("ip").typed("CustomizationUnknownIpGenerator"))
+            Some((ip @ IpAddr::V6(_), prefix)) => {
+                let fixed = Element::new("ip").typed("CustomizationFixedIpV6").with(text("ipAddress", ip));
+                let fixed = fixed.with(Element::text("subnetMask", prefix.to_string()));
+                let mut v6 = Element::new("ipV6Spec").with(fixed);
+                let old = map.child("adapter").and_then(|adapter| adapter.child("ipV6Spec"));
+                let old = old.iter().flat_map(|old| old.children_named("gateway")).cloned();
+                v6.children.extend(if gateway.is_empty() { old.collect() } else { gateway });
+                if kept.is_none() {
+                    said.push(("ip", vec![Element::new("ip").typed("CustomizationUnknownIpGenerator")]));
+                }
+                said.push(("ipV6Spec", vec![v6]));
             }
-            None => settings = settings.with(dhcp()),
-        }
-        let Some(adapter) = adapter else { return Element::new("nicSettingMap").with(settings) };
-        let gateway = adapter.gateway.map(|ip| Element::text("gateway", ip.to_string()));
-        match fixed {
-            Some((IpAddr::V6(ip), prefix)) => {
-                let address = Element::new("ip")
-                    .typed("CustomizationFixedIpV6")
-                    .with(Element::text("ipAddress", ip.to_string()))
-                    .with(Element::text("subnetMask", prefix.to_string()));
-                let mut v6 = Element::new("ipV6Spec").with(address);
-                v6.children.extend(gateway);
-                settings = settings.with(v6);
+            None => {
+                said.push(("ip", vec![dhcp()]));
+                said.push(("gateway", gateway));
             }
-            _ => settings.children.extend(gateway),
         }
         let dns = adapter.dns.iter().filter(|_| self.windows);
-        settings.children.extend(dns.map(|ip| Element::text("dnsServerList", ip.to_string())));
-        Element::new("nicSettingMap").with(settings)
+        said.push(("dnsServerList", dns.map(|ip| text("dnsServerList", *ip)).collect()));
+        let mut old = map.child("adapter").cloned().unwrap_or_else(|| Element::new("adapter"));
+        if adapter.address.is_none() {
+            // A server gives these with the address.
+            old.children.retain(|child| !matches!(child.name.as_str(), "subnetMask" | "gateway"));
+        }
+        replace(&mut map, "adapter", vec![filled(&old, &ADAPTER, said)]);
+        map
     }
+}
+
+/// What an adapter's settings have, in the order of the schema.
+const ADAPTER: [&str; 9] = [
+    "ip",
+    "subnetMask",
+    "gateway",
+    "ipV6Spec",
+    "dnsServerList",
+    "dnsDomain",
+    "primaryWINS",
+    "secondaryWINS",
+    "netBIOS",
+];
+
+/// An element with children in the order of a schema: those that are said, and else those that it has.
+fn filled(old: &Element, schema: &[&str], said: Vec<(&str, Vec<Element>)>) -> Element {
+    let mut new = Element { children: Vec::new(), ..old.clone() };
+    for name in schema {
+        match said.iter().find(|(own, all)| own == name && !all.is_empty()) {
+            Some((_, all)) => new.children.extend(all.iter().cloned()),
+            None => new.children.extend(old.children_named(name).cloned()),
+        }
+    }
+    new
+}
+
+fn is_cloud_init(spec: &Element) -> bool {
+    spec.child("identity").and_then(|identity| identity.xsi_type.as_deref()) == Some("CustomizationCloudinitPrep")
 }
 
 /// Puts elements in the place of those with a name; at the end where there are none.
@@ -276,11 +309,19 @@ mod tests {
         assert_eq!(wanted(true).element(None, 1), govc);
     }
 
+    /// A specification of the server's for two adapters, of which the second one is described.
+    const KEPT: &str = r#"<spec xmlns:i="http://www.w3.org/2001/XMLSchema-instance"><identity i:type="CustomizationLinuxPrep"><hostName i:type="CustomizationVirtualMachineName"/><domain>old.example</domain><timeZone>UTC</timeZone></identity><globalIPSettings><dnsSuffixList>old.example</dnsSuffixList><dnsServerList>10.9.9.9</dnsServerList></globalIPSettings><nicSettingMap><macAddress>00:50:56:00:00:01</macAddress><adapter><ip i:type="CustomizationUnknownIpGenerator"/><subnetMask>255.255.0.0</subnetMask><gateway>10.0.255.254</gateway><dnsDomain>adapter.example</dnsDomain></adapter></nicSettingMap><nicSettingMap><adapter><ip i:type="CustomizationFixedIp"><ipAddress>10.5.0.5</ipAddress></ip><subnetMask>255.0.0.0</subnetMask><ipV6Spec><ip i:type="CustomizationDhcpIpV6Generator"/><gateway>fe80::1</gateway></ipV6Spec></adapter></nicSettingMap></spec>"#;
+
+    fn adapter(address: Option<(&str, u8)>) -> Option<Adapter> {
+        let address = address.map(|(ip, prefix)| (ip.parse().expect("an address"), prefix));
+        Some(Adapter { address, gateway: None, dns: Vec::new() })
+    }
+
     #[test]
     fn a_kept_specification_keeps_what_is_not_said() {
-        let base = read(
-            r#"<spec xmlns:i="http://www.w3.org/2001/XMLSchema-instance"><identity i:type="CustomizationLinuxPrep"><hostName i:type="CustomizationVirtualMachineName"/><domain>old.example</domain><timeZone>UTC</timeZone></identity><globalIPSettings/><nicSettingMap><adapter><ip i:type="CustomizationDhcpIpGenerator"/></adapter></nicSettingMap></spec>"#,
-        );
+        let base = read(KEPT);
+        // What isn't said of anything is as it was, and so is what a name changes nothing of.
+        assert_eq!(Customization::default().element(Some(&base), 2), base);
         let named = Customization { host_name: Some("db".to_owned()), ..Customization::default() };
         let spec = named.element(Some(&base), 2);
         let identity = spec.child("identity").expect("identity");
@@ -289,7 +330,46 @@ mod tests {
             (identity.child_text("domain"), identity.child_text("timeZone")),
             (Some("old.example"), Some("UTC"))
         );
-        // One mapping for each adapter, or vCenter refuses it.
-        assert_eq!(spec.children_named("nicSettingMap").count(), 2);
+        // An address takes the place of the address; gateway, DNS and the other adapter stay.
+        let addressed = Customization { adapters: vec![adapter(Some(("10.0.0.7", 16)))], ..Customization::default() };
+        let fixed = r#"<ip i:type="CustomizationFixedIp"><ipAddress>10.0.0.7</ipAddress></ip>"#;
+        let wanted = KEPT.replacen(r#"<ip i:type="CustomizationUnknownIpGenerator"/>"#, fixed, 1);
+        assert_eq!(addressed.element(Some(&base), 2), read(&wanted));
+        // Each list takes the place of that list alone.
+        let searching = Customization { search: vec!["new.example".to_owned()], ..addressed };
+        let wanted = wanted.replace("<dnsSuffixList>old.", "<dnsSuffixList>new.");
+        assert_eq!(searching.element(Some(&base), 2), read(&wanted));
+    }
+
+    #[test]
+    fn a_kept_adapter_takes_another_kind_of_address() {
+        let base = read(KEPT);
+        // A server gives mask and gateway too.
+        let leased = Customization { adapters: vec![adapter(None)], ..Customization::default() };
+        let wanted = KEPT.replace(
+            r#"<ip i:type="CustomizationUnknownIpGenerator"/><subnetMask>255.255.0.0</subnetMask><gateway>10.0.255.254</gateway>"#,
+            r#"<ip i:type="CustomizationDhcpIpGenerator"/>"#,
+        );
+        assert_eq!(leased.element(Some(&base), 2), read(&wanted));
+        // An address of IPv6 is beside that of IPv4.
+        let six = Customization { adapters: vec![None, adapter(Some(("fd00::7", 48)))], ..Customization::default() };
+        let wanted = KEPT.replace(
+            r#"<ip i:type="CustomizationDhcpIpV6Generator"/>"#,
+            r#"<ip i:type="CustomizationFixedIpV6"><ipAddress>fd00::7</ipAddress><subnetMask>48</subnetMask></ip>"#,
+        );
+        assert_eq!(six.element(Some(&base), 2), read(&wanted));
+    }
+
+    #[test]
+    fn there_is_a_mapping_for_each_adapter() {
+        // Or vCenter refuses it.
+        let count = |spec: &str, adapters| {
+            let spec = Customization::default().element(Some(&read(spec)), adapters);
+            spec.children_named("nicSettingMap").count()
+        };
+        assert_eq!((count(KEPT, 1), count(KEPT, 2), count(KEPT, 3)), (1, 2, 3));
+        // What cloud-init reads tells of the network itself.
+        let own = r#"<spec xmlns:i="http://www.w3.org/2001/XMLSchema-instance"><identity i:type="CustomizationCloudinitPrep"><metadata>{}</metadata></identity><globalIPSettings/></spec>"#;
+        assert_eq!(count(own, 2), 0);
     }
 }

@@ -274,7 +274,7 @@ impl Client {
         let body = json!({
             "source": { "type": vm.kind, "id": vm.value },
             "target": target,
-            "create_spec": { "name": name, "description": about, "flags": [] },
+            "create_spec": { "name": name, "description": about },
         });
         let what = format!("leave `{}/{name}` in the content library", library.name);
         let ask = Ask::post(&what, OVF, body).within(deadline.left());

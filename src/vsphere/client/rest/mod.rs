@@ -11,6 +11,7 @@ use reqwest::{Method as Verb, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
+use url::form_urlencoded;
 
 use super::endpoint::Deadline;
 use super::error::{Error, Result};
@@ -191,7 +192,9 @@ impl Inner {
         let mut url = self.endpoint.url.clone();
         url.set_path(&format!("/rest{}", ask.path));
         if !ask.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(&ask.query);
+            let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&ask.query).finish();
+            // `~action` as everybody writes it: not every server behind the proxy need decode a name.
+            url.set_query(Some(&query.replace("%7E", "~")));
         }
         let body = ask.body.as_ref().map(|body| Bytes::from(body.to_string()));
         let mut request = self.http.client().request(ask.verb.clone(), url).header(ACCEPT, "application/json");
