@@ -6,7 +6,7 @@
 
 use crate::common;
 
-use common::ear::{Asked, Ear, Fields, Otherwise, alike, all, but, only};
+use common::ear::{Asked, Ear, Fields, Otherwise, alike, all, but, differences, only};
 use common::ova::{OVF, disk};
 use common::site::Site;
 use common::{DEADLINE, context, on_both};
