@@ -549,6 +549,20 @@ fn a_machine_is_cloned_by_a_policy_as_pyvmomi_does(site: &Site) {
     for call in ["PbmRetrieveServiceContent", "PbmQueryProfile", "PbmRetrieveContent"] {
         same(&ours, &theirs, call, &[]);
     }
+    // Which datastores it fits.
+    let chosen =
+        ear.build(&format!("DATASTORE --policy=\"{POLICY}\"\nFROM TEMPLATE-OF-SITE AS web\nOUTPUT VM --off chosen\n"));
+    let asked = ear.govc(&["storage.policy.info", "-s", POLICY]);
+    let asked = only(&asked, "PbmCheckRequirements").fields();
+    let all = "nothing means all that there are, which govc lists";
+    alike(
+        &only(&chosen, "PbmCheckRequirements").fields(),
+        &asked,
+        &[
+            but("/hubsToSearch/hubType", None, Some("Datastore"), all),
+            but("/hubsToSearch/hubId", None, asked.get("/hubsToSearch/hubId"), all),
+        ],
+    );
     let ours = only(&ours, "CloneVM_Task").fields_but(|element| element.name == "config").with(&[("own", "NAME")]);
     assert_eq!(ours.get("/spec/location/profile/profileId"), Some(POLICY_ID));
     assert_eq!(ours.get("/spec/location/disk/profile/profileId"), Some(POLICY_ID));

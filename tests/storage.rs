@@ -20,6 +20,7 @@ const POLICY_ID: &str = "aa6d5a82-1c88-45da-85d3-3d74b91a5bad";
 on_both! {
     via here:
     a_machine_is_built_by_a_policy
+    a_datastore_is_chosen_that_a_policy_fits
     an_unknown_policy_is_told_before_anything_is_cloned
     the_cluster_chooses_the_host
     a_session_that_has_ended_is_opened_again
@@ -80,6 +81,98 @@ fn a_machine_is_built_by_a_policy(site: &Site) {
     assert!(other.code != Some(0) && other.stderr().contains("there is already a"), "{other}");
 }
 
+fn a_datastore_is_chosen_that_a_policy_fits(site: &Site) {
+    let before = policy_calls(site);
+    let text = format!(
+        "ARG template\nARG policy = \"{POLICY}\"\nDATASTORE --policy=${{{{ policy }}}}\n\
+         FROM ${{{{ template }}}} AS web FOR n IN 1..2\nOUTPUT VM --off st-fit${{{{ n }}}}\n"
+    );
+    let dir = context(&[("VMWfile", &text)]);
+    let planned = common::run(&mut plan(site, dir.path()), common::DEADLINE);
+    assert!(planned.stdout().contains(&format!("storage policy `{POLICY}`")), "{planned}");
+    assert_eq!(policy_calls(site) - before, 4, "one question for both machines");
+    // What is named isn't asked about.
+    let before = policy_calls(site);
+    let named = common::run(plan(site, dir.path()).args(["--datastore", "LocalDS_0"]), common::DEADLINE);
+    assert_eq!((named.code, policy_calls(site) - before), (Some(0), 3), "{named}");
+    site.built(dir.path(), &[]);
+    assert!(site.govc(&["vm.info", "-r", "st-fit1"]).contains("LocalDS_0"));
+    assert!(site.built(dir.path(), &[]).stderr().contains("CACHED"));
+    let shown = common::run(&mut site.tool(dir.path(), &["show", "--arg", "template=t"]), common::DEADLINE);
+    assert!(shown.stdout().contains(&format!("one that `{POLICY}` fits")), "{shown}");
+    if site.is_vcsim() {
+        // The simulator's storage suits every policy.
+        return;
+    }
+    let machines = site.vms();
+    let policy = "Host-local PMem Default Storage Policy";
+    let arg = format!("policy={policy}");
+    for told in [
+        common::run(plan(site, dir.path()).args(["--arg", &arg]), common::DEADLINE),
+        site.build(dir.path(), &["--arg", &arg]),
+    ] {
+        assert_eq!(told.code, Some(5), "{told}");
+        for said in [
+            format!("no machine can be put on the datastores of the storage policy `{policy}`"),
+            "LocalDS_0 doesn't suit it: The datastore is not a persistent memory datastore.".to_owned(),
+            "VMWfile:3".to_owned(),
+        ] {
+            assert!(told.stderr().contains(&said), "{said}: {told}");
+        }
+    }
+    assert_eq!(site.vms(), machines);
+}
+
+#[test]
+fn of_the_datastores_that_a_policy_fits_the_roomiest_usable_one_is_taken() {
+    let Some(vcsim) = Vcsim::start(&["-datastores", "3"]) else { return };
+    let site = Site::Vcsim(vcsim);
+    let maintain = |store: &str, mode: &str| {
+        site.sim().control("POST", &format!("/maintenance?datastore={store}&mode={mode}"));
+    };
+    let build = |name: &str, lines: &str, args: &[&str]| {
+        let text = format!("ARG template\n{lines}FROM ${{{{ template }}}} AS web\nOUTPUT VM --off {name}\n");
+        let dir = context(&[("VMWfile", &text)]);
+        (site.build(dir.path(), args), dir)
+    };
+    let on = |name: &str| {
+        let info = site.govc(&["vm.info", "-r", name]);
+        let line = info.lines().find(|line| line.trim_start().starts_with("Storage:")).unwrap();
+        line.rsplit(' ').next().unwrap().to_owned()
+    };
+    let by_policy = format!("DATASTORE --policy=\"{POLICY}\"\n");
+    let (first, dir) = build("st-a", &by_policy, &[]);
+    assert_eq!(first.code, Some(0), "{first}");
+    let mut left = vec!["LocalDS_0", "LocalDS_1", "LocalDS_2"];
+    let chosen = on("st-a");
+    assert!(left.contains(&chosen.as_str()), "{chosen}");
+    left.retain(|store| *store != chosen);
+    // Another one is the roomiest now: a machine that is there stays what it is.
+    maintain(&chosen, "inMaintenance");
+    let again = site.built(dir.path(), &[]);
+    assert!(again.stderr().contains("CACHED"), "{again}");
+    let (second, _dir) = build("st-b", &by_policy, &[]);
+    assert_eq!(second.code, Some(0), "{second}");
+    assert!(left.contains(&on("st-b").as_str()), "{}", on("st-b"));
+    // A stage's own stands for the file's, and a name for the choice.
+    let (named, last) = (left[0], left[1]);
+    let (run, _dir) = build("st-c", &format!("DATASTORE {chosen}\n"), &[]);
+    assert!(run.code == Some(0) && on("st-c") == chosen, "{run}");
+    maintain(named, "inMaintenance");
+    let text = format!(
+        "ARG template\nDATASTORE {named}\nFROM ${{{{ template }}}} AS web\nOUTPUT VM --off st-d\n{by_policy}\
+         FROM ${{{{ template }}}} AS db\nOUTPUT VM --off st-e\n"
+    );
+    site.built(context(&[("VMWfile", &text)]).path(), &[]);
+    assert_eq!((on("st-d").as_str(), on("st-e").as_str()), (last, named));
+    let (run, _dir) = build("st-f", &by_policy, &["--datastore", named]);
+    assert!(run.code == Some(0) && on("st-f") == named, "{run}");
+    maintain(last, "inMaintenance");
+    let (run, _dir) = build("st-g", &by_policy, &[]);
+    assert_eq!(run.code, Some(5), "{run}");
+    assert!(run.stderr().contains(&format!("{last} is in maintenance mode")), "{run}");
+}
+
 fn plan(site: &Site, dir: &std::path::Path) -> Command {
     site.tool(dir, &["plan", "--arg", &format!("template={}", site.template())])
 }
@@ -121,7 +214,7 @@ fn a_plan_names_the_privilege_that_policies_need() {
 #[test]
 fn a_recorder_hears_of_no_session() {
     let Some(site) = Site::here() else { return };
-    let messages = site.client_requests(async |client| drop(client.storage_policies().await.unwrap()));
+    let messages = site.client_requests(async |client| drop(client.storage_policies(&[]).await.unwrap()));
     let log = messages.iter().map(|message| String::from_utf8_lossy(message)).collect::<Vec<_>>().join("\n");
     assert!(log.contains("PbmQueryProfile") && !log.contains("</vcSessionCookie>"), "{log}");
 }
@@ -147,9 +240,9 @@ fn the_cluster_chooses_the_host(site: &Site) {
 
 fn a_session_that_has_ended_is_opened_again(site: &Site) {
     site.with_client(async |client| {
-        client.storage_policies().await.unwrap();
+        client.storage_policies(&[]).await.unwrap();
         site.expire();
-        assert_eq!(client.storage_policies().await.unwrap().id(POLICY).unwrap(), POLICY_ID);
+        assert_eq!(client.storage_policies(&[]).await.unwrap().id(POLICY).unwrap(), POLICY_ID);
     });
     assert_eq!(site.sessions(), 0);
 }

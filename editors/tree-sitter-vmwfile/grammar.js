@@ -12,6 +12,7 @@ const kw = (word) =>
   alias(token(new RegExp([...word].map((c) => `[${c}${c.toLowerCase()}]`).join(''))), word);
 
 const flags = ($) => repeat(seq($._flag_gap, $._flag));
+const some_flags = ($) => repeat1(seq($._flag_gap, $._flag));
 // An argument, after flags; flags may stand after the last one too.
 const arg = ($, ...rule) => seq(flags($), $._gap, ...rule);
 const line = ($, ...rule) => seq(...rule, flags($), $._eol);
@@ -140,7 +141,11 @@ module.exports = grammar({
           seq(arg($, choice(kw('TEMPLATE'), kw('VM'), kw('LIBRARY'), kw('OVA'))), arg($, field('name', $.word))),
         )),
     placement_instruction: ($) =>
-      choice(...['DATACENTER', 'CLUSTER', 'HOST', 'POOL', 'DATASTORE', 'FOLDER', 'NETWORK'].map((name) => one($, name))),
+      choice(
+        ...['DATACENTER', 'CLUSTER', 'HOST', 'POOL', 'FOLDER', 'NETWORK'].map((name) => one($, name)),
+        // A policy says as much as a name.
+        seq(kw('DATASTORE'), choice(seq(arg($, $.word), flags($)), some_flags($)), $._eol),
+      ),
     cpu_instruction: ($) =>
       line($, kw('CPU'), arg($, $.word), optional(seq(arg($, kw('CORES')), arg($, $.word)))),
     memory_instruction: ($) => one($, 'MEMORY'),

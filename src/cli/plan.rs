@@ -143,7 +143,7 @@ async fn planned(
     names::remember(client, &inventory);
     let ovas = ova::look_up(client, program, &engine.context, &engine.past).await;
     let libraries = library::look_up(client, program, &engine.past, &engine.build).await?;
-    let policies = policies::look_up(client, program).await?;
+    let policies = policies::look_up(client, program, &engine.placement).await?;
     let wishes = Wishes {
         placement: &engine.placement,
         sandbox: engine.sandbox,

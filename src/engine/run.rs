@@ -212,7 +212,7 @@ async fn prepare(
     let inventory = resume::inventory(view.inventory(inventory), &options.past);
     let ovas = ova::look_up(client, program, &options.context, &options.past).await;
     let libraries = library::look_up(client, program, &options.past, &options.build).await.map_err(failed)?;
-    let policies = policies::look_up(client, program).await.map_err(failed)?;
+    let policies = policies::look_up(client, program, &options.placement).await.map_err(failed)?;
     let wishes = plan::Wishes {
         placement: &options.placement,
         sandbox: options.sandbox,

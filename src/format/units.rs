@@ -282,7 +282,6 @@ impl Units<'_> {
                 }
             }
             Body::Include { path: text }
-            | Body::Placement { value: text }
             | Body::Memory { size: text }
             | Body::Hostname { name: text }
             | Body::Workdir { path: text }
@@ -342,7 +341,7 @@ impl Units<'_> {
                     self.command(command);
                 }
             },
-            Body::Checkpoint { name } => {
+            Body::Checkpoint { name } | Body::Placement { value: name } => {
                 if let Some(name) = name {
                     self.text(name);
                 }

@@ -26,9 +26,10 @@ pub fn texts<'a>(instruction: &'a Instruction, visit: &mut dyn FnMut(&'a Text)) 
         | Body::Cdrom { words }
         | Body::Tag { words }
         | Body::Shell { argv: words, .. } => words.iter().for_each(visit),
-        Body::Output { name, .. } | Body::Checkpoint { name } => name.iter().for_each(visit),
-        Body::Placement { value: text }
-        | Body::Memory { size: text }
+        Body::Output { name, .. } | Body::Checkpoint { name } | Body::Placement { value: name } => {
+            name.iter().for_each(visit)
+        }
+        Body::Memory { size: text }
         | Body::Annotation { text }
         | Body::Hostname { name: text }
         | Body::Workdir { path: text }

@@ -9,7 +9,7 @@ use super::library::Source;
 use super::ova::OvaFile;
 use super::wishes::Wishes;
 use crate::diagnostic::Diagnostic;
-use crate::sema::program::{Exists, LIBRARY, Machine, MachineId, OVA, Origin, Output, Program};
+use crate::sema::program::{BY_POLICY, Exists, LIBRARY, Machine, MachineId, OVA, Origin, Output, Program};
 use crate::source::Span;
 use crate::syntax::Keyword;
 use crate::vsphere::client::{
@@ -301,17 +301,21 @@ fn one(
             (entity.clone(), Some((entity.moref.clone(), entity.path.clone())))
         }
     };
+    let policy = match &machine.policy {
+        Some(policy) => Some(wishes.policies.id(&policy.value).map_err(|e| failed(&e, policy.span))?.to_owned()),
+        None => None,
+    };
+    let datastore = setting(Keyword::Datastore);
+    let by_policy = datastore.as_deref() == Some(BY_POLICY);
     let request = PlacementRequest {
         datacenter: setting(Keyword::Datacenter),
         cluster: setting(Keyword::Cluster),
         host: setting(Keyword::Host),
         pool: setting(Keyword::Pool),
-        datastore: setting(Keyword::Datastore),
+        datastore: datastore.filter(|_| !by_policy),
         folder: setting(Keyword::Folder),
-        policy: match &machine.policy {
-            Some(policy) => Some(wishes.policies.id(&policy.value).map_err(|e| failed(&e, policy.span))?.to_owned()),
-            None => None,
-        },
+        fitting: policy.as_ref().filter(|_| by_policy).and_then(|id| wishes.policies.fit(id)).cloned(),
+        policy,
     };
     let placement = inventory.place(&request, &root).map_err(|e| failed(&e, placement_span(machine, &e)))?;
     let mut networks = Networks { inventory, datacenter: &placement.datacenter, named: Vec::new() };
@@ -384,6 +388,6 @@ fn placement_span(machine: &Machine, error: &Error) -> Span {
     let (Error::NotFound { name, .. } | Error::Ambiguous { name, .. } | Error::Unusable { name, .. }) = error else {
         return machine.span;
     };
-    let settings = machine.placement.values().chain(machine.default_placement.values());
+    let settings = machine.placement.values().chain(machine.default_placement.values()).chain(&machine.policy);
     settings.into_iter().find(|s| s.value == *name).map_or(machine.span, |s| s.span)
 }

@@ -56,7 +56,7 @@ const REFUSED: &[&str] = &[
 pub(super) async fn dispatch(server: &Arc<Server>, call: Call) -> Answer<Reply> {
     let closed = |body: Element| Reply { body, opened: None };
     if call.service == Service::Pbm {
-        return super::pbm::dispatch(&call).map(closed);
+        return super::pbm::dispatch(server, &call).map(closed);
     }
     match call.method.as_str() {
         "RetrieveServiceContent" => {

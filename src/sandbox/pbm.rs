@@ -1,11 +1,13 @@
 //! Storage policies, at `/pbm`: those that every vCenter has from the beginning. They are told of and may be named;
-//! there is no storage here that they could ask anything of.
+//! there is no storage here that they could ask anything of, but for those that are about a kind of storage.
 
 use super::faults::{Answer, invalid_argument, not_authenticated, not_found, unknown_method};
-use super::server::Call;
+use super::inventory::Body;
+use super::server::{Call, Server};
 use crate::vsphere::wire::{
-    Element, Moref, PbmProfile, PbmProfileId, PbmProfileResourceType, PbmServiceInstanceContent,
-    VirtualMachineProfileSpec, VirtualMachineRelocateSpec,
+    Element, Moref, PbmCheckRequirements, PbmPlacementCompatibilityResult, PbmPlacementHub, PbmPlacementRequirement,
+    PbmProfile, PbmProfileId, PbmProfileResourceType, PbmServiceInstanceContent, Value, VirtualMachineProfileSpec,
+    VirtualMachineRelocateSpec,
 };
 
 /// Names and ids.
@@ -16,12 +18,19 @@ const POLICIES: &[(&str, &str)] = &[
     ("Host-local PMem Default Storage Policy", "c268da1b-b343-49f7-a468-b1deeb7078e0"),
 ];
 
+/// Those for a kind of storage that isn't here, and what they miss.
+const FOR_OTHERS: &[(&str, &str)] = &[
+    ("f4e5bade-15a2-4805-bf8e-52318c4ce443", "The datastore is not a virtual volume datastore."),
+    ("c268da1b-b343-49f7-a468-b1deeb7078e0", "The datastore is not a persistent memory datastore."),
+];
+
 /// Answers a call to the policy service.
-pub(super) fn dispatch(call: &Call) -> Answer<Element> {
+pub(super) fn dispatch(server: &Server, call: &Call) -> Answer<Element> {
     let manager = Moref::new("PbmProfileProfileManager", "ProfileManager");
+    let solver = Moref::new("PbmPlacementSolver", "placementSolver");
     match (call.this.kind.as_str(), call.method.as_str()) {
         ("PbmServiceInstance", "PbmRetrieveServiceContent") => {
-            call.answer(&PbmServiceInstanceContent { profile_manager: manager })
+            call.answer(&PbmServiceInstanceContent { profile_manager: manager, placement_solver: solver })
         }
         _ if call.session.is_none() => Err(not_authenticated(&call.this)),
         ("PbmProfileProfileManager", "PbmQueryProfile") => {
@@ -43,9 +52,41 @@ pub(super) fn dispatch(call: &Call) -> Answer<Element> {
             response.children.iter_mut().for_each(|c| c.xsi_type = Some("PbmCapabilityProfile".to_owned()));
             Ok(response)
         }
-        ("PbmServiceInstance" | "PbmProfileProfileManager", method) => Err(unknown_method(&call.this, method)),
+        ("PbmPlacementSolver", "PbmCheckRequirements") => {
+            let asked: PbmCheckRequirements = call.read()?;
+            call.answer(&fitting(server, &asked)?)
+        }
+        ("PbmServiceInstance" | "PbmProfileProfileManager" | "PbmPlacementSolver", method) => {
+            Err(unknown_method(&call.this, method))
+        }
         _ => Err(not_found(&call.this)),
     }
+}
+
+/// Which datastores suit what is asked of them.
+fn fitting(server: &Server, asked: &PbmCheckRequirements) -> Answer<Vec<PbmPlacementCompatibilityResult>> {
+    let mut missed = None;
+    for requirement in &asked.placement_subject_requirement {
+        let PbmPlacementRequirement::Profile(wanted) = requirement else {
+            return Err(invalid_argument("placementSubjectRequirement"));
+        };
+        let id = &wanted.profile_id.unique_id;
+        named(id).ok_or_else(|| invalid_argument("placementSubjectRequirement"))?;
+        missed = missed.or_else(|| FOR_OTHERS.iter().find(|(other, _)| other == id).map(|(_, why)| *why));
+    }
+    let state = server.lock();
+    let all = state.inventory.all().filter(|(_, node)| matches!(node.body, Body::Datastore));
+    let hubs = all.map(|(store, _)| PbmPlacementHub { hub_type: store.kind.clone(), hub_id: store.value.clone() });
+    let hubs = hubs.filter(|hub| asked.hubs_to_search.is_empty() || asked.hubs_to_search.contains(hub));
+    let judged = hubs.map(|hub| {
+        let fault = |why: &str| {
+            let fault = Element::new("fault").typed("PbmCompatibilityCheckFault").with(hub.to_element("hub"));
+            Element::new("error").with(fault).with(Element::text("localizedMessage", why))
+        };
+        let error = missed.map(fault).into_iter().collect();
+        PbmPlacementCompatibilityResult { hub, error }
+    });
+    Ok(judged.collect())
 }
 
 fn named(id: &str) -> Option<&'static (&'static str, &'static str)> {

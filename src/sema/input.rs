@@ -67,7 +67,7 @@ impl Checker<'_> {
             }
             Body::Placement { value } => {
                 let keyword = instruction.keyword.node;
-                if let Some(setting) = self.placement_value(keyword, value, place, problems) {
+                if let Some(setting) = self.placement_setting(instruction, value.as_ref(), place, problems) {
                     self.placement.insert(keyword, setting);
                 }
                 self.policy = self.policy_value(instruction, place, problems).or(self.policy.take());

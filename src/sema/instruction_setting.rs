@@ -15,7 +15,7 @@ use super::instruction::{Number, via};
 use super::machine::{Making, bad_argument};
 use super::names_scope::{Moment, Place};
 use super::program::{
-    Address, EnvVar, Hostname, Login, NetworkMethod, Os, RunAs, Setting, Tag, Template, TemplatePiece, Via,
+    Address, BY_POLICY, EnvVar, Hostname, Login, NetworkMethod, Os, RunAs, Setting, Tag, Template, TemplatePiece, Via,
 };
 use super::script::ShellKind;
 use super::text::{Known, Secrets, Usage, check_arg, check_env, check_static, check_static_text, check_text};
@@ -43,7 +43,7 @@ impl Checker<'_> {
         match &instruction.body {
             Body::Placement { value } => {
                 let place = making.place(Moment::Before("placement"));
-                let setting = self.placement_value(keyword, value, place, problems)?;
+                let setting = self.placement_setting(instruction, value.as_ref(), place, problems)?;
                 let policy = self.policy_value(instruction, place, problems);
                 if let Entry::Vacant(free) = making.placement.entry(keyword) {
                     free.insert(setting);
@@ -149,6 +149,21 @@ impl Checker<'_> {
             | Body::Note { .. } => {}
         }
         Some(())
+    }
+
+    /// What DATACENTER … NETWORK says.
+    pub(super) fn placement_setting(
+        &self,
+        instruction: &Instruction,
+        value: Option<&Text>,
+        place: Place,
+        problems: &mut Problems,
+    ) -> Option<Setting> {
+        let keyword = &instruction.keyword;
+        match value {
+            Some(value) => self.placement_value(keyword.node, value, place, problems),
+            None => Some(Setting { value: BY_POLICY.to_owned(), span: keyword.span }),
+        }
     }
 
     /// The value of DATACENTER … NETWORK.

@@ -326,6 +326,9 @@ pub enum Exists {
     Keep,
 }
 
+/// What a DATASTORE says that names none: one that its policy fits. No datastore's name is empty.
+pub const BY_POLICY: &str = "";
+
 /// Placement values by their keyword.
 pub type Placement = IndexMap<Keyword, Setting>;
 

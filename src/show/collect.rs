@@ -2,6 +2,7 @@
 
 use crate::graph::{Dag, Node, Why};
 use crate::sema::order::attr_name;
+use crate::sema::program::BY_POLICY;
 use crate::sema::program::{
     self, Action, EnvPiece, Exists, GuestContext, KeySource, MachineId, Origin, Os, Program, Ref, RtKind, Template,
     TemplatePiece,
@@ -135,7 +136,10 @@ impl Cx<'_> {
         own.chain(defaults.map(|(k, s)| (k, s, true)))
             .map(|(keyword, setting, default)| Placed {
                 keyword: keyword.name(),
-                value: setting.value.clone(),
+                value: match (setting.value.as_str(), &machine.policy) {
+                    (BY_POLICY, Some(policy)) => format!("one that `{}` fits", policy.value),
+                    (value, _) => value.to_owned(),
+                },
                 default,
                 place: self.place(setting.span),
             })

@@ -205,8 +205,8 @@ pub enum Body {
     On { selector: Vec<Text>, alias: Option<Spanned<String>> },
     /// `OUTPUT kind [name]`
     Output { kind: Spanned<OutputKind>, name: Option<Text> },
-    /// `DATACENTER CLUSTER HOST POOL DATASTORE FOLDER NETWORK`
-    Placement { value: Text },
+    /// `DATACENTER CLUSTER HOST POOL DATASTORE FOLDER NETWORK`; a DATASTORE with a policy may have no name.
+    Placement { value: Option<Text> },
     /// `CPU n [CORES n]`
     Cpu { count: Text, cores: Option<Text> },
     /// `MEMORY size`

@@ -25,7 +25,6 @@ pub(super) fn rule(keyword: Keyword) -> Rule {
         | Keyword::Cluster
         | Keyword::Host
         | Keyword::Pool
-        | Keyword::Datastore
         | Keyword::Folder
         | Keyword::Network
         | Keyword::Memory
@@ -46,7 +45,7 @@ pub(super) fn rule(keyword: Keyword) -> Rule {
         Keyword::Fetch => Rule::l_fetch,
         Keyword::Reboot | Keyword::Seal => Rule::l_none,
         Keyword::Wait => Rule::l_wait,
-        Keyword::Checkpoint => Rule::l_optional,
+        Keyword::Checkpoint | Keyword::Datastore => Rule::l_optional,
         Keyword::OnFail => Rule::l_onfail,
         Keyword::Healthcheck | Keyword::OnRemove => Rule::l_hook,
     }
@@ -147,9 +146,14 @@ impl<'a> Form<'_, 'a> {
             | Keyword::Cluster
             | Keyword::Host
             | Keyword::Pool
-            | Keyword::Datastore
             | Keyword::Folder
-            | Keyword::Network => Body::Placement { value: self.next(&mut parts, "a name")? },
+            | Keyword::Network => Body::Placement { value: Some(self.next(&mut parts, "a name")?) },
+            // A policy says as much as a name.
+            Keyword::Datastore => match parts.next() {
+                Some(name) => Body::Placement { value: Some(self.text(name)) },
+                None if self.flags.iter().any(|flag| flag.name.node == "policy") => Body::Placement { value: None },
+                None => return Err(Lacking("a name")),
+            },
             Keyword::Cpu => {
                 let count = self.next(&mut parts, "a count")?;
                 let cores = if parts.next().is_some() { Some(self.next(&mut parts, "a count")?) } else { None };

@@ -181,7 +181,7 @@ fn usage(keyword: Keyword) -> String {
 }
 
 fn one_value(keyword: Keyword) -> bool {
-    super::forms::rule(keyword) == Rule::l_one || keyword == Keyword::Checkpoint
+    matches!(super::forms::rule(keyword), Rule::l_one | Rule::l_optional)
 }
 
 fn is_type(word: &str) -> bool {

@@ -213,7 +213,6 @@ fn body(it: &mut Body) {
             optional(password);
         }
         Body::Include { path: it }
-        | Body::Placement { value: it }
         | Body::Memory { size: it }
         | Body::Annotation { text: it }
         | Body::Hostname { name: it }
@@ -245,7 +244,7 @@ fn body(it: &mut Body) {
             texts(paths);
             text(dest);
         }
-        Body::Checkpoint { name } => optional(name),
+        Body::Checkpoint { name } | Body::Placement { value: name } => optional(name),
         Body::Reboot | Body::Seal => {}
         Body::Wait { what } => match what {
             WaitFor::Tools | WaitFor::Ip | WaitFor::Login | WaitFor::Off => {}

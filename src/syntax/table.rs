@@ -288,7 +288,7 @@ impl Keyword {
                 "DATASTORE",
                 Placement,
                 "the datastore of the machine",
-                ["DATASTORE name"],
+                ["DATASTORE name", "DATASTORE --policy=NAME"],
                 [],
                 DATASTORE_FLAGS,
                 "DATASTORE ssd-01"

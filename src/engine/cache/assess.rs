@@ -235,7 +235,8 @@ fn place(resolved: &Resolved) -> String {
         Some(NicBacking::Other(other)) => format!("{other:?}"),
     };
     let policy = place.policy.as_ref().map(|id| format!(" policy {id}")).unwrap_or_default();
-    format!("{} {} {host} {network}{policy}", place.datastore.value, place.pool.value)
+    let datastore = place.among.as_deref().unwrap_or(&place.datastore.value);
+    format!("{datastore} {} {host} {network}{policy}", place.pool.value)
 }
 
 struct Assessor<'a> {

@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule::opt_in(&CODE, check);
 fn check(cx: &Cx<'_>, out: &mut Problems) {
     use crate::syntax::Keyword;
     for instruction in cx.instructions() {
-        let Body::Placement { value } = &instruction.body else { continue };
+        let Body::Placement { value: Some(value) } = &instruction.body else { continue };
         let keyword = instruction.keyword.node;
         let place = matches!(keyword, Keyword::Datacenter | Keyword::Cluster | Keyword::Host | Keyword::Datastore);
         if place && value.literal().is_some() {

@@ -51,7 +51,7 @@ pub use inventory::{Entity, EntityKind, Inventory};
 pub use names::decode as decoded;
 pub use ovf::{DiskDownload, ImportRequest, Lease, mark_import};
 pub use placement::{Placement, PlacementRequest};
-pub use policies::Policies;
+pub use policies::{Fit, Policies};
 pub use probe::{Certificate, probe};
 pub use properties::Properties;
 pub use record::{Exchange, Heard, Recorder};

@@ -2,6 +2,7 @@
 
 use super::error::{Error, Result};
 use super::inventory::{Entity, EntityKind, Inventory, is_below};
+use super::policies::Fit;
 use crate::vsphere::wire::{Moref, VirtualMachineProfileSpec};
 
 /// Where a new virtual machine shall be, as the user says; what is absent is derived.
@@ -21,6 +22,8 @@ pub struct PlacementRequest {
     pub folder: Option<String>,
     /// The id of the storage policy.
     pub policy: Option<String>,
+    /// The datastore is one that the policy fits, and not named.
+    pub fitting: Option<Fit>,
 }
 
 /// Where a new virtual machine will be.
@@ -34,6 +37,8 @@ pub struct Placement {
     pub host: Option<Moref>,
     /// The datastore.
     pub datastore: Moref,
+    /// What it is the roomiest of, where it was chosen so: others may be at another time.
+    pub among: Option<String>,
     /// The folder.
     pub folder: Moref,
     /// The folder's inventory path.
@@ -67,11 +72,13 @@ impl Inventory {
             None => compute.resource.reference("resourcePool").ok_or_else(|| none(EntityKind::Pool))?,
         };
         let folder = self.folder(request, datacenter)?;
+        let (datastore, among) = self.datastore(request, datacenter, compute.resource, source)?;
         Ok(Placement {
             datacenter: datacenter.moref.clone(),
             pool,
             host: compute.host.map(|h| h.moref.clone()),
-            datastore: self.datastore(request, datacenter, compute.resource, source)?,
+            datastore,
+            among,
             folder: folder.moref.clone(),
             folder_path: folder.path.clone(),
             policy: request.policy.clone(),
@@ -146,11 +153,16 @@ impl Inventory {
         datacenter: &Entity,
         resource: &Entity,
         source: &Entity,
-    ) -> Result<Moref> {
+    ) -> Result<(Moref, Option<String>)> {
         let within = Some(&datacenter.moref);
+        let given = |datastore: &Moref| Ok((datastore.clone(), None));
+        if let Some(fit) = &request.fitting {
+            let chosen = self.fitting(fit, resource)?;
+            return Ok((chosen.moref.clone(), Some("those that the policy fits".to_owned())));
+        }
         if let Some(name) = &request.datastore {
             let missing = match self.find(EntityKind::Datastore, name, within) {
-                Ok(datastore) => return Ok(datastore.moref.clone()),
+                Ok(datastore) => return given(&datastore.moref),
                 Err(missing) => missing,
             };
             // A datastore cluster isn't a datastore: take its roomiest member that machines can be put on there.
@@ -159,7 +171,7 @@ impl Inventory {
                 Err(Error::NotFound { .. }) => return Err(missing),
                 Err(other) => return Err(other),
             };
-            return self.member(pod, name, resource).map(|member| member.moref.clone());
+            return self.member(pod, name, resource).map(|m| (m.moref.clone(), Some(pod.moref.value.clone())));
         }
         let reachable: Vec<&Entity> =
             resource.references("datastore").iter().filter_map(|d| self.get(d)).filter(|d| d.accessible()).collect();
@@ -167,30 +179,32 @@ impl Inventory {
         if let [own] = own.as_slice()
             && reachable.iter().any(|d| d.moref == *own)
         {
-            return Ok(own.clone());
+            return given(own);
         }
-        self.only(EntityKind::Datastore, reachable).map(|d| d.moref.clone())
+        self.only(EntityKind::Datastore, reachable).and_then(|d| given(&d.moref))
+    }
+
+    /// The roomiest of the datastores that the hosts reach, among those that a policy fits and that aren't being emptied.
+    fn fitting(&self, fit: &Fit, resource: &Entity) -> Result<&Entity> {
+        let reached: Vec<&Entity> = resource.references("datastore").iter().filter_map(|d| self.get(d)).collect();
+        let why_not = |store: &Entity| {
+            if fit.datastores.contains(&store.moref) {
+                return None;
+            }
+            let told = fit.others.iter().find(|(other, _)| *other == store.moref).map(|(_, why)| why.as_str());
+            Some(format!("doesn't suit it: {}", told.unwrap_or("vCenter says nothing of it")))
+        };
+        roomiest("datastores of the storage policy", &fit.policy, reached.into_iter(), why_not)
     }
 
     /// The roomiest datastore of a cluster of them, among those that the hosts reach and that aren't being emptied.
     fn member(&self, pod: &Entity, name: &str, resource: &Entity) -> Result<&Entity> {
         let reached = resource.references("datastore");
-        let mut why = Vec::new();
-        let mut fit = Vec::new();
-        for member in self.all(EntityKind::Datastore).filter(|d| d.parent.as_ref() == Some(&pod.moref)) {
-            let fault = match () {
-                () if !member.accessible() => "isn't accessible".to_owned(),
-                () if member.maintenance() => "is in maintenance mode".to_owned(),
-                () if !reached.contains(&member.moref) => format!("isn't reached from {}", resource.path),
-                () => {
-                    fit.push(member);
-                    continue;
-                }
-            };
-            why.push(format!("{} {fault}", member.name));
-        }
-        let unusable = || Error::Unusable { kind: pod.kind.name(), name: name.to_owned(), why };
-        fit.into_iter().max_by_key(|member| member.free_space()).ok_or_else(unusable)
+        let members = self.all(EntityKind::Datastore).filter(|d| d.parent.as_ref() == Some(&pod.moref));
+        let unreached = |member: &Entity| {
+            (!reached.contains(&member.moref)).then(|| format!("isn't reached from {}", resource.path))
+        };
+        roomiest(pod.kind.name(), name, members, unreached)
     }
 
     /// The only one; or the error that there are none, or several.
@@ -205,6 +219,30 @@ impl Inventory {
             }),
         }
     }
+}
+
+/// The datastore with the most room, of those that can be used.
+fn roomiest<'a>(
+    kind: &'static str,
+    name: &str,
+    all: impl Iterator<Item = &'a Entity>,
+    why_not: impl Fn(&Entity) -> Option<String>,
+) -> Result<&'a Entity> {
+    let mut why = Vec::new();
+    let mut usable = Vec::new();
+    for store in all {
+        let fault = match () {
+            () if !store.accessible() => Some("isn't accessible".to_owned()),
+            () if store.maintenance() => Some("is in maintenance mode".to_owned()),
+            () => why_not(store),
+        };
+        match fault {
+            Some(fault) => why.push(format!("{} {fault}", store.name)),
+            None => usable.push(store),
+        }
+    }
+    let unusable = || Error::Unusable { kind, name: name.to_owned(), why };
+    usable.into_iter().max_by_key(|store| store.free_space()).ok_or_else(unusable)
 }
 
 struct Compute<'a> {

@@ -2,11 +2,13 @@
 
 use super::declare::{data, family, methods};
 use super::value::Moref;
+use super::xml::Element;
 
 data! {
     /// The managers of the policy service.
     PbmServiceInstanceContent {
         profile_manager: Moref = "profileManager",
+        placement_solver: Moref = "placementSolver",
     }
 
     /// What a policy is called in the API.
@@ -24,6 +26,24 @@ data! {
         profile_id: PbmProfileId = "profileId",
         name: String = "name",
         description: Option<String> = "description",
+    }
+
+    /// A datastore, or a cluster of them: `Datastore` and its id.
+    PbmPlacementHub {
+        hub_type: String = "hubType",
+        hub_id: String = "hubId",
+    }
+
+    /// That a policy is followed.
+    PbmPlacementCapabilityProfileRequirement {
+        profile_id: PbmProfileId = "profileId",
+    }
+
+    /// Whether a datastore suits what was asked for.
+    PbmPlacementCompatibilityResult {
+        hub: PbmPlacementHub = "hub",
+        /// Why it doesn't; none: it does.
+        error: Vec<Element> = "error",
     }
 
     /// The policy that a machine's files or a disk shall follow.
@@ -45,6 +65,11 @@ family! {
     VirtualMachineProfileSpec {
         Defined(VirtualMachineDefinedProfileSpec),
     }
+
+    /// What is asked of a datastore.
+    PbmPlacementRequirement {
+        Profile(PbmPlacementCapabilityProfileRequirement),
+    }
 }
 
 impl VirtualMachineProfileSpec {
@@ -64,4 +89,9 @@ methods! {
     } -> Vec<PbmProfileId>;
     /// Policies, by their ids.
     pbm PbmRetrieveContent = "PbmRetrieveContent" { profile_ids: Vec<PbmProfileId> = "profileIds", } -> Vec<PbmProfile>;
+    /// Which datastores suit what is asked of them; without a list of them each that there is.
+    pbm PbmCheckRequirements = "PbmCheckRequirements" {
+        hubs_to_search: Vec<PbmPlacementHub> = "hubsToSearch",
+        placement_subject_requirement: Vec<PbmPlacementRequirement> = "placementSubjectRequirement",
+    } -> Vec<PbmPlacementCompatibilityResult>;
 }
