@@ -3,6 +3,7 @@
 usage: alike.py six VM                  customizes a guest with two adapters, of which one has IPv6
        alike.py clone TEMPLATE NAME     clones a template and changes the clone on the way
        alike.py policy TEMPLATE NAME POLICY   clones a template by a storage policy
+       alike.py cloud-init NAME         has the server keep a specification that is cloud-init's
 """
 
 import os
@@ -10,7 +11,7 @@ import sys
 from urllib.parse import urlparse
 
 from pyVim.connect import Disconnect, SmartConnect
-from pyVmomi import SoapStubAdapter, pbm, vim
+from pyVmomi import SoapStubAdapter, VmomiSupport, pbm, vim
 
 what, *names = sys.argv[1:]
 url = urlparse(os.environ["GOVC_URL"])
@@ -92,8 +93,25 @@ def policy(template, name, policy):
     return template.Clone(folder=find("DC0/vm"), name=name, spec=spec)
 
 
-task = {"six": six, "clone": clone, "policy": policy}[what](*names)
-while task.info.state in ("queued", "running"):
+def cloud_init(name):
+    own = vim.vm.customization
+    data = '{"local-hostname": "of-cloud-init"}'
+    spec = own.Specification(
+        identity=own.CloudinitPrep(metadata=data), globalIPSettings=own.GlobalIPSettings(), nicSettingMap=[]
+    )
+    info = vim.CustomizationSpecInfo(name=name, description="", type="Linux")
+    item = vim.CustomizationSpecItem(info=info, spec=spec)
+    # The simulator says that it is older than such specifications are, and knows them.
+    stub = SoapStubAdapter(
+        host=url.hostname, port=-url.port, version=VmomiSupport.newestVersions.Get("vim"), path="/sdk"
+    )
+    stub.cookie = service._stub.cookie
+    manager = vim.CustomizationSpecManager(content.customizationSpecManager._moId, stub)
+    manager.CreateCustomizationSpec(item=item)
+
+
+task = {"six": six, "cloud-init": cloud_init, "clone": clone, "policy": policy}[what](*names)
+while task and task.info.state in ("queued", "running"):
     pass  # asking takes its time
-assert task.info.state == "success", task.info.error
+assert not task or task.info.state == "success", task.info.error
 Disconnect(service)

@@ -105,7 +105,7 @@ fn a_datastore_is_chosen_that_a_policy_fits(site: &Site) {
         return;
     }
     let machines = site.vms();
-    let policy = "Host-local PMem Default Storage Policy";
+    let policy = "VVol No Requirements Policy";
     let arg = format!("policy={policy}");
     for told in [
         common::run(plan(site, dir.path()).args(["--arg", &arg]), common::DEADLINE),
@@ -114,7 +114,7 @@ fn a_datastore_is_chosen_that_a_policy_fits(site: &Site) {
         assert_eq!(told.code, Some(5), "{told}");
         for said in [
             format!("no machine can be put on the datastores of the storage policy `{policy}`"),
-            "LocalDS_0 doesn't suit it: The datastore is not a persistent memory datastore.".to_owned(),
+            "LocalDS_0 doesn't suit it: The datastore is not a virtual volume datastore.".to_owned(),
             "VMWfile:3".to_owned(),
         ] {
             assert!(told.stderr().contains(&said), "{said}: {told}");

@@ -262,10 +262,72 @@ fn vcenter_customizes_a_guest_of_the_sandbox() {
     let dir = context(&[("VMWfile", &text.replace("SPEC", "sandbox-linux"))]);
     site.built(dir.path(), &["--secret", "id=pw,env=HOME"]);
     assert_eq!(site.govc(&["object.collect", "-s", "/DC0/vm/other", "guest.hostName"]), "db01\n");
-    fs::write(dir.path().join("VMWfile"), text.replace("SPEC", "nowhere").replace("VM other", "VM third")).unwrap();
-    let failed = site.build(dir.path(), &["--secret", "id=pw,env=HOME"]);
-    assert!(failed.stderr().contains("no customization specification `nowhere`"), "{failed}");
-    assert_ne!(failed.code, Some(0));
+}
+
+#[test]
+fn a_specification_that_does_not_fit_is_told_before_anything_is_cloned() {
+    for site in [common::site::Site::vcsim(), common::site::Site::here()] {
+        let Some(site) = site else { continue };
+        let kept = if site.is_vcsim() { "vcsim" } else { "sandbox" };
+        let machines = site.vms();
+        let windows = if site.is_vcsim() { "vcsim-windows-static" } else { "sandbox-windows" };
+        for (line, said) in [
+            (format!("HOSTNAME --method=customize --spec={kept}-linx db"), format!("did you mean `{kept}-linux`?")),
+            (
+                format!("ADDRESS --method=customize --spec={kept}-linx DHCP"),
+                format!("no customization specification `{kept}-linx`"),
+            ),
+            (
+                format!("HOSTNAME --method=customize --spec={windows} db"),
+                format!("the specification `{windows}` is for Windows, and the guest is not"),
+            ),
+        ] {
+            let text = format!("FROM {} AS a\nOUTPUT VM a\n{line}\nRUN true\n", site.template());
+            let dir = context(&[("VMWfile", &text)]);
+            let planned = common::run(&mut site.tool(dir.path(), &["plan"]), common::DEADLINE);
+            for run in [planned, site.build(dir.path(), &[])] {
+                assert_eq!(run.code, Some(5), "{run}");
+                assert!(run.stderr().contains(&said) && run.stderr().contains("VMWfile:3"), "{said}: {run}");
+            }
+        }
+        assert_eq!(site.vms(), machines);
+    }
+}
+
+#[test]
+fn a_specification_of_cloud_inits_is_used_whole() {
+    let Some(site) = common::site::Site::vcsim() else { return };
+    let ear = common::ear::Ear::before(&site);
+    ear.python("tests/alike.py", &["cloud-init", "whole"]);
+    let asked =
+        ear.build("FROM TEMPLATE-OF-SITE AS a\nOUTPUT VM a\nADDRESS --method=customize --spec=whole DHCP\nRUN true\n");
+    let sent = common::ear::only(&asked, "CustomizeVM_Task").fields();
+    assert_eq!(sent.get("/spec/identity@type"), Some("CustomizationCloudinitPrep"), "{sent:#?}");
+    assert_eq!(sent.get("/spec/nicSettingMap"), None, "{sent:#?}");
+    assert_eq!(site.govc(&["object.collect", "-s", "/DC0/vm/a", "guest.hostName"]), "of-cloud-init\n");
+    let text =
+        "ARG template\nFROM ${{ template }} AS b\nOUTPUT VM b\nHOSTNAME --method=customize --spec=whole b\nRUN true\n";
+    let dir = context(&[("VMWfile", text)]);
+    let refused = site.build(dir.path(), &[]);
+    assert!(refused.code != Some(0) && refused.stderr().contains("is data of cloud-init's"), "{refused}");
+    assert!(!site.vms().contains(&"b".to_owned()), "{refused}");
+}
+
+#[test]
+fn a_plan_names_the_privileges_that_customization_needs() {
+    let withheld = ["VirtualMachine.Provisioning.Customize", "VirtualMachine.Provisioning.ReadCustSpecs"];
+    let args: Vec<&str> = withheld.iter().flat_map(|privilege| ["--sandbox-withhold", privilege]).collect();
+    let site = common::site::Site::Sandbox(common::site::Sandbox::start(&args));
+    let plan = |line: &str| {
+        let text = format!("FROM linux AS a\nOUTPUT VM a\n{line}RUN true\n");
+        common::run(&mut site.tool(context(&[("VMWfile", &text)]).path(), &["plan"]), common::DEADLINE)
+    };
+    assert_eq!(plan("HOSTNAME db\n").code, Some(0));
+    let told = plan("HOSTNAME --method=customize --spec=sandbox-linux db\n");
+    assert_eq!(told.code, Some(5), "{told}");
+    for privilege in withheld {
+        assert!(told.stderr().contains(&format!("the account lacks {privilege} on /")), "{told}");
+    }
 }
 
 #[test]

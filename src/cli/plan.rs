@@ -10,7 +10,7 @@ use super::report::json::finding;
 use super::{args, load, names, secrets, terminal};
 use crate::cache::Verdict;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::engine::{Options, cache, class_of, library, ova, policies, tags};
+use crate::engine::{Options, cache, class_of, library, ova, policies, specs, tags};
 use crate::graph::{Dag, lower};
 use crate::plan::{self, Facts, From, Making, Plan, Planned, Wishes, size};
 use crate::sema::program::Program;
@@ -144,11 +144,13 @@ async fn planned(
     let ovas = ova::look_up(client, program, &engine.context, &engine.past).await;
     let libraries = library::look_up(client, program, &engine.past, &engine.build).await?;
     let policies = policies::look_up(client, program, &engine.placement).await?;
+    let specs = specs::look_up(client, program).await?;
     let wishes = Wishes {
         placement: &engine.placement,
         sandbox: engine.sandbox,
         libraries: &libraries,
         policies: &policies,
+        specs: &specs,
         ovas: &ovas,
         build: &engine.build,
     };

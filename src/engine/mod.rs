@@ -37,6 +37,7 @@ mod resume;
 mod run;
 mod sessions;
 mod shared;
+pub mod specs;
 mod standin;
 mod steps;
 pub mod sweep;

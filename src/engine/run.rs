@@ -29,6 +29,7 @@ use super::policies;
 use super::publish::{self, Swaps};
 use super::resume;
 use super::shared::{Events, Scratch, Shared, Stop, class_of, leaves};
+use super::specs;
 use super::standin::View;
 use super::tags;
 use crate::diagnostic::Diagnostic;
@@ -213,11 +214,13 @@ async fn prepare(
     let ovas = ova::look_up(client, program, &options.context, &options.past).await;
     let libraries = library::look_up(client, program, &options.past, &options.build).await.map_err(failed)?;
     let policies = policies::look_up(client, program, &options.placement).await.map_err(failed)?;
+    let specs = specs::look_up(client, program).await.map_err(failed)?;
     let wishes = plan::Wishes {
         placement: &options.placement,
         sandbox: options.sandbox,
         libraries: &libraries,
         policies: &policies,
+        specs: &specs,
         ovas: &ovas,
         build: &options.build,
     };

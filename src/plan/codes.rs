@@ -27,8 +27,8 @@ codes! {
         "The account lacks a privilege that the build will use, so a task of the build would fail with NoPermission. \
          Only `vmwbuild plan` and `vmwbuild doctor` ask before; docs/settings.md lists what is needed.";
     OTHER_FAMILY 661 "other-family"
-        "The guest of the source is of another family than `FROM --os` says: commands for a POSIX shell don't run in \
-         Windows, nor the other way round.";
+        "The guest of the source is of another family than `FROM --os` says, or a customization specification is for \
+         another one: commands for a POSIX shell don't run in Windows, nor the other way round.";
     NO_SPACE 662 "no-space"
         "The datastore that the build would write to has less free space than the clones take, or isn't accessible. A \
          full clone takes what its source's files take now; a linked clone next to nothing; a machine that is powered \

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::resolve::Found;
-use crate::sema::program::{Action, HookAction, Machine, MachineId, Origin, Program};
+use crate::sema::program::{Action, HookAction, Machine, MachineId, NetworkMethod, Origin, Program};
 use crate::syntax::ast::OutputKind;
 use crate::vsphere::client::{Inventory, Properties};
 use crate::vsphere::wire::{Element, Moref, PowerState, VirtualMachineSnapshotInfo};
@@ -182,6 +182,9 @@ pub fn privileges(program: &Program, found: &Found, inventory: &Inventory, root:
         if machine.policy.is_some() {
             add(root, &["StorageProfile.View"]);
         }
+        if super::specs(machine).next().is_some() {
+            add(root, &["VirtualMachine.Provisioning.ReadCustSpecs"]);
+        }
         if let Some((source, _)) = &resolved.source {
             let template = inventory.get(source).is_some_and(|e| e.template);
             let clone = if template { "DeployTemplate" } else { "Clone" };
@@ -238,6 +241,10 @@ fn of_machine(machine: &Machine, program: &Program) -> Vec<&'static str> {
     if crate::graph::boots(machine) {
         list.extend(["VirtualMachine.Interact.PowerOn", "VirtualMachine.Interact.PowerOff"]);
         list.extend(GUEST);
+    }
+    let methods = machine.address.iter().chain(&machine.more_addresses).map(|address| address.method);
+    if methods.chain(machine.hostname.as_ref().map(|name| name.method)).any(|by| by == NetworkMethod::Customize) {
+        list.push("VirtualMachine.Provisioning.Customize");
     }
     if machine.outputs.iter().any(|o| o.kind == OutputKind::Ova) {
         list.push("VApp.Export");

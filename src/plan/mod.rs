@@ -7,6 +7,7 @@ mod library;
 mod outlook;
 mod ova;
 mod resolve;
+mod specs;
 mod tags;
 mod wishes;
 
@@ -18,5 +19,6 @@ pub use ova::{OvaFile, Ovas, ova_outputs, ova_sources};
 pub use resolve::{
     Deploys, Found, Imported, Problem, Resolved, ResolvedItem, ResolvedOutput, ResolvedOva, made_by, resolve,
 };
+pub use specs::specs;
 pub use tags::{Tags, categories, tags};
 pub use wishes::{PlacementDefaults, Wishes};

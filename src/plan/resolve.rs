@@ -301,6 +301,7 @@ fn one(
             (entity.clone(), Some((entity.moref.clone(), entity.path.clone())))
         }
     };
+    super::specs::check(machine, wishes.specs)?;
     let policy = match &machine.policy {
         Some(policy) => Some(wishes.policies.id(&policy.value).map_err(|e| failed(&e, policy.span))?.to_owned()),
         None => None,

@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use super::ova::Ovas;
 use crate::sema::program::Placement;
 use crate::syntax::Keyword;
-use crate::vsphere::client::{Libraries, Policies};
+use crate::vsphere::client::{Libraries, Policies, Specifications};
 
 /// What the user wishes, beside what stands in the VMWfile.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,8 @@ pub struct Wishes<'a> {
     pub libraries: &'a Libraries,
     /// The storage policies of vCenter, where it names any.
     pub policies: &'a Policies,
+    /// The customization specifications that vCenter keeps, where it names any.
+    pub specs: &'a Specifications,
     /// The OVAs that it names.
     pub ovas: &'a Ovas,
     /// The build's id: what it has left itself isn't in its way.

@@ -7,11 +7,23 @@ use crate::sandbox::guests::{ExecSpec, Exit, Guest};
 use crate::sandbox::machine::{Customization, Power};
 use crate::sandbox::server::{Call, Server};
 use crate::sandbox::tasks::Kind;
-use crate::vsphere::wire::{CustomizeVmTask, Element, Fault, GetCustomizationSpec, Moref, Value};
+use crate::vsphere::wire::{
+    CustomizationSpecInfo, CustomizeVmTask, Element, Fault, GetCustomizationSpec, Moref, Value,
+};
 
 /// The specifications that are there, with the kind of their guests.
 const KEPT: [(&str, &str); 3] =
     [("sandbox-linux", "Linux"), ("sandbox-linux-static", "Linux"), ("sandbox-windows", "Windows")];
+
+/// What is said about them.
+pub(in crate::sandbox) fn kept_specifications() -> impl Iterator<Item = CustomizationSpecInfo> {
+    KEPT.iter().map(|(name, kind)| said(name, kind))
+}
+
+fn said(name: &str, kind: &str) -> CustomizationSpecInfo {
+    let (name, kind) = (name.to_owned(), kind.to_owned());
+    CustomizationSpecInfo { name, kind, description: Some(String::new()), change_version: Some("1".to_owned()) }
+}
 
 impl Server {
     /// `CustomizeVM_Task`.
@@ -59,11 +71,7 @@ impl Server {
         let Some((name, kind)) = KEPT.iter().find(|(kept, _)| *kept == name) else {
             return Err(Fault::new("NotFound", "The object or item referred to could not be found."));
         };
-        let info = Element::new("info")
-            .with(Element::text("name", *name))
-            .with(Element::text("description", ""))
-            .with(Element::text("type", *kind))
-            .with(Element::text("changeVersion", "1"));
+        let info = said(name, kind).to_element("info");
         let own = |element: &str| Element::new(element).typed("CustomizationVirtualMachineName");
         let identity = match *kind {
             "Linux" => Element::new("identity")

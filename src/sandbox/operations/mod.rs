@@ -11,4 +11,5 @@ mod power;
 mod snapshots;
 
 pub(super) use configure::apply;
+pub(super) use customize::kept_specifications;
 pub(super) use power::Running;

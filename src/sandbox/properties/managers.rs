@@ -81,6 +81,7 @@ pub(super) fn own(kind: &str) -> &'static [&'static str] {
         }
         "AuthorizationManager" => &["description", "privilegeList", "roleList"],
         "CustomFieldsManager" => &["field"],
+        "CustomizationSpecManager" => &["info"],
         "ExtensionManager" => &["extensionList"],
         "LicenseManager" => &[
             "diagnostics",
@@ -139,6 +140,10 @@ pub(super) fn property(scope: &Scope<'_>, object: &Moref, name: &str) -> Val {
         }),
         ("TaskManager", "recentTask") => references(&scope.state.tasks.recent()),
         ("TaskManager" | "EventManager", "maxCollector") => int(100),
+        ("CustomizationSpecManager", "info") => {
+            let all = super::super::operations::kept_specifications().map(|info| whole(&info));
+            Val::List("CustomizationSpecInfo", all.collect())
+        }
         ("OptionManager", "setting") => Val::List("OptionValue", Vec::new()),
         ("GuestOperationsManager", "authManager") => Val::Ref(manager("GuestAuthManager")),
         ("GuestOperationsManager", "processManager") => Val::Ref(manager("GuestProcessManager")),

@@ -5,8 +5,29 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::endpoint::Deadline;
 use super::error::{Error, Result};
 use super::properties::Properties;
+use super::rest::missing;
 use super::session::Client;
-use crate::vsphere::wire::{CustomizeVmTask, Element, GetCustomizationSpec, GuestInfoCustomizationInfo, Moref};
+use crate::vsphere::wire::{
+    CustomizationSpecInfo, CustomizeVmTask, Element, GetCustomizationSpec, GuestInfoCustomizationInfo, Moref,
+};
+
+/// The specifications that a vCenter keeps.
+#[derive(Clone, Debug, Default)]
+pub struct Specifications(Vec<CustomizationSpecInfo>);
+
+impl Specifications {
+    /// Whether one is for Windows, by its name.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], with near names.
+    pub fn is_windows(&self, name: &str) -> Result<bool> {
+        let found = self.0.iter().find(|info| info.name == name);
+        let names = self.0.iter().map(|info| info.name.as_str());
+        found
+            .map(|info| info.kind == "Windows")
+            .ok_or_else(|| missing("customization specification", name, name, names))
+    }
+}
 
 /// What a guest is to have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +68,7 @@ impl Customization {
         self.fill_global(&mut spec);
         let kept: Vec<Element> = spec.children_named("nicSettingMap").cloned().collect();
         // Where cloud-init's own data tell of the network, there are no adapters in the specification.
-        if !(kept.is_empty() && self.adapters.is_empty() && is_cloud_init(&spec)) {
+        if !(kept.is_empty() && !self.is_fixed() && is_cloud_init(&spec)) {
             let at = |at: usize| self.mapping(kept.get(at), self.adapters.get(at).and_then(Option::as_ref));
             replace(&mut spec, "nicSettingMap", (0..adapters).map(at).collect());
         }
@@ -94,6 +115,11 @@ impl Customization {
                 replace(identity, "domain", vec![Element::text("domain", domain)]);
             }
         }
+    }
+
+    /// Whether an adapter is to have an address of its own.
+    fn is_fixed(&self) -> bool {
+        self.adapters.iter().flatten().any(|adapter| adapter.address.is_some())
     }
 
     /// What is for all adapters. What isn't said stays.
@@ -202,6 +228,14 @@ pub enum Customized {
 }
 
 impl Client {
+    /// What is said about the specifications that the server keeps.
+    pub async fn specifications(&self) -> Result<Specifications> {
+        match self.content().customization_spec_manager.clone() {
+            Some(manager) => Ok(Specifications(self.properties(&manager, &["info"]).await?.list("info"))),
+            None => Ok(Specifications::default()),
+        }
+    }
+
     /// Has a powered-off virtual machine customized when it is powered on. `Ok` when that is pending already.
     pub async fn customize(&self, vm: &Moref, wanted: &Customization, deadline: Deadline) -> Result<()> {
         let base = match &wanted.spec {
@@ -210,8 +244,9 @@ impl Client {
                     return Err(Error::Usage("this server keeps no customization specifications".to_owned()));
                 };
                 let item = match self.call(&GetCustomizationSpec { this: manager, name: name.clone() }).await {
+                    // It was there when the build began.
                     Err(error) if error.is_fault("NotFound") => {
-                        return Err(Error::Usage(format!("vCenter keeps no customization specification `{name}`")));
+                        return Err(self.specifications().await?.is_windows(name).err().unwrap_or(error));
                     }
                     other => other?,
                 };
@@ -219,6 +254,13 @@ impl Client {
             }
             None => None,
         };
+        if base.as_ref().is_some_and(is_cloud_init) && (wanted.host_name.is_some() || wanted.is_fixed()) {
+            let name = wanted.spec.as_deref().unwrap_or_default();
+            return Err(Error::Usage(format!(
+                "the customization specification `{name}` is data of cloud-init's, which tell the name and the addresses \
+                 themselves: leave HOSTNAME out, and write `ADDRESS --method=customize --spec={name} DHCP`"
+            )));
+        }
         let adapters = self.nics(vm).await?.len();
         let spec = wanted.element(base.as_ref(), adapters);
         let request = CustomizeVmTask { this: vm.clone(), spec };

@@ -41,7 +41,7 @@ mod tests;
 
 // Failures that callers tell apart once they are told.
 pub use super::codes::{CANCELLED, NAME_TAKEN};
-pub use customize::{Adapter, Customization, Customized};
+pub use customize::{Adapter, Customization, Customized, Specifications};
 pub use devices::{DeviceChange, Misfit, NotChanged, Part, disk_sizes, version_number};
 pub use endpoint::{Deadline, Endpoint, Thumbprint, Trust};
 pub use error::{Class, ConnectKind, Error, GuestFault, Result, TlsKind};

@@ -11,6 +11,15 @@ data! {
         end_time: Option<String> = "endTime",
         error_msg: Option<String> = "errorMsg",
     }
+
+    /// What is said about a specification that the server keeps.
+    CustomizationSpecInfo {
+        name: String = "name",
+        description: Option<String> = "description",
+        /// `Linux` or `Windows`.
+        kind: String = "type",
+        change_version: Option<String> = "changeVersion",
+    }
 }
 
 methods! {
