@@ -284,7 +284,7 @@ fn a_specification_that_does_not_fit_is_told_before_anything_is_cloned() {
         ] {
             let text = format!("FROM {} AS a\nOUTPUT VM a\n{line}\nRUN true\n", site.template());
             let dir = context(&[("VMWfile", &text)]);
-            let planned = common::run(&mut site.tool(dir.path(), &["plan"]), common::DEADLINE);
+            let planned = run(&mut site.tool(dir.path(), &["plan"]), DEADLINE);
             for run in [planned, site.build(dir.path(), &[])] {
                 assert_eq!(run.code, Some(5), "{run}");
                 assert!(run.stderr().contains(&said) && run.stderr().contains("VMWfile:3"), "{said}: {run}");
@@ -320,7 +320,7 @@ fn a_plan_names_the_privileges_that_customization_needs() {
     let site = common::site::Site::Sandbox(common::site::Sandbox::start(&args));
     let plan = |line: &str| {
         let text = format!("FROM linux AS a\nOUTPUT VM a\n{line}RUN true\n");
-        common::run(&mut site.tool(context(&[("VMWfile", &text)]).path(), &["plan"]), common::DEADLINE)
+        run(&mut site.tool(context(&[("VMWfile", &text)]).path(), &["plan"]), DEADLINE)
     };
     assert_eq!(plan("HOSTNAME db\n").code, Some(0));
     let told = plan("HOSTNAME --method=customize --spec=sandbox-linux db\n");
