@@ -14,6 +14,7 @@ pub mod project;
 pub mod replay;
 pub mod schema;
 pub mod site;
+pub mod wine;
 
 use std::{
     collections::BTreeMap,
