@@ -12,6 +12,7 @@ mod cache;
 mod convert;
 mod e2e;
 mod editors;
+mod elsewhere;
 mod faults;
 mod hardware;
 mod hostile;

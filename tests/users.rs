@@ -182,6 +182,8 @@ fn who_is_refused_is_told_why_and_what_next() {
         |line: &str| line.split_once(" | ").is_some_and(|(_, text)| text.ends_with("-ran") && !text.contains("RUN"));
     assert!(!said.lines().any(ran), "nothing ran: {said}");
     assert!(!said.contains("Zq7Xw9") && !said.contains("wr0ng-one"), "{said}");
+    // sudo repeats what it refuses to run: that isn't the text of our own by which a command begins.
+    assert!(said.contains("! Sorry, user few") && !said.contains("umask"), "{said}");
     let at = said.find("\nVMW").map_or(0, |at| at + 1);
     let mut told: Vec<String> = said[at..].split("\nVMW").map(strip_place).collect();
     told.sort();

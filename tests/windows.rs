@@ -11,6 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use common::wine::{Wine, windows_path};
 use common::{DEADLINE, Run, context, run, vmwbuild};
 use random::Random;
 
@@ -635,43 +636,6 @@ fn no_generated_value_changes_what_a_generated_script_is() {
     assert!(read > 100, "only {read} scripts could be read");
 }
 
-/// Wine, of one prefix, and what it leaves running.
-struct Wine {
-    program: String,
-    home: tempfile::TempDir,
-}
-
-impl Wine {
-    fn command(&self, program: &Path) -> std::process::Command {
-        let mut command = std::process::Command::new(program);
-        command
-            .env("WINEPREFIX", self.home.path().join("prefix"))
-            .env("WINEDEBUG", "-all")
-            .env("HOME", self.home.path());
-        command.env_remove("DISPLAY").current_dir(self.home.path());
-        command
-    }
-
-    /// Runs a batch file by `cmd`.
-    fn cmd(&self, file: &Path) -> Run {
-        run(self.command(Path::new(&self.program)).args(["cmd.exe", "/d", "/c", &windows_path(file)]), DEADLINE * 4)
-    }
-}
-
-impl Drop for Wine {
-    fn drop(&mut self) {
-        for what in ["-k", "-w"] {
-            let server = Path::new(&self.program).with_file_name("wineserver");
-            let _ = run(self.command(&server).arg(what), DEADLINE);
-        }
-    }
-}
-
-/// As Wine shows the host's files.
-fn windows_path(path: &Path) -> String {
-    format!("Z:{}", path.display().to_string().replace('/', "\\"))
-}
-
 /// A value of a type that may stand in a text for `cmd`, as the language writes it.
 fn value_for_cmd(random: &mut Random) -> String {
     let bits = u128::from(random.next()) << 64 | u128::from(random.next());
@@ -694,10 +658,7 @@ fn value_for_cmd(random: &mut Random) -> String {
 fn cmd_takes_values_for_what_they_are() {
     use vmwbuild::shell::{Dialect, Hole, HoleKind, read, weave};
     const HOLE: &str = "${{ x }}";
-    let Ok(program) = std::env::var("VMWBUILD_TEST_WINE_PROGRAM") else {
-        println!("NOT RUN: Wine is not set up; VMWBUILD_TEST_WINE=1 tests/run does that and runs this");
-        return;
-    };
+    let Some(wine) = Wine::new() else { return };
     let around: &[&str] =
         &[">", "<", ">>", " ", "", "a", "\"", "%", "%%", "%~", "^", "&", "|", ":", "(", ")", "=", ",", ";", "@", "5"];
     let lines = [
@@ -713,7 +674,6 @@ fn cmd_takes_values_for_what_they_are() {
         "call :sub LEFT${{ x }}RIGHT\ngoto :eof\n:sub\necho [%1] [%2] ${{ x }}",
         ">f.txt echo LEFT${{ x }}RIGHT\ntype f.txt",
     ];
-    let wine = Wine { program, home: tempfile::tempdir().unwrap() };
     let root = wine.home.path();
     let (mut driver, mut cases, mut refused) = ("@echo off\r\n".to_owned(), Vec::new(), 0);
     for seed in 0..120u64 {

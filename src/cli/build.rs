@@ -577,25 +577,37 @@ impl Signals {
     }
 }
 
-/// The signals that ask to stop.
-#[cfg(not(unix))]
-pub(crate) struct Signals;
+/// The signals that ask to stop. Registered once: one that comes while nobody waits is kept.
+#[cfg(windows)]
+pub(crate) struct Signals {
+    interrupt: Option<tokio::signal::windows::CtrlC>,
+    stop: Option<tokio::signal::windows::CtrlBreak>,
+    close: Option<tokio::signal::windows::CtrlClose>,
+}
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 impl Signals {
-    /// Nothing is to be prepared here.
+    /// Takes them over from the system, which would end the process.
     pub(crate) fn new() -> Self {
-        Signals
+        use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close};
+        Signals { interrupt: ctrl_c().ok(), stop: ctrl_break().ok(), close: ctrl_close().ok() }
     }
 
-    /// The same.
+    /// The same: there is no SIGHUP here.
     pub(crate) fn without_hangup() -> Self {
-        Signals
+        Self::new()
     }
 
     /// Returns when one comes.
     pub(crate) async fn next(&mut self) -> Signalled {
-        let _ = tokio::signal::ctrl_c().await;
-        Signalled::Interrupt
+        std::future::poll_fn(|cx| {
+            if self.interrupt.as_mut().is_some_and(|signal| signal.poll_recv(cx).is_ready()) {
+                return std::task::Poll::Ready(Signalled::Interrupt);
+            }
+            let told = self.stop.as_mut().is_some_and(|signal| signal.poll_recv(cx).is_ready())
+                || self.close.as_mut().is_some_and(|signal| signal.poll_recv(cx).is_ready());
+            if told { std::task::Poll::Ready(Signalled::Terminate) } else { std::task::Poll::Pending }
+        })
+        .await
     }
 }

@@ -305,7 +305,9 @@ pub(crate) fn identity_of(Place { file, context }: &Place) -> String {
     let whole = |path: &Path| std::fs::canonicalize(path).ok();
     let below = whole(file).zip(whole(context)).and_then(|(f, c)| f.strip_prefix(c).ok().map(Path::to_path_buf));
     let name = below.or_else(|| file.file_name().map(PathBuf::from)).unwrap_or_default();
-    format!("{project}/{}", name.display())
+    // It is the same one on every system, whatever stands between directories there.
+    let parts: Vec<_> = name.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+    format!("{project}/{}", parts.join("/"))
 }
 
 /// Reads, parses and checks what `input` names. None when there is nothing to read.

@@ -4,7 +4,8 @@ use std::io::{self, IsTerminal};
 
 use tempfile::NamedTempFile;
 
-/// What is known of standard input without reading it.
+/// What is known of standard input without reading it; on other systems than Linux nothing.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "the others are for who can look"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ready {
     /// Nothing will come, or it is a terminal.

@@ -197,8 +197,8 @@ fn refused(by: Becoming, said: &str) -> NoWay {
 pub(super) fn words(said: &[u8]) -> String {
     const MOST: usize = 400;
     let mut said = String::from_utf8_lossy(said).trim().to_owned();
-    // `'/bin/sh -c …' as root`: the command is the start of our own script.
-    if let Some(start) = said.find("n=.vmwbuild-") {
+    // `'/bin/sh -c …' as root`: the command is our own, and says nothing to anybody.
+    if let Some(start) = said.find("eval \"$(dd bs=1") {
         let end = said.rfind("' as ").filter(|end| *end > start).unwrap_or(said.len());
         said.replace_range(start..end, "…");
     }

@@ -53,11 +53,8 @@ impl Place {
     fn misreads(&self, text: &str, hole: &Hole) -> Option<(CmdTrap, Range<usize>)> {
         let from = self.line.max(self.passed);
         let before = part(text, from..hole.start);
-        // `%5` and `%~dp5` are arguments of the batch file, `%%a` is a loop's variable; in quotes too.
-        let sign = before.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        let sign = sign.strip_suffix('~').unwrap_or(if sign.len() == before.len() { sign } else { "" });
-        if sign.ends_with('%') {
-            return Some((CmdTrap::Name, from + sign.len() - 1..hole.start));
+        if let Some(sign) = argument(before) {
+            return Some((CmdTrap::Name, from + sign..hole.start));
         }
         if self.quoted {
             return None;
@@ -74,6 +71,16 @@ impl Place {
         };
         begins.then(|| (CmdTrap::Label, hole.range()))
     }
+}
+
+/// Where the `%` is that makes what follows `before` an argument of the batch file, as `%5` and `%~dp5` are, or a
+/// loop's variable (`%%5`); in quotes too.
+fn argument(before: &str) -> Option<usize> {
+    let sign = match before.trim_end_matches(|c: char| c.is_ascii_alphabetic()).strip_suffix('~') {
+        Some(modified) => modified,
+        None => before,
+    };
+    sign.ends_with('%').then(|| sign.len() - 1)
 }
 
 /// Holes lie on the bounds of characters: [`super::read`] has seen to it.

@@ -15,6 +15,7 @@ pub mod project;
 pub mod replay;
 pub mod schema;
 pub mod site;
+pub mod wine;
 
 use std::{
     collections::BTreeMap,

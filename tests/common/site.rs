@@ -296,16 +296,19 @@ impl Site {
 
     /// `vmwbuild` on this site by variables, as root in guests; `args` begin with the command.
     pub fn tool(&self, dir: &Path, args: &[&str]) -> Command {
-        let (url, username, password, thumbprint) = self.server();
         let mut command = vmwbuild(dir);
+        self.connect(command.args(args)).env("VMWBUILD_LOGIN", "root:guest-password");
         command
-            .args(args)
+    }
+
+    /// Tells it this site by variables.
+    pub fn connect<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        let (url, username, password, thumbprint) = self.server();
+        command
             .env("VMWBUILD_VCENTER", url)
             .env("VMWBUILD_USERNAME", username)
             .env("VMWBUILD_PASSWORD", password)
             .env("VMWBUILD_THUMBPRINT", thumbprint)
-            .env("VMWBUILD_LOGIN", "root:guest-password");
-        command
     }
 
     /// Runs it. What it tells programs must follow its schema, whatever comes of it.

@@ -64,6 +64,13 @@ attempt() {
 	refused=
 	[ ! -f by ] || rm -f by
 	if [ "$6" != - ]; then
+		start="n=.vmwbuild-$NONCE.$1.$2;k=$MARK.$1.$2;s=$SH;l=$LOCALE;e=$DEC;$BECOME"
+		# sudo logs the whole text, and repeats it when it refuses: it gets a short one, that reads this before the launcher.
+		[ "$6" != sudo ] || {
+			{ printf %s "$start" && cat "$5"; } >start &&
+				mv start "$5" &&
+				start='eval "$(dd bs=1 count='${#start}' 2>/dev/null)"'
+		}
 		exec 3<"$5"
 		echo "$6 $8 $7" >by
 	fi
@@ -75,7 +82,7 @@ attempt() {
 		0.*) exec >/dev/null 2>said ;;
 		*) exec >>"$1.$2.out" 2>>"$1.$2.err" ;;
 		esac
-		become "$5" "$6" "$7" "$1.$2" "$8"
+		become "$5" "$6" "$7" "$8"
 	)
 	code=$?
 	now
@@ -143,15 +150,15 @@ way() {
 	id -u "$2" >/dev/null 2>&1
 }
 
-# become LAUNCHER HOW USER TAG PASSWORD: turns into the job. Another user can't read our directory: the launcher goes through
-# standard input, and a private directory of that user's own holds it.
+# become LAUNCHER HOW USER PASSWORD: turns into the job, by start. Another user can't read our directory: the launcher goes
+# through standard input, and a private directory of that user's own holds it.
 become() {
 	if [ "$2" = - ]; then
 		exec $SETSID "$SH" "$1" "$PWD" "$LOCALE" "$DEC" "$LOGINHOME"
 	fi
 	exec <&3 3<&-
 	rm -f "$1"
-	as "$2" "$5" "$3" "n=.vmwbuild-$NONCE.$4;k=$VMWBUILD_JOB;s=$SH;l=$LOCALE;e=$DEC;$BECOME"
+	as "$2" "$4" "$3" "$start"
 }
 
 # as HOW PASSWORD USER TEXT: turns into a shell of that user.

@@ -1,8 +1,9 @@
 //! From a fork of the warden to a guest's init.
 //!
 //! As root in two stages: *stage A* mounts everything with root's rights in a mount namespace of its own, then makes
-//! *stage B*, the init, in namespaces of which the guest is root; what A mounted is locked there. As an ordinary user
-//! B does all of it, since the warden has no rights to lend.
+//! *stage B*, the init, in namespaces of which the guest is root; what A mounted is locked there. A is the warden itself,
+//! which comes back afterwards: a fork is dearer than all that it mounts. As an ordinary user B does all of it, since the
+//! warden has no rights to lend.
 
 use super::cgroup::{Doors, Places};
 use super::hints::{self, step};
@@ -12,6 +13,7 @@ use super::{AT_BOOT, BootSpec, Error, Ids, Result, init, netlink, nics, sys, wir
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_remount, unmount};
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde::{Deserialize, Serialize};
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -50,8 +52,40 @@ pub enum Report {
     Failed(Error),
 }
 
+/// Where the warden is at home, and comes back to after it has been where a guest is to be.
+#[derive(Debug)]
+pub struct Home {
+    mounts: OwnedFd,
+    network: OwnedFd,
+    directory: OwnedFd,
+}
+
+impl Home {
+    /// Where this process is now.
+    pub fn here() -> io::Result<Home> {
+        let open = |path| rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        Ok(Home { mounts: open("/proc/self/ns/mnt")?, network: open("/proc/self/ns/net")?, directory: open(".")? })
+    }
+
+    /// Does something in mounts of its own, on which nothing else depends, and that may change its network namespace.
+    fn leaving<T>(&self, away: impl FnOnce() -> T) -> io::Result<T> {
+        sys::unshare(sys::NEW_MOUNTS)?;
+        let outcome = away();
+        let back = (|| {
+            move_into_link_name_space(self.mounts.as_fd(), Some(LinkNameSpaceType::Mount))?;
+            move_into_link_name_space(self.network.as_fd(), Some(LinkNameSpaceType::Network))?;
+            rustix::process::fchdir(&self.directory)
+        })();
+        if back.is_err() {
+            // A warden that is lost finds nothing of its own any more. With its end everything ends, and the tool tells.
+            sys::exit_now(1);
+        }
+        Ok(outcome)
+    }
+}
+
 /// Starts booting. Reports can be read from the pipe; its end without `Ready` is a failure.
-pub fn start(plan: Plan) -> io::Result<PipeReader> {
+pub fn start(plan: Plan, home: &Home) -> io::Result<PipeReader> {
     let (reports, report) = io::pipe()?;
     let (go, tell) = UnixStream::pair()?;
     if plan.standing.ids.is_user() {
@@ -77,14 +111,9 @@ pub fn start(plan: Plan) -> io::Result<PipeReader> {
             }
         }
     } else {
-        match sys::fork(sys::NEW_MOUNTS)? {
-            sys::Fork::Child => {
-                if let Err(error) = stage_a(plan, &report, go, tell) {
-                    tell_report(&report, &Report::Failed(error));
-                }
-                sys::exit_now(0)
-            }
-            sys::Fork::Parent(_) => {}
+        let outcome = home.leaving(|| stage_a(plan, &report, go, tell))?;
+        if let Err(error) = outcome {
+            tell_report(&report, &Report::Failed(error));
         }
     }
     Ok(reports)
@@ -102,7 +131,7 @@ fn stage_a(plan: Plan, report: &PipeWriter, go: UnixStream, tell: UnixStream) ->
     // Files that must be written from outside of the guest's root.
     let mut doors = step("opening the guest's control groups", plan.cgroups.open())?;
     enter_root()?;
-    match step(hints::NAMESPACES, fork_guest(sys::GUEST_NAMESPACES | sys::SIBLING, &doors))? {
+    match step(hints::NAMESPACES, fork_guest(sys::GUEST_NAMESPACES, &doors))? {
         (sys::Fork::Child, _) => {
             drop(tell);
             let Ok(report) = report.try_clone() else { sys::exit_now(1) };

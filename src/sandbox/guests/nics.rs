@@ -16,8 +16,8 @@ use std::os::fd::{AsFd, OwnedFd};
 pub const FOLDERS: [&str; 2] = ["class/net", "devices/virtual/net"];
 
 /// Gives the guest whose init has this number its network cards. Returns [`FOLDERS`] as mounts to put in place, none
-/// where this system doesn't let them be made. To be called by a process with mounts of its own that does nothing
-/// else afterwards: it changes its network namespace.
+/// where this system doesn't let them be made. To be called in mounts that nobody else sees: the
+/// process' network namespace is another one afterwards.
 pub fn equip(pid: i32, nics: &[NicSpec]) -> Vec<OwnedFd> {
     let open = || rustix::fs::open(format!("/proc/{pid}/ns/net"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
     let Ok(namespace) = open() else { return Vec::new() };

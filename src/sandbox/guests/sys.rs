@@ -25,8 +25,6 @@ pub const NEW_PIDS: u64 = libc::CLONE_NEWPID as u64;
 pub const NEW_NETWORK: u64 = libc::CLONE_NEWNET as u64;
 /// A new user namespace.
 pub const NEW_USER: u64 = libc::CLONE_NEWUSER as u64;
-/// The child becomes a child of the caller's parent.
-pub const SIBLING: u64 = libc::CLONE_PARENT as u64;
 
 /// Which of the two processes after [`fork`] this is.
 #[derive(Debug)]
@@ -63,8 +61,7 @@ pub fn fork_in(flags: u64, group: Option<BorrowedFd<'_>>) -> io::Result<Fork> {
     const WITHOUT_GROUP: usize = size_of::<Arguments>() - 3 * size_of::<u64>();
     /// `CLONE_INTO_CGROUP`, which the C library's headers call an `int` that it doesn't fit in.
     const INTO_GROUP: u64 = 0x2_0000_0000;
-    // A sibling inherits the exit signal of its maker, and clone3 refuses another one.
-    let signal = if flags & SIBLING == 0 { libc::SIGCHLD as u64 } else { 0 };
+    let signal = libc::SIGCHLD as u64;
     let mut arguments = Arguments { flags, exit_signal: signal, ..Arguments::default() };
     let mut length = WITHOUT_GROUP;
     if let Some(group) = group {

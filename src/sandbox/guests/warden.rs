@@ -1,6 +1,6 @@
 //! The process that owns the store and all guests.
 
-use super::boot::{self, Plan, Report};
+use super::boot::{self, Home, Plan, Report};
 use super::ground::Ground;
 use super::hints;
 use super::store::{Store, layer_path};
@@ -20,6 +20,7 @@ pub struct Warden {
     control: UnixStream,
     signals: OwnedFd,
     ground: Ground,
+    home: Home,
     store: Store,
     guests: HashMap<i32, Guest>,
     booting: Vec<Booting>,
@@ -70,10 +71,12 @@ impl Warden {
     pub fn new(control: UnixStream, ground: Ground) -> Result<Self> {
         let store = hints::step("opening the store", Store::open(ground.ids))?;
         let signals = hints::step("taking signals", sys::signals_as_descriptor())?;
+        let home = hints::step(hints::NAMESPACES, Home::here())?;
         Ok(Self {
             control,
             signals,
             ground,
+            home,
             store,
             guests: HashMap::new(),
             booting: Vec::new(),
@@ -279,7 +282,8 @@ impl Warden {
         self.next_guest += 1;
         let overlays = self.store.take(layer)?;
         let started = self.ground.cgroups.add(id.0, spec.max_processes, spec.max_memory).and_then(|cgroups| {
-            boot::start(Plan { overlays, spec, standing: self.ground.standing(), control, cgroups })
+            let standing = self.ground.standing();
+            boot::start(Plan { overlays, spec, standing, control, cgroups }, &self.home)
         });
         match started {
             Ok(reports) => {

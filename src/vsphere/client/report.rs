@@ -318,7 +318,9 @@ fn guest(what: &str, user: &str, kind: GuestFault) -> Diagnostic {
         GuestFault::Unsupported => {
             (&codes::GUEST_UNSUPPORTED, "upgrade VMware Tools or open-vm-tools in the guest".to_owned())
         }
-        GuestFault::Other => (&codes::GUEST_FAILED, "see the server's words".to_owned()),
+        GuestFault::Other => {
+            (&codes::GUEST_FAILED, "see the machine's events, and the log of VMware Tools in the guest".to_owned())
+        }
     };
     Diagnostic::new(code, format!("can't {what} in the guest")).help(help)
 }

@@ -63,7 +63,8 @@ impl Fault {
         self.fields.iter().find(|e| e.name == name).and_then(|e| Moref::from_element(e).ok())
     }
 
-    /// All that the server says about it, each once: the message, the details, then the same of the causes.
+    /// All that the server says about it, each once, and not what stands in the one before: the message, the details, then
+    /// the same of the causes.
     pub fn messages(&self) -> Vec<&str> {
         let mut out: Vec<&str> = Vec::new();
         let mut fault = Some(self);
@@ -71,7 +72,7 @@ impl Fault {
             let own = std::iter::once(f.message.as_str());
             for text in own.chain(f.details.iter().filter_map(|d| d.message.as_deref())) {
                 let text = text.trim();
-                if !text.is_empty() && !out.contains(&text) {
+                if !text.is_empty() && !out.iter().any(|said| said.contains(text)) {
                     out.push(text);
                 }
             }
