@@ -1,5 +1,7 @@
 //! Wine, which is large, and set up only when asked for: VMWBUILD_TEST_WINE=1 tests/run.
 
+#![allow(clippy::print_stdout)] // what isn't run is told
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
