@@ -1,11 +1,11 @@
-//! `FROM ova:FILE|URL`: where the file is, and what is said beside it.
+//! `FROM ova:FILE|URL`: where the file is, and what is said beside it. What is said beside `library:` is a part of that.
 
 use super::check::Checker;
 use super::codes;
 use super::context::inside;
 use super::instruction::flag_usage;
 use super::names_scope::{Moment, Place};
-use super::program::{Disks, MachineId, OVA, Origin, Ova};
+use super::program::{Disks, LIBRARY, MachineId, OVA, Origin, Ova};
 use super::text::check_static_text;
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::source::Span;
@@ -87,7 +87,7 @@ pub(super) fn source(name: &str, from: &Instruction, span: Span, problems: &mut 
 }
 
 impl Checker<'_> {
-    /// The flags of a FROM of an OVA.
+    /// The flags of a FROM of an OVA; of an item of a library one of them.
     pub(super) fn ova(
         &self,
         id: MachineId,
@@ -99,11 +99,17 @@ impl Checker<'_> {
         // A source that isn't known, or wrong, may be one.
         let unknown = origin.is_none() || matches!(origin, Some(Origin::Inventory { name, .. }) if name.is_empty());
         if !is_one {
+            let library = matches!(origin, Some(Origin::Inventory { name, .. }) if name.starts_with(LIBRARY));
             for flag in from.flags.iter().filter(|f| !unknown && FLAGS.contains(&f.name.node.as_str())) {
-                let text = format!("`--{}` means something for `FROM ova:` only", flag.name.node);
+                let also = match flag.name.node.as_str() {
+                    "accept-eula" if library => continue,
+                    "accept-eula" => " and `FROM library:`",
+                    _ => "",
+                };
+                let text = format!("`--{}` means something for `FROM ova:`{also} only", flag.name.node);
                 problems.push(Diagnostic::at(&codes::FLAG_WITHOUT_EFFECT, flag.span, text).help("leave it out"));
             }
-            return Ova::default();
+            return Ova { accepts: library && from.flag("accept-eula").is_some(), ..Ova::default() };
         }
         let place = Place::Stage { machine: id, line: 0, moment: Moment::Before("a flag of a FROM") };
         let mut ova = Ova {

@@ -372,7 +372,7 @@ pub fn library_item(name: &str) -> Option<(&str, &str)> {
 /// What a source that is an OVA begins with.
 pub const OVA: &str = "ova:";
 
-/// The flags of a FROM of an OVA.
+/// The flags of a FROM of an OVA; of an item of a library it has but the last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ova {
     /// `--property`: the descriptor's properties, with where each is given.

@@ -113,7 +113,7 @@ static FROM_FLAGS: &[FlagInfo] = &[
     flag("property", Value("KEY=VALUE"), "a property of an OVA's descriptor; may be repeated"),
     flag("configuration", Value("ID"), "which configuration of an OVA's descriptor; its default if not given"),
     flag("disks", OneOf(&["thin", "thick", "eager"]), "how an OVA's disks are made; as vCenter likes if not given"),
-    flag("accept-eula", FlagValue::None, "accept the licence agreements in an OVA"),
+    flag("accept-eula", FlagValue::None, "accept the licence agreements in an OVA, or in an OVF of a library"),
 ];
 static OUTPUT_FLAGS: &[FlagInfo] = &[
     flag("exists", OneOf(&["fail", "replace", "keep"]), "what to do when the name is taken; fail if not given"),

@@ -100,7 +100,7 @@ async fn deployed(
     let entry = Entry::new(machine, placement.pool.clone(), &name, &placement);
     let entry = shared.ledger.begin(entry).await.map_err(|e| Stop::journal(&e))?;
     // Not interruptible: a request that is under way makes a machine, and its reply says which.
-    let error = match shared.client.deploy(item, &name, &placement, limit(shared)).await {
+    let error = match shared.client.deploy(item, &name, &placement, machine.ova.accepts, limit(shared)).await {
         Ok(vm) => {
             shared.ledger.set(entry, State::Made(vm.clone()));
             return Ok((vm, entry));

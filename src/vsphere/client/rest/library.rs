@@ -233,12 +233,19 @@ impl Client {
         Ok(named.map(|vm| Moref::new("VirtualMachine", vm)))
     }
 
-    /// Makes a virtual machine of an OVF item. It has the item's devices, and is off.
-    pub async fn deploy(&self, item: &LibraryItem, name: &str, place: &Placement, deadline: Deadline) -> Result<Moref> {
+    /// Makes a virtual machine of an OVF item, whose licences are accepted or not. It has the item's devices, and is off.
+    pub async fn deploy(
+        &self,
+        item: &LibraryItem,
+        name: &str,
+        place: &Placement,
+        accepts: bool,
+        deadline: Deadline,
+    ) -> Result<Moref> {
         let host = place.host.as_ref().map(|host| host.value.as_str());
         let body = json!({
             "deployment_spec": {
-                "name": name, "accept_all_EULA": false, "default_datastore_id": place.datastore.value,
+                "name": name, "accept_all_EULA": accepts, "default_datastore_id": place.datastore.value,
                 "storage_profile_id": place.policy,
             },
             "target": { "resource_pool_id": place.pool.value, "folder_id": place.folder.value, "host_id": host },
