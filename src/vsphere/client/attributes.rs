@@ -72,7 +72,7 @@ impl Client {
 
     fn attributes(&self) -> Result<Moref> {
         let manager = self.content().custom_fields_manager.clone();
-        manager.ok_or_else(|| Error::Usage("this server has no custom attributes".to_owned()))
+        manager.ok_or_else(|| Error::Unsupported("this server has no custom attributes".to_owned()))
     }
 }
 

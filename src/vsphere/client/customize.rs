@@ -241,7 +241,7 @@ impl Client {
         let base = match &wanted.spec {
             Some(name) => {
                 let Some(manager) = self.content().customization_spec_manager.clone() else {
-                    return Err(Error::Usage("this server keeps no customization specifications".to_owned()));
+                    return Err(Error::Unsupported("this server keeps no customization specifications".to_owned()));
                 };
                 let item = match self.call(&GetCustomizationSpec { this: manager, name: name.clone() }).await {
                     // It was there when the build began.
@@ -256,7 +256,7 @@ impl Client {
         };
         if base.as_ref().is_some_and(is_cloud_init) && (wanted.host_name.is_some() || wanted.is_fixed()) {
             let name = wanted.spec.as_deref().unwrap_or_default();
-            return Err(Error::Usage(format!(
+            return Err(Error::Unsupported(format!(
                 "the customization specification `{name}` is data of cloud-init's, which tell the name and the addresses \
                  themselves: leave HOSTNAME out, and write `ADDRESS --method=customize --spec={name} DHCP`"
             )));

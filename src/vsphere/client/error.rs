@@ -95,6 +95,9 @@ pub enum Error {
     /// A URL or setting can't be used.
     #[error("{0}")]
     Usage(String),
+    /// The server has nothing that could do it, or not for that object; nothing was asked of it.
+    #[error("{0}")]
+    Unsupported(String),
     /// No connection, or it broke.
     #[error("can't reach {address}: {detail}")]
     Connect {
@@ -311,6 +314,7 @@ impl Error {
             Error::Timeout { .. } => Class::Deadline,
             Error::Rest { kind, .. } if kind == "unauthenticated" => Class::Connection,
             Error::Rest { .. }
+            | Error::Unsupported(_)
             | Error::Fault { .. }
             | Error::Task { .. }
             | Error::Disk { .. }

@@ -83,7 +83,7 @@ impl Client {
     async fn guest_managers(&self) -> Result<Managers> {
         let read = async {
             let Some(manager) = self.content().guest_operations_manager.clone() else {
-                return Err(Error::Usage(format!("{} has no guest operations", self.address())));
+                return Err(Error::Unsupported(format!("{} has no guest operations", self.address())));
             };
             Ok(Managers::of(&self.properties(&manager, GUEST_MANAGERS).await?))
         };
@@ -178,12 +178,12 @@ impl Guest {
 
     async fn process_manager(&self, deadline: Deadline) -> Result<Moref> {
         let manager = self.managers(deadline).await?.process;
-        manager.ok_or_else(|| Error::Usage(format!("{} can't run programs in guests", self.client.address())))
+        manager.ok_or_else(|| Error::Unsupported(format!("{} can't run programs in guests", self.client.address())))
     }
 
     pub(super) async fn file_manager(&self, deadline: Deadline) -> Result<Moref> {
         let manager = self.managers(deadline).await?.file;
-        manager.ok_or_else(|| Error::Usage(format!("{} can't handle files in guests", self.client.address())))
+        manager.ok_or_else(|| Error::Unsupported(format!("{} can't handle files in guests", self.client.address())))
     }
 
     /// Checks user and password. `Ok(false)` when the server can't check them (it has no such manager).

@@ -361,7 +361,7 @@ impl Inventory {
                 let key = network.properties.text("key").unwrap_or(&network.moref.value);
                 let Some(uuid) = uuid else {
                     let path = &network.path;
-                    return Err(Error::Usage(format!(
+                    return Err(Error::Unsupported(format!(
                         "the distributed switch of {path} can't be read: the account needs to see it"
                     )));
                 };

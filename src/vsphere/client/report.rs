@@ -10,6 +10,7 @@ impl Error {
     pub fn diagnostic(&self) -> Diagnostic {
         match self {
             Error::Usage(text) => Diagnostic::new(&codes::BAD_ADDRESS, text),
+            Error::Unsupported(text) => Diagnostic::new(&codes::NOT_SUPPORTED, text),
             Error::Connect { address, kind, detail, lost_reply } => connect(address, *kind, detail, *lost_reply),
             Error::Tls { address, kind, presented, detail } => tls(address, *kind, presented.as_deref(), detail),
             Error::Unavailable { status, detail, .. } => {

@@ -530,7 +530,7 @@ impl Client {
 /// The edits that attach network adapters; none for those that are attached already.
 fn attach(nics: &[Nic], networks: &[Option<NicBacking>]) -> Result<Vec<VirtualDeviceConfigSpec>> {
     if nics.len() < networks.len() {
-        return Err(Error::Usage(format!(
+        return Err(Error::Unsupported(format!(
             "there are {} networks for {} network adapters: add adapters to the template",
             networks.len(),
             nics.len()
