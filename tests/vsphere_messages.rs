@@ -38,7 +38,10 @@ fn errors() -> Vec<Error> {
     with_cause.cause = Some(Box::new(Fault::new("FileLocked", "Locked by another host.")));
     vec![
         Error::Usage("`ftp://vc` is not the address of a server: it must begin with https://".into()),
-        Error::Unsupported("this server keeps no customization specifications".into()),
+        Error::Unsupported(
+            "this server keeps no customization specifications: connect to a vCenter, or take another `--method`"
+                .into(),
+        ),
         connect(ConnectKind::Dns, false),
         connect(ConnectKind::Refused, false),
         connect(ConnectKind::Unreachable, false),

@@ -72,7 +72,12 @@ impl Client {
 
     fn attributes(&self) -> Result<Moref> {
         let manager = self.content().custom_fields_manager.clone();
-        manager.ok_or_else(|| Error::Unsupported("this server has no custom attributes".to_owned()))
+        manager.ok_or_else(|| {
+            Error::Unsupported(
+                "this server has no custom attributes, which a vCenter has: connect to one, or leave LABEL out"
+                    .to_owned(),
+            )
+        })
     }
 }
 

@@ -12,7 +12,10 @@ impl Client {
     /// only.
     pub async fn label(&self, vm: &Moref, values: &[(String, String)]) -> Result<()> {
         let Some(manager) = self.content().custom_fields_manager.clone() else {
-            return Err(Error::Unsupported("this server has no custom attributes".to_owned()));
+            return Err(Error::Unsupported(
+                "this server has no custom attributes, which a vCenter has: connect to one, or leave LABEL out"
+                    .to_owned(),
+            ));
         };
         let mut fields = self.fields(&manager).await?;
         for (name, value) in values {
