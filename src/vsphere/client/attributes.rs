@@ -70,7 +70,8 @@ impl Client {
         Ok(values.into_iter().map(|v| (v.key, v.value)).collect())
     }
 
-    fn attributes(&self) -> Result<Moref> {
+    /// What keeps custom attributes.
+    pub(super) fn attributes(&self) -> Result<Moref> {
         let manager = self.content().custom_fields_manager.clone();
         manager.ok_or_else(|| {
             Error::Unsupported(

@@ -11,12 +11,7 @@ impl Client {
     /// Sets custom attributes of a virtual machine. Those that vCenter doesn't know yet are made, for virtual machines
     /// only.
     pub async fn label(&self, vm: &Moref, values: &[(String, String)]) -> Result<()> {
-        let Some(manager) = self.content().custom_fields_manager.clone() else {
-            return Err(Error::Unsupported(
-                "this server has no custom attributes, which a vCenter has: connect to one, or leave LABEL out"
-                    .to_owned(),
-            ));
-        };
+        let manager = self.attributes()?;
         let mut fields = self.fields(&manager).await?;
         for (name, value) in values {
             let key = match key_of(&fields, name) {
