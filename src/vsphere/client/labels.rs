@@ -1,6 +1,6 @@
 //! Custom attributes of objects.
 
-use super::error::{Error, Result};
+use super::error::Result;
 use super::session::Client;
 use crate::vsphere::wire::{AddCustomFieldDef, CustomFieldDef, Moref, SetField};
 
