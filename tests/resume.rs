@@ -421,6 +421,37 @@ fn what_still_runs_isnt_run_again_when_a_secret_key_before_it_is() {
     assert_eq!(read(&site, dir.path(), "l-one", "/root/count"), "t\nr\nt\n");
 }
 
+/// A step that still runs may print a secret key that nobody knows any more, and so may steps that come after it.
+#[test]
+fn a_secret_key_that_no_journal_holds_isnt_shown_either() {
+    let site = sandbox();
+    let text = "FROM linux AS one\nOUTPUT VM m-one\nKEY t: secret FROM RUN printf 't0p%ssecret' - | tee /root/t\n\
+                RUN echo begun; until test -e /root/go; do sleep 0.1; done; echo it is ${{ t }}; cat /root/t >&2\n\
+                KEY plain FROM RUN cat /root/t\nRUN cat /root/t; echo ${{ plain }} >> /root/plain\n";
+    let dir = context(&[("VMWfile", text)]);
+    let running = common::Running::start(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]));
+    running.wait_for("begun", DEADLINE);
+    running.signal("KILL");
+    running.finish(DEADLINE);
+    succeeded(vmwbuild(&site, dir.path(), &["exec", "m-one", "--", "touch", "/root/go"]));
+    let args =
+        ["resume", "--progress", "plain", "--events", "events.jsonl", "--result", "r.json", "--report", "r.html"];
+    let resumed = succeeded(vmwbuild(&site, dir.path(), &args));
+    assert!(resumed.stderr().contains("what it prints isn't shown: `one.t` may be in it"), "{resumed}");
+    assert!(!resumed.to_string().contains("t0p-secret"), "{resumed}");
+    assert_eq!(read(&site, dir.path(), "m-one", "/root/plain"), "t0p-secret\n");
+    // Neither on the screen nor anywhere else.
+    let mut files = vec![dir.path().to_owned()];
+    while let Some(path) = files.pop() {
+        if path.is_dir() {
+            files.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+            assert!(!text.contains("t0p-secret"), "{}: {text}", path.display());
+        }
+    }
+}
+
 #[test]
 fn a_changed_vmwfile_is_told() {
     let site = sandbox();

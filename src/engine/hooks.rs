@@ -69,6 +69,9 @@ async fn one(worker: &mut Worker, hook: &Hook, limit: Duration) -> Result<String
             let guest = Sessions::of(worker, login, hook.span).await?;
             let end = guest.run(job).await.map_err(|e| Stop::guest(&e, hook.span, "ONFAIL RUN"))?;
             let mut text = end.exit.to_string();
+            if let Some(secret) = shared.unmaskable(machine.id) {
+                return Ok(format!("{text}; its output isn't shown: `{secret}` may be in it, which no journal holds"));
+            }
             for part in [end.captured.unwrap_or_default(), end.stderr_tail] {
                 let tail = part.get(part.len().saturating_sub(MOST)..).unwrap_or_default();
                 let tail = String::from_utf8_lossy(tail);

@@ -112,6 +112,7 @@ pub async fn build(
         resolved: found.machines,
         ledger: Ledger::new(past.entries.clone(), journal.clone()),
         journal,
+        past_secrets: resume::secrets(&program, &past),
         past,
         swaps: Swaps::default(),
         cache: cache::State::new(assessment),

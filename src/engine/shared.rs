@@ -45,6 +45,8 @@ pub(super) struct Shared {
     pub(super) journal: Journal,
     /// What earlier processes of this build have done.
     pub(super) past: Past,
+    /// The secret keys that these have captured, by the machines whose commands may print them.
+    pub(super) past_secrets: super::resume::Secrets,
     pub(super) swaps: super::publish::Swaps,
     /// What is there already.
     pub(super) cache: super::cache::State,
@@ -103,6 +105,15 @@ impl Shared {
         let name = crate::sema::order::attr_name(attr).to_owned();
         self.journal.note(&Record::Attr { machine: machine.0, name, value: value.to_text() });
         self.board.set(Ref::Attr(machine, attr), value);
+    }
+
+    /// A secret that an earlier process has captured, that a machine's commands may print, and that nobody knows here
+    /// (yet): it can't be masked, so nothing of what they print may be shown. As `stage.key`.
+    pub(super) fn unmaskable(&self, machine: MachineId) -> Option<String> {
+        let captured = self.past_secrets.get(&machine)?;
+        let (owner, name) =
+            captured.iter().find(|(owner, name)| self.board_value(&Ref::Key(*owner, name.clone())).is_none())?;
+        Some(format!("{}.{name}", self.program.machine(*owner).label))
     }
 
     /// What is known of a reference now.
@@ -254,9 +265,14 @@ impl Events {
         let masked = streams.entry((step, stream)).or_insert_with(|| MaskedStream::new(self.masker.clone()));
         let ready = masked.push(data);
         if !ready.is_empty() {
-            self.logs.write(step, &ready);
+            self.logged(step, &ready);
             self.send(Event::Output { step, stream, data: Bytes::from(ready) });
         }
+    }
+
+    /// Writes to a step's log; the first time that this fails is told.
+    fn logged(&self, step: StepId, data: &[u8]) {
+        self.logs.write(step, data).into_iter().for_each(|why| self.note(None, &why));
     }
 
     /// A command has ended: what its streams held back is let out.
@@ -265,7 +281,7 @@ impl Events {
         for stream in [Stream::Out, Stream::Err] {
             let rest = streams.remove(&(step, stream)).map(|mut s| s.finish()).unwrap_or_default();
             if !rest.is_empty() {
-                self.logs.write(step, &rest);
+                self.logged(step, &rest);
                 self.send(Event::Output { step, stream, data: Bytes::from(rest) });
             }
         }

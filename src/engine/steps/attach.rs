@@ -53,7 +53,7 @@ pub(super) async fn run(worker: &mut Worker, machine: &Machine, first: &Step) ->
         Standing::Lost if shared.past.ending.contains(&id) => return Err(ended(&shared, machine, first)),
         Standing::Lost => return Err(lost(machine, first)),
     }
-    let mut watch = Watch { shared: &shared, machine, steps: &steps, current: None };
+    let mut watch = Watch { shared: &shared, machine, steps: &steps, current: None, silent: None };
     let ran = shared.interruptible(guest.follow(&ticket, from, &mut |event| watch.event(event))).await;
     let current = watch.current;
     conclude(worker, machine, &steps, current, ran).await?;

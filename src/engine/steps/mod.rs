@@ -116,7 +116,7 @@ async fn batch(
     let prepared = guest.prepare(jobs).map_err(|e| Stop::in_step(&e, first.span, &outcome::verb(first)))?;
     let record = noted(machine, steps, prepared.ticket()).ok_or(Stop::Cancelled)?;
     shared.journal.intend(&record).await.map_err(|e| Stop::journal(&e))?;
-    let mut watch = Watch { shared: &shared, machine, steps, current: None };
+    let mut watch = Watch { shared: &shared, machine, steps, current: None, silent: None };
     let ran = shared.interruptible(guest.run_prepared(&prepared, &mut |event| watch.event(event))).await;
     let current = watch.current;
     conclude(worker, machine, steps, current, ran).await
@@ -182,6 +182,8 @@ struct Watch<'a> {
     machine: &'a Machine,
     steps: &'a [&'a Step],
     current: Option<&'a Step>,
+    /// The step of which was told last that its output isn't shown.
+    silent: Option<StepId>,
 }
 
 impl Watch<'_> {
@@ -203,12 +205,20 @@ impl Watch<'_> {
                 }
             }
             guest::Event::Output { id, stream, bytes } => {
-                if let Some(step) = self.step(id) {
+                if let Some(step) = self.step(id).map(|step| step.id) {
+                    if let Some(secret) = self.shared.unmaskable(self.machine.id) {
+                        if self.silent.replace(step) != Some(step) {
+                            let text =
+                                format!("what it prints isn't shown: `{secret}` may be in it, which no journal holds");
+                            events.note(Some(self.machine.id), &text);
+                        }
+                        return;
+                    }
                     let stream = match stream {
                         guest::Stream::Out => Stream::Out,
                         guest::Stream::Err => Stream::Err,
                     };
-                    events.output(step.id, stream, &bytes);
+                    events.output(step, stream, &bytes);
                 }
             }
             guest::Event::Omitted { id, bytes, .. } => {

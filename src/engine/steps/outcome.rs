@@ -54,11 +54,12 @@ pub(super) fn of(shared: &Shared, machine: &Machine, step: &Step, end: &JobEnd) 
             Ok(value) => {
                 value.secrets(&mut |secret| shared.events.masker.add(secret));
                 let text = String::from_utf8_lossy(captured).into_owned();
-                if !holds_secret(ty) {
+                if !holds_secret(ty) && shared.unmaskable(machine.id).is_none() {
                     shared.events.key(step.id, name, &value);
                 }
                 // Also a key that isn't secret may have captured one.
-                if !holds_secret(ty) && shared.events.masker.text(&text) == text {
+                let known = shared.unmaskable(machine.id).is_none();
+                if !holds_secret(ty) && known && shared.events.masker.text(&text) == text {
                     shared.journal.note(&Record::Key { machine: machine.id.0, name: name.clone(), value: text });
                 }
                 shared.board.set(Ref::Key(machine.id, name.clone()), value);
@@ -110,7 +111,10 @@ pub(in crate::engine) fn failed(shared: &Shared, machine: &Machine, what: &str, 
     let mut diagnostic = Diagnostic::new(code, message).primary(span, label);
     let tail = shared.events.masker.bytes(&end.stderr_tail);
     let tail = String::from_utf8_lossy(&tail);
-    let lines: Vec<&str> = tail.lines().collect();
+    let mut lines: Vec<&str> = tail.lines().collect();
+    if shared.unmaskable(machine.id).is_some() {
+        lines.clear();
+    }
     if !lines.is_empty() {
         let shown = lines.get(lines.len().saturating_sub(TAIL)..).unwrap_or_default();
         diagnostic = diagnostic.note(format!("standard error ended with:\n{}", indent(shown)));
