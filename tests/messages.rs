@@ -161,4 +161,38 @@ fn output_that_cannot_be_written_is_told() {
     assert!(err.contains("can't write to standard output"), "{err}");
     let result = std::fs::read_to_string(directory.path().join("result.json")).expect("a result");
     assert!(result.contains("\"web\""), "{result}");
+    // So are events that aren't all there.
+    let done =
+        command(&["build", "--sandbox", "--progress", "quiet", "--events", "/dev/full"]).output().expect("it runs");
+    let err = String::from_utf8(done.stderr).expect("UTF-8");
+    assert_eq!(done.status.code(), Some(2), "{err}");
+    assert!(err.contains("VMW688") && err.contains("can't write `/dev/full`: No space left"), "{err}");
+}
+
+/// Nobody knows what a build has left whose journal can't be read.
+#[test]
+fn a_journal_that_cannot_be_read_is_no_build_that_left_nothing() {
+    let directory = project(&[("state/builds/20260101-00000000/journal.jsonl", "garbage\n")]);
+    for args in [&["clean"][..], &["clean", "--all", "--yes"], &["clean", "20260101-00000000"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vmwbuild"));
+        command.args(args).env("VMWBUILD_STATE_DIR", directory.path().join("state")).stdin(Stdio::null());
+        let done = command.output().expect("it runs");
+        let err = String::from_utf8(done.stderr).expect("UTF-8");
+        assert_eq!(done.status.code(), Some(5), "{args:?}: {err}");
+        assert!(err.contains("VMW650") && err.contains("`vmwbuild ls`"), "{args:?}: {err}");
+    }
+}
+
+/// "No builds" would be wrong where nobody can say.
+#[test]
+fn journals_that_cannot_be_looked_into_are_told() {
+    let directory = project(&[("state/builds", "")]);
+    for args in [&["builds"][..], &["builds", "--json"], &["resume"], &["clean", "--all", "--yes"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vmwbuild"));
+        command.args(args).env("VMWBUILD_STATE_DIR", directory.path().join("state")).stdin(Stdio::null());
+        let done = command.output().expect("it runs");
+        let err = String::from_utf8(done.stderr).expect("UTF-8");
+        assert_eq!(done.status.code(), Some(5), "{args:?}: {err}");
+        assert!(err.contains("VMW650") && err.contains("can't look into"), "{args:?}: {err}");
+    }
 }

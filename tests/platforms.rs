@@ -366,11 +366,13 @@ fn steps_run_on_machines_that_exist(site: Site) {
 fn what_fails_goes_back_and_serial_says_who_goes_on() {
     let project = webs(Site::here().unwrap(), 3);
     let before = project.machines();
-    project.run_in("on-web-1", "echo because > /root/why; touch /root/bad");
+    project.run_in("on-web-1", "printf 'because\\nof it\\n' > /root/why; touch /root/bad");
     project.write("VMWfile", PATCH);
     let failed = project.try_build(&[]);
     assert_eq!(failed.run.code, Some(4), "{}", failed.run);
-    assert!(said(&failed.run).contains("because"), "{}", failed.run);
+    // A line of what it prints is a line of the log.
+    let quoted = |word: &str| failed.run.stderr().lines().any(|line| line.ends_with(&format!("| {word}")));
+    assert!(quoted("because") && quoted("of it"), "{}", failed.run);
     assert!(said(&failed.run).contains("it is again as it was at the snapshot `before-patch`"), "{}", failed.run);
     assert_eq!(project.versions(3), ["1", "1", "1"], "{}", failed.run);
     assert_eq!(failed.result_of("web[on-web-2]"), "cancelled", "{}", failed.result);

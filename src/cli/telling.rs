@@ -5,6 +5,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -26,10 +27,42 @@ pub(super) struct Telling {
     began: SystemTime,
     views: Vec<Box<dyn View>>,
     recorder: Option<Recorder>,
+    events: Option<(PathBuf, Trouble)>,
     report: Option<PathBuf>,
     result: Option<PathBuf>,
     facts: Facts,
     findings: Vec<Finding>,
+}
+
+/// What went wrong first with a file that is written while a build goes on.
+type Trouble = Arc<Mutex<Option<io::Error>>>;
+
+/// A file that remembers this.
+struct Watched {
+    file: std::fs::File,
+    trouble: Trouble,
+}
+
+impl Watched {
+    fn attempt<T>(&mut self, act: impl FnOnce(&mut std::fs::File) -> io::Result<T>) -> io::Result<T> {
+        act(&mut self.file).map_err(|e| {
+            let kind = e.kind();
+            if kind != io::ErrorKind::Interrupted {
+                self.trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(e);
+            }
+            kind.into()
+        })
+    }
+}
+
+impl Write for Watched {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.attempt(|file| file.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.attempt(Write::flush)
+    }
 }
 
 impl Telling {
@@ -62,9 +95,12 @@ impl Telling {
             Progress::Json => Box::new(Json::new(terminal::Output, began)),
             Progress::Quiet => Box::new(Quiet),
         });
+        let mut events = None;
         if let Some(path) = &flags.events {
             let file = std::fs::File::create(path).map_err(|e| unwritable(path, &e))?;
-            views.push(Box::new(Json::new(file, began)));
+            let trouble = Trouble::default();
+            views.push(Box::new(Json::new(Watched { file, trouble: Arc::clone(&trouble) }, began)));
+            events = Some((path.clone(), trouble));
         }
         for path in [&flags.report, &flags.result].into_iter().flatten() {
             // A file beside it can be made: then the whole one can take its place.
@@ -83,6 +119,7 @@ impl Telling {
             began,
             views,
             recorder,
+            events,
             report,
             result,
             facts: facts(flags),
@@ -177,7 +214,22 @@ impl Telling {
         let verdict = Verdict { exit_code, findings: std::mem::take(&mut self.findings) };
         // A closed pipe is no failure of the build's.
         self.views.iter_mut().for_each(|view| drop(view.verdict(&verdict)));
-        let Some(recorder) = &self.recorder else { return exit_code };
+        // What the build ended with says more than this.
+        let mut code = exit_code;
+        let mut failed = |problem: Diagnostic| {
+            terminal::show([&problem], &Sources::new(), self.color);
+            code = if code == 0 { 2 } else { code };
+        };
+        if let Some((path, trouble)) = &self.events
+            && let Some(e) = trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
+            && e.kind() != io::ErrorKind::BrokenPipe
+        {
+            failed(
+                Diagnostic::new(&codes::OUTPUT_UNWRITABLE, format!("can't write `{}`: {e}", path.display()))
+                    .help("the events from there on are missing in it; free some space, or write them elsewhere"),
+            );
+        }
+        let Some(recorder) = &self.recorder else { return code };
         let record = recorder.record();
         let mut texts: Vec<(&Path, String)> = Vec::new();
         if let Some(path) = &self.report {
@@ -186,12 +238,9 @@ impl Telling {
         if let Some(path) = &self.result {
             texts.push((path, progress::result(&record, &verdict)));
         }
-        let mut code = exit_code;
         for (path, text) in texts {
             if let Err(e) = write(path, &text) {
-                terminal::show([&unwritable(path, &e)], &Sources::new(), self.color);
-                // What the build ended with says more than this.
-                code = if code == 0 { 2 } else { code };
+                failed(unwritable(path, &e));
             }
         }
         code

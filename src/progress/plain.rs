@@ -9,7 +9,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::View;
 use super::ci::Ci;
-use super::text::{Lines, limit as most, span};
+use super::text::{Lines, limit as most, parted, span};
 use crate::engine::event::{Event, MachineId, MachineInfo, MachineResult, Outcome, Phase, StepId, Stream, begun_from};
 
 /// How much of a step's output is held back for its group; more makes a group by itself. Also how much is held while
@@ -273,7 +273,13 @@ impl<W: Write + Send> View for Plain<W> {
                 self.line(at, Some(step.machine), &text)?;
             }
             Event::StepFinished { step, outcome, elapsed } => self.step_finished(at, *step, outcome, *elapsed)?,
-            Event::Note { machine, text } => self.line(at, *machine, &format!("note: {text}"))?,
+            Event::Note { machine, text } => {
+                let (text, quoted) = parted(text);
+                self.line(at, *machine, &format!("note: {text}"))?;
+                for line in quoted {
+                    self.line(at, *machine, &format!("| {line}"))?;
+                }
+            }
             Event::MachineFinished { machine, result, elapsed } => {
                 // An interrupted step never ended: its output isn't lost.
                 let open: Vec<StepId> = self.groups.keys().copied().filter(|s| s.machine == *machine).collect();

@@ -207,6 +207,15 @@ pub(crate) fn visible(text: &str) -> String {
         .collect()
 }
 
+/// A note's first line, and what it quotes of a guest below that, each line as a terminal would show it.
+pub(crate) fn parted(text: &str) -> (&str, Vec<String>) {
+    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let mut lines = Lines::default();
+    let mut quoted = lines.push(rest.as_bytes());
+    quoted.extend(lines.finish());
+    (first, quoted)
+}
+
 /// A time span in the fewest words: `0.4s`, `12.3s`, `3m05s`, `1h02m`.
 pub(crate) fn span(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -325,6 +334,13 @@ mod tests {
         let got = lines.push(&vec![b'x'; LONGEST * 3 + 1]);
         assert_eq!(got.len(), 3);
         assert_eq!(lines.unfinished().as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn a_note_may_quote_a_guest() {
+        assert_eq!(parted("one"), ("one", vec![]));
+        let quoted = ["all", " 20%", "", "red"].map(str::to_owned).to_vec();
+        assert_eq!(parted("exit code 1\nall\n 10%\r 20%\n\n\x1b[31mred\x1b[0m"), ("exit code 1", quoted));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::View;
 use super::screen::{Line, Look, Screen};
-use super::text::{OpenLines, columns, limit, span, wrap};
+use super::text::{OpenLines, columns, limit, parted, span, wrap};
 use crate::engine::event::{Event, MachineId, MachineInfo, MachineResult, Outcome, Phase, StepId, begun_from};
 
 /// How many lines of a running command's output are shown: where several run, and where one does.
@@ -404,7 +404,13 @@ impl<W: Write + Send> View for Tty<W> {
                 }
                 self.enter(step.machine, at, State::Doing("ready".into()));
             }
-            Event::Note { machine, text } => self.keep(SOFT, *machine, text.clone(), String::new(), true),
+            Event::Note { machine, text } => {
+                let (text, quoted) = parted(text);
+                self.keep(SOFT, *machine, text.to_owned(), String::new(), true);
+                if let Some(kept) = self.kept.last_mut() {
+                    kept.output = quoted;
+                }
+            }
             Event::MachineFinished { machine, result, elapsed } => {
                 match result {
                     MachineResult::Built(what) => {

@@ -169,7 +169,7 @@ fn notes(out: &mut String, record: &Record, verdict: &Verdict) {
             out,
             "<tr><td class=\"time\">{}</td><td class=\"dim\">{label}</td><td>{}</td></tr>",
             span(*at),
-            esc(text)
+            esc(text).trim_end().replace('\n', "<br>")
         );
     }
     if !record.notes.is_empty() {
