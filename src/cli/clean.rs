@@ -4,7 +4,7 @@ use super::build::{self, CONNECT, Refused, World};
 use super::project::Defaults;
 use super::{args, record, terminal};
 use crate::diagnostic::Diagnostic;
-use crate::engine::journal::{Ending, Header, Journal, Kept, Left, Past, Record, Standing, Store, now};
+use crate::engine::journal::{Broken, Ending, Header, Journal, Kept, Left, Past, Record, Standing, Store, now};
 use crate::engine::sweep::{self, Verdict};
 use crate::engine::{self, FailureClass, class_of};
 use crate::source::Sources;
@@ -80,14 +80,24 @@ fn builds(options: &args::Clean, store: &Store) -> Result<Vec<String>, Refused> 
     if let Some(name) = &options.build {
         return Ok(vec![name.clone()]);
     }
-    let left = |(name, kept): (String, Result<Kept, _>)| {
+    let listed = store.all();
+    // Nobody knows what these have left: that is told, and not that there is nothing.
+    let closed = |(name, kept): &(String, Result<Kept, Broken>)| match kept {
+        Ok(_) | Err(Broken::Missing | Broken::Locked) => None,
+        Err(Broken::Newer(_) | Broken::Unreadable(_) | Broken::Io(_)) => Some(name.clone()),
+    };
+    let closed: Vec<String> = listed.iter().filter_map(closed).collect();
+    let left = |(name, kept): (String, Result<Kept, Broken>)| {
         let kept = kept.ok()?;
         let over = kept.standing != Standing::Running && !kept.header.sandbox;
         (over && (!kept.past.left().is_empty() || kept.past.has_half_items())).then_some(name)
     };
-    let mut all: Vec<String> = store.all().into_iter().filter_map(left).collect();
+    let mut all: Vec<String> = listed.into_iter().filter_map(left).collect();
     if !options.all {
         all = all.pop().into_iter().collect();
+    }
+    if options.all || all.is_empty() {
+        all.extend(closed);
     }
     Ok(all)
 }

@@ -46,7 +46,7 @@ pub(crate) fn run(options: &args::Explain) -> u8 {
             let near = did_you_mean(wanted, all.iter().map(|c| c.name));
             let help =
                 near.map_or_else(|| "`vmwbuild explain` lists all".to_owned(), |n| format!("did you mean `{n}`?"));
-            terminal::say(&format!("there is no diagnostic `{wanted}`; {help}"));
+            terminal::say(&format!("there is no diagnostic `{}`; {help}", wanted.escape_debug()));
             2
         }
     }

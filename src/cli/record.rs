@@ -80,12 +80,20 @@ fn mortal() -> Mortal {
     Mortal { line: number.parse().unwrap_or_default(), before }
 }
 
-/// [`store`], where there must be one.
+/// [`store`], where there must be one that can be looked into.
 pub(super) fn needed() -> Result<Store, Refused> {
-    store().ok_or_else(|| {
+    let store = store().ok_or_else(|| {
         let text = "nothing says where the journals of builds are";
         (2, vec![Diagnostic::new(&codes::JOURNAL, text).help("set VMWBUILD_STATE_DIR to a directory, or HOME")])
-    })
+    })?;
+    match store.unreadable() {
+        None => Ok(store),
+        Some(e) => {
+            let text = format!("can't look into `{}`: {e}", store.root().display());
+            let help = "check its permissions, or set VMWBUILD_STATE_DIR to another directory";
+            Err((5, vec![Diagnostic::new(&codes::JOURNAL, text).help(help)]))
+        }
+    }
 }
 
 /// Begins the journal of a new build.
@@ -125,8 +133,12 @@ pub(super) fn problem(build: &str, store: &Store, broken: Broken) -> Diagnostic 
             "the journal of the build `{build}` has the format {format}; this version reads up to {FORMAT}"
         ))
         .help("use the vmwbuild that has begun the build, or a newer one"),
-        Broken::Unreadable(why) => journal(format!("the journal of the build `{build}` can't be read: {why}"))
-            .help(format!("look into `{place}/{build}`; remove that directory to forget the build")),
+        Broken::Unreadable(why) => {
+            journal(format!("the journal of the build `{build}` can't be read: {why}")).help(format!(
+                "what it has left in vCenter bears its mark: `vmwbuild ls` lists that, to be removed there by hand; \
+             remove `{place}/{build}` to forget the build"
+            ))
+        }
         Broken::Io(e) => journal(format!("the journal of the build `{build}` in `{place}` can't be used: {e}"))
             .help("free space there, check its permissions, or set VMWBUILD_STATE_DIR to another directory"),
     }

@@ -195,13 +195,15 @@ fn read(name: &str, source: &Source) -> Result<String, Diagnostic> {
                 std::env::VarError::NotPresent => "isn't set",
                 std::env::VarError::NotUnicode(_) => "isn't UTF-8 text",
             };
-            failed(format!("secret `{name}`: the variable {variable} {why}"))
+            failed(format!("secret `{name}`: the variable {variable} {why}")).help(format!("export {variable}"))
         })?,
         Source::File(path) => settings::read_secret(path, &format!("secret `{name}`"))?,
         Source::Command(command) => run(&format!("secret `{name}`"), command)?,
     };
     if value.contains('\0') {
-        return Err(failed(format!("secret `{name}` has a NUL byte in it, which no guest command can be given")));
+        let text = format!("secret `{name}` has a NUL byte in it, which no guest command can be given");
+        let help = "give it in base64 and decode it in the guest: `printf %s ${{ name }} | base64 -d`";
+        return Err(failed(text).help(help));
     }
     if value.is_empty() {
         return Err(

@@ -149,6 +149,11 @@ impl Store {
         Ok(Kept { header, past, standing, directory })
     }
 
+    /// Why what there is can't be looked at. None: it can, or there is nothing.
+    pub fn unreadable(&self) -> Option<io::Error> {
+        std::fs::read_dir(&self.root).err().filter(|e| e.kind() != io::ErrorKind::NotFound)
+    }
+
     /// All builds, the newest last; with those that can't be read.
     pub fn all(&self) -> Vec<(String, Result<Kept, Broken>)> {
         let names = std::fs::read_dir(&self.root).into_iter().flatten();
