@@ -134,9 +134,11 @@ fn errors() -> Vec<Error> {
             kind: "virtual machine or template",
             name: "debian-tmplate".into(),
             near: vec!["/DC0/vm/debian-template".into()],
+            more: 0,
         },
-        Error::NotFound { kind: "datastore", name: "x".into(), near: vec!["/DC0/a".into(), "/DC0/b".into()] },
-        Error::NotFound { kind: "datastore", name: "x".into(), near: Vec::new() },
+        Error::NotFound { kind: "datastore", name: "x".into(), near: vec!["/DC0/a".into(), "/DC0/b".into()], more: 0 },
+        Error::NotFound { kind: "datastore", name: "x".into(), near: vec!["/DC0/a".into(), "/DC0/b".into()], more: 7 },
+        Error::NotFound { kind: "datastore", name: "x".into(), near: Vec::new(), more: 0 },
         Error::Ambiguous {
             kind: "network",
             name: "VM Network".into(),

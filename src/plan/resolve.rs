@@ -253,7 +253,7 @@ fn one(
         },
         Origin::Existing { path, moref, span } => {
             let vm = moref.as_ref().map(|moref| Moref::new("VirtualMachine", moref));
-            let gone = || Error::NotFound { kind: "virtual machine", name: path.clone(), near: Vec::new() };
+            let gone = || Error::NotFound { kind: "virtual machine", name: path.clone(), near: Vec::new(), more: 0 };
             let entity = vm.as_ref().and_then(|vm| inventory.get(vm)).ok_or_else(gone);
             let entity = entity.map_err(|e| failed(&e, *span))?;
             (entity.clone(), Some((entity.moref.clone(), entity.path.clone())))

@@ -249,8 +249,10 @@ pub enum Error {
         kind: &'static str,
         /// What was asked for.
         name: String,
-        /// Paths of objects of that kind: those with near names, or all when they are few.
+        /// Paths of objects of that kind: those with near names, else the first ones.
         near: Vec<String>,
+        /// How many others there are where no name is near.
+        more: usize,
     },
     /// It is there, and nothing of it can be used.
     #[error("no machine can be put on the {kind} `{name}`")]

@@ -301,7 +301,10 @@ impl Inventory {
         let found: Vec<&Entity> = candidates.iter().filter(matches).copied().collect();
         match found.as_slice() {
             [one] => Ok(one),
-            [] => Err(Error::NotFound { kind: kind.name(), name: name.to_owned(), near: near(&candidates, &wanted) }),
+            [] => {
+                let (near, more) = near(&candidates, &wanted);
+                Err(Error::NotFound { kind: kind.name(), name: name.to_owned(), near, more })
+            }
             several => Err(Error::Ambiguous {
                 kind: kind.name(),
                 name: name.to_owned(),
@@ -394,8 +397,8 @@ pub(super) fn is_below(path: &str, above: &str) -> bool {
     path.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// Paths of objects with names near to the wanted one; all, where there are few and none is near.
-fn near(candidates: &[&Entity], wanted: &[String]) -> Vec<String> {
+/// Paths of objects with names near to the wanted one; where none is, the first ones, and how many more there are.
+fn near(candidates: &[&Entity], wanted: &[String]) -> (Vec<String>, usize) {
     let name = wanted.last().map(|n| n.to_lowercase()).unwrap_or_default();
     let mut scored: Vec<(usize, &str)> = candidates
         .iter()
@@ -404,8 +407,12 @@ fn near(candidates: &[&Entity], wanted: &[String]) -> Vec<String> {
         .map(|(distance, e)| (distance, e.path.as_str()))
         .collect();
     scored.sort_unstable();
-    match scored.is_empty() && candidates.len() <= SUGGESTIONS {
-        true => candidates.iter().map(|e| e.path.clone()).collect(),
-        false => scored.into_iter().take(SUGGESTIONS).map(|(_, path)| path.to_owned()).collect(),
+    if !scored.is_empty() {
+        return (scored.into_iter().take(SUGGESTIONS).map(|(_, path)| path.to_owned()).collect(), 0);
     }
+    let mut paths: Vec<String> = candidates.iter().map(|e| e.path.clone()).collect();
+    paths.sort_unstable();
+    paths.truncate(SUGGESTIONS);
+    let more = candidates.len() - paths.len();
+    (paths, more)
 }

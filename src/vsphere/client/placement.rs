@@ -253,5 +253,5 @@ struct Compute<'a> {
 }
 
 fn none(kind: EntityKind) -> Error {
-    Error::NotFound { kind: kind.name(), name: "(any)".to_owned(), near: Vec::new() }
+    Error::NotFound { kind: kind.name(), name: "(any)".to_owned(), near: Vec::new(), more: 0 }
 }

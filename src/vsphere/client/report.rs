@@ -42,12 +42,13 @@ impl Error {
                 "look in vCenter at the task, the machine's console and the state of VMware Tools: what is slow or hangs \
                  shows there; then try again",
             ),
-            Error::NotFound { kind, near, .. } => {
+            Error::NotFound { kind, near, more, .. } => {
                 let d = Diagnostic::new(&codes::NO_OBJECT, self.to_string());
                 match near.as_slice() {
                     [] => d.help(format!("the account sees no {kind} at all: check its permissions")),
-                    [one] => d.help(format!("did you mean `{one}`?")),
-                    several => d.help(format!("there are: {}", several.join(", "))),
+                    [one] if *more == 0 => d.help(format!("did you mean `{one}`?")),
+                    several if *more == 0 => d.help(format!("there are: {}", several.join(", "))),
+                    several => d.help(format!("there are {}, and {more} more", several.join(", "))),
                 }
             }
             Error::Unusable { why, .. } => {

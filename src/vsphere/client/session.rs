@@ -109,17 +109,31 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A server that never answers is none that one can connect to, whatever it was that it didn't answer.
+fn silent(error: Error, address: String) -> Error {
+    match error {
+        Error::Timeout { allowed, .. } => Error::Connect {
+            address,
+            kind: ConnectKind::TimedOut,
+            detail: format!("connecting took longer than {} s", allowed.as_secs_f32()),
+            lost_reply: false,
+        },
+        other => other,
+    }
+}
+
 impl Client {
     /// Connects, agrees on an API version, and logs in.
     pub async fn connect(endpoint: Endpoint, deadline: Deadline) -> Result<Client> {
-        let what = format!("connecting to {}", endpoint.address());
-        deadline.limit(&what, async { Self::open(endpoint).await?.log_in().await }).await
+        let address = endpoint.address();
+        let connected = deadline.limit("connecting", async { Self::open(endpoint).await?.log_in().await }).await;
+        connected.map_err(|e| silent(e, address))
     }
 
     /// Finds out what the server is and agrees on an API version, without logging in.
     pub async fn reach(endpoint: Endpoint, deadline: Deadline) -> Result<Reached> {
-        let what = format!("connecting to {}", endpoint.address());
-        deadline.limit(&what, Self::open(endpoint)).await
+        let address = endpoint.address();
+        deadline.limit("connecting", Self::open(endpoint)).await.map_err(|e| silent(e, address))
     }
 
     async fn open(endpoint: Endpoint) -> Result<Reached> {

@@ -103,7 +103,8 @@ pub(in crate::vsphere::client) fn missing<'a>(
         Some(one) => vec![one.to_owned()],
         None => there.iter().take(FEW).map(|&name| name.to_owned()).collect(),
     };
-    Error::NotFound { kind, name: shown.to_owned(), near }
+    let more = if near.len() < FEW { 0 } else { there.len() - near.len() };
+    Error::NotFound { kind, name: shown.to_owned(), near, more }
 }
 
 impl Client {
