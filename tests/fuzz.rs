@@ -347,7 +347,7 @@ fn adversaries(n: usize) -> Vec<(&'static str, String)> {
             ),
         ),
         ("many pragmas", format!("{stage}{}", lines(&|i| format!("# vmw: allow(cd-lost)\nRUN echo {i}\n")))),
-        ("continued lines", format!("{stage}RUN echo {}x\n", "a \\\n".repeat(n))),
+        ("continued lines", format!("{stage}RUN echo {}x\n", "a \\\n".repeat(20 * n))),
         ("many comments", format!("{}{stage}", "# words\n".repeat(n))),
         ("many variables", format!("{stage}{}RUN env\n", lines(&|i| format!("ENV V{i}={i}\n")))),
     ]

@@ -156,11 +156,10 @@ impl Checker<'_> {
     }
 }
 
-/// What of the lines of a stage is at odds with whether its machines exist.
-pub(super) fn fits(from: &Instruction, instruction: &Instruction, problems: &mut Problems) {
+/// Whether an instruction says something of machines that are made.
+pub(super) fn is_of_made(keyword: Keyword) -> bool {
     use Keyword as K;
-    let (on, keyword) = (from.keyword.node == K::On, instruction.keyword.node);
-    let made = match keyword {
+    match keyword {
         K::Output | K::Cpu | K::Memory | K::Disk | K::Nic | K::Cdrom | K::Hardware | K::Config | K::Annotation => true,
         K::Datacenter | K::Cluster | K::Host | K::Pool | K::Datastore | K::Folder | K::Network => true,
         K::Address | K::Hostname | K::Checkpoint | K::Seal | K::Healthcheck | K::OnRemove => true,
@@ -168,7 +167,14 @@ pub(super) fn fits(from: &Instruction, instruction: &Instruction, problems: &mut
         K::Arg | K::Secret | K::Include | K::From | K::On | K::Serial => false,
         K::Login | K::User | K::Workdir | K::Env | K::Shell => false,
         K::Run | K::Key | K::Copy | K::Fetch | K::Reboot | K::Wait | K::Note | K::Snapshot | K::OnFail => false,
-    };
+    }
+}
+
+/// What of the lines of a stage is at odds with whether its machines exist.
+pub(super) fn fits(from: &Instruction, instruction: &Instruction, problems: &mut Problems) {
+    use Keyword as K;
+    let (on, keyword) = (from.keyword.node == K::On, instruction.keyword.node);
+    let made = is_of_made(keyword);
     if on && made {
         problems.push(
             Diagnostic::new(

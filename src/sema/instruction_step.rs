@@ -395,14 +395,15 @@ impl Checker<'_> {
         }
         let text = format!("{keyword} {rest}");
         let mut out = String::new();
-        for (number, line) in text.lines().enumerate() {
+        let mut lines = text.lines().enumerate().peekable();
+        while let Some((number, line)) = lines.next() {
+            let goes_on = lines.peek().is_some();
             let line = if number == 0 { line } else { line.trim_start() };
             if number > 0 && (line.starts_with('#') || line.is_empty()) {
                 continue;
             }
             let line = line.trim_end();
-            let line =
-                line.strip_suffix(['\\', '`']).filter(|_| span_goes_on(&text, number)).unwrap_or(line).trim_end();
+            let line = line.strip_suffix(['\\', '`']).filter(|_| goes_on).unwrap_or(line).trim_end();
             if !out.is_empty() && !line.is_empty() {
                 out.push(' ');
             }
@@ -415,11 +416,6 @@ impl Checker<'_> {
 /// Whether a text is one line of printable ASCII, as nearly all are.
 fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
-}
-
-/// Whether there is a line after that one.
-fn span_goes_on(text: &str, number: usize) -> bool {
-    text.lines().nth(number + 1).is_some()
 }
 
 /// What a step's expressions refer to, as needs.

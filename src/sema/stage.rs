@@ -395,7 +395,12 @@ fn structure(stage: &StageInfo, problems: &mut Problems) {
             Standing::Anywhere | Standing::Global | Standing::Opens | Standing::Setting => false,
             Standing::GlobalSetting | Standing::Step | Standing::Hook => false,
         };
-        if before_steps && let Some(step) = first_step {
+        // What an ON has no place for at all has none before its steps either.
+        let nowhere = stage.from.keyword.node == Keyword::On && super::existing::is_of_made(keyword);
+        if before_steps
+            && !nowhere
+            && let Some(step) = first_step
+        {
             problems.push(
                 Diagnostic::new(&codes::MISPLACED, format!("{keyword} must stand before the stage's first step"))
                     .primary(instruction.keyword.span, "here the machine is running already")

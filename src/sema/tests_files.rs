@@ -401,6 +401,7 @@ fn mistakes_in_what_lives_on() {
     assert_snapshot!(said_of(&[
         "ON 'web*' AS a\nOUTPUT VM x\nMEMORY 1GiB\nDATASTORE d\nADDRESS DHCP\nCHECKPOINT\nHEALTHCHECK RUN x\nRUN x\n",
         "ON one two AS a\nRUN x\n",
+        "ON 'web*' AS a\nRUN x\nOUTPUT VM x\n",
         "ON '' AS a\nRUN x\n",
         "ON 'web*' AS a\nSERIAL 0\nSERIAL 2\nRUN x\n",
         "FROM t AS a\nSERIAL 1\nRUN x\n",

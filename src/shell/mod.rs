@@ -123,7 +123,8 @@ pub fn read(dialect: Dialect, text: &str, holes: &[Hole]) -> Result<Vec<Context>
         return Err(refuse_all(holes, &RefusalKind::Unreadable("its parts are out of order".into()), 0..text.len()));
     }
     if text.len() > MAX_TEXT {
-        return Err(refuse_all(holes, &RefusalKind::TooLong, 0..text.len()));
+        // Said once of the text, whatever it holds.
+        return Err(vec![Refusal { hole: 0, kind: RefusalKind::TooLong, at: 0..text.len() }]);
     }
     match dialect {
         Dialect::Sh | Dialect::Bash | Dialect::Ksh => read_posix(dialect, text, holes),

@@ -641,6 +641,14 @@ proptest! {
     }
 }
 
+/// A text that is too long is told once, however many values are in it.
+#[test]
+fn too_long_is_said_once() {
+    let long = " ".repeat(MAX_TEXT) + &"echo ${{ x }} ".repeat(50);
+    let refused = read(Dialect::Sh, &long, &holes(&long)).map_err(|refusals| refusals.len());
+    assert_eq!(refused.err(), Some(1));
+}
+
 /// Every kind of refusal as its reader sees it; the place of the value is the primary one.
 #[test]
 fn refusals_in_words() {
