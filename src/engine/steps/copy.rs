@@ -89,9 +89,9 @@ struct Gather<'a> {
 
 impl Gather<'_> {
     fn fail(&self, message: String, help: Option<String>) -> Stop {
-        let mut diagnostic = Diagnostic::new(&codes::COPY_SOURCE, message).primary(self.step.span, "");
-        diagnostic.help = help;
-        Stop::failed(FailureClass::Guest, "a file to copy is missing", diagnostic)
+        let diagnostic = Diagnostic::new(&codes::COPY_SOURCE, message).primary(self.step.span, "");
+        let help = help.unwrap_or_else(|| "mend it, or leave it out by a line in `.vmwignore`".to_owned());
+        Stop::failed(FailureClass::Guest, "a file can't be copied", diagnostic.help(help))
     }
 
     /// One source: a file goes to `dest` or below it, of a directory what is in it.
@@ -107,7 +107,8 @@ impl Gather<'_> {
             Ok(meta) => meta,
             Err(e) => {
                 let near = near(&full).map(|n| format!("did you mean `{n}`?"));
-                return Err(self.fail(format!("can't copy `{path}`: {e}"), near));
+                let help = near.unwrap_or_else(|| "check the path: it is below the context".to_owned());
+                return Err(self.fail(format!("can't copy `{path}`: {e}"), Some(help)));
             }
         };
         let dest_name = || format!("{}/{}", dest.trim_end_matches('/'), last_name(path));
