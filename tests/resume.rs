@@ -405,6 +405,23 @@ fn a_secret_key_is_captured_again_where_it_is_needed() {
     assert_eq!(count.lines().filter(|l| *l == "r").count(), 1, "{count}");
 }
 
+/// What was captured first is lost with the process, and a machine has it: that is told, for nobody else sees it.
+#[test]
+fn a_secret_key_that_was_used_before_is_told() {
+    let site = sandbox();
+    let text = "FROM linux AS one\nOUTPUT VM n-one\nKEY t: secret FROM RUN head -c 9 /dev/urandom | base64\n\
+                KEY line: secret = \"t=\" + t\n\
+                FROM linux AS two\nOUTPUT VM n-two\nRUN echo ${{ one.line }} > /root/t\nRUN echo begun; sleep 1\n\
+                FROM linux AS three\nOUTPUT VM n-three\nRUN sleep 2\nRUN echo ${{ one.t }} > /root/t\n";
+    let dir = context(&[("VMWfile", text)]);
+    let running = common::Running::start(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]));
+    running.wait_for("begun", DEADLINE);
+    running.signal("KILL");
+    running.finish(DEADLINE);
+    let resumed = succeeded(vmwbuild(&site, dir.path(), &["resume", "--progress", "plain"]));
+    assert!(resumed.stderr().contains("; `two` was given it before: if the command prints another"), "{resumed}");
+}
+
 #[test]
 fn what_still_runs_isnt_run_again_when_a_secret_key_before_it_is() {
     let site = sandbox();

@@ -104,7 +104,15 @@ pub(super) fn restore(shared: &Shared) -> Result<(), Vec<Diagnostic>> {
         if guest && past.done.contains(&Node::Finish(machine.id)) && !order::leaves_running(machine) {
             problems.push(uncapturable(shared, machine, step));
         } else if guest {
-            let text = format!("captured again, since no journal holds a secret: {}", step.text);
+            let mut text = format!("captured again, since no journal holds a secret: {}", step.text);
+            let given = given(shared, *id, &again);
+            if !given.is_empty() {
+                let whom = given.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
+                text += &format!(
+                    "; {whom} was given it before: if the command prints another value each time, that isn't the one which \
+                     is used from here on"
+                );
+            }
             shared.events.note(Some(machine.id), &text);
         }
     }
@@ -214,6 +222,39 @@ fn again(shared: &Shared) -> HashSet<StepId> {
         }
     }
     again
+}
+
+/// The machines that have done a step with what a KEY's step captured before, or with what is computed from that.
+fn given<'a>(shared: &'a Shared, id: StepId, again: &HashSet<StepId>) -> Vec<&'a str> {
+    let program = &shared.program;
+    let captured_by = |id: StepId| {
+        let owner = program.machine(id.machine);
+        let keys = owner.keys.iter().filter(move |(_, key)| key.step == Some(id));
+        keys.map(move |(name, _)| Ref::Key(owner.id, name.clone()))
+    };
+    let mut keys: HashSet<Ref> = captured_by(id).collect();
+    let mut labels = Vec::new();
+    loop {
+        let known = keys.len();
+        for machine in &program.machines {
+            for step in &machine.steps {
+                let mut used = Vec::new();
+                references(step, &mut used);
+                if !used.iter().any(|reference| keys.contains(reference)) {
+                    continue;
+                }
+                let done = shared.past.done.contains(&Node::Step(step.id)) && !again.contains(&step.id);
+                if matches!(step.action, Action::Key { from: KeySource::Value(_), .. }) {
+                    keys.extend(captured_by(step.id));
+                } else if done && !labels.contains(&machine.label.as_str()) {
+                    labels.push(&machine.label);
+                }
+            }
+        }
+        if keys.len() == known {
+            return labels;
+        }
+    }
 }
 
 fn references(step: &Step, out: &mut Vec<Ref>) {
