@@ -67,16 +67,18 @@ impl Home {
         Ok(Home { mounts: open("/proc/self/ns/mnt")?, network: open("/proc/self/ns/net")?, directory: open(".")? })
     }
 
+    /// Comes back.
+    pub fn enter(&self) -> io::Result<()> {
+        move_into_link_name_space(self.mounts.as_fd(), Some(LinkNameSpaceType::Mount))?;
+        move_into_link_name_space(self.network.as_fd(), Some(LinkNameSpaceType::Network))?;
+        Ok(rustix::process::fchdir(&self.directory)?)
+    }
+
     /// Does something in mounts of its own, on which nothing else depends, and that may change its network namespace.
     fn leaving<T>(&self, away: impl FnOnce() -> T) -> io::Result<T> {
         sys::unshare(sys::NEW_MOUNTS)?;
         let outcome = away();
-        let back = (|| {
-            move_into_link_name_space(self.mounts.as_fd(), Some(LinkNameSpaceType::Mount))?;
-            move_into_link_name_space(self.network.as_fd(), Some(LinkNameSpaceType::Network))?;
-            rustix::process::fchdir(&self.directory)
-        })();
-        if back.is_err() {
+        if self.enter().is_err() {
             // A warden that is lost finds nothing of its own any more. With its end everything ends, and the tool tells.
             sys::exit_now(1);
         }

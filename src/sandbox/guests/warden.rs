@@ -72,6 +72,10 @@ impl Warden {
         let store = hints::step("opening the store", Store::open(ground.ids))?;
         let signals = hints::step("taking signals", sys::signals_as_descriptor())?;
         let home = hints::step(hints::NAMESPACES, Home::here())?;
+        if !ground.ids.is_user() {
+            // Who may leave but not come back is told now, and not when the first guest boots.
+            hints::step(hints::NAMESPACES, home.enter())?;
+        }
         Ok(Self {
             control,
             signals,
