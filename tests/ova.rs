@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use common::ear::{Asked, Ear, alike, only};
 use common::ova::{Form, OVF, Page, Web, archive, digest, disk, manifest, small};
 use common::site::{Site, journal_of};
 use common::{DEADLINE, Run, Running, context, on_both, run};
 use serde_json::Value;
 use vmwbuild::sandbox::{Effect, Rule};
 use vmwbuild::vsphere::client::{Deadline, EntityKind, ImportRequest, PlacementRequest};
-use vmwbuild::vsphere::wire::{Element, Fault, Limits, OvfFile};
+use vmwbuild::vsphere::wire::{Fault, OvfFile};
 
 on_both! {
     via here:
@@ -642,65 +643,21 @@ fn govc_exports_what_we_import_and_imports_what_we_export() {
     site.govc(&["vm.destroy", "by-govc"]);
 }
 
-/// The bodies of requests, by method: each field with its value.
-fn bodies(messages: &[Vec<u8>], methods: &[&str]) -> Vec<(String, BTreeMap<String, String>)> {
-    fn flatten(element: &Element, path: &str, out: &mut BTreeMap<String, String>) {
-        let path = format!("{path}/{}", element.name);
-        if let Some(kind) = &element.xsi_type {
-            out.insert(format!("{path}@type"), kind.clone());
-        }
-        if element.children.is_empty() {
-            out.entry(path.clone()).or_default().push_str(element.text.trim());
-        }
-        element.children.iter().for_each(|child| flatten(child, &path, out));
-    }
-    fn find<'a>(element: &'a Element, methods: &[&str]) -> Option<&'a Element> {
-        if methods.contains(&element.name.as_str()) {
-            return Some(element);
-        }
-        element.children.iter().find_map(|child| find(child, methods))
-    }
-    let parsed = messages.iter().filter_map(|m| Element::parse(m, Limits::default()).ok());
-    let found: Vec<(String, BTreeMap<String, String>)> = parsed
-        .filter_map(|document| {
-            let body = find(&document, methods)?.clone();
-            let mut out = BTreeMap::new();
-            body.children.iter().filter(|c| c.name != "_this").for_each(|child| flatten(child, "", &mut out));
-            Some((body.name, out))
-        })
-        .collect();
-    found
-}
-
-const METHODS: &[&str] =
-    &["CreateImportSpec", "ImportVApp", "HttpNfcLeaseComplete", "ExportVm", "CreateDescriptor", "HttpNfcLeaseAbort"];
-
-/// Compares what both have sent, but for names that each has chosen. Types that the schema implies are said by govc,
-/// and not by us.
-fn alike(mine: &[Vec<u8>], theirs: &[Vec<u8>]) {
-    let plain = |messages: &[Vec<u8>]| {
-        let mut all = bodies(messages, METHODS);
-        for (_, fields) in &mut all {
-            fields.retain(|path, _| !path.ends_with("@type") || path == "/spec@type");
-            fields.values_mut().for_each(|text| *text = text.replace("by-govc", "NAME").replace("by-us", "NAME"));
-            // The server's own of each machine, and the numbers that new devices pass under.
-            fields.retain(|path, _| {
-                !["uuid", "macAddress", "/device/key", "/controllerKey", "/device/device"]
-                    .iter()
-                    .any(|own| path.ends_with(own))
-            });
-        }
-        all
+/// Holds these calls of ours against govc's: each once, and the same but for names that each has chosen and what the
+/// server has made for each.
+fn the_same(ours: &[Asked], theirs: &[Asked], calls: &[&str]) {
+    const OWN: &[&str] = &["_this", "uuid", "macAddress", "key", "controllerKey", "device"];
+    let order = |asked: &[Asked]| -> Vec<String> {
+        asked.iter().map(Asked::call).filter(|call| calls.contains(&call.as_str())).collect()
     };
-    let (mine, theirs) = (plain(mine), plain(theirs));
-    let methods = |all: &[(String, BTreeMap<String, String>)]| all.iter().map(|(m, _)| m.clone()).collect::<Vec<_>>();
-    assert_eq!(methods(&mine), methods(&theirs));
-    for ((method, mine), (_, theirs)) in mine.iter().zip(&theirs) {
-        let differs = |one: &BTreeMap<String, String>, other: &BTreeMap<String, String>| -> Vec<(String, String)> {
-            let own = one.iter().filter(|(path, text)| other.get(*path) != Some(*text));
-            own.map(|(path, text)| (path.clone(), text.clone())).collect()
+    assert_eq!(order(ours), calls);
+    assert_eq!(order(theirs), calls);
+    for call in calls {
+        let of = |asked: &[Asked], name: &str| {
+            let (disk, file) = (format!("{name}-disk-0.layers.vmdk"), format!("[LocalDS_0] {name}/disk-0.vmdk"));
+            only(asked, call).fields().own(OWN).with(&[(name, "NAME"), (&disk, "DISK"), (&file, "FILE")])
         };
-        assert_eq!(differs(mine, theirs), differs(theirs, mine), "{method}");
+        alike(&of(ours, "by-us"), &of(theirs, "by-govc"), &[]);
     }
 }
 
@@ -710,19 +667,10 @@ fn an_import_is_asked_for_as_govc_asks(site: &Site) {
     let path = |name: &str| dir.path().join(name).display().to_string();
     let pool = "/DC0/host/DC0_C0/Resources";
     let (ova, options) = (path("small.ova"), path("options"));
-    let peer = site.govc_requests(&[
-        "import.ova",
-        "-name",
-        "by-govc",
-        "-pool",
-        pool,
-        "-ds",
-        "LocalDS_0",
-        "-options",
-        &options,
-        &ova,
-    ]);
-    let mine = site.client_requests(async |client| {
+    let ear = Ear::before(site);
+    let theirs =
+        ear.govc(&["import.ova", "-name", "by-govc", "-pool", pool, "-ds", "LocalDS_0", "-options", &options, &ova]);
+    let ours = ear.client(async |client| {
         let inventory = client.inventory().await.unwrap();
         let root = inventory.all(EntityKind::Datacenter).next().unwrap();
         let wanted = PlacementRequest {
@@ -751,8 +699,7 @@ fn an_import_is_asked_for_as_govc_asks(site: &Site) {
         client.send_disk(url, (&item.path, size, item.create), body).await.unwrap();
         client.complete_lease(&lease.moref, soon).await.unwrap();
     });
-    assert_eq!(bodies(&mine, METHODS).len(), 3);
-    alike(&mine, &peer);
+    the_same(&ours, &theirs, &["CreateImportSpec", "ImportVApp", "HttpNfcLeaseComplete"]);
 }
 
 #[test]
@@ -760,8 +707,9 @@ fn an_export_is_asked_for_as_govc_asks() {
     let Some(site) = Site::here() else { return };
     let out = tempfile::tempdir().unwrap();
     site.govc(&["vm.clone", "-vm", site.template(), "-pool", "/DC0/host/DC0_C0/Resources", "-on=false", "leaving"]);
-    let peer = site.govc_requests(&["export.ovf", "-name", "by-govc", "-vm", "leaving", &out.path().to_string_lossy()]);
-    let mine = site.client_requests(async |client| {
+    let ear = Ear::before(&site);
+    let theirs = ear.govc(&["export.ovf", "-name", "by-govc", "-vm", "leaving", &out.path().to_string_lossy()]);
+    let ours = ear.client(async |client| {
         let inventory = client.inventory().await.unwrap();
         let vm = inventory.vm("leaving", None).unwrap().moref.clone();
         let lease = client.export_vm(&vm).await.unwrap();
@@ -778,8 +726,7 @@ fn an_export_is_asked_for_as_govc_asks() {
         let file = OvfFile { device_id: url.key.clone(), path, size, ..OvfFile::default() };
         client.descriptor(&vm, "by-us", vec![file]).await.unwrap();
     });
-    assert_eq!(bodies(&mine, METHODS).len(), 3);
-    alike(&mine, &peer);
+    the_same(&ours, &theirs, &["ExportVm", "HttpNfcLeaseComplete", "CreateDescriptor"]);
 }
 
 #[test]

@@ -413,29 +413,6 @@ impl Site {
         run(&mut self.govc_command(args), DEADLINE)
     }
 
-    /// What govc sends for this: the text of its requests, in their order.
-    pub fn govc_requests(&self, args: &[&str]) -> Vec<Vec<u8>> {
-        let dir = tempfile::tempdir().expect("a directory");
-        let mut command = self.govc_command(args);
-        command.env("GOVC_DEBUG", "true").env("GOVC_DEBUG_PATH", dir.path());
-        let run = run(&mut command, DEADLINE);
-        assert_eq!(run.code, Some(0), "govc {args:?}: {run}");
-        let mut files = Vec::new();
-        let mut open = vec![dir.path().to_owned()];
-        while let Some(path) = open.pop() {
-            for entry in std::fs::read_dir(path).expect("its files") {
-                let path = entry.expect("a file").path();
-                if path.is_dir() {
-                    open.push(path);
-                } else if path.to_string_lossy().contains(".req.") {
-                    files.push(path);
-                }
-            }
-        }
-        files.sort();
-        files.iter().map(|path| std::fs::read(path).expect("a request")).collect()
-    }
-
     /// govc against this site, to be run.
     pub fn govc_command(&self, args: &[&str]) -> Command {
         match self {
