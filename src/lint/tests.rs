@@ -308,8 +308,15 @@ fn near_misses() {
 /// Who writes a name in another language's way is told so; that it would be unused is no news.
 #[test]
 fn a_name_that_is_written_wrongly_is_used() {
-    for line in ["USER $size", "USER ${size:-x}", "WORKDIR /srv/{{ .size }}", "RUNN echo ${{ size }}"] {
+    let lines =
+        ["USER $size", "USER ${size:-x}", "WORKDIR /srv/{{ .size }}", "RUNN echo ${{ size }}", "USER ${{ sise }}"];
+    for line in lines {
         let (found, sources) = linted(&format!("ARG size = \"x\"\nFROM Debian AS web\n{line}\n"), &Config::default());
         assert!(found.iter().all(|d| d.code.name != "unused-arg"), "{}", said(&found, &sources));
+    }
+    // Neither an unknown name that is far from it nor one that is another's is meant for it.
+    for line in ["USER ${{ elsewhere }}", "KEY sise FROM RUN x\nRUN echo ${{ sise }} ${{ elsewhere }}"] {
+        let (found, sources) = linted(&format!("ARG size = \"x\"\nFROM Debian AS web\n{line}\n"), &Config::default());
+        assert!(found.iter().any(|d| d.code.name == "unused-arg"), "{}", said(&found, &sources));
     }
 }

@@ -1,5 +1,6 @@
 //! SECRETs that nothing uses.
 
+use crate::diagnostic::did_you_mean;
 use crate::lint::rule::*;
 use crate::syntax::ast::ExprKind;
 use std::collections::HashSet;
@@ -38,7 +39,32 @@ pub(super) fn named<'a>(cx: &Cx<'a>) -> HashSet<&'a str> {
             _ => None,
         }));
     }
+    if cx.program.is_none() {
+        meant(cx, &mut named);
+    }
     named
+}
+
+/// Adds what misspelt names are near to. The check has told of them, and has left no program.
+fn meant<'a>(cx: &Cx<'a>, named: &mut HashSet<&'a str>) {
+    let (mut unused, mut others) = (Vec::new(), HashSet::new());
+    for instruction in cx.instructions() {
+        match &instruction.body {
+            Body::Arg { name, .. } | Body::Secret { name, .. } if !named.contains(name.node.as_str()) => {
+                unused.push(name.node.as_str());
+            }
+            Body::Arg { name, .. } | Body::Secret { name, .. } | Body::Key { name, .. } => {
+                others.insert(name.node.as_str());
+            }
+            Body::From { alias, replicas, .. } => {
+                others.extend(alias.iter().map(|alias| alias.node.as_str()));
+                others.extend(replicas.iter().map(|replicas| replicas.var.node.as_str()));
+            }
+            _ => {}
+        }
+    }
+    let unknown: Vec<&str> = named.difference(&others).copied().collect();
+    named.extend(unknown.into_iter().filter_map(|name| did_you_mean(name, unused.iter().copied())));
 }
 
 /// The names in a text that is no expression.
