@@ -174,13 +174,18 @@ fn output_that_cannot_be_written_is_told() {
 fn a_journal_that_cannot_be_read_is_no_build_that_left_nothing() {
     let directory = project(&[("state/builds/20260101-00000000/journal.jsonl", "garbage\n")]);
     for args in [&["clean"][..], &["clean", "--all", "--yes"], &["clean", "20260101-00000000"]] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vmwbuild"));
-        command.args(args).env("VMWBUILD_STATE_DIR", directory.path().join("state")).stdin(Stdio::null());
-        let done = command.output().expect("it runs");
-        let err = String::from_utf8(done.stderr).expect("UTF-8");
-        assert_eq!(done.status.code(), Some(5), "{args:?}: {err}");
-        assert!(err.contains("VMW650") && err.contains("`vmwbuild ls`"), "{args:?}: {err}");
+        no_journal(directory.path(), args, "`vmwbuild ls`");
     }
+}
+
+/// A command that ends for its journals, and says so.
+fn no_journal(directory: &Path, args: &[&str], words: &str) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vmwbuild"));
+    command.args(args).env("VMWBUILD_STATE_DIR", directory.join("state")).stdin(Stdio::null());
+    let done = command.output().expect("it runs");
+    let err = String::from_utf8(done.stderr).expect("UTF-8");
+    assert_eq!(done.status.code(), Some(5), "{args:?}: {err}");
+    assert!(err.contains("VMW650") && err.contains(words), "{args:?}: {err}");
 }
 
 /// "No builds" would be wrong where nobody can say.
@@ -188,11 +193,6 @@ fn a_journal_that_cannot_be_read_is_no_build_that_left_nothing() {
 fn journals_that_cannot_be_looked_into_are_told() {
     let directory = project(&[("state/builds", "")]);
     for args in [&["builds"][..], &["builds", "--json"], &["resume"], &["clean", "--all", "--yes"]] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vmwbuild"));
-        command.args(args).env("VMWBUILD_STATE_DIR", directory.path().join("state")).stdin(Stdio::null());
-        let done = command.output().expect("it runs");
-        let err = String::from_utf8(done.stderr).expect("UTF-8");
-        assert_eq!(done.status.code(), Some(5), "{args:?}: {err}");
-        assert!(err.contains("VMW650") && err.contains("can't look into"), "{args:?}: {err}");
+        no_journal(directory.path(), args, "can't look into");
     }
 }

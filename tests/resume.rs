@@ -228,10 +228,7 @@ fn a_command_goes_on_while_nobody_looks() {
     let text = "FROM linux AS vm\nOUTPUT VM slow\nRUN echo begun; echo once >> /root/count; \
                 while [ ! -e /root/go ]; do sleep 0.1; done; echo ended\nRUN echo twice >> /root/count\n";
     let dir = context(&[("VMWfile", text)]);
-    let running = common::Running::start(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]));
-    running.wait_for("begun", DEADLINE);
-    running.signal("KILL");
-    running.finish(DEADLINE);
+    killed_once_begun(&site, dir.path());
     succeeded(vmwbuild(&site, dir.path(), &["exec", "slow", "--", "touch", "/root/go"]));
     let resumed = succeeded(vmwbuild(&site, dir.path(), &["resume", "--progress", "plain"]));
     assert!(resumed.stderr().contains("ended"), "{resumed}");
@@ -337,10 +334,7 @@ fn a_restart_of_the_guest_and_a_copy_between_machines_are_gone_on_with() {
                 RUN cmp /opt/count - <<EOF\n1\n2\n3\nEOF\n";
     let big = "x".repeat(3_000_000);
     let dir = context(&[("VMWfile", text), ("big", &big)]);
-    let running = common::Running::start(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]));
-    running.wait_for("begun", DEADLINE);
-    running.signal("KILL");
-    running.finish(DEADLINE);
+    killed_once_begun(&site, dir.path());
     succeeded(vmwbuild(&site, dir.path(), &["exec", "g-one", "--", "touch", "/root/go"]));
     // Killed again at each line from there on, the export and the copy among them.
     for line in 1..40 {
@@ -393,10 +387,7 @@ fn a_secret_key_is_captured_again_where_it_is_needed() {
                 FROM linux AS two --after=one\nOUTPUT VM k-two\nRUN echo begun; sleep 0.5\nRUN printf %s ${{ one.t }} > /root/t\n";
     let text = text.replace(" --after=one", "");
     let dir = context(&[("VMWfile", text.as_str())]);
-    let running = common::Running::start(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]));
-    running.wait_for("begun", DEADLINE);
-    running.signal("KILL");
-    running.finish(DEADLINE);
+    killed_once_begun(&site, dir.path());
     succeeded(vmwbuild(&site, dir.path(), &["resume", "--progress", "plain"]));
     let hash =
         succeeded(vmwbuild(&site, dir.path(), &["exec", "k-one", "--", "sh", "-c", "cat /etc/hostname | md5sum"]));
@@ -414,10 +405,7 @@ fn a_secret_key_that_was_used_before_is_told() {
                 FROM linux AS two\nOUTPUT VM n-two\nRUN echo ${{ one.line }} > /root/t\nRUN echo begun; sleep 1\n\
                 FROM linux AS three\nOUTPUT VM n-three\nRUN sleep 2\nRUN echo ${{ one.t }} > /root/t\n";
     let dir = context(&[("VMWfile", text)]);
-    let running = common::Running::start(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]));
-    running.wait_for("begun", DEADLINE);
-    running.signal("KILL");
-    running.finish(DEADLINE);
+    killed_once_begun(&site, dir.path());
     let resumed = succeeded(vmwbuild(&site, dir.path(), &["resume", "--progress", "plain"]));
     assert!(resumed.stderr().contains("; `two` was given it before: if the command prints another"), "{resumed}");
 }
@@ -429,10 +417,7 @@ fn what_still_runs_isnt_run_again_when_a_secret_key_before_it_is() {
                 RUN echo begun; sleep 2; echo r >> /root/count\n\
                 FROM linux AS two\nOUTPUT VM l-two\nRUN sleep 3\nREBOOT\nRUN printf %s ${{ one.t }} > /root/t\n";
     let dir = context(&[("VMWfile", text)]);
-    let running = common::Running::start(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]));
-    running.wait_for("begun", DEADLINE);
-    running.signal("KILL");
-    running.finish(DEADLINE);
+    killed_once_begun(&site, dir.path());
     succeeded(vmwbuild(&site, dir.path(), &["resume", "--progress", "plain"]));
     assert_eq!(read(&site, dir.path(), "l-two", "/root/t"), "of-one");
     assert_eq!(read(&site, dir.path(), "l-one", "/root/count"), "t\nr\nt\n");
@@ -446,10 +431,7 @@ fn a_secret_key_that_no_journal_holds_isnt_shown_either() {
                 RUN echo begun; until test -e /root/go; do sleep 0.1; done; echo it is ${{ t }}; cat /root/t >&2\n\
                 KEY plain FROM RUN cat /root/t\nRUN cat /root/t; echo ${{ plain }} >> /root/plain\n";
     let dir = context(&[("VMWfile", text)]);
-    let running = common::Running::start(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]));
-    running.wait_for("begun", DEADLINE);
-    running.signal("KILL");
-    running.finish(DEADLINE);
+    killed_once_begun(&site, dir.path());
     succeeded(vmwbuild(&site, dir.path(), &["exec", "m-one", "--", "touch", "/root/go"]));
     let args =
         ["resume", "--progress", "plain", "--events", "events.jsonl", "--result", "r.json", "--report", "r.html"];
@@ -481,6 +463,14 @@ fn a_changed_vmwfile_is_told() {
     insta::assert_snapshot!(resumed.stderr().replace(&id, "BUILD"));
     succeeded(vmwbuild(&site, dir.path(), &["clean", "--all", "--yes"]));
     assert!(site.vms().iter().all(|n| !n.contains("x-")), "{:?}", site.vms());
+}
+
+/// A build whose process is killed when a command has printed `begun`.
+fn killed_once_begun(site: &Site, dir: &Path) {
+    let running = common::Running::start(&mut site.with_state(dir, &["build", "--progress", "plain"]));
+    running.wait_for("begun", DEADLINE);
+    running.signal("KILL");
+    running.finish(DEADLINE);
 }
 
 fn journal_id(dir: &Path) -> String {
