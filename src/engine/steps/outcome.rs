@@ -54,11 +54,11 @@ pub(super) fn of(shared: &Shared, machine: &Machine, step: &Step, end: &JobEnd) 
             Ok(value) => {
                 value.secrets(&mut |secret| shared.events.masker.add(secret));
                 let text = String::from_utf8_lossy(captured).into_owned();
-                if !holds_secret(ty) && shared.unmaskable(machine.id).is_none() {
+                let known = shared.unmaskable(machine.id).is_none();
+                if !holds_secret(ty) && known {
                     shared.events.key(step.id, name, &value);
                 }
                 // Also a key that isn't secret may have captured one.
-                let known = shared.unmaskable(machine.id).is_none();
                 if !holds_secret(ty) && known && shared.events.masker.text(&text) == text {
                     shared.journal.note(&Record::Key { machine: machine.id.0, name: name.clone(), value: text });
                 }

@@ -241,7 +241,9 @@ impl Client {
         let base = match &wanted.spec {
             Some(name) => {
                 let Some(manager) = self.content().customization_spec_manager.clone() else {
-                    return Err(Error::Unsupported("this server keeps no customization specifications: connect to a vCenter, or take another `--method`".to_owned()));
+                    let text = "this server keeps no customization specifications: connect to a vCenter, or take another \
+                                `--method`";
+                    return Err(Error::Unsupported(text.to_owned()));
                 };
                 let item = match self.call(&GetCustomizationSpec { this: manager, name: name.clone() }).await {
                     // It was there when the build began.
