@@ -45,7 +45,11 @@ pub(super) fn named<'a>(cx: &Cx<'a>) -> HashSet<&'a str> {
     named
 }
 
-/// Adds what misspelt names are near to. The check has told of them, and has left no program.
+/// Misspelt names that are compared with what is unused: each with each, so there has to be an end.
+const MOST_COMPARED: usize = 50;
+
+/// Adds what misspelt names are near to. The check has told of them, and has left no program. Where so much is wrong
+/// that nobody could say what is unused, nothing is.
 fn meant<'a>(cx: &Cx<'a>, named: &mut HashSet<&'a str>) {
     let (mut unused, mut others) = (Vec::new(), HashSet::new());
     for instruction in cx.instructions() {
@@ -64,6 +68,10 @@ fn meant<'a>(cx: &Cx<'a>, named: &mut HashSet<&'a str>) {
         }
     }
     let unknown: Vec<&str> = named.difference(&others).copied().collect();
+    if unknown.len() > MOST_COMPARED {
+        named.extend(unused);
+        return;
+    }
     named.extend(unknown.into_iter().filter_map(|name| did_you_mean(name, unused.iter().copied())));
 }
 
