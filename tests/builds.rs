@@ -35,6 +35,7 @@ mod secrets;
 mod sessions;
 mod storage;
 mod tags;
+mod transfers;
 mod users;
 mod vsphere;
 mod watch;

@@ -156,7 +156,7 @@ async fn files_and_large_output_by_either_channel() {
         ];
         let began = Instant::now();
         bench.requests();
-        guest.copy_in(&entries, Some("nobody:daemon"), None).await.expect("copied");
+        guest.copy_in(&entries, Some("nobody:daemon"), None, None).await.expect("copied");
         println!("{channel:?}: {size} bytes in: {:?}, {} requests", began.elapsed(), bench.requests());
         let (out, _, _) =
             outputs(&guest, &[Job::sh(1, "stat -c '%s %a %U %G' '/srv/a b/it'\"'s\" /srv/empty /srv/big")]).await;
@@ -164,7 +164,7 @@ async fn files_and_large_output_by_either_channel() {
         let began = Instant::now();
         bench.requests();
         let fetched = here.path().join("fetched");
-        guest.copy_out(&["/srv/big".into()], &fetched, false, None).await.expect("fetched");
+        guest.copy_out(&["/srv/big".into()], &fetched, false, None, None).await.expect("fetched");
         println!("{channel:?}: {size} bytes out: {:?}, {} requests", began.elapsed(), bench.requests());
         assert!(std::fs::read(&fetched).expect("there") == content);
         let (mut size, mut omitted) = (0, 0);
@@ -197,7 +197,7 @@ async fn transfers_that_fail_are_done_without() {
     bench.vcsim.control("POST", "/status?method=PUT%20guestFile&code=503&count=0");
     bench.vcsim.control("POST", "/status?method=GET%20guestFile&code=503&count=0");
     let entry = CopyEntry { path: "/srv/f".into(), content: CopyContent::Bytes(vec![7; 300_000]), mode: 0o644 };
-    guest.copy_in(&[entry], None, None).await.expect("copied all the same");
+    guest.copy_in(&[entry], None, None, None).await.expect("copied all the same");
     let (out, _, notes) = outputs(&guest, &[Job::sh(1, "wc -c </srv/f")]).await;
     assert_eq!((out.as_str(), notes.len()), ("300000\n", 1));
     let guest2 = bench.open(Channel::Auto).await;
@@ -374,14 +374,14 @@ async fn a_guest_cannot_write_where_it_was_not_asked_to() {
     let grows = "(while [ ! -e /srv/enough ]; do echo more; done >>/srv/log) >/dev/null 2>&1 & \
                  until [ -s /srv/log ]; do sleep 0.05; done";
     assert!(guest.run(Job::sh(1, grows)).await.expect("it runs").success);
-    guest.copy_out(&["/srv/log".into()], &dest, true, None).await.expect("fetched");
+    guest.copy_out(&["/srv/log".into()], &dest, true, None, None).await.expect("fetched");
     assert!(guest.run(Job::sh(1, "true >/srv/enough")).await.expect("it runs").success);
     assert!(std::fs::read_to_string(dest.join("log")).expect("there").starts_with("more\nmore\n"));
     std::fs::remove_file(dest.join("log")).expect("removed");
     let tar = "#!/bin/sh\ncase $1 in c*) cat /srv/evil >\"$2\" ;; *) exec /usr/bin/tar \"$@\" ;; esac\n";
     let put = async |path: &str, bytes: Vec<u8>, mode| {
         let entry = CopyEntry { path: path.to_owned(), content: CopyContent::Bytes(bytes), mode };
-        guest.copy_in(&[entry], None, None).await.expect("copied");
+        guest.copy_in(&[entry], None, None, None).await.expect("copied");
     };
     put("/usr/local/bin/tar", tar.as_bytes().to_vec(), 0o755).await;
     let (file, link) = (tar::EntryType::Regular, tar::EntryType::Symlink);
@@ -404,7 +404,7 @@ async fn a_guest_cannot_write_where_it_was_not_asked_to() {
         Vec::new(),
     ] {
         put("/srv/evil", evil, 0o644).await;
-        let error = guest.copy_out(std::slice::from_ref(&asked), &dest, true, None).await.expect_err("refused");
+        let error = guest.copy_out(std::slice::from_ref(&asked), &dest, true, None, None).await.expect_err("refused");
         assert!(matches!(error, Error::Copy { .. }), "{error}");
         assert_eq!(std::fs::read_to_string(&victim).expect("there"), "whole", "{error}");
         assert_eq!(std::fs::read_dir(&dest).expect("a list").count(), 0, "{error}");

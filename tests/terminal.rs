@@ -254,6 +254,21 @@ fn waits_say_for_what_and_how_long() {
 }
 
 #[test]
+fn a_transfer_tells_how_far_it_is() {
+    let text = "LOGIN root PASSWORD ${{ password }}\nFROM linux AS one\nOUTPUT NONE\n\
+                RUN head -c 24M /dev/zero > /root/big\nFETCH /root/big back\n";
+    let mut seen: Vec<String> = Vec::new();
+    let shown = build_with(text, (90, 24), &["--fault", "GET:rate=16384"], |screen, _| {
+        seen.extend(screen.lines().filter(|l| l.contains("FETCH")).map(str::to_owned));
+        None
+    });
+    assert_eq!(shown.status.code(), Some(0), "{}", shown.screen.contents());
+    let percent = regex::Regex::new(r" one +\[2/2\] FETCH /root/big back, \d+% +\d\.\ds$").expect("a pattern");
+    assert!(seen.iter().any(|l| percent.is_match(l)), "{seen:#?}");
+    assert!(!shown.screen.contents().contains('%'), "{}", shown.screen.contents());
+}
+
+#[test]
 fn of_a_failed_step_the_last_lines_stay() {
     let text = "LOGIN root PASSWORD ${{ password }}\nFROM linux AS one\nOUTPUT VM one\n\
                 RUN seq 30; printf '10%%\\r99%%\\n'; echo the end >&2; exit 7\n";

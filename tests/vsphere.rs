@@ -417,9 +417,7 @@ fn programs_and_files_of_a_guest() {
         guest.delete_directory(&dir, true, soon()).await.expect("deleted");
 
         let big = Bytes::from((0..5_000_000u32).flat_map(|i| i.to_le_bytes()).collect::<Vec<u8>>());
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), &big).expect("written");
-        guest.upload("/root/big", &Source::File(file.path().into()), mode(0o600), true, soon()).await.expect("20 MB");
+        guest.upload("/root/big", &Source::Bytes(big.clone()), mode(0o600), true, soon()).await.expect("20 MB");
         let back = guest.download("/root/big", soon()).await.expect("it").bytes(30_000_000).await.expect("20 MB back");
         assert!(back == big, "the same bytes");
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
 
 use super::exec::random;
+use super::gauge::Gauge;
 use super::machine::{self, Access, Refused, Way, failed, guest_failed};
 use super::{args, codes, names, stdin, terminal};
 use crate::diagnostic::Diagnostic;
@@ -310,7 +311,9 @@ async fn send(guest: &Guest, vm: &str, path: &str, from: Local, owner: Option<&s
             }))
             .collect();
     let moved = async {
-        guest.copy_in(&entries, owner, None).await?;
+        let gauge = Gauge::new("sending");
+        guest.copy_in(&entries, owner, None, gauge.moved()).await?;
+        drop(gauge);
         let script = format!("{MOVE}move {} {}\n", quote(&format!("{passing}/{last}")), quote(&target));
         guest.run(Job::sh(0, script)).await
     };
@@ -395,7 +398,9 @@ async fn fetch(guest: &Guest, vm: &str, path: &str, to: &Side) -> Result<(), Ref
         Side::Stream => {
             let scratch = tempfile::tempdir().map_err(|e| local_failed(&std::env::temp_dir(), &e))?;
             let file = scratch.path().join("file");
-            guest.copy_out(&list, &file, false, None).await.map_err(|e| kept_here(&e))?;
+            let gauge = Gauge::new("fetching");
+            guest.copy_out(&list, &file, false, None, gauge.moved()).await.map_err(|e| kept_here(&e))?;
+            drop(gauge);
             let mut content = std::fs::File::open(&file).map_err(|e| local_failed(&file, &e))?;
             let written = std::io::copy(&mut content, &mut Stdout).and_then(|_| Stdout.flush());
             match written {
@@ -414,7 +419,8 @@ async fn fetch(guest: &Guest, vm: &str, path: &str, to: &Side) -> Result<(), Ref
                     format!("`{}` here is {}, and {} can't take its place", place.display(), word(ours), word(theirs));
                 return Err(in_the_way(text));
             }
-            guest.copy_out(&list, dest, false, None).await.map(|_| ()).map_err(|e| kept_here(&e))
+            let gauge = Gauge::new("fetching");
+            guest.copy_out(&list, dest, false, None, gauge.moved()).await.map(|_| ()).map_err(|e| kept_here(&e))
         }
         Side::Guest { .. } => Ok(()),
     }

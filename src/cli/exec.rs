@@ -232,7 +232,7 @@ async fn carried_out(
         let owner = job.run_as.as_ref().map(|r| r.user.as_str());
         // Only root gives files away.
         let root = owner.map(|_| RunAs::new("root"));
-        guest.copy_in(&[entry], owner, root.as_ref()).await.map_err(|e| guest_failed(&e))?;
+        guest.copy_in(&[entry], owner, root.as_ref(), None).await.map_err(|e| guest_failed(&e))?;
     }
     let words = work.command.iter().map(|w| quote(w)).collect::<Vec<_>>().join(" ");
     let mut place = None;

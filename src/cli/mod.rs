@@ -18,6 +18,7 @@ mod exec;
 mod explain;
 mod fleet;
 mod fmt;
+mod gauge;
 mod graph;
 mod init;
 mod lint;

@@ -35,7 +35,7 @@ pub enum Event {
         /// What it is doing now.
         phase: Phase,
     },
-    /// A task of a machine has got further.
+    /// A task, or a transfer of files, of a machine has got further.
     Percent {
         /// Which machine.
         machine: MachineId,

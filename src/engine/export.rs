@@ -40,7 +40,9 @@ pub(super) async fn run(worker: &mut Worker) -> Result<(), Stop> {
             let login = sessions::needed(&shared, machine, &machine.context, step.span)?;
             let guest = Sessions::of(worker, login, step.span).await?;
             let name = last_name(&path);
-            let fetched = shared.interruptible(guest.copy_out(&[path], &dest.join(name), false, None)).await?;
+            let moved = Some(shared.events.moved(machine.id));
+            let (paths, to) = ([path], dest.join(name));
+            let fetched = shared.interruptible(guest.copy_out(&paths, &to, false, None, moved)).await?;
             fetched.map_err(|e| Stop::guest(&e, step.span, "COPY --from"))?;
         }
         shared.board.set_export(step.id, root);

@@ -93,7 +93,7 @@ async fn one(worker: &mut Worker, hook: &Hook, limit: Duration) -> Result<String
             let user = sessions::run_as(&shared, hook.context.user.as_ref())?;
             let login = sessions::needed(&shared, machine, &hook.context, hook.span)?;
             let guest = Sessions::of(worker, login, hook.span).await?;
-            let written = guest.copy_out(&paths, &dest, into, user.as_ref()).await;
+            let written = guest.copy_out(&paths, &dest, into, user.as_ref(), None).await;
             let written = written.map_err(|e| Stop::guest(&e, hook.span, "ONFAIL FETCH"))?;
             let written: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
             Ok(format!("fetched {}", written.join(", ")))

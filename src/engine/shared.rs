@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use super::mask::{MaskedStream, Masker};
 use super::options::{Control, FailureClass, Options};
 use crate::diagnostic::Diagnostic;
 use crate::graph::Dag;
-use crate::guest;
+use crate::guest::{self, OnMoved};
 use crate::plan::Resolved;
 use crate::sema::eval::EvalError;
 use crate::sema::program::{Attr, Machine, Program, Ref, Rt, Template};
@@ -257,6 +258,20 @@ impl Events {
     /// A note.
     pub(super) fn note(&self, machine: Option<MachineId>, text: &str) {
         self.send(Event::Note { machine, text: self.masker.text(text) });
+    }
+
+    /// Tells how far a transfer of a machine is, by the hundredth. It doesn't keep the stream of events open.
+    pub(super) fn moved(&self, machine: MachineId) -> OnMoved {
+        let (sender, told) = (self.sender.downgrade(), AtomicU8::new(0));
+        Arc::new(move |moved, total| {
+            let percent = moved.saturating_mul(100).checked_div(total).unwrap_or_default().min(100);
+            let percent = u8::try_from(percent).unwrap_or(100);
+            if told.swap(percent, Ordering::Relaxed) != percent
+                && let Some(sender) = sender.upgrade()
+            {
+                let _ = sender.send(Event::Percent { machine, percent });
+            }
+        })
     }
 
     /// What a command printed.

@@ -1,5 +1,6 @@
 //! A batch: prepared, sent in one go, ended.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use super::ticket::{JobMark, Ticket, now};
 use super::unix::Standing;
 use super::wire::Program;
 use super::{Channel, FIRST_LOOK, Guest, LONGEST_LOOK, OnEvent, SILENCE, random};
-use crate::vsphere::client::Source;
+use crate::vsphere::client::{Content, Source};
 
 /// A text that needs more requests than this goes by a transfer, if there are any.
 const MAX_PARTS: usize = 4;
@@ -136,10 +137,7 @@ impl Guest {
 
     /// Sends data to a file of the work directory, whole by a transfer or in parts through vCenter.
     pub(super) async fn carry(&self, path: &str, source: &Source) -> Result<Carried> {
-        let size = match source {
-            Source::Bytes(bytes) => bytes.len() as u64,
-            Source::File(file) => std::fs::metadata(file).map_err(|e| local(file, &e))?.len(),
-        };
+        let size = source.size();
         let few = size <= (MAX_PARTS as u64) * (32 << 10);
         if self.transfers() && (!few || self.options.channel == Channel::Transfer) {
             match self.wire.upload(path, source).await? {
@@ -156,7 +154,7 @@ impl Guest {
         }
         let content = match source {
             Source::Bytes(bytes) => bytes.clone(),
-            Source::File(file) => tokio::fs::read(file).await.map_err(|e| local(file, &e))?.into(),
+            Source::Made(content) => whole(content.clone()).await?,
         };
         let parts: Vec<Program> = self.settled().await?.parts(path, &content);
         for part in &parts {
@@ -264,6 +262,16 @@ impl Guest {
         self.state().running = None;
         Ok(())
     }
+}
+
+/// All of what is made while it is sent.
+async fn whole(content: Arc<dyn Content>) -> Result<Bytes> {
+    let made = tokio::task::spawn_blocking(move || {
+        let mut bytes = Vec::new();
+        content.write(&mut bytes).map(|()| Bytes::from(bytes))
+    });
+    let failed = |detail: String| Error::Local { path: "what is sent".to_owned(), detail };
+    made.await.map_err(|e| failed(e.to_string()))?.map_err(|e| failed(e.to_string()))
 }
 
 /// How data arrived.

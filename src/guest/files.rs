@@ -1,12 +1,12 @@
 //! Files to and from a guest, as tar archives.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
+use super::archive::{Archive, OnMoved};
 use super::batch::{Carried, local};
 use super::error::{Error, Result};
 use super::job::{Body, CopyContent, CopyEntry, Job, RunAs};
@@ -29,41 +29,40 @@ fn passing(scratch: Option<&Path>) -> Result<NamedTempFile> {
 impl Guest {
     /// Copies files, directories and links into the guest; parents are made. `owner` is `user` or `user:group`; without it
     /// the files are the login's (root's where `run_as` is root). `run_as` may be root alone, for logins that are not.
-    pub async fn copy_in(&self, entries: &[CopyEntry], owner: Option<&str>, run_as: Option<&RunAs>) -> Result<()> {
+    /// `moved` is told how far it is.
+    pub async fn copy_in(
+        &self,
+        entries: &[CopyEntry],
+        owner: Option<&str>,
+        run_as: Option<&RunAs>,
+        moved: Option<OnMoved>,
+    ) -> Result<()> {
         if entries.is_empty() {
             return Ok(());
         }
         if let Some(mut job) = Guest::copy_job(0, entries, owner)? {
             job.run_as = run_as.cloned();
-            return done(self.run(job).await?, &first(entries));
+            return done(self.run(job).await?, &entries.first().map(|e| e.path.clone()).unwrap_or_default());
         }
         let paths: Vec<String> = entries.iter().map(|entry| entry.path.clone()).collect();
         let list = entries.to_vec();
-        let scratch = self.options.scratch.clone();
-        let (archive, sha256) = blocking(move || {
-            let mut file = passing(scratch.as_deref())?;
-            write_archive(&list, file.as_file_mut())?;
-            file.flush().map_err(|e| local(file.path(), &e))?;
-            let mut digest = Sha256::new();
-            let mut reader = fs::File::open(file.path()).map_err(|e| local(file.path(), &e))?;
-            std::io::copy(&mut reader, &mut HashWriter(&mut digest)).map_err(|e| local(file.path(), &e))?;
-            let sha256: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-            Ok((file, sha256))
-        })
-        .await?;
+        let archive = Arc::new(blocking(move || Archive::of(&list, moved)).await?);
         let settled = self.settled().await?;
         let number = self.next_number();
         let remote = format!("{}/c{number}", settled.facts().work);
-        let carried = self.carry(&remote, &Source::File(archive.path().to_owned())).await?;
-        let before = match carried {
+        let carried = self.carry(&remote, &Source::Made(archive.clone())).await;
+        if let Some(error) = archive.failure() {
+            return Err(error);
+        }
+        let before = match carried? {
             Carried::Whole => String::new(),
             Carried::Parts(count) => settled.join_parts(&remote, count),
         };
         let owners = owner.map(|owner| (owner, paths.as_slice()));
-        let mut job = Job::new(0, settled.unpack(&before, &remote, &sha256, owners));
+        let mut job = Job::new(0, settled.unpack(&before, &remote, &archive.sha256(), owners));
         job.run_as = run_as.cloned();
         let end = self.run(job).await?;
-        done(end, &first(entries))
+        done(end, &archive.first())
     }
 
     /// The same as a job for a batch; none when it is too large for that.
@@ -81,18 +80,19 @@ impl Guest {
             return Ok(None);
         }
         let mut tar = Vec::new();
-        write_archive(entries, &mut tar)?;
+        Archive::of(entries, None)?.pack(&mut tar)?;
         Ok(Some(Job::new(id, Body::Unpack { tar, owner: owner.map(str::to_owned) })))
     }
 
     /// Fetches files and directories. One file goes to `dest` itself, unless `into` is set or `dest` is a directory; else
-    /// all go below `dest` by their last names. Returns what was written.
+    /// all go below `dest` by their last names. Returns what was written. `moved` is told how far it is.
     pub async fn copy_out(
         &self,
         paths: &[String],
         dest: &Path,
         into: bool,
         run_as: Option<&RunAs>,
+        moved: Option<OnMoved>,
     ) -> Result<Vec<PathBuf>> {
         let wanted = paths.iter().map(|path| Wanted::of(path)).collect::<Result<Vec<_>>>()?;
         let settled = self.settled().await?;
@@ -115,7 +115,7 @@ impl Guest {
                 .await
                 .map_err(|e| local(file.path(), &e))?;
         } else {
-            self.fetch(&remote, size, file.path()).await?;
+            self.fetch(&remote, size, file.path(), moved.as_ref()).await?;
             self.delete(&remote).await?;
         }
         let dest = dest.to_owned();
@@ -124,12 +124,12 @@ impl Guest {
     }
 
     /// Fetches one file of the work directory, by a transfer or through vCenter.
-    async fn fetch(&self, remote: &str, size: u64, to: &Path) -> Result<()> {
+    async fn fetch(&self, remote: &str, size: u64, to: &Path, moved: Option<&OnMoved>) -> Result<()> {
         if self.transfers() {
             match self.wire.download(remote).await? {
                 Ok(mut incoming) => {
                     // Never more than was announced, whatever comes.
-                    let got = incoming.save(to, size).await?;
+                    let got = incoming.save(to, size, moved).await?;
                     if got == size {
                         return Ok(());
                     }
@@ -156,97 +156,5 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(e) => Err(Error::Local { path: "a temporary file".to_owned(), detail: e.to_string() }),
-    }
-}
-
-/// Feeds a digest.
-struct HashWriter<'a>(&'a mut Sha256);
-
-impl std::io::Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-/// For a message.
-fn first(entries: &[CopyEntry]) -> String {
-    match entries {
-        [entry] => entry.path.clone(),
-        [entry, others @ ..] => format!("{} and {} more", entry.path, others.len()),
-        [] => String::new(),
-    }
-}
-
-/// Writes an archive whose names are relative to `/`.
-fn write_archive(entries: &[CopyEntry], out: impl std::io::Write) -> Result<()> {
-    let mut builder = tar::Builder::new(out);
-    for entry in entries {
-        let fail = |detail: String| Error::Copy { path: entry.path.clone(), detail };
-        let drive = drive_as_directory(&entry.path);
-        let path = drive.as_deref().unwrap_or(&entry.path);
-        let name = path.trim_start_matches('/');
-        if !path.starts_with('/') || name.is_empty() || name.contains('\0') || name.split('/').any(|p| p == "..") {
-            return Err(fail("that is no absolute path in the guest".to_owned()));
-        }
-        let mut header = tar::Header::new_gnu();
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_mode(entry.mode & 0o7777);
-        header.set_size(0);
-        let io = |e: std::io::Error| fail(e.to_string());
-        match &entry.content {
-            CopyContent::Bytes(bytes) => {
-                header.set_mtime(now());
-                header.set_size(bytes.len() as u64);
-                builder.append_data(&mut header, name, bytes.as_slice()).map_err(io)?;
-            }
-            CopyContent::File(path) => {
-                let file = fs::File::open(path).map_err(|e| local(path, &e))?;
-                let meta = file.metadata().map_err(|e| local(path, &e))?;
-                header.set_mtime(modified(&meta));
-                header.set_size(meta.len());
-                // A file that changes its size meanwhile must not break the archive.
-                let reader = std::io::Read::take(std::io::Read::chain(file, std::io::repeat(0)), meta.len());
-                builder.append_data(&mut header, name, reader).map_err(io)?;
-            }
-            CopyContent::Directory => {
-                header.set_mtime(now());
-                header.set_entry_type(tar::EntryType::Directory);
-                builder
-                    .append_data(&mut header, format!("{}/", name.trim_end_matches('/')), std::io::empty())
-                    .map_err(io)?;
-            }
-            CopyContent::Symlink(target) => {
-                header.set_mtime(now());
-                header.set_entry_type(tar::EntryType::Symlink);
-                builder.append_link(&mut header, name, target).map_err(io)?;
-            }
-        }
-    }
-    builder.finish().map_err(|e| Error::Copy { path: first(entries), detail: e.to_string() })
-}
-
-fn now() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |t| t.as_secs())
-}
-
-fn modified(meta: &fs::Metadata) -> u64 {
-    let since = meta.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
-    since.map_or_else(now, |t| t.as_secs())
-}
-
-/// A path of Windows as archives have it, `C:\\dir\\file` as `/C/dir/file`: names with a colon aren't for every system's tar.
-pub(super) fn drive_as_directory(path: &str) -> Option<String> {
-    match path.as_bytes() {
-        [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic() => {
-            let (drive, rest) = (char::from(drive.to_ascii_uppercase()), path.get(2..).unwrap_or_default());
-            Some(format!("/{drive}{}", rest.replace('\\', "/")))
-        }
-        _ => None,
     }
 }

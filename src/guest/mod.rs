@@ -38,6 +38,7 @@
 //! left out ([`Event::Omitted`]). Nothing is held here but the current piece. All of the output stands in files of the
 //! guest while a job runs, so the guest needs room for it.
 
+mod archive;
 mod batch;
 pub mod codes;
 mod error;
@@ -57,6 +58,7 @@ mod unpack;
 mod windows;
 mod wire;
 
+pub use archive::OnMoved;
 pub use batch::Batch;
 pub use error::{Error, Result};
 pub use job::{

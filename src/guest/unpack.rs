@@ -24,7 +24,7 @@ pub(super) struct Wanted {
 impl Wanted {
     /// An absolute path to something other than `/`.
     pub fn of(path: &str) -> Result<Self> {
-        let drive = super::files::drive_as_directory(path);
+        let drive = super::archive::drive_as_directory(path);
         let path = drive.as_deref().unwrap_or(path);
         let refuse = |detail: &str| Error::Copy { path: path.to_owned(), detail: detail.to_owned() };
         if !path.starts_with('/') || path.contains('\0') {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::archive::OnMoved;
 use super::error::{Error, Result};
 use super::job::Login;
 use crate::vsphere::client::{self, Client, Deadline, Download, GuestAuth, GuestFault, Source};
@@ -305,8 +306,8 @@ impl Incoming {
         }
     }
 
-    /// All of it, into a file here; stops when it is more than `limit`.
-    pub async fn save(&mut self, path: &Path, limit: u64) -> Result<u64> {
+    /// All of it, into a file here; stops when it is more than `limit`, which is how much there should be.
+    pub async fn save(&mut self, path: &Path, limit: u64, moved: Option<&OnMoved>) -> Result<u64> {
         let local = |e: std::io::Error| Error::Local { path: path.display().to_string(), detail: e.to_string() };
         let mut file = tokio::fs::File::create(path).await.map_err(local)?;
         let mut size = 0;
@@ -316,6 +317,9 @@ impl Incoming {
                 return Ok(size);
             }
             tokio::io::AsyncWriteExt::write_all(&mut file, &piece).await.map_err(local)?;
+            if let Some(moved) = moved {
+                moved(size, limit);
+            }
         }
         tokio::io::AsyncWriteExt::flush(&mut file).await.map_err(local)?;
         Ok(size)

@@ -16,7 +16,7 @@ use crate::engine::event::{Event, MachineId, MachineInfo, MachineResult, Outcome
 /// somebody else writes.
 const HELD: usize = 256 * 1024;
 
-/// How often a step says that it still runs while its output is held back.
+/// How often a step says that it still runs while its output is held back, and what takes long how far it is.
 const SIGN: Duration = Duration::from_secs(60);
 
 /// The plain view.
@@ -28,6 +28,15 @@ pub struct Plain<W> {
     width: usize,
     open: HashMap<(StepId, Stream), Lines>,
     groups: HashMap<StepId, Group>,
+    further: HashMap<MachineId, Further>,
+}
+
+/// How far a task or a transfer of a machine is.
+struct Further {
+    percent: u8,
+    /// When it was told last, or has begun.
+    told: Duration,
+    new: bool,
 }
 
 /// Where lines go, or wait while somebody else writes there.
@@ -85,7 +94,7 @@ impl<W: Write + Send> Plain<W> {
     pub fn new(out: W, ci: Ci, began: SystemTime) -> Self {
         let (open, groups) = (HashMap::new(), HashMap::new());
         let out = Holding { out, held: None };
-        Plain { out, ci, began, machines: Vec::new(), width: 0, open, groups }
+        Plain { out, ci, began, machines: Vec::new(), width: 0, open, groups, further: HashMap::new() }
     }
 
     fn format(&self, at: Duration, machine: Option<MachineId>, text: &str) -> String {
@@ -236,6 +245,11 @@ fn put(out: &mut impl Write, mut line: String) -> io::Result<()> {
 impl<W: Write + Send> View for Plain<W> {
     fn event(&mut self, at: Duration, event: &Event) -> io::Result<()> {
         match event {
+            Event::Phase { machine, .. } | Event::Waiting { machine, .. } => drop(self.further.remove(machine)),
+            Event::StepStarted { step } | Event::StepFinished { step, .. } => drop(self.further.remove(&step.machine)),
+            _ => {}
+        }
+        match event {
             Event::Started { build, machines, .. } => {
                 self.width = machines.iter().map(|m| m.label.width()).max().unwrap_or(0);
                 self.machines = machines.clone();
@@ -258,7 +272,11 @@ impl<W: Write + Send> View for Plain<W> {
                 };
                 self.line(at, Some(*machine), &text)?;
             }
-            Event::Percent { .. } | Event::Key { .. } | Event::Made { .. } => {}
+            Event::Percent { machine, percent } => {
+                let further = self.further.entry(*machine).or_insert(Further { percent: 0, told: at, new: false });
+                (further.percent, further.new) = (*percent, true);
+            }
+            Event::Key { .. } | Event::Made { .. } => {}
             Event::Waiting { machine, what, limit, .. } => {
                 let limit = limit.map_or_else(String::new, |l| format!(" (at most {})", most(l)));
                 self.line(at, Some(*machine), &format!("waiting for {what}{limit}"))?;
@@ -336,6 +354,14 @@ impl<W: Write + Send> View for Plain<W> {
             let (number, _) = self.step(step);
             self.line(at, Some(step.machine), &format!("[{number}] runs since {}{last}", span(running)))?;
         }
+        let due = |f: &Further| f.new && at.saturating_sub(f.told) >= SIGN;
+        let due: Vec<MachineId> = self.further.iter().filter(|(_, f)| due(f)).map(|(machine, _)| *machine).collect();
+        for machine in due {
+            let Some(further) = self.further.get_mut(&machine) else { continue };
+            (further.told, further.new) = (at, false);
+            let text = format!("{}% so far", further.percent);
+            self.line(at, Some(machine), &text)?;
+        }
         self.out.flush()
     }
 
@@ -351,5 +377,45 @@ impl<W: Write + Send> View for Plain<W> {
 
     fn finish(&mut self) -> io::Result<()> {
         self.out.let_out()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::event::StepInfo;
+
+    #[test]
+    fn what_takes_long_says_how_far_it_is() {
+        let mut view = Plain::new(Vec::new(), Ci::None, SystemTime::UNIX_EPOCH);
+        let machine = MachineId(0);
+        let step = StepId { machine, index: 0 };
+        let steps = vec![StepInfo { note: None, text: "COPY big /opt/big".to_owned() }];
+        let info = MachineInfo { id: machine, label: "web".to_owned(), leaves: String::new(), steps };
+        let started = Event::Started { build: "b".to_owned(), machines: vec![info], edges: Vec::new() };
+        let percent = |percent| Event::Percent { machine, percent };
+        let finished = Event::StepFinished { step, outcome: Outcome::Done, elapsed: Duration::from_secs(185) };
+        let events = [
+            (0, started),
+            (1, Event::StepStarted { step }),
+            (2, percent(1)),
+            (40, percent(20)),
+            (61, percent(30)),
+            // Nothing new is nothing to tell.
+            (125, percent(60)),
+            (186, finished),
+        ];
+        let mut events = events.into_iter().peekable();
+        for second in 0..400 {
+            let at = Duration::from_secs(second);
+            while let Some((_, event)) = events.next_if(|(when, _)| *when == second) {
+                view.event(at, &event).expect("written");
+            }
+            view.tick(at).expect("written");
+        }
+        let text = String::from_utf8(view.out.out).expect("text");
+        let wanted = "    0.0       build b: 1 machine\n    1.0  web  [1/1] COPY big /opt/big\n   62.0  web  30% so far\n  \
+                      125.0  web  60% so far\n  186.0  web  [1/1] done in 3m05s\n";
+        assert_eq!(text, wanted);
     }
 }

@@ -245,10 +245,7 @@ impl<W: Write + Send> Tty<W> {
         let mut number = String::new();
         let (mark, paint, text) = match &row.state {
             State::Over(_) | State::Pending => return,
-            State::Doing(what) => match row.percent {
-                Some(percent) => (BUSY, "", format!("{what}, {percent}%")),
-                None => (BUSY, "", what.clone()),
-            },
+            State::Doing(what) => (BUSY, "", format!("{what}{}", row.further())),
             State::Waiting { what, limit: most } => {
                 if let Some(most) = most {
                     time = format!("{time} of {}", limit(*most));
@@ -257,7 +254,7 @@ impl<W: Write + Send> Tty<W> {
             }
             State::Step(step) => {
                 number = row.number(*step);
-                (BUSY, "", row.step(*step))
+                (BUSY, "", format!("{}{}", row.step(*step), row.further()))
             }
             State::Failed(why, took) => {
                 time = span(*took);
@@ -318,6 +315,11 @@ impl Row {
     fn step(&self, step: StepId) -> String {
         let info = self.info.steps.get(step.index as usize);
         info.map_or_else(String::new, |s| s.note.clone().unwrap_or_else(|| s.text.clone()))
+    }
+
+    /// How far a task or a transfer of it is.
+    fn further(&self) -> String {
+        self.percent.map_or_else(String::new, |percent| format!(", {percent}%"))
     }
 
     /// The last lines of its output, the one that has no end yet too.

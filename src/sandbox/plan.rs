@@ -28,6 +28,8 @@ pub enum Effect {
     TaskFault(Box<Fault>),
     /// The answer takes that long.
     Slow(Duration),
+    /// So many bytes of a transfer go over in a second; with none it stops when it has begun.
+    Rate(u64),
     /// The virtual machine that it is called on waits for an answer, and the task with it.
     Question,
     /// A disk's transfer breaks off in its middle.
@@ -82,7 +84,7 @@ impl Rule {
 
     /// Reads `METHOD:EFFECT[:skip=N][:count=N][:chance=0.1]`. Effects: `drop-before`, `drop-after`, `503`, `expire`,
     /// `fault=TYPE`, `vix=CODE`, `tools-away`, `tools-restart=MILLISECONDS`, `task-fault=TYPE`, `slow=MILLISECONDS`,
-    /// `question`, `disk-full`, `cut-short`.
+    /// `rate=KIB` (a second), `question`, `disk-full`, `cut-short`.
     ///
     /// # Errors
     /// What can't be understood of it, as a sentence.
@@ -107,6 +109,7 @@ impl Rule {
             "tools-away" => Effect::ToolsAway,
             "tools-restart" => Effect::ToolsRestart(Duration::from_millis(number(value)?.into())),
             "slow" => Effect::Slow(Duration::from_millis(number(value)?.into())),
+            "rate" => Effect::Rate(u64::from(number(value)?) << 10),
             "question" => Effect::Question,
             "disk-full" => Effect::DiskFull,
             "cut-short" => Effect::CutShort,

@@ -304,6 +304,7 @@ async fn soap(server: Arc<Server>, request: Request, peer: SocketAddr, service: 
             | Effect::Unavailable
             | Effect::ExpireSession
             | Effect::Slow(_)
+            | Effect::Rate(_)
             | Effect::CutShort => {}
         }
     }

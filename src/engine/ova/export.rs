@@ -10,12 +10,13 @@ use super::manifest::Digester;
 use super::{output_path, silence};
 use crate::diagnostic::Diagnostic;
 use crate::engine::codes;
-use crate::engine::event::{Event, Node};
+use crate::engine::event::Node;
 use crate::engine::journal::Record;
 use crate::engine::library::made;
 use crate::engine::options::{BuiltOutput, FailureClass};
 use crate::engine::publish::passed;
 use crate::engine::shared::{Shared, Stop};
+use crate::guest::OnMoved;
 use crate::plan::ResolvedOva;
 use crate::sema::program::{Exists, Machine};
 use crate::vsphere::client::{Deadline, Error, Lease};
@@ -46,7 +47,7 @@ pub(in crate::engine) async fn publish(shared: &Shared) -> Result<Vec<BuiltOutpu
                 shared.events.note(Some(machine.id), &format!("`{}` is written already", ova.name));
             } else {
                 shared.events.note(Some(machine.id), &format!("exporting `{}`", ova.name));
-                let leaving = Leaving { shared, machine, ova, vm };
+                let leaving = Leaving { shared, machine, ova, vm, moved: shared.events.moved(machine.id) };
                 leaving.export().await?;
                 shared.journal.note(&Record::Exported { file: ova.name.clone() });
             }
@@ -71,6 +72,7 @@ struct Leaving<'a> {
     machine: &'a Machine,
     ova: &'a ResolvedOva,
     vm: &'a Moref,
+    moved: OnMoved,
 }
 
 /// A disk that was fetched.
@@ -228,11 +230,7 @@ impl Leaving<'_> {
 
     fn count(&self, done: &AtomicU64, bytes: u64, total: u64) {
         let before = done.fetch_add(bytes, Ordering::Relaxed);
-        let percent = |done: u64| done.saturating_mul(100).checked_div(total).unwrap_or_default().min(100);
-        if percent(before) != percent(before + bytes) {
-            let percent = u8::try_from(percent(before + bytes)).unwrap_or(100);
-            self.shared.events.send(Event::Percent { machine: self.machine.id, percent });
-        }
+        (self.moved)(before + bytes, total);
     }
 }
 

@@ -13,12 +13,13 @@ use super::read::{Entry as File, Reader};
 use super::{digester_for, is_descriptor, is_manifest, open, silence, unusable};
 use crate::diagnostic::Diagnostic;
 use crate::engine::clone::{changes, target};
-use crate::engine::event::{Event, Phase};
+use crate::engine::event::Phase;
 use crate::engine::ledger::{Entry, EntryId, State};
 use crate::engine::machine::Worker;
 use crate::engine::options::FailureClass;
 use crate::engine::shared::{Shared, Stop};
 use crate::engine::{hardware, marks, resume};
+use crate::guest::OnMoved;
 use crate::plan::{Imported, OvaFile, Resolved, codes};
 use crate::sema::program::{Disks, Machine};
 use crate::vsphere::client::{Deadline, Error, ImportRequest, Lease, mark_import};
@@ -174,7 +175,8 @@ async fn under_lease(
     let lease = ready.map_err(|e| doing(&e))?;
     let done = AtomicU64::new(0);
     let total = ova.bytes();
-    let sending = Sending { shared, machine, lease: &lease, what: &what, done: &done, total };
+    let moved = shared.events.moved(machine.id);
+    let sending = Sending { shared, machine, lease: &lease, what: &what, done: &done, total, moved };
     let sent = shared.interruptible(async {
         tokio::select! {
             sent = sending.all(ova, items) => sent,
@@ -204,6 +206,7 @@ struct Sending<'a> {
     what: &'a str,
     done: &'a AtomicU64,
     total: u64,
+    moved: OnMoved,
 }
 
 impl Sending<'_> {
@@ -292,12 +295,7 @@ impl Sending<'_> {
     }
 
     fn count(&self, bytes: usize) {
-        let bytes = bytes as u64;
-        let before = self.done.fetch_add(bytes, Ordering::Relaxed);
-        let percent = |done: u64| done.saturating_mul(100).checked_div(self.total).unwrap_or_default().min(100);
-        if percent(before) != percent(before + bytes) {
-            let percent = u8::try_from(percent(before + bytes)).unwrap_or(100);
-            self.shared.events.send(Event::Percent { machine: self.machine.id, percent });
-        }
+        let before = self.done.fetch_add(bytes as u64, Ordering::Relaxed);
+        (self.moved)(before + bytes as u64, self.total);
     }
 }

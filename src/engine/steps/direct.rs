@@ -106,7 +106,8 @@ async fn act(worker: &mut Worker, machine: &Machine, step: &Step) -> Result<(), 
             let sending = copy::sending(&shared, step, of)?;
             let login = sessions::needed(&shared, machine, &step.context, step.span)?;
             let guest = Sessions::of(worker, login, step.span).await?;
-            let sent = guest.copy_in(&sending.entries, sending.owner.as_deref(), None);
+            let moved = Some(shared.events.moved(machine.id));
+            let sent = guest.copy_in(&sending.entries, sending.owner.as_deref(), None, moved);
             shared.interruptible(sent).await?.map_err(|e| Stop::guest(&e, step.span, "COPY"))
         }
         Action::Key { name, ty, from: KeySource::Value(rt) } => {
@@ -239,7 +240,8 @@ async fn fetch(
     // Found again from wherever the build is gone on with, or cleaned up.
     let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_path_buf());
     shared.journal.intend(&Record::Fetch { directory }).await.map_err(|e| Stop::journal(&e))?;
-    let fetched = shared.interruptible(guest.copy_out(&paths, &dest, into, user.as_ref())).await?;
+    let moved = Some(shared.events.moved(machine.id));
+    let fetched = shared.interruptible(guest.copy_out(&paths, &dest, into, user.as_ref(), moved)).await?;
     let written = fetched.map_err(|e| Stop::guest(&e, step.span, "FETCH"))?;
     for path in written {
         shared.events.note(Some(worker.id), &format!("fetched {}", path.display()));

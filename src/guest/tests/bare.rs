@@ -54,7 +54,7 @@ fn a_guest_without_base64_setsid_and_short_pauses_does_too() {
                 content: CopyContent::Bytes(content.clone()),
                 mode: 0o644,
             };
-            guest.copy_in(&[entry], None, None).await.expect("copied");
+            guest.copy_in(&[entry], None, None, None).await.expect("copied");
             assert!(fs::read(&path).expect("there") == content, "{} {size}", shell.name);
         }
         guest.cleanup().await.expect("cleaned");

@@ -74,7 +74,7 @@ fn files_go_in_and_come_out() {
                 entry("dir", CopyContent::Directory, 0o700),
                 entry("link", CopyContent::Symlink("a b".into()), 0o777),
             ];
-            guest.copy_in(&small, None, None).await.expect("copied");
+            guest.copy_in(&small, None, None, None).await.expect("copied");
             use std::os::unix::fs::{MetadataExt, PermissionsExt};
             let file = there.path().join("a b/it's \"q\" $x\nü");
             assert_eq!(fs::read(&file).expect("there"), b"one\0two\n\xff", "{}", shell.name);
@@ -86,21 +86,21 @@ fn files_go_in_and_come_out() {
                 entry("sub", CopyContent::Directory, 0o755),
             ];
             let owner = (me() == "root").then_some("nobody:daemon");
-            guest.copy_in(&large, owner, None).await.expect("copied");
+            guest.copy_in(&large, owner, None, None).await.expect("copied");
             assert!(fs::read(there.path().join("sub/big")).expect("there") == big, "{}: {channel:?}", shell.name);
             if owner.is_some() {
                 assert_eq!(fs::metadata(there.path().join("sub/big")).expect("there").uid(), 65534);
             }
 
             let dest = here.path().join("fetched");
-            let written = guest.copy_out(&[format!("{root}/empty")], &dest, false, None).await.expect("fetched");
+            let written = guest.copy_out(&[format!("{root}/empty")], &dest, false, None, None).await.expect("fetched");
             assert_eq!((written, fs::read(&dest).expect("there").len()), (vec![dest.clone()], 0));
             let dest = here.path().join("many");
             let paths = [format!("{root}/a b"), format!("{root}/sub/big")];
-            guest.copy_out(&paths, &dest, false, None).await.expect("fetched");
+            guest.copy_out(&paths, &dest, false, None, None).await.expect("fetched");
             assert!(fs::read(dest.join("big")).expect("there") == big);
             assert_eq!(fs::read(dest.join("a b/it's \"q\" $x\nü")).expect("there"), b"one\0two\n\xff");
-            let error = guest.copy_out(&[format!("{root}/none")], &dest, false, None).await.expect_err("missing");
+            let error = guest.copy_out(&[format!("{root}/none")], &dest, false, None, None).await.expect_err("missing");
             assert_eq!(error.to_string(), format!("can't copy `{root}/none`: {root}/none: no such file or directory"));
 
             assert!(guest.file_exists(&format!("{root}/empty")).await.expect("asked"));

@@ -75,7 +75,7 @@ impl Local {
         }
         match source {
             Source::Bytes(bytes) => fs::write(path, bytes).expect("written"),
-            Source::File(file) => drop(fs::copy(file, path).expect("copied")),
+            Source::Made(content) => content.write(&mut fs::File::create(path).expect("a file")).expect("written"),
         }
         Ok(None)
     }

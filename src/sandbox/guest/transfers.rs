@@ -150,8 +150,7 @@ pub(in crate::sandbox) async fn handle(server: Arc<Server>, request: Request, _:
         return Ok(plain(StatusCode::NOT_FOUND, "there is nothing here\n"));
     }
     let token = token.unwrap_or_default().to_owned();
-    let mut lose = false;
-    let mut full = false;
+    let (mut lose, mut full, mut rate) = (false, false, None);
     server.count(&format!("{verb} guestFile"));
     for effect in server.strike(verb.as_str()) {
         match effect {
@@ -162,6 +161,7 @@ pub(in crate::sandbox) async fn handle(server: Arc<Server>, request: Request, _:
             }
             Effect::DiskFull => full = true,
             Effect::Slow(time) => tokio::time::sleep(time).await,
+            Effect::Rate(given) => rate = Some(given),
             Effect::ExpireSession
             | Effect::Fault(_)
             | Effect::NoPermission
@@ -184,13 +184,13 @@ pub(in crate::sandbox) async fn handle(server: Arc<Server>, request: Request, _:
     let Transfer { files, path, work, .. } = transfer;
     let response = match (verb, work) {
         (Verb::PUT, Work::Put { size, overwrite, attributes }) => {
-            let patience = server.config.patience;
-            match put(request, (&files, &path), size, overwrite, attributes, patience).await {
+            let pace = (server.config.patience, rate);
+            match put(request, (&files, &path), size, overwrite, attributes, pace).await {
                 Ok(()) => Response::new(body(Bytes::new())),
                 Err((status, why)) => plain(status, &format!("{why}\n")),
             }
         }
-        (Verb::GET, Work::Get { file, size }) => get(file, size),
+        (Verb::GET, Work::Get { file, size }) => get(file, size, rate),
         _ => plain(StatusCode::METHOD_NOT_ALLOWED, "the transfer's URL is for the other direction\n"),
     };
     if lose { Err(Dropped) } else { Ok(response) }
@@ -204,7 +204,7 @@ async fn put(
     size: u64,
     overwrite: bool,
     attributes: Attributes,
-    patience: Duration,
+    (patience, rate): (Duration, Option<u64>),
 ) -> Result<(), Refused> {
     let failed = |why: String| (StatusCode::INTERNAL_SERVER_ERROR, why);
     let length =
@@ -232,6 +232,7 @@ async fn put(
         if let Ok(chunk) = frame.into_data() {
             received += chunk.len() as u64;
             file.write_all(&chunk).await.map_err(|e| failed(e.to_string()))?;
+            paced(rate, chunk.len()).await;
         }
     }
     file.flush().await.map_err(|e| failed(e.to_string()))?;
@@ -243,9 +244,21 @@ async fn put(
     files.set_attributes(path, attributes).await.map_err(|e| failed(e.to_string()))
 }
 
-fn get(file: std::fs::File, size: u64) -> Response<crate::sandbox::http::Body> {
+/// As long as so many bytes take, where that is limited.
+async fn paced(rate: Option<u64>, bytes: usize) {
+    match rate {
+        None => {}
+        Some(0) => std::future::pending().await,
+        Some(rate) => tokio::time::sleep(Duration::from_secs_f64(bytes as f64 / rate as f64)).await,
+    }
+}
+
+fn get(file: std::fs::File, size: u64, rate: Option<u64>) -> Response<crate::sandbox::http::Body> {
     let content = tokio::fs::File::from_std(file).take(size);
-    let frames = ReaderStream::with_capacity(content, CHUNK).map_ok(Frame::data);
+    let frames = ReaderStream::with_capacity(content, CHUNK).and_then(move |piece| async move {
+        paced(rate, piece.len()).await;
+        Ok(Frame::data(piece))
+    });
     let mut response = Response::new(BodyExt::boxed(StreamBody::new(frames)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, HeaderValue::from(size));

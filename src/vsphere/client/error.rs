@@ -210,6 +210,16 @@ pub enum Error {
         /// The connection's error, if it failed as such.
         connection: Option<Box<Error>>,
     },
+    /// A file transfer went on no longer.
+    #[error("nothing moved for {} s when {moved} bytes of {path} had been transferred", silence.as_secs())]
+    Stalled {
+        /// The file in the guest.
+        path: String,
+        /// How much of it was over.
+        moved: u64,
+        /// How long was waited for more.
+        silence: Duration,
+    },
     /// A file of a lease could not be sent or fetched.
     #[error("can't transfer the disk {path} through {address}: {detail}")]
     Disk {
@@ -313,7 +323,7 @@ impl Error {
             Error::Fault { fault, .. } if fault.is_a("NotAuthenticated") => Class::Connection,
             Error::Fault { fault, .. } | Error::Task { fault, .. } if fault.is_a("RequestCanceled") => Class::Cancelled,
             Error::Guest { .. } | Error::Transfer { .. } => Class::Guest,
-            Error::Timeout { .. } => Class::Deadline,
+            Error::Timeout { .. } | Error::Stalled { .. } => Class::Deadline,
             Error::Rest { kind, .. } if kind == "unauthenticated" => Class::Connection,
             Error::Rest { .. }
             | Error::Unsupported(_)

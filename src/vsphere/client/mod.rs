@@ -59,7 +59,7 @@ pub use rest::{Category, Libraries, Library, LibraryItem, NewItem, Tag, Tagging}
 pub use session::{Client, Reached, Requests};
 pub use signs::Signs;
 pub use task::Progress;
-pub use transfer::{Download, Source};
+pub use transfer::{Content, Download, Source};
 pub use vm::{CloneRequest, HardwareChange, VmState};
 pub use watch::Watcher;
 pub use web::WebFile;

@@ -38,6 +38,10 @@ impl Error {
             Error::Transfer { address, connection, .. } => self.transfer(&codes::TRANSFER_FAILED, address, connection.as_deref()),
             Error::Disk { address, connection, .. } => self.transfer(&codes::DISK_FAILED, address, connection.as_deref()),
             Error::Web { status, connection, .. } => self.web(*status, connection.as_deref()),
+            Error::Stalled { .. } => Diagnostic::new(&codes::DEADLINE, self.to_string()).help(
+                "look at the network between here and the ESXi host that runs the machine, and at the space that is left in \
+                 the guest; then try again",
+            ),
             Error::Timeout { .. } => Diagnostic::new(&codes::DEADLINE, self.to_string()).help(
                 "look in vCenter at the task, the machine's console and the state of VMware Tools: what is slow or hangs \
                  shows there; then try again",

@@ -1,14 +1,16 @@
 //! File transfers: straight to the host that runs the virtual machine.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use tokio::io::AsyncReadExt;
-use tokio_util::io::ReaderStream;
+use tokio::sync::mpsc;
 use url::Url;
 
 use super::endpoint::{Deadline, Thumbprint, address_of};
@@ -21,6 +23,10 @@ use crate::vsphere::wire::{GuestFileAttributes, InitiateFileTransferFromGuest, I
 /// How often a transfer is begun: its URL becomes void when the machine moves or changes its power state.
 const TRIES: usize = 3;
 
+/// How much is sent at a time, and how much of it waits to be sent.
+const PIECE: usize = 256 << 10;
+const WAITING: usize = 4;
+
 /// Hosts that transfers have gone to, by address.
 #[derive(Default)]
 pub(super) struct Hosts(Mutex<HashMap<String, Arc<Http>>>);
@@ -30,31 +36,106 @@ pub(super) struct Hosts(Mutex<HashMap<String, Arc<Http>>>);
 pub enum Source {
     /// These bytes.
     Bytes(Bytes),
-    /// A local file, as long as it is when the transfer begins.
-    File(PathBuf),
+    /// What is made while it is sent.
+    Made(Arc<dyn Content>),
+}
+
+/// What is made while it is sent: it is nowhere as a whole.
+pub trait Content: std::fmt::Debug + Send + Sync {
+    /// How many bytes it has.
+    fn size(&self) -> u64;
+
+    /// Writes all of it. May block. An error from `out` says that nobody wants the rest.
+    ///
+    /// # Errors
+    /// When it can't be made, or `out` doesn't take it.
+    fn write(&self, out: &mut dyn Write) -> io::Result<()>;
 }
 
 impl Source {
-    async fn size(&self) -> Result<u64> {
+    /// How many bytes it has.
+    pub fn size(&self) -> u64 {
         match self {
-            Source::Bytes(bytes) => Ok(bytes.len() as u64),
-            Source::File(path) => match tokio::fs::metadata(path).await {
-                Ok(meta) if meta.is_file() => Ok(meta.len()),
-                Ok(_) => Err(Error::Usage(format!("{} is not a file", path.display()))),
-                Err(e) => Err(Error::Usage(format!("{} can't be read: {e}", path.display()))),
-            },
+            Source::Bytes(bytes) => bytes.len() as u64,
+            Source::Made(content) => content.size(),
         }
     }
 
-    /// The first `size` bytes: a file that grows meanwhile must not send more than was announced.
-    async fn body(&self, size: u64) -> Result<reqwest::Body> {
-        match self {
-            Source::Bytes(bytes) => Ok(bytes.clone().into()),
-            Source::File(path) => match tokio::fs::File::open(path).await {
-                Ok(file) => Ok(reqwest::Body::wrap_stream(ReaderStream::with_capacity(file.take(size), 64 << 10))),
-                Err(e) => Err(Error::Usage(format!("{} can't be read: {e}", path.display()))),
-            },
+    /// All of it in pieces.
+    fn body(&self, going: &Arc<Going>) -> reqwest::Body {
+        let going = going.clone();
+        let pieces = match self {
+            Source::Bytes(bytes) => futures_util::stream::iter(pieces(bytes.clone())).left_stream(),
+            Source::Made(content) => made(content.clone()).right_stream(),
+        };
+        reqwest::Body::wrap_stream(pieces.inspect(move |piece| match piece {
+            Ok(bytes) => drop(going.taken.fetch_add(bytes.len() as u64, Ordering::Relaxed)),
+            Err(e) => *going.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(e.to_string()),
+        }))
+    }
+}
+
+/// What becomes of what is sent.
+#[derive(Default)]
+struct Going {
+    /// How many bytes were taken.
+    taken: AtomicU64,
+    /// Why there is no more of it.
+    failed: Mutex<Option<String>>,
+}
+
+fn pieces(mut bytes: Bytes) -> impl Iterator<Item = io::Result<Bytes>> {
+    std::iter::from_fn(move || {
+        let piece = bytes.split_to(bytes.len().min(PIECE));
+        (!piece.is_empty()).then_some(Ok(piece))
+    })
+}
+
+/// Has content made by a thread of its own, not much faster than it is taken.
+fn made(content: Arc<dyn Content>) -> impl Stream<Item = io::Result<Bytes>> {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    tokio::task::spawn_blocking(move || {
+        let mut out = io::BufWriter::with_capacity(PIECE, Sender(&sender));
+        let written = content.write(&mut out).and_then(|()| out.flush());
+        // What is still in there isn't wanted.
+        drop(out.into_parts());
+        if let Err(error) = written {
+            let _ = sender.blocking_send(Err(error));
         }
+    });
+    futures_util::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|piece| (piece, receiver))
+    })
+}
+
+/// Where a thread's pieces go.
+struct Sender<'a>(&'a mpsc::Sender<io::Result<Bytes>>);
+
+impl Write for Sender<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = self.0.blocking_send(Ok(Bytes::copy_from_slice(bytes)));
+        sent.map_err(|_| io::ErrorKind::BrokenPipe.into()).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Awaits a transfer for as long as it goes on: large files take their time. It is given up when nothing of it was taken
+/// for so long.
+async fn going_on<T>(going: &Going, silence: Duration, path: &str, work: impl Future<Output = T>) -> Result<T> {
+    let mut work = std::pin::pin!(work);
+    let mut before = 0;
+    loop {
+        if let Ok(done) = tokio::time::timeout(silence, &mut work).await {
+            return Ok(done);
+        }
+        let now = going.taken.load(Ordering::Relaxed);
+        if now == before {
+            return Err(Error::Stalled { path: path.to_owned(), moved: now, silence });
+        }
+        before = now;
     }
 }
 
@@ -65,7 +146,7 @@ pub struct Download {
     path: String,
     size: u64,
     received: u64,
-    deadline: Deadline,
+    silence: Duration,
 }
 
 impl Download {
@@ -74,11 +155,12 @@ impl Download {
         self.size
     }
 
-    /// The next piece; none at the end. Fails when the file ends early.
+    /// The next piece; none at the end. Fails when the file ends early, and when nothing comes for as long as the guest may
+    /// take to answer.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        let what = format!("fetching {} from the guest", self.path);
-        let next = async { Ok(self.response.chunk().await) };
-        match self.deadline.limit(&what, next).await? {
+        let next = tokio::time::timeout(self.silence, self.response.chunk()).await;
+        let (path, moved, silence) = (&self.path, self.received, self.silence);
+        match next.map_err(|_| Error::Stalled { path: path.clone(), moved, silence })? {
             Ok(Some(chunk)) => {
                 self.received += chunk.len() as u64;
                 Ok(Some(chunk))
@@ -113,8 +195,9 @@ impl Download {
 }
 
 impl Guest {
-    /// Sends a file. Empty ones fail on real servers, so [`Error::Usage`] says so before anything is sent: make them
-    /// another way.
+    /// Sends a file (`InitiateFileTransferToGuest`). Empty ones fail on real servers, so [`Error::Usage`] says so before
+    /// anything is sent: make them another way. The deadline is for the guest to answer; a transfer takes as long as it
+    /// takes, unless nothing of it moves for that long.
     pub async fn upload(
         &self,
         path: &str,
@@ -123,7 +206,7 @@ impl Guest {
         overwrite: bool,
         deadline: Deadline,
     ) -> Result<()> {
-        let size = source.size().await?;
+        let size = source.size();
         if size == 0 {
             return Err(Error::Usage(format!("{path}: an empty file can't be transferred to a guest")));
         }
@@ -138,32 +221,38 @@ impl Guest {
             overwrite,
         };
         let _turn = self.turn(deadline, &what).await?;
+        let mut deadline = deadline;
         let mut tries = 0;
         loop {
             let url = self.call(&request, &what, deadline).await?;
-            let sent =
-                deadline.limit(&format!("sending {path} to the guest"), self.put(&url, path, source, size)).await;
+            let sent = self.put(&url, path, source, deadline.allowed()).await;
             tries += 1;
             match sent {
                 // The first try may have begun the file, which must not keep the second from being made.
-                Err(Error::Transfer { .. }) if tries < TRIES && !deadline.passed() => request.overwrite = true,
+                Err(Error::Transfer { .. }) if tries < TRIES => request.overwrite = true,
                 other => return other,
             }
+            // What has passed was the transfer's.
+            deadline = Deadline::after(deadline.allowed());
         }
     }
 
-    async fn put(&self, url: &str, path: &str, source: &Source, size: u64) -> Result<()> {
+    async fn put(&self, url: &str, path: &str, source: &Source, silence: Duration) -> Result<()> {
         let (url, http) = self.transfer_host(url).await?;
+        let going = Arc::new(Going::default());
         let request = http
             .client()
             .put(url)
             .header(CONTENT_TYPE, "application/octet-stream")
-            .header(CONTENT_LENGTH, size)
-            .body(source.body(size).await?);
+            .header(CONTENT_LENGTH, source.size())
+            .body(source.body(&going));
         self.client().inner.count("PUT");
         let began = tokio::time::Instant::now();
-        let answer = http.exchange("PUT", request, 1 << 20).await;
+        let answer = going_on(&going, silence, path, http.exchange("PUT", request, 1 << 20)).await?;
         self.client().inner.record("PUT", b"", began, answer.as_ref().ok().map(|a| (a.status, b"".as_slice())));
+        if let Some(why) = going.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(Error::Usage(format!("what is sent as {path} can't be made: {why}")));
+        }
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return Err(broken(&http, path, error)),
@@ -174,7 +263,8 @@ impl Guest {
         }
     }
 
-    /// Begins to fetch a file. Its size is what it has when this is called.
+    /// Begins to fetch a file (`InitiateFileTransferFromGuest`). Its size is what it has when this is called. The deadline
+    /// is for the answer; see [`Guest::upload`].
     pub async fn download(&self, path: &str, deadline: Deadline) -> Result<Download> {
         let what = format!("fetch {path}");
         let request = InitiateFileTransferFromGuest {
@@ -184,6 +274,7 @@ impl Guest {
             guest_file_path: path.to_owned(),
         };
         let _turn = self.turn(deadline, &what).await?;
+        let silence = deadline.allowed();
         let mut tries = 0;
         loop {
             let info = self.call(&request, &what, deadline).await?;
@@ -193,7 +284,7 @@ impl Guest {
             match deadline.limit(&format!("fetching {path} from the guest"), begun).await {
                 Ok((response, http)) => {
                     let size = if size == 0 { response.content_length().unwrap_or_default() } else { size };
-                    return Ok(Download { response, http, path: path.to_owned(), size, received: 0, deadline });
+                    return Ok(Download { response, http, path: path.to_owned(), size, received: 0, silence });
                 }
                 Err(Error::Transfer { .. }) if tries < TRIES && !deadline.passed() => {}
                 Err(error) => return Err(error),

@@ -165,9 +165,7 @@ async fn transfers_trust_the_host_that_vcenter_vouches_for() {
     let client = connect(&server).await;
     let auth = GuestAuth { username: "root".into(), password: "p".into() };
     let guest = client.guest(&Moref::new("VirtualMachine", "vm-1"), auth.clone());
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(file.path(), "hello").expect("written");
-    let source = Source::File(file.path().to_owned());
+    let source = Source::Bytes("hello".into());
     guest.upload("/f", &source, GuestFileAttributes::default(), false, soon()).await.expect("at the second try");
     assert_eq!(server.count("InitiateFileTransferToGuest"), 2, "a new URL for a new try");
     let download = guest.download("/f", soon()).await.expect("a download");
