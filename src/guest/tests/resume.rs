@@ -170,3 +170,25 @@ fn a_batch_that_died_with_its_boot_says_where() {
         attached.guest.cleanup().await.expect("cleaned");
     });
 }
+
+/// A process that is killed when it has only looked has told nobody where the guest was to report.
+#[test]
+fn the_next_process_removes_where_one_before_was_reported_to() {
+    with_shells(async |shell| {
+        let name = format!("looked-{}-{}", std::process::id(), shell.number);
+        let look = async || {
+            let options = Options { name: Some(name.clone()), ..Options::default() };
+            let guest = Guest::over(Wire::Local(Local::default()), &shell.path, &login(), options).expect("a guest");
+            guest.look().await.expect("it tells what it has");
+            let meeting = unix::meeting_place(&guest.state().meeting);
+            assert!(fs::metadata(&meeting).is_ok(), "{}: {meeting}", shell.name);
+            (guest, meeting)
+        };
+        let (killed, before) = look().await;
+        drop(killed);
+        let (guest, own) = look().await;
+        assert!(fs::metadata(&before).is_err(), "{}: {before} is left", shell.name);
+        guest.cleanup().await.expect("cleaned");
+        assert!(fs::metadata(&own).is_err(), "{}: {own} is left", shell.name);
+    });
+}

@@ -138,6 +138,12 @@ fi 2>/dev/null
 if [ -n "$OLD" ]; then
 	rm -rf "$OLD"
 fi
+# Places of other reports: who was told of them may be no more.
+for old in "$work"/m.*; do
+	if [ -n "$work" ] && [ -e "$old" ] && [ "$old" != "$work/m.$NONCE" ]; then
+		rm -rf "/tmp/.vmwbuild-${old##*/m.}" "$old"
+	fi
+done
 # Facts are told as records of a log: `iKEY=VALUE` with `%` for `/` where no character of it does harm, else in
 # hexadecimal behind an `h`; `kSTATE` at the end.
 fact() {
@@ -188,6 +194,7 @@ fi
 if [ -z "$ready" ] || [ "$work" != "$GUESS" ]; then
 	# Nobody knows yet where the work directory is.
 	meet=/tmp/.vmwbuild-$NONCE
+	[ -z "$work" ] || true >"$work/m.$NONCE"
 	mkdir "$meet" 2>/dev/null && mkdir "$meet/s0" && report "$meet/s0"
 fi
 if [ -z "$ready" ] || ! cd "$work"; then

@@ -427,6 +427,14 @@ function Open($nonce, $guess, $known, $number, $ahead) {
         Enter $ahead
     }
     if ($ahead -eq '' -or $work -ne $guess) {
+        # Places of other reports: who was told of them may be no more.
+        foreach ($old in [IO.Directory]::GetFiles($work, 'm.*')) {
+            $place = "$env:SystemDrive\Users\Public\.vmwbuild-" + [IO.Path]::GetFileName($old).Substring(2)
+            if ($place -ne "$env:SystemDrive\Users\Public\.vmwbuild-$nonce" -and [IO.Directory]::Exists($place)) {
+                [IO.Directory]::Delete($place, $true)
+            }
+        }
+        [IO.File]::WriteAllText("$work\m.$nonce", '')
         $then = $script:dir
         $script:dir = "$env:SystemDrive\Users\Public\.vmwbuild-$nonce"
         [void][IO.Directory]::CreateDirectory("$dir\s0")
