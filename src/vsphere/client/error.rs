@@ -210,13 +210,11 @@ pub enum Error {
         /// The connection's error, if it failed as such.
         connection: Option<Box<Error>>,
     },
-    /// A file transfer went on no longer.
-    #[error("nothing moved for {} s when {moved} bytes of {path} had been transferred", silence.as_secs())]
+    /// What takes as long as it takes has got no further.
+    #[error("{what} got no further for {} s", silence.as_secs_f32())]
     Stalled {
-        /// The file in the guest.
-        path: String,
-        /// How much of it was over.
-        moved: u64,
+        /// What, and where it stands.
+        what: String,
         /// How long was waited for more.
         silence: Duration,
     },
@@ -364,7 +362,7 @@ impl Error {
     pub fn lost_reply(&self) -> bool {
         match self {
             Error::Connect { lost_reply, .. } | Error::Protocol { lost_reply, .. } => *lost_reply,
-            Error::Unavailable { .. } | Error::Timeout { .. } => true,
+            Error::Unavailable { .. } | Error::Timeout { .. } | Error::Stalled { .. } => true,
             _ => false,
         }
     }

@@ -20,6 +20,9 @@ const CONNECT: Duration = Duration::from_secs(20);
 /// closing can't be told from one that was carried out.
 const IDLE: Duration = Duration::from_secs(15);
 
+/// How long nothing happens on a connection before it is asked whether the other side is there.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
 /// A server, reached over HTTP or HTTPS.
 #[derive(Debug)]
 pub(super) struct Http {
@@ -53,6 +56,8 @@ impl Http {
             .connect_timeout(CONNECT)
             .pool_idle_timeout(IDLE)
             .tcp_nodelay(true)
+            // What watches connections in between forgets those on which nothing happens, without telling anybody.
+            .tcp_keepalive(KEEPALIVE)
             .user_agent(concat!("vmwbuild/", env!("CARGO_PKG_VERSION")));
         if loopback {
             builder = builder.no_proxy();

@@ -7,14 +7,9 @@ use tokio::sync::mpsc;
 use super::error::{Error, Result};
 use super::properties::spec_of;
 use super::session::Client;
-use crate::vsphere::wire::{
-    CreateFilter, CreatePropertyCollector, DestroyPropertyCollector, Moref, WaitForUpdatesEx, WaitOptions,
-};
+use super::watch::{Hold, READ};
+use crate::vsphere::wire::{CreateFilter, CreatePropertyCollector, DestroyPropertyCollector, Moref, WaitForUpdatesEx};
 
-/// How long the server holds a wait open before it answers that nothing has changed.
-const HOLD: i32 = 120;
-/// How long such an answer is awaited: longer, so that it is the server that ends the wait.
-const READ: Duration = Duration::from_secs(180);
 /// How long destroying a collector may take.
 const CLEANUP: Duration = Duration::from_secs(10);
 /// Pauses before a collector that was lost is made anew: at first, and at most.
@@ -52,10 +47,12 @@ type Of = Vec<(Vec<Moref>, &'static [&'static str])>;
 
 async fn follow(client: Client, of: Of, sender: mpsc::Sender<Result<()>>) {
     let (mut pause, most) = PAUSES;
+    let mut hold = Hold::default();
     loop {
         let generation = client.generation();
         let mut heard = false;
-        let Err(error) = with_collector(&client, &of, &sender, &mut heard).await else { return };
+        let Err(error) = with_collector(&client, &of, &sender, &hold, &mut heard).await else { return };
+        hold.failed(&error);
         if heard {
             pause = PAUSES.0;
         }
@@ -76,13 +73,19 @@ async fn follow(client: Client, of: Of, sender: mpsc::Sender<Result<()>>) {
     }
 }
 
-async fn with_collector(client: &Client, of: &Of, sender: &mpsc::Sender<Result<()>>, heard: &mut bool) -> Result<()> {
+async fn with_collector(
+    client: &Client,
+    of: &Of,
+    sender: &mpsc::Sender<Result<()>>,
+    hold: &Hold,
+    heard: &mut bool,
+) -> Result<()> {
     let create = CreatePropertyCollector { this: client.content().property_collector.clone() };
     let collector = client.call(&create).await?;
     let outcome = tokio::select! {
         () = sender.closed() => Ok(()),
         () = client.inner.closing.cancelled() => Ok(()),
-        outcome = updates(client, &collector, of, sender, heard) => outcome,
+        outcome = updates(client, &collector, of, (sender, hold), heard) => outcome,
     };
     // One that can't be destroyed dies with the session.
     let destroy = DestroyPropertyCollector { this: collector };
@@ -94,18 +97,14 @@ async fn updates(
     client: &Client,
     collector: &Moref,
     of: &Of,
-    sender: &mpsc::Sender<Result<()>>,
+    (sender, hold): (&mpsc::Sender<Result<()>>, &Hold),
     heard: &mut bool,
 ) -> Result<()> {
     for (objects, paths) in of {
         let spec = spec_of(objects, paths);
         client.call(&CreateFilter { this: collector.clone(), spec, partial_updates: false }).await?;
     }
-    let mut wait = WaitForUpdatesEx {
-        this: collector.clone(),
-        version: Some(String::new()),
-        options: Some(WaitOptions { max_wait_seconds: Some(HOLD), max_object_updates: None }),
-    };
+    let mut wait = WaitForUpdatesEx { this: collector.clone(), version: Some(String::new()), options: hold.options() };
     loop {
         // No answer means that nothing has changed for as long as the server was to wait.
         let Some(set) = client.call_within(&wait, READ).await? else { continue };

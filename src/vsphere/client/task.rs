@@ -23,7 +23,8 @@ pub struct Progress {
 impl Client {
     /// Waits for a task to end; returns its result. `what` names the operation for messages, as in "can't …":
     /// "clone `web`". When the deadline passes, the server is asked to cancel the task, and the error is
-    /// [`Error::Timeout`].
+    /// [`Error::Timeout`]. A task that tells how far it is takes as long as it takes: then the deadline is for it to get
+    /// any further, and the error is [`Error::Stalled`].
     pub async fn wait_task(&self, task: &Moref, what: &str, deadline: Deadline) -> Result<Option<Any>> {
         self.wait_task_with(task, what, deadline, |_| ()).await
     }
@@ -38,28 +39,39 @@ impl Client {
     ) -> Result<Option<Any>> {
         let mut told = None;
         let mut watcher = self.watch(task, &["info"]);
-        let ended = watcher
-            .until(deadline, what, |properties| {
-                let Some(info) = properties.get::<TaskInfo>("info") else { return Ok(None) };
-                match info.state {
-                    TaskState::Success => return Ok(Some(info.result)),
-                    TaskState::Error => {
-                        let unknown = || Fault::new("", "the server doesn't say why");
-                        let fault = Box::new(info.error.unwrap_or_else(unknown));
-                        return Err(Error::Task { what: what.to_owned(), fault });
-                    }
-                    TaskState::Queued | TaskState::Running | TaskState::Other(_) => {}
+        let mut further = deadline;
+        let ended = loop {
+            let properties = match watcher.next(further, what).await {
+                Ok(properties) => properties,
+                Err(error) => break Err(error),
+            };
+            let Some(info) = properties.get::<TaskInfo>("info") else { continue };
+            match info.state {
+                TaskState::Success => break Ok(info.result),
+                TaskState::Error => {
+                    let unknown = || Fault::new("", "the server doesn't say why");
+                    let fault = Box::new(info.error.unwrap_or_else(unknown));
+                    break Err(Error::Task { what: what.to_owned(), fault });
                 }
-                let percent = info.progress.and_then(|p| u8::try_from(p.clamp(0, 100)).ok());
-                let now = Progress { queued: info.state == TaskState::Queued, percent };
-                if told != Some(now) {
-                    told = Some(now);
-                    progress(now);
+                TaskState::Queued | TaskState::Running | TaskState::Other(_) => {}
+            }
+            let percent = info.progress.and_then(|p| u8::try_from(p.clamp(0, 100)).ok());
+            let now = Progress { queued: info.state == TaskState::Queued, percent };
+            if told != Some(now) {
+                if told.is_some_and(|before: Progress| before.percent != now.percent) {
+                    further = Deadline::after(deadline.allowed());
                 }
-                Ok(None)
-            })
-            .await;
-        if let Err(Error::Timeout { .. }) = &ended {
+                told = Some(now);
+                progress(now);
+            }
+        };
+        let ended = match (ended, told.and_then(|told| told.percent)) {
+            (Err(Error::Timeout { what, allowed }), Some(percent)) if further.instant() > deadline.instant() => {
+                Err(Error::Stalled { what: format!("{what}, at {percent}%,"), silence: allowed })
+            }
+            (ended, _) => ended,
+        };
+        if let Err(Error::Timeout { .. } | Error::Stalled { .. }) = &ended {
             // It isn't awaited: the deadline is over. What it ends as, nobody asks any more.
             let (client, task) = (self.clone(), task.clone());
             let background = self.inner.background.clone();

@@ -133,10 +133,14 @@ async fn going_on<T>(going: &Going, silence: Duration, path: &str, work: impl Fu
         }
         let now = going.taken.load(Ordering::Relaxed);
         if now == before {
-            return Err(Error::Stalled { path: path.to_owned(), moved: now, silence });
+            return Err(stalled(path, now, silence));
         }
         before = now;
     }
+}
+
+fn stalled(path: &str, moved: u64, silence: Duration) -> Error {
+    Error::Stalled { what: format!("the transfer of {path}, with {moved} bytes over,"), silence }
 }
 
 /// A file on its way from the guest.
@@ -159,8 +163,7 @@ impl Download {
     /// take to answer.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
         let next = tokio::time::timeout(self.silence, self.response.chunk()).await;
-        let (path, moved, silence) = (&self.path, self.received, self.silence);
-        match next.map_err(|_| Error::Stalled { path: path.clone(), moved, silence })? {
+        match next.map_err(|_| stalled(&self.path, self.received, self.silence))? {
             Ok(Some(chunk)) => {
                 self.received += chunk.len() as u64;
                 Ok(Some(chunk))

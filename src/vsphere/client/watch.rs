@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 
 use super::endpoint::Deadline;
 use super::error::{Error, Result};
@@ -14,16 +15,41 @@ use crate::vsphere::wire::{
     PropertyChange, PropertyChangeOp, UpdateSet, WaitForUpdatesEx, WaitOptions,
 };
 
-/// How long the server holds a wait open before it answers that nothing has changed.
-const HOLD: i32 = 120;
 /// How long such an answer is awaited: longer, so that it is the server that ends the wait.
-const READ: Duration = Duration::from_secs(180);
+pub(super) const READ: Duration = Duration::from_secs(180);
 /// How long destroying a collector may take.
 const CLEANUP: Duration = Duration::from_secs(10);
-/// How often a watcher begins anew because its collector died with an expired session.
+/// How often a watcher begins anew because its collector died with an expired session, unless one lived for so long.
 const RESTARTS: usize = 10;
+const STEADY: Duration = Duration::from_secs(5);
 /// Pause before a collector is made anew after a lost reply.
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// How many seconds the server holds a wait open before it answers that nothing has changed. What stands in between may
+/// cut connections on which nothing happens for so long: then it is less.
+pub(super) struct Hold(i32);
+
+impl Hold {
+    const LONGEST: Hold = Hold(120);
+    const SHORTEST: i32 = 15;
+
+    pub(super) fn options(&self) -> Option<WaitOptions> {
+        Some(WaitOptions { max_wait_seconds: Some(self.0), max_object_updates: None })
+    }
+
+    /// What was asked with it has failed.
+    pub(super) fn failed(&mut self, error: &Error) {
+        if error.lost_reply() {
+            self.0 = (self.0 / 2).max(Self::SHORTEST);
+        }
+    }
+}
+
+impl Default for Hold {
+    fn default() -> Self {
+        Self::LONGEST
+    }
+}
 
 /// Follows properties of one object. Its collector on the server is left to the next watcher when it is dropped, or ends soon
 /// after, by a task that cancellation does not cut; [`Client::logout`] waits for that.
@@ -123,12 +149,18 @@ struct Listener {
 /// Feeds a watcher until it is dropped or the session ends.
 async fn follow(client: Client, object: Moref, paths: Vec<String>, listener: Listener) {
     let mut restarts = 0;
+    let mut hold = Hold::default();
     loop {
         let generation = client.generation();
-        let error = match with_collector(&client, &object, &paths, &listener).await {
+        let begun = Instant::now();
+        let error = match with_collector(&client, &object, &paths, &listener, &hold).await {
             Ok(()) => return,
             Err(error) => error,
         };
+        hold.failed(&error);
+        if begun.elapsed() >= STEADY {
+            restarts = 0;
+        }
         // The collector dies with its session; the next call has logged in again.
         let lost = error.is_fault("InvalidCollectorVersion")
             || matches!(&error, Error::Fault { object, fault, .. }
@@ -169,7 +201,13 @@ struct Own {
 }
 
 /// Takes a collector that is idle, or makes one; follows; leaves it to the next who needs one, or destroys it.
-async fn with_collector(client: &Client, object: &Moref, paths: &[String], listener: &Listener) -> Result<()> {
+async fn with_collector(
+    client: &Client,
+    object: &Moref,
+    paths: &[String],
+    listener: &Listener,
+    hold: &Hold,
+) -> Result<()> {
     let generation = client.generation();
     let idle = {
         let mut idle = client.inner.collectors.lock().unwrap_or_else(PoisonError::into_inner);
@@ -188,7 +226,7 @@ async fn with_collector(client: &Client, object: &Moref, paths: &[String], liste
     let outcome = tokio::select! {
         () = listener.sender.closed() => Ok(()),
         () = client.inner.closing.cancelled() => Ok(()),
-        outcome = updates(client, (&collector, old), (object, paths), listener, &mut own) => outcome,
+        outcome = updates(client, (&collector, old), (object, paths), (listener, hold), &mut own) => outcome,
     };
     match own.filter {
         // It is left with its filter: who takes it next removes that.
@@ -209,7 +247,7 @@ async fn updates(
     client: &Client,
     (collector, old): (&Moref, Option<Moref>),
     (object, paths): (&Moref, &[String]),
-    listener: &Listener,
+    (listener, hold): (&Listener, &Hold),
     own: &mut Own,
 ) -> Result<()> {
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
@@ -222,11 +260,7 @@ async fn updates(
     };
     let (created, ()) = tokio::join!(client.call(&create), remove);
     own.filter = Some(created?);
-    let mut wait = WaitForUpdatesEx {
-        this: collector.clone(),
-        version: Some(String::new()),
-        options: Some(WaitOptions { max_wait_seconds: Some(HOLD), max_object_updates: None }),
-    };
+    let mut wait = WaitForUpdatesEx { this: collector.clone(), version: Some(String::new()), options: hold.options() };
     let mut fresh = true;
     loop {
         own.waits = true;

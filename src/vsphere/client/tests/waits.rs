@@ -1,6 +1,7 @@
 //! Waiting by the property collector, as servers answer it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::server::{Answer, Server, fault, soap};
@@ -178,4 +179,64 @@ async fn a_wait_that_is_cut_off_cleans_up() {
     client.logout().await.expect("an orderly end");
     assert_eq!(server.count("CreatePropertyCollector"), server.count("DestroyPropertyCollector"));
     assert_eq!(server.count("Logout"), 1);
+}
+
+/// What stands in between cuts connections on which nothing happens for half a minute.
+#[tokio::test]
+async fn waits_that_are_cut_off_become_shorter() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let all = asked.clone();
+    let server = Server::http(move |got| match got.method.as_str() {
+        "CreatePropertyCollector" => {
+            Some(soap::<CreatePropertyCollector>(&Moref::new("PropertyCollector", format!("pc-{}", got.before))))
+        }
+        "CreateFilter" => Some(soap::<CreateFilter>(&Moref::new("PropertyFilter", "filter"))),
+        "WaitForUpdatesEx" => {
+            let seconds = got.body.child("options").and_then(|o| o.child("maxWaitSeconds")).expect("a limit");
+            let seconds: u32 = seconds.text.parse().expect("a number");
+            let mut all = all.lock().expect("a lock");
+            if all.last() != Some(&seconds) {
+                all.push(seconds);
+            }
+            match seconds {
+                0..30 => Some(update(1, false, &vm(), vec![("a", Some(Any::of(&true)))])),
+                _ => Some(Answer::Close),
+            }
+        }
+        _ => None,
+    })
+    .await;
+    let client = connect(&server).await;
+    let mut watcher = client.watch(&vm(), &["a"]);
+    assert_eq!(watcher.next(soon(), "a value").await.expect("a value").get::<bool>("a"), Some(true));
+    assert_eq!(*asked.lock().expect("a lock"), [120, 60, 30, 15]);
+    drop(watcher);
+    client.logout().await.expect("an orderly end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_takes_as_long_as_it_gets_further() {
+    let task = Moref::new("Task", "task-1");
+    let of = task.clone();
+    let server = server(move |n| {
+        let (state, percent) = match n {
+            0..6 => (TaskState::Running, Some(10 * n as i32)),
+            6 => (TaskState::Success, None),
+            7 => (TaskState::Running, Some(10)),
+            8 => (TaskState::Running, Some(20)),
+            _ => return Some(Answer::Hang),
+        };
+        // Twice as long in all as it may stand still.
+        std::thread::sleep(Duration::from_millis(400));
+        let info = TaskInfo { state, progress: percent, ..TaskInfo::default() };
+        Some(update(n + 1, false, &of, vec![("info", Some(Any::of(&info)))]))
+    })
+    .await;
+    let client = connect(&server).await;
+    let patience = || Deadline::after(Duration::from_secs(2));
+    client.wait_task(&task, "clone `x`", patience()).await.expect("it gets further all the time");
+    let error = client.wait_task(&task, "clone `x`", patience()).await.expect_err("it stands still");
+    assert_eq!(error.to_string(), "clone `x`, at 20%, got no further for 2 s");
+    client.logout().await.expect("an orderly end");
+    assert_eq!(server.count("CancelTask"), 1);
 }
