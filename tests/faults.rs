@@ -327,6 +327,44 @@ async fn a_guest_that_stays_busy_is_waited_for_until_the_deadline() {
     }
 }
 
+/// A build on a sandbox that is there, in a directory, with these arguments.
+async fn built(sandbox: &Sandbox, dir: &Path, args: &[&str]) -> Run {
+    let mut command = vmwbuild(dir);
+    command.args(args).args(["--progress", "plain", "--color", "never"]);
+    command.env("VMWBUILD_VCENTER", sandbox.url()).env("VMWBUILD_USERNAME", sandbox.username());
+    command.env("VMWBUILD_THUMBPRINT", sandbox.thumbprint()).env("VMWBUILD_PASSWORD", sandbox.password());
+    command.env("VMWBUILD_STATE_DIR", dir.join(".state")).env("VMWBUILD_LOGIN", "root:guest-password");
+    tokio::task::spawn_blocking(move || run(&mut command, Duration::from_secs(60))).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_may_take_as_long_to_boot_as_is_said() {
+    let slow = vmwbuild::sandbox::Config { boot_delay: Duration::from_secs(5), ..config() };
+    let sandbox = Sandbox::start(slow).await.unwrap();
+    let dir = context(&[("VMWfile", "FROM linux AS app\nOUTPUT NONE\nRUN true\n")]);
+    let done = built(&sandbox, dir.path(), &["build", "--boot-timeout", "1s"]).await;
+    assert_eq!(done.code, Some(6), "{done}");
+    let said = done.stderr();
+    let from = said.find("VMW905").expect("a message");
+    insta::assert_snapshot!("slow_boot", said[from..].replace(&dir.path().display().to_string(), "DIR"));
+    let done = built(&sandbox, dir.path(), &["build", "--boot-timeout", "1m"]).await;
+    assert_eq!(done.code, Some(0), "{done}");
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_is_slow_to_shut_down_is_told() {
+    let sandbox = Sandbox::start(config()).await.unwrap();
+    let stays = "RUN (trap '' TERM; sleep 20) </dev/null >/dev/null 2>&1 &\n";
+    let dir = context(&[("VMWfile", format!("FROM linux AS app\nOUTPUT TEMPLATE app\n{stays}"))]);
+    let done = built(&sandbox, dir.path(), &["build", "--shutdown-timeout", "1s"]).await;
+    assert_eq!(done.code, Some(0), "{done}");
+    let note = "app  note: the guest hadn't shut down after 1 s and was powered off: what it was still writing is lost; \
+                --shutdown-timeout gives it more time";
+    assert!(done.stderr().contains(note), "{done}");
+    sandbox.stop().await;
+}
+
 /// Snapshots that are gone back to and removed, and a reset: each is done, and once, whatever becomes of the replies.
 #[tokio::test(flavor = "multi_thread")]
 async fn snapshots_and_resets_are_done_once_whatever_becomes_of_the_replies() {

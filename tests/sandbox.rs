@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use common::embedded::*;
 use vmwbuild::sandbox::{Config, Effect, Rule, Sandbox};
 use vmwbuild::vsphere::client::{
-    Client, CloneRequest, Deadline, EntityKind, Error, GuestAuth, GuestFault, HardwareChange, PlacementRequest, Source,
+    Client, CloneRequest, Deadline, EntityKind, Error, GuestAuth, GuestFault, HardwareChange, PlacementRequest,
+    ShutDown, Source,
 };
 use vmwbuild::vsphere::wire::{
     CancelWaitForUpdates, CloneVmTask, ContinueRetrievePropertiesEx, CreateContainerView, CreateFilter, CreateFolder,
@@ -49,7 +50,7 @@ async fn a_build_from_login_to_destroy() {
     lap("files");
     let files = guest.list_all("/root", Some("^copy$"), soon()).await.unwrap();
     assert_eq!(files.len(), 1);
-    assert!(client.shut_down(&vm, soon(), soon()).await.unwrap());
+    assert_eq!(client.shut_down(&vm, soon(), soon()).await.unwrap(), ShutDown::ByItself);
     lap("shut down");
     client.mark_as_template(&vm).await.unwrap();
     let second = clone_of(&client, "web", "copy").await;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use common::Vcsim;
 use vmwbuild::vsphere::client::{
     Class, Client, CloneRequest, ConnectKind, Deadline, Endpoint, EntityKind, Error, Guest, GuestAuth, GuestFault,
-    HardwareChange, Inventory, PlacementRequest, Source, Thumbprint, TlsKind,
+    HardwareChange, Inventory, PlacementRequest, ShutDown, Source, Thumbprint, TlsKind,
 };
 use vmwbuild::vsphere::wire::{
     GuestFileAttributes, GuestPosixFileAttributes, GuestProgramSpec, Moref, NicBacking, PowerState,
@@ -227,8 +227,9 @@ fn a_machine_from_clone_to_deletion() {
         let state =
             client.wait_guest_state(&vm, soon(), "Tools", |s| s.tools_run().then(|| s.clone())).await.expect("Tools");
         assert_eq!(state.power, PowerState::On);
-        assert!(client.shut_down(&vm, soon(), soon()).await.expect("off"), "the guest did it itself");
-        assert!(client.shut_down(&vm, soon(), soon()).await.expect("off already"));
+        for when in ["off", "off already"] {
+            assert_eq!(client.shut_down(&vm, soon(), soon()).await.expect(when), ShutDown::ByItself, "{when}");
+        }
         client.power_off(&vm, soon()).await.expect("off already");
 
         let snapshot = client.create_snapshot(&vm, "one", "about it", soon()).await.expect("a snapshot");

@@ -261,6 +261,8 @@ pub(super) fn prepare(
         secrets,
         deadlines: Deadlines {
             build: options.timeout,
+            boot: options.waits.boot,
+            shutdown: options.waits.shutdown,
             // Accounts of a sandbox's guests are there when the guest is: what is refused is wrong.
             login: if options.sandbox { Duration::ZERO } else { Deadlines::default().login },
             ..Deadlines::default()

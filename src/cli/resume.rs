@@ -1,5 +1,7 @@
 //! `vmwbuild resume`: going on with a build whose process is gone.
 
+use std::time::Duration;
+
 use super::build::{self, Earlier, Refused};
 use super::{args, load, record, terminal};
 use crate::diagnostic::Diagnostic;
@@ -112,6 +114,16 @@ fn flags(options: &args::Resume, header: &Header) -> Result<args::Build, Refused
             let number = |n: usize| u16::try_from(n).unwrap_or(u16::MAX).max(1);
             args::Clones { in_all: number(in_all), per_host: number(per_host) }
         }),
+        waits: {
+            let begun = then.waits.map_or_else(args::Waits::default, |(boot, shutdown)| args::Waits {
+                boot: Duration::from_secs(boot),
+                shutdown: Duration::from_secs(shutdown),
+            });
+            args::Waits {
+                boot: options.boot_timeout.unwrap_or(begun.boot),
+                shutdown: options.shutdown_timeout.unwrap_or(begun.shutdown),
+            }
+        },
         progress: options.progress,
         events: options.events.clone(),
         report: options.report.clone(),

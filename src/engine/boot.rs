@@ -37,7 +37,7 @@ pub(super) async fn run(worker: &mut Worker) -> Result<(), Stop> {
         shared.events.waiting(worker.id, "vCenter's customization", Some(limits.boot));
         let waited = shared.client.wait_customized(&vm, wanted, Deadline::after(limits.boot));
         let waited = shared.interruptible(waited).await?;
-        match waited.map_err(|e| Stop::vsphere(&e, *span, "waiting for the customization"))? {
+        match waited.map_err(|e| Stop::booting(&e, *span, "waiting for the customization"))? {
             Customized::Done => {}
             Customized::Failed(why) => {
                 let mut diagnostic = Diagnostic::new(&codes::NOT_CUSTOMIZED, "vCenter could not customize the guest")
@@ -54,7 +54,7 @@ pub(super) async fn run(worker: &mut Worker) -> Result<(), Stop> {
         }
     }
     let ready = shared.interruptible(guest_ready(&shared.client, &vm, Deadline::after(limits.boot))).await?;
-    worker.sessions.family = ready.map_err(|e| Stop::vsphere(&e, span, "waiting for VMware Tools"))?;
+    worker.sessions.family = ready.map_err(|e| Stop::booting(&e, span, "waiting for VMware Tools"))?;
     right_family(worker)
 }
 

@@ -19,7 +19,7 @@ use crate::sema::order;
 use crate::sema::program::{Machine, Origin, Output};
 use crate::source::Span;
 use crate::syntax::ast::OutputKind;
-use crate::vsphere::client::{CloneRequest, Deadline, HardwareChange};
+use crate::vsphere::client::{CloneRequest, Deadline, HardwareChange, ShutDown};
 use crate::vsphere::wire::Moref;
 
 /// Finishes the machine; what it has left.
@@ -41,7 +41,7 @@ pub(super) async fn run(worker: &mut Worker) -> Result<Vec<BuiltOutput>, Stop> {
     let running = order::leaves_running(machine);
     let templates = outputs.iter().filter(|(o, _)| o.kind == OutputKind::Template).count();
     if order::boots(machine) && (!running || templates > 0) && !template {
-        shut_down(&shared, &vm, machine.span).await?;
+        shut_down(&shared, worker.id, &vm, machine.span).await?;
     }
     if is_linked_to(&shared, machine) && !resume::has_snapshot(&shared, machine, &vm).await? {
         let made = shared.client.create_snapshot(&vm, "vmwbuild", "for linked clones", limit(&shared)).await;
@@ -161,12 +161,23 @@ fn is_linked_to(shared: &Shared, machine: &Machine) -> bool {
     shared.program.machines.iter().any(|m| m.linked && m.origin == Origin::Machine(machine.id))
 }
 
-pub(super) async fn shut_down(shared: &Shared, vm: &Moref, span: Span) -> Result<(), Stop> {
-    let patience = Deadline::after(shared.options.deadlines.shutdown);
-    let off = shared.interruptible(shared.client.shut_down(vm, patience, limit(shared))).await?;
-    let by_itself = off.map_err(|e| Stop::vsphere(&e, span, "shutting down"))?;
-    if !by_itself {
-        shared.events.note(None, "a guest didn't shut down by itself and was powered off");
+/// Has the guest shut down, or powers the machine off.
+pub(super) async fn shut_down(shared: &Shared, machine: MachineId, vm: &Moref, span: Span) -> Result<(), Stop> {
+    let allowed = shared.options.deadlines.shutdown;
+    let off = shared.interruptible(shared.client.shut_down(vm, Deadline::after(allowed), limit(shared))).await?;
+    match off.map_err(|e| Stop::vsphere(&e, span, "shutting down"))? {
+        ShutDown::ByItself => {}
+        ShutDown::TooSlow => {
+            let text = format!(
+                "the guest hadn't shut down after {} s and was powered off: what it was still writing is lost; \
+                 --shutdown-timeout gives it more time",
+                allowed.as_secs_f32()
+            );
+            shared.events.note(Some(machine), &text);
+        }
+        ShutDown::NotAsked => {
+            shared.events.note(Some(machine), "the guest couldn't be asked to shut down, and was powered off");
+        }
     }
     Ok(())
 }

@@ -75,6 +75,6 @@ pub(super) async fn ready(worker: &mut Worker) -> Result<(), Stop> {
     let limit: Duration = shared.options.deadlines.boot;
     shared.events.waiting(worker.id, "VMware Tools", Some(limit));
     let ready = shared.interruptible(boot::guest_ready(&shared.client, &vm, Deadline::after(limit))).await?;
-    worker.sessions.family = ready.map_err(|e| Stop::vsphere(&e, span, "waiting for VMware Tools"))?;
+    worker.sessions.family = ready.map_err(|e| Stop::booting(&e, span, "waiting for VMware Tools"))?;
     boot::right_family(worker)
 }

@@ -192,6 +192,18 @@ impl Stop {
         Stop::failed(class_of(error.class()), format!("{doing} failed"), diagnostic)
     }
 
+    /// The same of a guest that is awaited after it was started.
+    pub(super) fn booting(error: &client::Error, span: Span, doing: &str) -> Self {
+        let diagnostic = match error {
+            client::Error::Timeout { .. } => error.diagnostic().help(
+                "look at the machine's console: does it boot, and do VMware Tools run in it? `--boot-timeout` allows it more \
+                 time",
+            ),
+            _ => error.diagnostic(),
+        };
+        Stop::failed(class_of(error.class()), format!("{doing} failed"), at(diagnostic, span, doing))
+    }
+
     /// A failed guest operation, at the instruction that asked for it.
     pub(super) fn guest(error: &guest::Error, span: Span, doing: &str) -> Self {
         Stop::failed(guest_class(error), format!("{doing} failed"), at(error.diagnostic(), span, doing))

@@ -296,7 +296,7 @@ mod tests {
 
         // What has become of a file since doesn't break it.
         for len in [2000, 5] {
-            fs::File::options().write(true).open(&file).and_then(|f| f.set_len(len)).expect("another size");
+            File::options().write(true).open(&file).and_then(|f| f.set_len(len)).expect("another size");
             made.clear();
             archive.write(&mut made).expect("made");
             assert_eq!(archive.size(), made.len() as u64);

@@ -111,6 +111,9 @@ pub(crate) struct Build {
     #[command(flatten)]
     pub(crate) clones: Clones,
 
+    #[command(flatten)]
+    pub(crate) waits: Waits,
+
     /// How the build is shown
     #[arg(long, value_name = "VIEW", default_value = "auto", env = "VMWBUILD_PROGRESS", help_heading = "Output")]
     pub(crate) progress: Progress,
@@ -181,6 +184,27 @@ impl Default for Clones {
     }
 }
 
+/// How long guests may take; both are for machines that are slow by nature.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Waits {
+    /// How long a machine may take until its guest answers: booting, and vCenter's customization
+    #[arg(long = "boot-timeout", value_name = "DURATION", default_value = "10m", value_parser = duration,
+        env = "VMWBUILD_BOOT_TIMEOUT")]
+    pub(crate) boot: Duration,
+
+    /// How long a guest may take to shut down; then it is powered off
+    #[arg(long = "shutdown-timeout", value_name = "DURATION", default_value = "5m", value_parser = duration,
+        env = "VMWBUILD_SHUTDOWN_TIMEOUT")]
+    pub(crate) shutdown: Duration,
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        let usual = crate::engine::Deadlines::default();
+        Waits { boot: usual.boot, shutdown: usual.shutdown }
+    }
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct Resume {
     /// Which build, as `vmwbuild builds` lists it; else the newest that didn't end
@@ -218,6 +242,14 @@ pub(crate) struct Resume {
     /// Stop the build after this time, and clean up
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
+
+    /// How long a machine may take until its guest answers; else as the build was begun
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) boot_timeout: Option<Duration>,
+
+    /// How long a guest may take to shut down; else as the build was begun
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) shutdown_timeout: Option<Duration>,
 
     #[command(flatten)]
     pub(crate) connection: Connection,

@@ -12,7 +12,7 @@ mod shared;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 pub(crate) use belongings::{Destroy, Ls};
-pub(crate) use build::{Build, Builds, Clean, Clones, OnError, Plan, Progress, Resume, Up, Watching};
+pub(crate) use build::{Build, Builds, Clean, Clones, OnError, Plan, Progress, Resume, Up, Waits, Watching};
 pub(crate) use cache::{Cache, CacheCommand, CacheLs, CachePrune};
 pub(crate) use file::{Convert, Explain, Fmt, Format, Graph, GraphFormat, Lint, Lsp, Show};
 pub(crate) use machine::{Cp, Exec};

@@ -86,6 +86,9 @@ pub struct Settings {
     /// `--clones` and `--clones-per-host`; none in journals of versions that had no such flags.
     #[serde(default)]
     pub clones: Option<(usize, usize)>,
+    /// `--boot-timeout` and `--shutdown-timeout`, in seconds; none in journals of versions that had no such flags.
+    #[serde(default)]
+    pub waits: Option<(u64, u64)>,
     /// `--on-error`.
     pub on_error: String,
     /// `--guest-channel`.

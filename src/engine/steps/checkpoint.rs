@@ -37,7 +37,7 @@ pub(super) async fn run(
     if on {
         let closed = shared.interruptible(worker.sessions.close()).await?;
         closed.map_err(|e| Stop::guest(&e, step.span, "cleaning up in the guest"))?;
-        finish::shut_down(&shared, &vm, step.span).await?;
+        finish::shut_down(&shared, machine.id, &vm, step.span).await?;
     }
     let kept = keep(&shared, machine, step, name, &vm).await;
     // One that was off before (WAIT OFF) stays off.

@@ -60,6 +60,6 @@ pub use session::{Client, Reached, Requests};
 pub use signs::Signs;
 pub use task::Progress;
 pub use transfer::{Content, Download, Source};
-pub use vm::{CloneRequest, HardwareChange, VmState};
+pub use vm::{CloneRequest, HardwareChange, ShutDown, VmState};
 pub use watch::Watcher;
 pub use web::WebFile;

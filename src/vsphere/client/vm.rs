@@ -77,6 +77,17 @@ impl HardwareChange {
     }
 }
 
+/// How a machine came to be off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShutDown {
+    /// The guest has shut down, or it was off already.
+    ByItself,
+    /// The guest had not shut down in time, and the machine was powered off.
+    TooSlow,
+    /// The guest could not be asked: it has no Tools that run, or something else is being done with it.
+    NotAsked,
+}
+
 /// The state of a virtual machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VmState {
@@ -310,9 +321,9 @@ impl Client {
             .await
     }
 
-    /// Asks the guest to shut down; when it hasn't by `patience`, or can't be asked, powers off. Returns whether
-    /// the guest did it itself. Whatever it returns as `Ok`, the virtual machine is off.
-    pub async fn shut_down(&self, vm: &Moref, patience: Deadline, deadline: Deadline) -> Result<bool> {
+    /// Asks the guest to shut down; when it hasn't by `patience`, or can't be asked, powers off. Whatever it returns as
+    /// `Ok`, the virtual machine is off.
+    pub async fn shut_down(&self, vm: &Moref, patience: Deadline, deadline: Deadline) -> Result<ShutDown> {
         let request = ShutdownGuest { this: vm.clone() };
         let mut asked = self.call(&request).await;
         // Asking twice does no harm: one that shuts down already doesn't listen any more.
@@ -324,20 +335,23 @@ impl Client {
         }
         match asked {
             Ok(()) => match self.await_power(vm, PowerState::Off, patience).await {
-                Ok(()) => return Ok(true),
+                Ok(()) => return Ok(ShutDown::ByItself),
                 Err(Error::Timeout { .. }) => {}
                 Err(other) => return Err(other),
             },
-            Err(error) if already(&error, "poweredOff") => return Ok(true),
+            Err(error) if already(&error, "poweredOff") => return Ok(ShutDown::ByItself),
             Err(error) if error.is_fault("NoPermission") || error.is_fault("ManagedObjectNotFound") => {
                 return Err(error);
             }
             // No Tools, or busy: the guest can't be asked.
-            Err(Error::Fault { .. }) => {}
+            Err(Error::Fault { .. }) => {
+                self.power_off(vm, deadline).await?;
+                return Ok(ShutDown::NotAsked);
+            }
             Err(other) => return Err(other),
         }
         self.power_off(vm, deadline).await?;
-        Ok(false)
+        Ok(ShutDown::TooSlow)
     }
 
     /// Asks the guest to restart; returns at once. When it fails with [`Error::lost_reply`], look whether the guest restarts

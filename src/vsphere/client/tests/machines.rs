@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::server::{Answer, Server, fault, soap};
 use super::{connect, soon};
-use crate::vsphere::client::{Client, Deadline, Endpoint, Error, GuestAuth};
+use crate::vsphere::client::{Client, Deadline, Endpoint, Error, GuestAuth, ShutDown};
 use crate::vsphere::wire::{
     Any, ChoiceOption, CreateFilter, CreatePropertyCollector, DynamicProperty, ElementDescription, Moref,
     ObjectContent, ObjectUpdate, ObjectUpdateKind, PowerOffVmTask, PowerOnVmTask, PropertyChange, PropertyChangeOp,
@@ -103,8 +103,8 @@ async fn a_guest_that_does_not_shut_down_is_powered_off() {
         .await;
         let client = connect(&server).await;
         let patience = Deadline::after(Duration::from_millis(200));
-        let by_itself = client.shut_down(&vm(), patience, soon()).await.expect("off in the end");
-        assert!(!by_itself, "{refusal:?}");
+        let how = client.shut_down(&vm(), patience, soon()).await.expect("off in the end");
+        assert_eq!(how, if refusal.is_some() { ShutDown::NotAsked } else { ShutDown::TooSlow }, "{refusal:?}");
         assert_eq!(server.count("PowerOffVM_Task"), 1, "{refusal:?}");
     }
 }
