@@ -67,14 +67,16 @@ fn content() -> Vec<u8> {
     (0..SIZE / 4).flat_map(|n| (n as u32).wrapping_mul(2_654_435_761).to_le_bytes()).collect()
 }
 
-/// What is told of a transfer.
-fn told() -> (Arc<Mutex<Vec<(u64, u64)>>>, Option<OnMoved>) {
-    let told = Arc::new(Mutex::new(Vec::new()));
+/// What is told of a transfer: bytes so far, and in all.
+type Told = Arc<Mutex<Vec<(u64, u64)>>>;
+
+fn told() -> (Told, Option<OnMoved>) {
+    let told = Told::default();
     let list = told.clone();
     (told, Some(Arc::new(move |moved, total| list.lock().unwrap().push((moved, total)))))
 }
 
-fn all_of(told: &Mutex<Vec<(u64, u64)>>) -> bool {
+fn all_of(told: &Told) -> bool {
     let told = told.lock().unwrap();
     let grows = told.is_sorted_by(|a, b| a.0 < b.0);
     grows && told.len() > 2 && told.last().is_some_and(|(moved, total)| moved == total && *total > SIZE as u64)
