@@ -303,13 +303,17 @@ async fn send(guest: &Guest, vm: &str, path: &str, from: Local, owner: Option<&s
     };
     let (parent, last) = target.rsplit_once('/').unwrap_or(("", &target));
     let passing = format!("{parent}/.vmwbuild-{}", random()?);
-    let entries: Vec<CopyEntry> =
-        std::iter::once(CopyEntry { path: passing.clone(), content: CopyContent::Directory, mode: 0o700 })
-            .chain(from.list.into_iter().map(|(name, _, content, mode)| {
-                let below = name.strip_prefix(&from.name).unwrap_or(&name);
-                CopyEntry { path: format!("{passing}/{last}{below}"), content, mode }
-            }))
-            .collect();
+    // One file needs no archive, and has its own mode.
+    let around = CopyEntry { path: passing.clone(), content: CopyContent::Directory, mode: 0o700 };
+    let entries: Vec<CopyEntry> = from
+        .directory
+        .then_some(around)
+        .into_iter()
+        .chain(from.list.into_iter().map(|(name, _, content, mode)| {
+            let below = name.strip_prefix(&from.name).unwrap_or(&name);
+            CopyEntry { path: format!("{passing}/{last}{below}"), content, mode }
+        }))
+        .collect();
     let moved = async {
         let gauge = Gauge::new("sending");
         guest.copy_in(&entries, owner, None, gauge.moved()).await?;

@@ -16,6 +16,16 @@ use crate::vsphere::client::Content;
 /// Is told how many bytes have gone over, and how many there are in all.
 pub type OnMoved = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
+/// A file that goes over as it is: what it becomes in the guest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed<'a> {
+    pub path: &'a str,
+    /// Its permission bits.
+    pub mode: u32,
+    /// In seconds of the epoch.
+    pub modified: u64,
+}
+
 /// What sizes in an archive are rounded up to.
 const BLOCK: u64 = 512;
 
@@ -28,9 +38,10 @@ struct Item {
     modified: u64,
 }
 
-/// A tar archive whose names are relative to `/`.
+/// A tar archive whose names are relative to `/`; or one file as it is, when that is all.
 pub(super) struct Archive {
     items: Vec<Item>,
+    bare: bool,
     size: u64,
     moved: Option<OnMoved>,
     /// Of what was made last.
@@ -55,15 +66,43 @@ impl Archive {
             builder.get_mut().0 += item.size.next_multiple_of(BLOCK);
         }
         let size = builder.into_inner().map_or(0, |size| size.0);
-        Ok(Archive { items, size, moved, sha256: Mutex::default(), failure: Mutex::default() })
+        Ok(Archive { items, bare: false, size, moved, sha256: Mutex::default(), failure: Mutex::default() })
+    }
+
+    /// Where the only file goes, if there is nothing else.
+    pub fn only_file(&self) -> Option<Placed<'_>> {
+        match self.items.as_slice() {
+            [item] if matches!(item.entry.content, CopyContent::File(_)) => {
+                Some(Placed { path: &item.entry.path, mode: item.entry.mode & 0o7777, modified: item.modified })
+            }
+            _ => None,
+        }
+    }
+
+    /// The only file as it is, without an archive around it.
+    pub fn bare(self) -> Self {
+        let size = self.items.iter().map(|item| item.size).sum();
+        Archive { bare: true, size, ..self }
     }
 
     /// Writes all of it. May block.
     pub fn pack(&self, out: impl Write) -> Result<()> {
+        let mut out = out;
+        if self.bare {
+            for item in &self.items {
+                if let CopyContent::File(path) = &item.entry.content {
+                    let copied = item.read(path, |content| io::copy(content, &mut out).map(drop))?;
+                    copied.map_err(|e| item.failed(&e))?;
+                }
+            }
+            return Ok(());
+        }
         let mut builder = tar::Builder::new(out);
         for item in &self.items {
             match &item.entry.content {
-                CopyContent::File(path) => item.append_file(&mut builder, path)?,
+                CopyContent::File(path) => {
+                    item.read(path, |content| item.append(&mut builder, content))?.map_err(|e| item.failed(&e))?;
+                }
                 CopyContent::Bytes(bytes) => {
                     item.append(&mut builder, &mut bytes.as_slice()).map_err(|e| item.failed(&e))?;
                 }
@@ -162,13 +201,14 @@ impl Item {
         }
     }
 
-    fn append_file<W: Write>(&self, builder: &mut tar::Builder<W>, path: &Path) -> Result<()> {
+    /// Does something with a file's content. The error is the file's own.
+    fn read<T>(&self, path: &Path, work: impl FnOnce(&mut dyn Read) -> T) -> Result<T> {
         let mut reading = Reading { file: File::open(path).map_err(|e| local(path, &e))?, failed: None };
         // A file that changes its size meanwhile must not break the archive.
-        let done = self.append(builder, &mut (&mut reading).chain(io::repeat(0)).take(self.size));
+        let done = work(&mut (&mut reading).chain(io::repeat(0)).take(self.size));
         match reading.failed {
             Some(error) => Err(local(path, &error)),
-            None => done.map_err(|e| self.failed(&e)),
+            None => Ok(done),
         }
     }
 

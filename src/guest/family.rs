@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::archive::Placed;
 use super::error::Result;
 use super::job::{Body, Job};
 use super::wire::Program;
@@ -66,6 +67,14 @@ pub(super) struct Facts {
     pub age: Option<u64>,
 }
 
+/// Where something large arrives in a guest.
+pub(super) struct Landed {
+    /// The file.
+    pub file: String,
+    /// What goes when it has been put in its place.
+    pub remove: Vec<String>,
+}
+
 /// How a guest decodes data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decoder {
@@ -120,8 +129,13 @@ pub(super) trait Settled: Send + Sync {
     fn kill(&self, batch: u64) -> Program;
     /// A program that writes a file's content into a log of its own, and where that is.
     fn publish(&self, number: u64, path: &str) -> (Program, String);
+    /// A script that makes a directory of ours where `path` will be, so that what is large comes to the file system that it is
+    /// for; it prints where. Nothing is printed where that can't be. None: the family has no such thing.
+    fn land(&self, number: u64, path: &str) -> Option<Body>;
     /// A script that unpacks an archive at `/`, and gives what was in it to an owner. `before` is what is done first.
-    fn unpack(&self, before: &str, archive: &str, sha256: &str, owners: Option<(&str, &[String])>) -> Body;
+    fn unpack(&self, before: &str, landed: &Landed, sha256: &str, owners: Option<(&str, &[String])>) -> Body;
+    /// A script that puts a file that has landed where it is to be. `before` is what is done first.
+    fn put(&self, before: &str, landed: &Landed, sha256: &str, file: Placed<'_>, owner: Option<&str>) -> Body;
     /// A script that packs files, prints the archive's size in a line, and the archive behind it when it has at most
     /// `limit` bytes.
     fn pack(&self, archive: &str, paths: &[String], limit: usize) -> Body;

@@ -9,11 +9,14 @@ use tempfile::NamedTempFile;
 use super::archive::{Archive, OnMoved};
 use super::batch::{Carried, local};
 use super::error::{Error, Result};
+use super::family::Landed;
 use super::job::{Body, CopyContent, CopyEntry, Job, RunAs};
 use super::unpack::{self, Wanted, place};
 use super::{Guest, done};
-use crate::vsphere::client::Source;
+use crate::vsphere::client::{Content as _, Source};
 
+/// What is larger than this arrives where it goes, not in the work directory.
+const LARGE: u64 = 8 << 20;
 /// An archive of at most this comes with the output of the command that makes it.
 const INLINE: usize = 48 << 10;
 
@@ -46,23 +49,56 @@ impl Guest {
         }
         let paths: Vec<String> = entries.iter().map(|entry| entry.path.clone()).collect();
         let list = entries.to_vec();
-        let archive = Arc::new(blocking(move || Archive::of(&list, moved)).await?);
+        let archive = blocking(move || Archive::of(&list, moved)).await?;
         let settled = self.settled().await?;
         let number = self.next_number();
-        let remote = format!("{}/c{number}", settled.facts().work);
-        let carried = self.carry(&remote, &Source::Made(archive.clone())).await;
+        let beside = match paths.first() {
+            // Who is root only by another way can't be sent to where root may write.
+            Some(path) if run_as.is_none() && archive.size() > LARGE => self.land(number, path).await?,
+            _ => None,
+        };
+        let bare = beside.is_some() && archive.only_file().is_some();
+        let archive = Arc::new(if bare { archive.bare() } else { archive });
+        let landed = beside.unwrap_or_else(|| {
+            let file = format!("{}/c{number}", settled.facts().work);
+            Landed { remove: vec![file.clone()], file }
+        });
+        let carried = self.carry(&landed.file, &Source::Made(archive.clone())).await;
         if let Some(error) = archive.failure() {
             return Err(error);
         }
         let before = match carried? {
             Carried::Whole => String::new(),
-            Carried::Parts(count) => settled.join_parts(&remote, count),
+            Carried::Parts(count) => settled.join_parts(&landed.file, count),
         };
-        let owners = owner.map(|owner| (owner, paths.as_slice()));
-        let mut job = Job::new(0, settled.unpack(&before, &remote, &archive.sha256(), owners));
+        let body = match archive.only_file().filter(|_| bare) {
+            Some(file) => settled.put(&before, &landed, &archive.sha256(), file, owner),
+            None => {
+                let owners = owner.map(|owner| (owner, paths.as_slice()));
+                settled.unpack(&before, &landed, &archive.sha256(), owners)
+            }
+        };
+        let mut job = Job::new(0, body);
         job.run_as = run_as.cloned();
         let end = self.run(job).await?;
+        self.state().landed.retain(|directory| !landed.remove.contains(directory));
         done(end, &archive.first())
+    }
+
+    /// Has the guest make a directory where something large goes, if it can.
+    pub(super) async fn land(&self, number: u64, path: &str) -> Result<Option<Landed>> {
+        let settled = self.settled().await?;
+        if !self.transfers() {
+            return Ok(None);
+        }
+        let Some(body) = settled.land(number, path) else { return Ok(None) };
+        let mut job = Job::new(0, body);
+        job.capture = true;
+        let said = self.run(job).await?.captured.unwrap_or_default();
+        let Some(directory) = String::from_utf8(said).ok().filter(|said| !said.is_empty()) else { return Ok(None) };
+        self.state().landed.push(directory.clone());
+        let remove = vec![directory.clone(), format!("{}/l.{number}", settled.facts().work)];
+        Ok(Some(Landed { file: format!("{directory}/file"), remove }))
     }
 
     /// The same as a job for a batch; none when it is too large for that.

@@ -180,6 +180,8 @@ struct State {
     begun: u64,
     /// The batch that runs, and the place of its current job in it.
     running: Option<(u64, usize)>,
+    /// Directories of ours elsewhere, in which something large arrives.
+    landed: Vec<String>,
     /// Why transfers don't work, once one has failed.
     transfers_fail: Option<String>,
     /// To be told with the next event.
@@ -240,6 +242,7 @@ impl Guest {
             boot_window: options.boot_window,
             begun: ticket::first_number()?,
             running: None,
+            landed: Vec::new(),
             transfers_fail: None,
             note: None,
             first_look: USUAL_FIRST_LOOK,
@@ -366,9 +369,14 @@ impl Guest {
             self.wire.delete_directory(&place).await?;
             self.state().met = false;
         }
+        let landed = self.state().landed.clone();
+        for directory in landed {
+            self.wire.delete_directory(&directory).await?;
+        }
         self.wire.delete_directory(&work).await?;
         let mut state = self.state();
         (state.settled, state.work, state.sent) = (None, None, false);
+        state.landed.clear();
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! Files in and out, other users, and what nobody else may read.
 
+use std::path::Path;
+
 use super::*;
 
 #[test]
@@ -112,4 +114,90 @@ fn files_go_in_and_come_out() {
             );
         });
     }
+}
+
+/// Names in a directory that begin with a dot.
+fn hidden(directory: &Path) -> Vec<String> {
+    let names = fs::read_dir(directory).expect("a directory").map(|e| e.expect("an entry").file_name());
+    names.map(|n| n.to_string_lossy().into_owned()).filter(|n| n.starts_with('.')).collect()
+}
+
+/// What is large needs room on the file system that it is for, and no second copy there if it is one file.
+#[test]
+fn large_files_arrive_where_they_go() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    each_shell(async |guest, shell| {
+        let (there, here) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        let there = there.path();
+        let local = here.path().join("big");
+        let big: Vec<u8> = (0..9u32 << 18).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        fs::write(&local, &big).expect("written");
+        let then = std::time::UNIX_EPOCH + Duration::from_secs(1_234_567_890);
+        fs::File::options().append(true).open(&local).and_then(|f| f.set_modified(then)).expect("an old one");
+        let entry = |path: &Path, content| CopyEntry { path: path.display().to_string(), content, mode: 0o4751 };
+        let file = || CopyContent::File(local.clone());
+        let owner = (me() == "root").then_some("nobody:daemon");
+
+        let dest = there.join("a 'b\nü/sub/big");
+        guest.copy_in(&[entry(&dest, file())], owner, None, None).await.expect("copied");
+        let check = |path: &Path| {
+            let meta = fs::symlink_metadata(path).expect("there");
+            assert!(meta.is_file() && fs::read(path).expect("read") == big, "{}: {}", shell.name, path.display());
+            assert_eq!((meta.permissions().mode() & 0o7777, meta.mtime()), (0o4751, 1_234_567_890), "{}", shell.name);
+            meta
+        };
+        let meta = check(&dest);
+        if owner.is_some() {
+            assert_eq!(meta.uid(), 65534);
+        }
+        let parent = fs::metadata(there.join("a 'b\nü")).expect("made");
+        assert_eq!((parent.permissions().mode() & 0o777, hidden(dest.parent().expect("one"))), (0o755, vec![]));
+
+        // A link is replaced, as a file is, and a directory is not.
+        let link = there.join("link");
+        std::os::unix::fs::symlink(dest.parent().expect("one"), &link).expect("a link");
+        for _ in 0..2 {
+            guest.copy_in(&[entry(&link, file())], None, None, None).await.expect("copied");
+            check(&link);
+        }
+        fs::create_dir(there.join("dir")).expect("made");
+        let error = guest.copy_in(&[entry(&there.join("dir"), file())], None, None, None).await.expect_err("refused");
+        let path = there.join("dir").display().to_string();
+        assert_eq!(error.to_string(), format!("can't copy `{path}`: {path}: is a directory"), "{}", shell.name);
+        assert_eq!((hidden(there), hidden(&there.join("dir"))), (vec![], vec![]), "{}", shell.name);
+
+        // Several are an archive, which is there, too, for as long as it is unpacked.
+        let many = there.join("many");
+        let entries = [entry(&many, CopyContent::Directory), entry(&many.join("big"), file())];
+        guest.copy_in(&entries, owner, None, None).await.expect("copied");
+        assert!(fs::read(many.join("big")).expect("there") == big, "{}", shell.name);
+        assert_eq!((hidden(there), hidden(&many)), (vec![], vec![]), "{}", shell.name);
+    });
+}
+
+/// Whoever is interrupted while something arrives, or killed, or has to try again.
+#[test]
+fn what_has_arrived_for_nobody_goes() {
+    with_shells(async |shell| {
+        let there = tempfile::tempdir().expect("a directory");
+        let dest = there.path().join("big").display().to_string();
+        let name = format!("landed-{}-{}", std::process::id(), shell.number);
+        let open = || {
+            let options = Options { name: Some(name.clone()), ..Options::default() };
+            Guest::over(Wire::Local(Local::default()), &shell.path, &login(), options).expect("a guest")
+        };
+        let killed = open();
+        let landed = killed.land(1, &dest).await.expect("asked").expect("it can");
+        fs::write(&landed.file, "half of it").expect("written");
+        assert_eq!(hidden(there.path()).len(), 1, "{}", shell.name);
+        let again = killed.land(2, &dest).await.expect("asked").expect("it can");
+        assert!(fs::metadata(&landed.file).is_err() && hidden(there.path()).len() == 1, "{}", shell.name);
+        drop(killed);
+        let guest = open();
+        guest.look().await.expect("it tells what it has");
+        assert_eq!(hidden(there.path()).len(), 0, "{}: {}", shell.name, again.file);
+        guest.land(3, &dest).await.expect("asked").expect("it can");
+        guest.cleanup().await.expect("cleaned");
+        assert_eq!(hidden(there.path()).len(), 0, "{}", shell.name);
+    });
 }

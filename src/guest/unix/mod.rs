@@ -12,8 +12,9 @@ use base64::engine::general_purpose::STANDARD;
 pub(super) use facts::{Found, Report, Standing};
 
 use super::MAX_CAPTURE;
+use super::archive::Placed;
 use super::error::{Error, Result};
-use super::family::{self, BatchPlan, Decoder, Facts, Family, Opening};
+use super::family::{self, BatchPlan, Decoder, Facts, Family, Landed, Opening};
 use super::job::{Body, Job, RunAs, Via};
 use super::noway::NoWay;
 use super::quote;
@@ -256,6 +257,30 @@ fn job_line(index: usize, job: &Job, chunk: bool, become_user: &str) -> String {
     )
 }
 
+/// What begins with something large that has arrived, and ends with its removal: it takes as much room as what is made of it.
+fn arrived(before: &str, landed: &Landed, sha256: &str) -> String {
+    let gone: Vec<String> = landed.remove.iter().map(|path| quote(path)).collect();
+    let mut text = format!("gone() {{\nrm -rf {}\n}}\ntrap gone EXIT\n{before}", gone.join(" "));
+    if !before.is_empty() {
+        text.push_str("umask 022\n");
+    }
+    let _ = writeln!(
+        text,
+        "if command -v sha256sum >/dev/null 2>&1; then\n\
+         case $(sha256sum <{}) in {sha256}*) ;; *) echo 'it arrived damaged' >&2; exit 1 ;; esac\nfi",
+        quote(&landed.file)
+    );
+    text
+}
+
+/// A time as `touch -t` takes it, in UTC.
+fn stamp(epoch: u64) -> Option<String> {
+    let time = time::OffsetDateTime::from_unix_timestamp(i64::try_from(epoch).ok()?).ok()?;
+    let (date, hour, minute, second) = (time.date(), time.hour(), time.minute(), time.second());
+    let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
+    (1970..=9999).contains(&year).then(|| format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}.{second:02}"))
+}
+
 /// A guest with a POSIX shell, of which is known what it has.
 pub(super) struct Settled {
     /// What was known before.
@@ -409,19 +434,44 @@ impl family::Settled for Settled {
         (self.small(&text), directory)
     }
 
-    fn unpack(&self, before: &str, archive: &str, sha256: &str, owners: Option<(&str, &[String])>) -> Body {
-        let mut text = before.to_owned();
-        if !before.is_empty() {
-            text.push_str("umask 022\n");
-        }
-        let archive = quote(archive);
+    fn land(&self, number: u64, path: &str) -> Option<Body> {
+        let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        // What landed before and hasn't been put anywhere is nobody's any more. A directory that somebody else has made is not
+        // taken for ours.
+        Some(Body::Own(format!(
+            "for l in {work}/l.*; do [ -s \"$l\" ] && rm -rf \"$(cat \"$l\")\" \"$l\"; done\n\
+             d={path}\n[ -d \"$d\" ] && [ ! -h \"$d\" ] || d={parent}\n\
+             mkdir -p \"$d/\" 2>/dev/null\numask 077\nd=$d/.vmwbuild-{name}.{number}\n\
+             mkdir \"$d\" 2>/dev/null || exit 0\nprintf '%s\\n' \"$d\" >{work}/l.{number} && printf %s \"$d\" || rmdir \"$d\"\n",
+            path = quote(path),
+            parent = quote(parent),
+            name = self.unix.name,
+            work = quote(&self.facts.work),
+        )))
+    }
+
+    fn put(&self, before: &str, landed: &Landed, sha256: &str, file: Placed<'_>, owner: Option<&str>) -> Body {
+        let mut text = arrived(before, landed, sha256);
+        let (from, to) = (quote(&landed.file), quote(file.path));
+        // As tar does it: a link is replaced, a directory is not.
         let _ = writeln!(
             text,
-            "if command -v sha256sum >/dev/null 2>&1; then\n\
-             case $(sha256sum <{archive}) in {sha256}*) ;; *) echo 'the archive arrived damaged' >&2; exit 1 ;; esac\nfi"
+            "if [ -h {to} ]; then rm -f {to}; elif [ -d {to} ]; then echo {to}': is a directory' >&2; exit 1; fi"
         );
-        // It is as large as what was in it: both for as short as can be.
-        let _ = writeln!(text, "cd / && tar xpf {archive}; r=$?; rm -f {archive}; [ \"$r\" = 0 ] || exit 1");
+        match owner {
+            Some(owner) => drop(writeln!(text, "chown {} {from} || exit 1", quote(owner))),
+            None => text.push_str(&format!("[ \"$(id -u)\" != 0 ] || chown 0:0 {from} || exit 1\n")),
+        }
+        if let Some(stamp) = stamp(file.modified) {
+            let _ = writeln!(text, "TZ=UTC0 touch -t {stamp} {from}");
+        }
+        let _ = writeln!(text, "chmod {:o} {from} && mv -f {from} {to} || exit 1", file.mode);
+        Body::Own(text)
+    }
+
+    fn unpack(&self, before: &str, landed: &Landed, sha256: &str, owners: Option<(&str, &[String])>) -> Body {
+        let mut text = arrived(before, landed, sha256);
+        let _ = writeln!(text, "cd / && tar xpf {} || exit 1", quote(&landed.file));
         if let Some((owner, paths)) = owners {
             launcher::chown(&mut text, owner, paths);
         }

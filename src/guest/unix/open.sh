@@ -138,10 +138,15 @@ fi 2>/dev/null
 if [ -n "$OLD" ]; then
 	rm -rf "$OLD"
 fi
-# Places of other reports: who was told of them may be no more.
+# Places of other reports, and what has landed elsewhere: who was told of them may be no more.
 for old in "$work"/m.*; do
 	if [ -n "$work" ] && [ -e "$old" ] && [ "$old" != "$work/m.$NONCE" ]; then
 		rm -rf "/tmp/.vmwbuild-${old##*/m.}" "$old"
+	fi
+done
+for old in "$work"/l.*; do
+	if [ -n "$work" ] && [ -s "$old" ]; then
+		rm -rf "$(cat "$old")" "$old"
 	fi
 done
 # Facts are told as records of a log: `iKEY=VALUE` with `%` for `/` where no character of it does harm, else in

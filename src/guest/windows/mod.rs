@@ -13,8 +13,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::MAX_CAPTURE;
+use super::archive::Placed;
 use super::error::{Error, Result};
-use super::family::{self, BatchPlan, Facts, Family, Opening};
+use super::family::{self, BatchPlan, Facts, Family, Landed, Opening};
 use super::job::{Body, Job};
 use super::noway::NoWay;
 use super::unix::squeeze;
@@ -306,8 +307,16 @@ impl family::Settled for Settled {
         (program, directory)
     }
 
-    fn unpack(&self, before: &str, archive: &str, _sha256: &str, _owners: Option<(&str, &[String])>) -> Body {
-        let archive = text(&archive.replace('/', "\\"));
+    fn land(&self, _: u64, _: &str) -> Option<Body> {
+        None
+    }
+
+    fn put(&self, _: &str, _: &Landed, _: &str, _: Placed<'_>, _: Option<&str>) -> Body {
+        Body::Own("throw 'nothing lands here'\n".to_owned())
+    }
+
+    fn unpack(&self, before: &str, landed: &Landed, _sha256: &str, _owners: Option<(&str, &[String])>) -> Body {
+        let archive = text(&landed.file.replace('/', "\\"));
         Body::Own(format!("{TEXT}{before}{}Unpack {archive}\n", squeeze(TAR)))
     }
 
