@@ -133,7 +133,7 @@ pub(super) trait Settled: Send + Sync {
     /// for; it prints where. Nothing is printed where that can't be. None: the family has no such thing.
     fn land(&self, number: u64, path: &str) -> Option<Body>;
     /// A script that unpacks an archive at `/`, and gives what was in it to an owner. `before` is what is done first.
-    fn unpack(&self, before: &str, landed: &Landed, sha256: &str, owners: Option<(&str, &[String])>) -> Body;
+    fn unpack(&self, before: &str, landed: &Landed, sha256: &str, owners: Option<(&str, &[(String, u32)])>) -> Body;
     /// A script that puts a file that has landed where it is to be. `before` is what is done first.
     fn put(&self, before: &str, landed: &Landed, sha256: &str, file: Placed<'_>, owner: Option<&str>) -> Body;
     /// A script that packs files, prints the archive's size in a line, and the archive behind it when it has at most

@@ -47,14 +47,15 @@ impl Guest {
             job.run_as = run_as.cloned();
             return done(self.run(job).await?, &entries.first().map(|e| e.path.clone()).unwrap_or_default());
         }
-        let paths: Vec<String> = entries.iter().map(|entry| entry.path.clone()).collect();
+        let mode = |entry: &CopyEntry| if matches!(entry.content, CopyContent::Symlink(_)) { 0 } else { entry.mode };
+        let paths: Vec<(String, u32)> = entries.iter().map(|entry| (entry.path.clone(), mode(entry))).collect();
         let list = entries.to_vec();
         let archive = blocking(move || Archive::of(&list, moved)).await?;
         let settled = self.settled().await?;
         let number = self.next_number();
         let beside = match paths.first() {
             // Who is root only by another way can't be sent to where root may write.
-            Some(path) if run_as.is_none() && archive.size() > LARGE => self.land(number, path).await?,
+            Some((path, _)) if run_as.is_none() && archive.size() > LARGE => self.land(number, path).await?,
             _ => None,
         };
         let bare = beside.is_some() && archive.only_file().is_some();

@@ -153,6 +153,10 @@ fn large_files_arrive_where_they_go() {
         let parent = fs::metadata(there.join("a 'b\nü")).expect("made");
         assert_eq!((parent.permissions().mode() & 0o777, hidden(dest.parent().expect("one"))), (0o755, vec![]));
 
+        let small = there.join("small");
+        guest.copy_in(&[entry(&small, CopyContent::Bytes(b"x".to_vec()))], owner, None, None).await.expect("copied");
+        assert_eq!(fs::metadata(small).expect("there").permissions().mode() & 0o7777, 0o4751, "{}", shell.name);
+
         // A link is replaced, as a file is, and a directory is not.
         let link = there.join("link");
         std::os::unix::fs::symlink(dest.parent().expect("one"), &link).expect("a link");
@@ -170,7 +174,7 @@ fn large_files_arrive_where_they_go() {
         let many = there.join("many");
         let entries = [entry(&many, CopyContent::Directory), entry(&many.join("big"), file())];
         guest.copy_in(&entries, owner, None, None).await.expect("copied");
-        assert!(fs::read(many.join("big")).expect("there") == big, "{}", shell.name);
+        check(&many.join("big"));
         assert_eq!((hidden(there), hidden(&many)), (vec![], vec![]), "{}", shell.name);
     });
 }

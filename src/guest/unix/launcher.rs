@@ -238,7 +238,8 @@ fn unpack(job: &Job, coding: Coding<'_>, tar: &[u8], owner: Option<&str>) -> Res
         for entry in archive.entries().map_err(|e| unsendable(job, &e.to_string()))? {
             let entry = entry.map_err(|e| unsendable(job, &e.to_string()))?;
             let path = entry.path().map_err(|e| unsendable(job, &e.to_string()))?;
-            paths.push(path.to_string_lossy().into_owned());
+            let mode = if entry.header().entry_type().is_symlink() { 0 } else { entry.header().mode().unwrap_or(0) };
+            paths.push((path.to_string_lossy().into_owned(), mode));
         }
         chown(&mut text, owner, &paths);
     }
@@ -246,13 +247,18 @@ fn unpack(job: &Job, coding: Coding<'_>, tar: &[u8], owner: Option<&str>) -> Res
     Ok(text)
 }
 
-/// Appends commands that give paths, relative to `/`, to an owner.
-pub(super) fn chown(text: &mut String, owner: &str, paths: &[String]) {
+/// Appends commands that give paths, relative to `/`, to an owner. Their modes are those that they have: who gives a file
+/// away takes its set-user-ID and set-group-ID bits.
+pub(super) fn chown(text: &mut String, owner: &str, paths: &[(String, u32)]) {
+    let word = |path: &str| quote(&format!("./{}", path.trim_start_matches('/')));
     for group in paths.chunks(50) {
         let _ = write!(text, "chown -h {}", quote(owner));
-        for path in group {
-            let _ = write!(text, " {}", quote(&format!("./{}", path.trim_start_matches('/'))));
+        for (path, _) in group {
+            let _ = write!(text, " {}", word(path));
         }
         text.push_str(" || exit 1\n");
+    }
+    for (path, mode) in paths.iter().filter(|(_, mode)| mode & 0o6000 != 0) {
+        let _ = writeln!(text, "chmod {mode:o} {} || exit 1", word(path));
     }
 }

@@ -469,7 +469,7 @@ impl family::Settled for Settled {
         Body::Own(text)
     }
 
-    fn unpack(&self, before: &str, landed: &Landed, sha256: &str, owners: Option<(&str, &[String])>) -> Body {
+    fn unpack(&self, before: &str, landed: &Landed, sha256: &str, owners: Option<(&str, &[(String, u32)])>) -> Body {
         let mut text = arrived(before, landed, sha256);
         let _ = writeln!(text, "cd / && tar xpf {} || exit 1", quote(&landed.file));
         if let Some((owner, paths)) = owners {

@@ -315,7 +315,7 @@ impl family::Settled for Settled {
         Body::Own("throw 'nothing lands here'\n".to_owned())
     }
 
-    fn unpack(&self, before: &str, landed: &Landed, _sha256: &str, _owners: Option<(&str, &[String])>) -> Body {
+    fn unpack(&self, before: &str, landed: &Landed, _sha256: &str, _owners: Option<(&str, &[(String, u32)])>) -> Body {
         let archive = text(&landed.file.replace('/', "\\"));
         Body::Own(format!("{TEXT}{before}{}Unpack {archive}\n", squeeze(TAR)))
     }
