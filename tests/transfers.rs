@@ -32,8 +32,7 @@ impl Bench {
         let vm = clone_of(&client, "linux", "one").await;
         boot(&client, &vm).await;
         let here = tempfile::tempdir().unwrap();
-        let scratch = Some(here.path().join("scratch"));
-        let options = Options { patience: PATIENCE, scratch, ..Options::default() };
+        let options = Options { patience: PATIENCE, ..Options::default() };
         let login = Login { user: "root".to_owned(), password: "any".to_owned() };
         let guest = Guest::open(&client, &vm, &login, options).await.unwrap();
         std::fs::write(here.path().join("big"), content()).unwrap();
@@ -93,7 +92,6 @@ async fn what_goes_on_is_waited_for() {
     let work = bench.guest.work_directory().unwrap();
     let left = bench.said(&format!("find {work} -size +100k; ls -A /opt | grep vmwbuild; true")).await;
     assert_eq!(left, "", "what has arrived is where it belongs, and nowhere else");
-    assert!(!bench.here.path().join("scratch").exists(), "nothing is kept here on its way");
     bench.inject("GET:rate=4096");
     let (moved, on_moved) = told();
     let back = bench.here.path().join("back");

@@ -403,7 +403,9 @@ async fn fetch(guest: &Guest, vm: &str, path: &str, to: &Side) -> Result<(), Ref
             let scratch = tempfile::tempdir().map_err(|e| local_failed(&std::env::temp_dir(), &e))?;
             let file = scratch.path().join("file");
             let gauge = Gauge::new("fetching");
-            guest.copy_out(&list, &file, false, None, gauge.moved()).await.map_err(|e| kept_here(&e))?;
+            let kept =
+                "make room there: what goes to standard output is kept in the temporary directory first (TMPDIR)";
+            guest.copy_out(&list, &file, false, None, gauge.moved()).await.map_err(|e| kept_here(&e, kept))?;
             drop(gauge);
             let mut content = std::fs::File::open(&file).map_err(|e| local_failed(&file, &e))?;
             let written = std::io::copy(&mut content, &mut Stdout).and_then(|_| Stdout.flush());
@@ -424,22 +426,18 @@ async fn fetch(guest: &Guest, vm: &str, path: &str, to: &Side) -> Result<(), Ref
                 return Err(in_the_way(text));
             }
             let gauge = Gauge::new("fetching");
-            guest.copy_out(&list, dest, false, None, gauge.moved()).await.map(|_| ()).map_err(|e| kept_here(&e))
+            let kept = "make room there, and check its permissions";
+            guest.copy_out(&list, dest, false, None, gauge.moved()).await.map(|_| ()).map_err(|e| kept_here(&e, kept))
         }
         Side::Guest { .. } => Ok(()),
     }
 }
 
-/// What comes from a guest waits in the temporary directory until it is whole.
-fn kept_here(error: &guest::Error) -> Refused {
+/// Something that is wrong here and not in the guest, with what to do about it.
+fn kept_here(error: &guest::Error, help: &str) -> Refused {
     let (code, problem) = guest_failed(error);
-    match error {
-        guest::Error::Local { .. } => (
-            code,
-            problem.help("make room there; what comes from a guest is kept in the temporary directory first (TMPDIR)"),
-        ),
-        _ => (code, problem),
-    }
+    let here = matches!(error, guest::Error::Local { .. });
+    (code, if here { problem.help(help.to_owned()) } else { problem })
 }
 
 fn parent_of(path: &str) -> &str {

@@ -88,7 +88,6 @@ impl Sessions {
             boot_window,
             patience: shared.options.deadlines.boot,
             // A build that is gone on with, or cleaned up, removes what a killed process has left.
-            scratch: Some(shared.scratch.path().join("archives")),
             build: Some(shared.options.build.clone()),
             ..guest::Options::default()
         };

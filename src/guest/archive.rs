@@ -27,7 +27,7 @@ pub(super) struct Placed<'a> {
 }
 
 /// What sizes in an archive are rounded up to.
-const BLOCK: u64 = 512;
+pub(super) const BLOCK: u64 = 512;
 
 /// One entry with what its header says. It is as it was when it was looked at, whatever becomes of its file meanwhile.
 struct Item {
@@ -278,6 +278,15 @@ fn now() -> u64 {
 fn modified(meta: &fs::Metadata) -> u64 {
     let since = meta.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
     since.map_or_else(now, |t| t.as_secs())
+}
+
+/// What stands before a file's content in an archive.
+pub(super) fn head(path: &str, size: u64, mode: u32, modified: u64) -> Result<Vec<u8>> {
+    let entry = CopyEntry { path: path.to_owned(), content: CopyContent::Bytes(Vec::new()), mode };
+    let item = Item { size, modified, ..Item::of(&entry)? };
+    let mut builder = tar::Builder::new(Vec::new());
+    item.append(&mut builder, &mut io::empty()).map_err(|e| item.failed(&e))?;
+    Ok(std::mem::take(builder.get_mut()))
 }
 
 /// A path of Windows as archives have it, `C:\\dir\\file` as `/C/dir/file`: names with a colon aren't for every system's tar.

@@ -15,6 +15,8 @@ pub(super) struct Opening<'a> {
     pub guess: &'a str,
     /// Names the place where it reports when it can't there.
     pub meeting: &'a str,
+    /// When it is asked, in milliseconds of the epoch: what was left before that is nobody's any more.
+    pub stamp: u64,
     /// A place of an earlier report, to be removed.
     pub old: Option<&'a str>,
     /// A batch of another process.
@@ -131,12 +133,13 @@ pub(super) trait Settled: Send + Sync {
     fn publish(&self, number: u64, path: &str) -> (Program, String);
     /// A script that makes a directory of ours where `path` will be, so that what is large comes to the file system that it is
     /// for; it prints where. Nothing is printed where that can't be. None: the family has no such thing.
-    fn land(&self, number: u64, path: &str) -> Option<Body>;
+    fn land(&self, number: u64, stamp: u64, path: &str) -> Option<Body>;
     /// A script that unpacks an archive at `/`, and gives what was in it to an owner. `before` is what is done first.
     fn unpack(&self, before: &str, landed: &Landed, sha256: &str, owners: Option<(&str, &[(String, u32)])>) -> Body;
     /// A script that puts a file that has landed where it is to be. `before` is what is done first.
     fn put(&self, before: &str, landed: &Landed, sha256: &str, file: Placed<'_>, owner: Option<&str>) -> Body;
     /// A script that packs files, prints the archive's size in a line, and the archive behind it when it has at most
-    /// `limit` bytes.
-    fn pack(&self, archive: &str, paths: &[String], limit: usize) -> Body;
+    /// `limit` bytes. Of a single file that is larger than `bare` and can be sent as it is, it prints `bare`, its size in
+    /// bytes, its mode and its time instead.
+    fn pack(&self, archive: &str, paths: &[String], limit: usize, bare: Option<u64>) -> Body;
 }

@@ -9,6 +9,7 @@ use super::error::{Error, Result};
 use super::family::{Claim, Opening, Settled};
 use super::job::Job;
 use super::log::{Cursor, Record};
+use super::ticket::now;
 use super::unix::{self, Found, Report};
 use super::wire::{Listing, Program};
 use super::{Guest, LONGEST_LOOK, SILENCE, random};
@@ -65,6 +66,7 @@ impl Guest {
             known: state.work.as_deref(),
             guess: &guess,
             meeting: &meeting,
+            stamp: now(),
             old: state.met.then_some(state.meeting.as_str()),
             claim,
         };

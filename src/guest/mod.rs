@@ -124,8 +124,6 @@ pub struct Options {
     pub patience: Duration,
     /// How long processes have between SIGTERM and SIGKILL.
     pub grace: Duration,
-    /// Where archives on their way are kept; None: with the system's temporary files. A process that is killed leaves them.
-    pub scratch: Option<std::path::PathBuf>,
     /// The build that fetches: what is left half unpacked by a process that was killed bears its id.
     pub build: Option<String>,
     /// The largest file, in bytes, that is sent or fetched through vCenter where transfers fail or are ruled out.
@@ -143,7 +141,6 @@ impl Default for Options {
             boot_window: Duration::ZERO,
             patience: Duration::from_secs(600),
             grace: Duration::from_secs(5),
-            scratch: None,
             build: None,
             vcenter_limit: 32 << 20,
         }

@@ -55,14 +55,19 @@ fn relative(path: &Path) -> Option<PathBuf> {
 /// Unpacks an archive here and moves what was asked for to its places. One file or directory goes to `dest` itself, unless
 /// `into` is set or `dest` is a directory.
 /// `prefix` begins the name of the directory that it is unpacked in, which is gone at the end.
-pub(super) fn place(archive: &Path, wanted: &[Wanted], dest: &Path, into: bool, prefix: &str) -> Result<Vec<PathBuf>> {
+pub(super) fn place(
+    archive: impl Read,
+    wanted: &[Wanted],
+    dest: &Path,
+    into: bool,
+    prefix: &str,
+) -> Result<Vec<PathBuf>> {
     let single = single(wanted.len(), dest, into);
     let directory = fetched_into(wanted.len(), dest, into);
     fs::create_dir_all(directory).map_err(|e| local(directory, &e))?;
     // Beside the destination, so that a rename does, and nothing half-written ever has its final name.
     let scratch = tempfile::Builder::new().prefix(prefix).tempdir_in(directory).map_err(|e| local(directory, &e))?;
-    let file = fs::File::open(archive).map_err(|e| local(archive, &e))?;
-    unpack(&mut Archive::new(file), wanted, scratch.path())?;
+    unpack(&mut Archive::new(archive), wanted, scratch.path())?;
     let mut written = Vec::new();
     for wanted in wanted {
         let from = scratch.path().join(&wanted.relative);
@@ -136,6 +141,7 @@ fn unpack(archive: &mut Archive<impl Read>, wanted: &[Wanted], scratch: &Path) -
         match entry.unpack_in(scratch) {
             Ok(true) => {}
             Ok(false) => return Err(refused("which leads out of what was asked for")),
+            Err(e) if is_ours(&e) => return Err(local(scratch.parent().unwrap_or(scratch), &e.kind().into())),
             Err(e) => return Err(broken(&e)),
         }
         #[cfg(unix)]
@@ -148,6 +154,12 @@ fn unpack(archive: &mut Archive<impl Read>, wanted: &[Wanted], scratch: &Path) -
         }
     }
     Ok(())
+}
+
+/// Whether it is here that an archive can't be unpacked, whatever is in it.
+fn is_ours(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), FileTooLarge | QuotaExceeded | ReadOnlyFilesystem | StorageFull)
 }
 
 /// Where an entry goes, or why not.
@@ -249,10 +261,9 @@ mod tests {
         for (kind, name, link, content) in entries {
             entry(&mut tar, *kind, &place_of(name), &place_of(link), content);
         }
-        let archive = tempfile::NamedTempFile::new().expect("a file");
-        fs::write(archive.path(), tar.into_inner().expect("an archive")).expect("written");
+        let archive = tar.into_inner().expect("an archive");
         let asked = Wanted::of(&String::from_utf8(place_of(asked.as_bytes())).expect("text")).expect("a path");
-        let said = match place(archive.path(), &[asked], &world.path().join("here/out"), false, ".vmwbuild-") {
+        let said = match place(archive.as_slice(), &[asked], &world.path().join("here/out"), false, ".vmwbuild-") {
             Ok(_) => "fetched".to_owned(),
             Err(e) => e.to_string().replace(&world.path().display().to_string(), "%"),
         };
@@ -339,11 +350,10 @@ mod tests {
         header.set_path("f").expect("a name");
         header.set_size(1 << 50);
         header.set_cksum();
-        let archive = world.path().join("archive");
-        fs::write(&archive, [header.as_bytes().as_slice(), &[7; 5000]].concat()).expect("written");
+        let archive = [header.as_bytes().as_slice(), &[7; 5000]].concat();
         let dest = world.path().join("out");
-        place(&archive, &[Wanted::of("/f").expect("a path")], &dest, false, ".vmwbuild-").expect_err("a lie");
-        assert_eq!(tree(world.path()).len(), 2, "{:?}", tree(world.path()));
+        place(archive.as_slice(), &[Wanted::of("/f").expect("a path")], &dest, false, ".vmwbuild-").expect_err("a lie");
+        assert_eq!(tree(world.path()).len(), 1, "{:?}", tree(world.path()));
     }
 
     #[test]

@@ -1,14 +1,12 @@
 //! The few things that this room asks of a guest: start a program, list a directory, carry a file.
 
 use std::borrow::Cow;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::archive::OnMoved;
 use super::error::{Error, Result};
 use super::job::Login;
 use crate::vsphere::client::{self, Client, Deadline, Download, GuestAuth, GuestFault, Source};
@@ -304,25 +302,6 @@ impl Incoming {
                 Ok((got > 0).then(|| piece.into()))
             }
         }
-    }
-
-    /// All of it, into a file here; stops when it is more than `limit`, which is how much there should be.
-    pub async fn save(&mut self, path: &Path, limit: u64, moved: Option<&OnMoved>) -> Result<u64> {
-        let local = |e: std::io::Error| Error::Local { path: path.display().to_string(), detail: e.to_string() };
-        let mut file = tokio::fs::File::create(path).await.map_err(local)?;
-        let mut size = 0;
-        while let Some(piece) = self.chunk().await? {
-            size += piece.len() as u64;
-            if size > limit {
-                return Ok(size);
-            }
-            tokio::io::AsyncWriteExt::write_all(&mut file, &piece).await.map_err(local)?;
-            if let Some(moved) = moved {
-                moved(size, limit);
-            }
-        }
-        tokio::io::AsyncWriteExt::flush(&mut file).await.map_err(local)?;
-        Ok(size)
     }
 }
 

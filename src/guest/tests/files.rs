@@ -1,6 +1,7 @@
 //! Files in and out, other users, and what nobody else may read.
 
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 
 use super::*;
 
@@ -170,6 +171,26 @@ fn large_files_arrive_where_they_go() {
         assert_eq!(error.to_string(), format!("can't copy `{path}`: {path}: is a directory"), "{}", shell.name);
         assert_eq!((hidden(there), hidden(&there.join("dir"))), (vec![], vec![]), "{}", shell.name);
 
+        // Back, by a name that is longer than a header's, and through a link.
+        let long = there.join("n".repeat(200));
+        fs::rename(&dest, &long).expect("renamed");
+        std::os::unix::fs::symlink(&long, there.join("to-it")).expect("a link");
+        for (at, path) in [&long, &there.join("to-it")].into_iter().enumerate() {
+            let to = here.path().join(format!("back-{at}"));
+            let paths = [path.display().to_string()];
+            let told = Arc::new(AtomicU64::new(0));
+            let moved: OnMoved = {
+                let told = told.clone();
+                Arc::new(move |moved, _| told.store(moved, Ordering::Relaxed))
+            };
+            guest.copy_out(&paths, &to, false, None, Some(moved)).await.expect("fetched");
+            assert!(fs::read(&to).expect("there") == big, "{}", shell.name);
+            let meta = fs::metadata(&to).expect("there");
+            assert_eq!((meta.permissions().mode() & 0o777, meta.mtime()), (0o751, 1_234_567_890), "{}", shell.name);
+            // What isn't a file is packed, which shows by its size.
+            assert_eq!(told.load(Ordering::Relaxed) == big.len() as u64, at == 0, "{}", shell.name);
+        }
+        assert_eq!(hidden(here.path()), Vec::<String>::new());
         // Several are an archive, which is there, too, for as long as it is unpacked.
         let many = there.join("many");
         let entries = [entry(&many, CopyContent::Directory), entry(&many.join("big"), file())];

@@ -120,8 +120,9 @@ impl Family for Unix {
 
     fn first(&self, opening: &Opening<'_>, batch: Option<(&str, &[Job])>) -> Option<Program> {
         let mut text = format!(
-            "NONCE={} NAME={} GUESS={} KNOWN={} OLD={}\n",
+            "NONCE={} STAMP={} NAME={} GUESS={} KNOWN={} OLD={}\n",
             opening.meeting,
+            opening.stamp,
             self.name,
             quote(opening.guess),
             quote(opening.claim.and_then(|claim| claim.work).or(opening.known).unwrap_or_default()),
@@ -272,6 +273,9 @@ fn arrived(before: &str, landed: &Landed, sha256: &str) -> String {
     );
     text
 }
+
+/// What `find -size` counts in, in bytes.
+const BLOCK: u64 = 512;
 
 /// A time as `touch -t` takes it, in UTC.
 fn stamp(epoch: u64) -> Option<String> {
@@ -434,15 +438,15 @@ impl family::Settled for Settled {
         (self.small(&text), directory)
     }
 
-    fn land(&self, number: u64, path: &str) -> Option<Body> {
+    fn land(&self, number: u64, stamp: u64, path: &str) -> Option<Body> {
         let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
-        // What landed before and hasn't been put anywhere is nobody's any more. A directory that somebody else has made is not
-        // taken for ours.
+        // What landed before and hasn't been put anywhere was for a try that is over. A directory that somebody else has made is
+        // not taken for ours.
         Some(Body::Own(format!(
             "for l in {work}/l.*; do [ -s \"$l\" ] && rm -rf \"$(cat \"$l\")\" \"$l\"; done\n\
              d={path}\n[ -d \"$d\" ] && [ ! -h \"$d\" ] || d={parent}\n\
              mkdir -p \"$d/\" 2>/dev/null\numask 077\nd=$d/.vmwbuild-{name}.{number}\n\
-             mkdir \"$d\" 2>/dev/null || exit 0\nprintf '%s\\n' \"$d\" >{work}/l.{number} && printf %s \"$d\" || rmdir \"$d\"\n",
+             mkdir \"$d\" 2>/dev/null || exit 0\nprintf '%s\\n' \"$d\" >{work}/l.{stamp}.{number} && printf %s \"$d\" || rmdir \"$d\"\n",
             path = quote(path),
             parent = quote(parent),
             name = self.unix.name,
@@ -478,15 +482,23 @@ impl family::Settled for Settled {
         Body::Own(text)
     }
 
-    fn pack(&self, archive: &str, paths: &[String], limit: usize) -> Body {
+    fn pack(&self, archive: &str, paths: &[String], limit: usize, bare: Option<u64>) -> Body {
         let mut words = String::new();
         for path in paths {
             let _ = write!(words, " {}", quote(&format!("./{}", path.trim_start_matches('/'))));
         }
+        let bare = bare.map_or_else(String::new, |bytes| {
+            format!(
+                "p={}\nif [ -n \"$(find \"$p\" -prune -type f -size +{} 2>/dev/null)\" ] && [ -r \"$p\" ] && \
+                 s=$(stat -c '%s %a %Y' \"$p\" 2>/dev/null); then echo \"bare $s\"; exit; fi\n",
+                words.trim_start(),
+                bytes / BLOCK
+            )
+        });
         // The file must not be readable by others, but by the login. Of a file that grows meanwhile, GNU tar takes what
         // it had at first, and ends with 1.
         Body::Own(format!(
-            "cd / || exit\nf=cf\nfor p in{words}; do\n\
+            "cd / || exit\n{bare}f=cf\nfor p in{words}; do\n\
              if [ -h \"$p\" ]; then f=chf; elif [ ! -e \"$p\" ]; then echo \"/${{p#./}}: no such file or directory\" >&2; exit 1; fi\n\
              done\numask 077\ntar $f {archive}{words}\n\
              case $? in 0) ;; 1) case $(tar --version 2>/dev/null) in *GNU*) ;; *) exit 1 ;; esac ;; *) exit 1 ;; esac\n[ \"$(id -u)\" = {uid} ] || chown {uid} {archive} || exit 1\n\

@@ -3,7 +3,7 @@
 #
 # Asked for a BATCH of another process, it finds out how that stands; what has not begun, it keeps from ever beginning.
 #
-# From what stands before: NONCE NAME home (may be empty) bootid; KNOWN, a work directory that was used before; GUESS,
+# From what stands before: NONCE STAMP NAME home (may be empty) bootid; KNOWN, a work directory that was used before; GUESS,
 # where the work directory is looked for, and AHEAD, set when a batch follows; NEED, the decoder that this batch can't do
 # without; BATCH; OLD, a place of an earlier report (or all empty); @RUN@ is the supervisor.
 umask 077
@@ -138,17 +138,17 @@ fi 2>/dev/null
 if [ -n "$OLD" ]; then
 	rm -rf "$OLD"
 fi
-# Places of other reports, and what has landed elsewhere: who was told of them may be no more.
-for old in "$work"/m.*; do
-	if [ -n "$work" ] && [ -e "$old" ] && [ "$old" != "$work/m.$NONCE" ]; then
-		rm -rf "/tmp/.vmwbuild-${old##*/m.}" "$old"
+# Places of reports, and what has landed elsewhere, from before: who was told of them is no more. One that comes late itself
+# leaves alone what is newer.
+for old in "$work"/[lm].*; do
+	stamp=${old##*/?.}
+	if [ -n "$work" ] && [ -e "$old" ] && [ "${stamp%%.*}" -lt "$STAMP" ]; then
+		case $old in
+		"$work"/m.*) rm -rf "/tmp/.vmwbuild-${old##*.}" "$old" ;;
+		*) rm -rf "$(cat "$old")" "$old" ;;
+		esac
 	fi
-done
-for old in "$work"/l.*; do
-	if [ -n "$work" ] && [ -s "$old" ]; then
-		rm -rf "$(cat "$old")" "$old"
-	fi
-done
+done 2>/dev/null
 # Facts are told as records of a log: `iKEY=VALUE` with `%` for `/` where no character of it does harm, else in
 # hexadecimal behind an `h`; `kSTATE` at the end.
 fact() {
@@ -199,7 +199,7 @@ fi
 if [ -z "$ready" ] || [ "$work" != "$GUESS" ]; then
 	# Nobody knows yet where the work directory is.
 	meet=/tmp/.vmwbuild-$NONCE
-	[ -z "$work" ] || true >"$work/m.$NONCE"
+	[ -z "$work" ] || true >"$work/m.$STAMP.$NONCE"
 	mkdir "$meet" 2>/dev/null && mkdir "$meet/s0" && report "$meet/s0"
 fi
 if [ -z "$ready" ] || ! cd "$work"; then

@@ -170,7 +170,7 @@ impl Family for Windows {
             None => "''",
         };
         let (guess, known) = (text(opening.guess), text(known));
-        let _ = writeln!(out, "Open '{}' {guess} {known} '{number}' {ahead}", opening.meeting);
+        let _ = writeln!(out, "Open '{}' {} {guess} {known} '{number}' {ahead}", opening.meeting, opening.stamp);
         if batch.is_some() {
             out.push_str("Batch $jobs\n");
         }
@@ -307,7 +307,7 @@ impl family::Settled for Settled {
         (program, directory)
     }
 
-    fn land(&self, _: u64, _: &str) -> Option<Body> {
+    fn land(&self, _: u64, _: u64, _: &str) -> Option<Body> {
         None
     }
 
@@ -320,7 +320,7 @@ impl family::Settled for Settled {
         Body::Own(format!("{TEXT}{before}{}Unpack {archive}\n", squeeze(TAR)))
     }
 
-    fn pack(&self, archive: &str, paths: &[String], limit: usize) -> Body {
+    fn pack(&self, archive: &str, paths: &[String], limit: usize, _: Option<u64>) -> Body {
         let paths: Vec<String> = paths.iter().map(|path| text(&path.replace('/', "\\"))).collect();
         let archive = text(&archive.replace('/', "\\"));
         Body::Own(format!("{TEXT}{}Pack {archive} @({}) {limit}\n", squeeze(TAR), paths.join(", ")))

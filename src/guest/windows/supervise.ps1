@@ -387,7 +387,7 @@ function Endchild {
 
 # Finds the work directory or makes it, and tells what was found: where the log of the batch begins that follows, or in a
 # place whose name we were given.
-function Open($nonce, $guess, $known, $number, $ahead) {
+function Open($nonce, $stamp, $guess, $known, $number, $ahead) {
     Surroundings
     $boot = Boot
     $script:work = "$([Environment]::GetFolderPath('UserProfile'))\.vmwbuild-$name"
@@ -429,12 +429,13 @@ function Open($nonce, $guess, $known, $number, $ahead) {
     if ($ahead -eq '' -or $work -ne $guess) {
         # Places of other reports: who was told of them may be no more.
         foreach ($old in [IO.Directory]::GetFiles($work, 'm.*')) {
-            $place = "$env:SystemDrive\Users\Public\.vmwbuild-" + [IO.Path]::GetFileName($old).Substring(2)
-            if ($place -ne "$env:SystemDrive\Users\Public\.vmwbuild-$nonce" -and [IO.Directory]::Exists($place)) {
+            $parts = [IO.Path]::GetFileName($old).Split('.')
+            $place = "$env:SystemDrive\Users\Public\.vmwbuild-" + $parts[2]
+            if ([long]$parts[1] -lt $stamp -and [IO.Directory]::Exists($place)) {
                 [IO.Directory]::Delete($place, $true)
             }
         }
-        [IO.File]::WriteAllText("$work\m.$nonce", '')
+        [IO.File]::WriteAllText("$work\m.$stamp.$nonce", '')
         $then = $script:dir
         $script:dir = "$env:SystemDrive\Users\Public\.vmwbuild-$nonce"
         [void][IO.Directory]::CreateDirectory("$dir\s0")
