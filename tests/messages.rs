@@ -174,7 +174,7 @@ fn output_that_cannot_be_written_is_told() {
 fn a_journal_that_cannot_be_read_is_no_build_that_left_nothing() {
     let directory = project(&[("state/builds/20260101-00000000/journal.jsonl", "garbage\n")]);
     for args in [&["clean"][..], &["clean", "--all", "--yes"], &["clean", "20260101-00000000"]] {
-        no_journal(directory.path(), args, "`vmwbuild ls`");
+        no_journal(directory.path(), args, "`vmwbuild destroy 20260101-00000000`");
     }
 }
 

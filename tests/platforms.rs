@@ -203,7 +203,23 @@ fn what_builds_have_made_is_listed_and_removed(site: Site) {
     }
     assert_eq!(left, wanted);
     let half = project.done(&["destroy", "-f", "VMWfile.other", "--yes"]);
-    assert!(said(&half).contains("other-half: the build"), "{half}");
+    let id = other["other-half"]["build"].as_str().unwrap();
+    let why = |run: &Run| said(run).split_once("other-half: the build ").map(|(_, why)| why.to_owned()).unwrap();
+    let clean = format!("`vmwbuild clean {id}` removes it");
+    let stands = format!("{id} makes it still, or has left it half-made;");
+    assert_eq!(why(&half), format!("{stands} {clean} then"), "{half}");
+    // What removes it is another thing where its journal can't be read, and where it isn't.
+    let journal = project.dir.path().canonicalize().unwrap().join(".state/builds").join(id);
+    std::fs::write(journal.join("journal.jsonl"), "garbage\n").unwrap();
+    let broken = project.done(&["destroy", id, "--yes"]);
+    let by_hand = "once nobody works on the build, remove it in vCenter";
+    let told = why(&broken);
+    assert!(told.contains("its journal can't be read") && told.contains(by_hand), "{broken}");
+    assert!(told.contains(&format!("{}` to forget the build", journal.display())), "{broken}");
+    std::fs::remove_dir_all(&journal).unwrap();
+    let elsewhere = project.done(&["destroy", id, "--yes"]);
+    let told = why(&elsewhere);
+    assert!(told.contains(&format!("its journal isn't here: {clean} where the build was begun (from ")), "{told}");
     assert!(project.machines().contains_key("other-half"));
     assert!(said(&project.done(&["destroy", ".", "--yes"])).contains("nothing here was made from"));
 }

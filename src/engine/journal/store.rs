@@ -136,7 +136,8 @@ impl Store {
             Err(TryLockError::WouldBlock) => true,
             Err(TryLockError::Error(error)) => return Err(Broken::Io(error)),
         };
-        let (header, past, _) = read(&file)?;
+        // Of one that is worked on and can't be read, it is known at least that it is worked on.
+        let (header, past, _) = read(&file).map_err(|broken| if running { Broken::Locked } else { broken })?;
         use super::Ending;
         let standing = match (running, past.ended) {
             (true, _) => Standing::Running,
@@ -323,6 +324,10 @@ mod tests {
         let path = store.root().join("b-1").join(NAME);
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"is\":\"go\n{}\n").unwrap();
         assert!(matches!(store.open("b-1"), Err(Broken::Unreadable(why)) if why.starts_with("line 2")));
+        // Who works on it hides that: it is worked on.
+        let works = File::open(&path).unwrap();
+        works.lock().unwrap();
+        assert!(matches!(store.look("b-1"), Err(Broken::Locked)));
     }
 
     #[test]
