@@ -153,10 +153,6 @@ pub async fn build(
             }
         };
     }
-    if let Ok(outputs) = &result {
-        let replaced = outputs.iter().filter(|o| shared.swaps.has(&o.moref));
-        replaced.for_each(|output| shared.events.send(output.event()));
-    }
     let left = end(&shared, result.as_ref().err().map(|f| f.class)).await;
     finished(&shared.events, &shared.client, result.as_ref().err().map(|f| f.class));
     match result {

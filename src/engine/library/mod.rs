@@ -160,7 +160,7 @@ pub(super) async fn publish(shared: &Shared) -> Result<Vec<BuiltOutput>, Stop> {
             });
         }
     }
-    built.iter().for_each(|output| shared.events.send(output.event()));
+    built.iter().for_each(|output| shared.events.send(output.event(true)));
     Ok(built)
 }
 
