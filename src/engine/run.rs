@@ -32,6 +32,7 @@ use super::shared::{Events, Scratch, Shared, Stop, class_of, leaves};
 use super::specs;
 use super::standin::View;
 use super::tags;
+use super::unknown;
 use crate::diagnostic::Diagnostic;
 use crate::graph::{Dag, Why};
 use crate::plan;
@@ -112,7 +113,7 @@ pub async fn build(
         resolved: found.machines,
         ledger: Ledger::new(past.entries.clone(), journal.clone()),
         journal,
-        past_secrets: resume::secrets(&program, &past),
+        past_secrets: unknown::secrets(&program, &past),
         past,
         swaps: Swaps::default(),
         cache: cache::State::new(assessment),
