@@ -225,6 +225,7 @@ async fn prepare(
     let mut found = plan::resolve(program, wishes, &inventory);
     view.name(program, &mut found, &options.build);
     library::lacking(&mut found, wishes);
+    library::ask(client, program, &mut found).await.map_err(failed)?;
     let mut tags = tags::look_up(client, program, wishes, &mut found).await.map_err(failed)?;
     let question = cache::Question {
         program,
