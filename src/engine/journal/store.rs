@@ -99,8 +99,12 @@ impl Store {
         lock(&file)?;
         let mut line = serde_json::to_vec(header).map_err(io::Error::from)?;
         line.push(b'\n');
-        io::Write::write_all(&mut file, &line)?;
-        file.sync_all()?;
+        if let Err(e) = io::Write::write_all(&mut file, &line).and_then(|()| file.sync_all()) {
+            // Nothing has begun: nobody needs to ask what this build has left.
+            drop(file);
+            let _ = std::fs::remove_dir_all(&directory);
+            return Err(e.into());
+        }
         // The names are to last as the content does.
         if let Ok(directory) = File::open(&directory) {
             let _ = directory.sync_all();
