@@ -9,11 +9,11 @@ use super::machine::{Refused, connected, failed, first};
 use super::table::table;
 use super::{args, codes, confirm, load, project, record, terminal};
 use crate::diagnostic::Diagnostic;
-use crate::engine::FailureClass;
 use crate::engine::belongings::{self, Owned};
 use crate::engine::journal::{self, Broken};
 use crate::engine::marks;
 use crate::engine::watch;
+use crate::engine::{self, FailureClass};
 use crate::source::Sources;
 use crate::vsphere::client::{Client, Endpoint};
 use crate::vsphere::wire::PowerState;
@@ -204,6 +204,7 @@ async fn sweep(client: &Client, which: &Which, options: &args::Destroy) -> Resul
         return Ok(Vec::new());
     }
     at_rest(&all)?;
+    unwatched(client, &all).await?;
     let (spared, mut removable): (Vec<Owned>, Vec<Owned>) = all.into_iter().partition(|o| o.spared.is_some());
     for one in &spared {
         terminal::say(&format!("left alone: {}: {}", one.path, why_spared(one)));
@@ -306,4 +307,20 @@ fn at_rest(all: &[Owned]) -> Result<(), Refused> {
             Err((2, Diagnostic::new(&codes::BAD_ARGUMENT, text).help("wait for its end, or stop it by Ctrl-C")))
         }
     }
+}
+
+/// Refuses while somebody watches a platform of which something would be removed: it would be made again at once.
+async fn unwatched(client: &Client, all: &[Owned]) -> Result<(), Refused> {
+    let mut files: Vec<&str> = all.iter().map(|o| o.marks.file.as_str()).filter(|file| !file.is_empty()).collect();
+    files.sort_unstable();
+    files.dedup();
+    for file in files {
+        // An account that may not look there may remove its machines all the same.
+        let Ok(Some(holder)) = watch::watched(client, file).await else { continue };
+        let problem = Diagnostic::new(&engine::codes::WATCHED_ELSEWHERE, format!("`{file}` is watched"))
+            .note(format!("by {}", holder.text))
+            .help("stop that `up --watch` first: it makes again what is removed; where it was killed, wait until its lease is over");
+        return Err((FailureClass::Vsphere.exit_code(), problem));
+    }
+    Ok(())
 }
