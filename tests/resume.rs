@@ -491,6 +491,48 @@ fn what_a_machine_with_a_lost_secret_is_the_source_of_isnt_shown_either() {
     nowhere(dir.path(), "cl0ne-secret");
 }
 
+/// Names of objects are another vCenter's own: what is called so there is somebody else's.
+#[test]
+fn a_build_is_not_gone_on_with_on_another_vcenter() {
+    let (site, other) = (sandbox(), sandbox());
+    let dir =
+        context(&[("VMWfile", "FROM linux AS one\nOUTPUT VM h-one\nRUN echo begun; sleep 60\nRUN touch /root/mine\n")]);
+    killed_once_begun(&site, dir.path());
+    // As many machines there, so that one has the name of the one here.
+    for name in ["their-1", "their-2", "their-3"] {
+        other.govc(&["vm.clone", "-vm", "linux", "-pool", "/DC0/host/DC0_C0/Resources", name]);
+    }
+    let before = other.vms();
+    let mut command = other.with_state(dir.path(), &["resume"]);
+    for (flag, name) in [
+        ("--vcenter", "VMWBUILD_VCENTER"),
+        ("--thumbprint", "VMWBUILD_THUMBPRINT"),
+        ("--username", "VMWBUILD_USERNAME"),
+    ] {
+        let given = command.get_envs().find(|(key, _)| *key == name).and_then(|(_, value)| value);
+        let given = given.unwrap().to_owned();
+        command.arg(flag).arg(given);
+    }
+    let resumed = run(&mut command, DEADLINE);
+    assert_eq!(resumed.code, Some(5), "{resumed}");
+    assert!(resumed.stderr().contains("was begun on another vCenter than the one at"), "{resumed}");
+    assert_eq!(other.vms(), before);
+    succeeded(vmwbuild(&site, dir.path(), &["clean", "--yes"]));
+}
+
+#[test]
+fn what_is_gone_before_it_is_cleaned_is_told() {
+    let site = sandbox();
+    let dir = context(&[("VMWfile", "FROM linux AS one\nOUTPUT VM g-one\nRUN echo begun; sleep 60\n")]);
+    killed_once_begun(&site, dir.path());
+    site.govc(&["vm.destroy", "g-one"]);
+    let cleaned = succeeded(vmwbuild(&site, dir.path(), &["clean", "--yes"]));
+    let told = format!("what the build {} has left is gone already", journal_id(dir.path()));
+    assert!(cleaned.stderr().contains(&told), "{cleaned}");
+    let again = succeeded(vmwbuild(&site, dir.path(), &["clean", "--yes"]));
+    assert!(again.stderr().contains("no build has left anything"), "{again}");
+}
+
 #[test]
 fn a_changed_vmwfile_is_told() {
     let site = sandbox();

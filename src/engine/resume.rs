@@ -49,6 +49,18 @@ pub(super) fn inventory(found: Inventory, past: &Past) -> Inventory {
     found.as_if(ours, &names)
 }
 
+/// Another vCenter answers than the one that the build was begun on: what is known by its objects' names there may be anybody's
+/// here.
+pub(super) fn elsewhere(past: &Past, client: &Client, build: &str) -> Option<Diagnostic> {
+    let here = client.about().instance_uuid.clone().unwrap_or_default();
+    let (begun_on, _) = past.server.as_ref().filter(|(_, instance)| *instance != here)?;
+    let text = format!("the build `{build}` was begun on another vCenter than the one at {}", client.address());
+    let help = format!(
+        "give that one by `--vcenter`; if it is gone for good, `vmwbuild clean {build}` says how to forget the build"
+    );
+    Some(Diagnostic::new(&codes::NOT_RESUMABLE, text).note(format!("that one was at {begun_on}")).help(help))
+}
+
 /// Makes known what was known. The steps that must be run again aren't marked as done.
 ///
 /// # Errors

@@ -73,13 +73,17 @@ pub async fn build(
             requests: requests(client),
         });
     };
-    let found = match heal::run(&program, &client, &options, &control, &events).await {
-        Err(refused) => Err(refused),
-        Ok(view) => tokio::select! {
+    let found = async {
+        if let Some(elsewhere) = resume::elsewhere(&past, &client, &options.build) {
+            return Err((FailureClass::Vsphere, vec![elsewhere]));
+        }
+        let view = heal::run(&program, &client, &options, &control, &events).await?;
+        tokio::select! {
             found = prepare(&program, &client, &options, view) => found,
             () = control.stop.cancelled() => Err((FailureClass::Interrupted, vec![interrupted()])),
-        },
+        }
     };
+    let found = found.await;
     let (found, assessment, tags) = match found {
         Ok(found) => found,
         Err((class, diagnostics)) => {
