@@ -226,3 +226,19 @@ fn end(journal: &Journal) {
     journal.remove_files();
     journal.note(&Record::Ended { how: Ending::Cleaned, when: now(), left: Vec::new() });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::elsewhere;
+
+    #[test]
+    fn another_vcenter_at_the_same_address_is_told_from_one_elsewhere() {
+        let moved = elsewhere("b-1", "vc.example", "other.example");
+        assert_eq!(moved.message, "the build b-1 was begun on another vCenter, vc.example, than other.example");
+        let anew = elsewhere("b-1", "vc.example", "vc.example");
+        let text = "at vc.example there is another vCenter now than the one that the build b-1 was begun on";
+        assert_eq!(anew.message, text);
+        let help = anew.help.as_deref().unwrap_or_default();
+        assert!(help.starts_with("if that one is gone for good, so is what the build has left"), "{help}");
+    }
+}
