@@ -7,7 +7,7 @@
 use crate::common;
 
 use common::ear::{Asked, Ear, Fields, Otherwise, alike, all, but, differences, only};
-use common::ova::{OVF, disk};
+use common::ova::{OVF, app, disk};
 use common::site::Site;
 use common::{DEADLINE, context, on_both};
 use vmwbuild::vsphere::client::{Adapter, Client, Customization, Deadline, EntityKind};
@@ -24,6 +24,7 @@ on_both! {
     a_machine_is_cloned_and_changed_as_govc_and_pyvmomi_do
     a_machine_is_cloned_by_a_policy_as_pyvmomi_does
     a_library_item_is_left_and_deployed_as_govc_does
+    properties_of_an_item_are_set_as_govc_does
     a_vm_template_is_left_in_a_library_as_govc_does
     machines_are_switched_and_marked_as_govc_does
 }
@@ -497,6 +498,49 @@ fn a_library_item_is_left_and_deployed_as_govc_does(site: &Site) {
             .collect::<Vec<_>>(),
         );
         // What a deployment can't be given is changed afterwards.
+    }
+}
+
+fn properties_of_an_item_are_set_as_govc_does(site: &Site) {
+    site.govc(&["library.create", "images"]);
+    let properties = r#""PropertyMapping": [{"Key": "hostname", "Value": "web"}, {"Key": "port", "Value": "81"}]"#;
+    let deployment = if site.is_vcsim() { r#""Deployment": "large", "# } else { "" };
+    let options = format!("{{{deployment}{properties}}}");
+    let dir = context(&[("app.ovf", app().as_bytes()), ("disk1.vmdk", &disk()), ("options.json", options.as_bytes())]);
+    let file = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+    // The sandbox takes no items from outside; what it captures has its properties, and no configurations.
+    if site.is_vcsim() {
+        site.govc(&["library.import", "images", &file("app.ovf")]);
+    } else {
+        let place = ["-ds", "LocalDS_0", "-pool", POOL, "-name", "app"];
+        site.govc(&[&["import.ovf"], &place[..], &[&file("app.ovf")]].concat());
+        site.govc(&["library.clone", "-ovf", "-vm", "app", "images", "app"]);
+    }
+    let ear = Ear::before(site);
+    let configuration = if site.is_vcsim() { "--configuration=large " } else { "" };
+    let ours = ear.build(&format!(
+        "CLUSTER DC0_C0\nFROM --accept-eula {configuration}--property=hostname=web --property=port=81 library:images/app AS web\n\
+         OUTPUT VM --off own\n"
+    ));
+    let ours = only(&ours, "POST library-item?deploy").fields();
+    let place = ["-ds", "LocalDS_0", "-pool", POOL, "-folder", "/DC0/vm"];
+    let options = file("options.json");
+    let asks = [&["library.deploy", "-options", &options], &place[..], &["/images/app", "peer"]].concat();
+    let theirs = only(&ear.govc(&asks), "POST library-item?deploy").fields();
+    if site.is_vcsim() {
+        let why = "the properties' own parameters have no such field in the API";
+        let passing = ours.get("/deployment_spec/name").unwrap().to_owned();
+        alike(
+            &ours.with(&[(&passing, "NAME")]),
+            &theirs.with(&[("peer", "NAME")]),
+            &[but("/deployment_spec/additional_parameters[2]/selected_key", None, Some("large"), why)],
+        );
+    } else {
+        alike(
+            &ours.below("/deployment_spec/additional_parameters[1]"),
+            &theirs.below("/deployment_spec/additional_parameters[2]"),
+            &[],
+        );
     }
 }
 

@@ -8,7 +8,7 @@ use crate::common;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use common::ova::{OVF, digest, disk};
+use common::ova::{Form, OVF, app, archive, digest, disk};
 use common::site::{Sandbox, Site};
 use common::{Run, Running, context, on_both};
 use serde_json::Value;
@@ -162,6 +162,73 @@ fn what_is_wrong_with_items_is_told_before_anything_is_made(site: &Site) {
         site.govc(&["library.import", "-n", "disc", "images", &dir.path().join("iso").to_string_lossy()]);
         told(&template("--exists=replace ", "disc"), &["is neither an OVF nor a VM template"]);
     }
+}
+
+/// An OVA with properties, imported and left in a library.
+fn with_an_app(site: &Site) -> tempfile::TempDir {
+    site.govc(&["library.create", "images"]);
+    let ova = archive(Form::Gnu, &[("app.ovf", app().as_bytes()), ("disk1.vmdk", &disk())]);
+    let text = "CLUSTER DC0_C0\nFROM --property=port=90 ova:app.ova AS app\nOUTPUT LIBRARY images/app\nOUTPUT VM --off first\n\
+        FROM app AS template\nOUTPUT --type=template LIBRARY images/golden\n";
+    let dir = context(&[("app.ova", ova.as_slice()), ("VMWfile", text.as_bytes())]);
+    site.built(dir.path(), &[]);
+    dir
+}
+
+fn set_of(site: &Site, name: &str) -> Vec<(String, String)> {
+    let text = site.govc(&["vm.info", "-json", name]);
+    let vm: Value = serde_json::from_str(&text).unwrap();
+    let extra = vm["virtualMachines"][0]["config"]["extraConfig"].as_array().unwrap().clone();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let all = extra.iter().map(|e| (text(&e["key"]), text(&e["value"])));
+    all.filter(|(key, _)| key.starts_with("ovf.")).collect()
+}
+
+#[test]
+fn properties_of_an_item_are_set_and_held_to_what_it_tells() {
+    let site = Site::here().unwrap();
+    let dir = with_an_app(&site);
+    let before = site.vms();
+    let mut told = String::new();
+    for source in [
+        "library:images/app",
+        "--property=hostnam=web library:images/app",
+        "--property=fixed=other library:images/app",
+        "--property=hostname= library:images/app",
+        "--property=hostname=much-too-long library:images/app",
+        "--property=hostname=web --property=port=http library:images/app",
+        "--property=hostname=web --property=port=65536 library:images/app",
+        "--property=hostname=web --property=size=m library:images/app",
+        "--property=hostname=web --configuration=large library:images/app",
+        "--property=hostname=web library:images/golden",
+        "--configuration=large library:images/golden",
+    ] {
+        let text = format!("CLUSTER DC0_C0\nFROM {source} AS a\nOUTPUT VM a\nRUN true\n");
+        std::fs::write(dir.path().join("VMWfile"), text).unwrap();
+        let build = site.build(dir.path(), &[]);
+        let plan = common::run(&mut site.tool(dir.path(), &["plan"]), common::DEADLINE);
+        assert!(build.code == Some(5) && plan.code == Some(5), "{source}: {build}{plan}");
+        told += &format!("--- FROM {source}\n{}\n\n", errors(&build));
+    }
+    insta::assert_snapshot!("what_an_item_does_not_let_set", told);
+    assert_eq!(site.vms(), before);
+    let text = "CLUSTER DC0_C0\nFROM --property=hostname=web --property=size=l library:images/app AS a FOR n IN 1..2\n\
+        OUTPUT VM --off set-${{ n }}\n";
+    std::fs::write(dir.path().join("VMWfile"), text).unwrap();
+    site.built(dir.path(), &[]);
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    for name in ["set-1", "set-2"] {
+        assert_eq!(set_of(&site, name), [pair("ovf.hostname", "web"), pair("ovf.size", "l")]);
+    }
+    assert_eq!(site.sessions(), 0);
+}
+
+/// What a run says is wrong.
+fn errors(run: &Run) -> String {
+    let text = run.stderr();
+    let timed = regex::Regex::new(r"^ +\d+\.\d ").unwrap();
+    let lines: Vec<&str> = text.lines().filter(|line| !timed.is_match(line)).collect();
+    lines.join("\n").replace("127.0.0.1", "SERVER").trim().to_owned()
 }
 
 /// What there is in a library.

@@ -174,7 +174,7 @@ fn output_that_cannot_be_written_is_told() {
 fn a_journal_that_cannot_be_read_is_no_build_that_left_nothing() {
     let directory = project(&[("state/builds/20260101-00000000/journal.jsonl", "garbage\n")]);
     for args in [&["clean"][..], &["clean", "--all", "--yes"], &["clean", "20260101-00000000"]] {
-        no_journal(directory.path(), args, "`vmwbuild ls`");
+        no_journal(directory.path(), args, "`vmwbuild destroy 20260101-00000000`");
     }
 }
 
@@ -186,6 +186,23 @@ fn no_journal(directory: &Path, args: &[&str], words: &str) {
     let err = String::from_utf8(done.stderr).expect("UTF-8");
     assert_eq!(done.status.code(), Some(5), "{args:?}: {err}");
     assert!(err.contains("VMW650") && err.contains(words), "{args:?}: {err}");
+}
+
+/// A build that can't write its journal hasn't begun: nobody is asked about it later.
+#[cfg(unix)]
+#[test]
+fn a_journal_that_cannot_be_begun_leaves_none() {
+    let directory = project(&[("VMWfile", "FROM linux AS a\nOUTPUT VM a\nLOGIN root PASSWORD a\nRUN true\n")]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" build", env!("CARGO_BIN_EXE_vmwbuild")]);
+    command.current_dir(directory.path()).env("VMWBUILD_STATE_DIR", "state").stdin(Stdio::null());
+    command.env("VMWBUILD_VCENTER", "127.0.0.1:1").env("VMWBUILD_USERNAME", "u").env("VMWBUILD_PASSWORD", "p");
+    let done = command.output().expect("it runs");
+    let err = String::from_utf8(done.stderr).expect("UTF-8");
+    assert_eq!(done.status.code(), Some(5), "{err}");
+    assert!(err.contains("VMW650") && err.contains("can't be used: File too large"), "{err}");
+    let left = std::fs::read_dir(directory.path().join("state/builds")).expect("a directory").count();
+    assert_eq!(left, 0, "{err}");
 }
 
 /// "No builds" would be wrong where nobody can say.

@@ -203,7 +203,23 @@ fn what_builds_have_made_is_listed_and_removed(site: Site) {
     }
     assert_eq!(left, wanted);
     let half = project.done(&["destroy", "-f", "VMWfile.other", "--yes"]);
-    assert!(said(&half).contains("other-half: the build"), "{half}");
+    let id = other["other-half"]["build"].as_str().unwrap();
+    let why = |run: &Run| said(run).split_once("other-half: the build ").map(|(_, why)| why.to_owned()).unwrap();
+    let clean = format!("`vmwbuild clean {id}` removes it");
+    let stands = format!("{id} makes it still, or has left it half-made;");
+    assert_eq!(why(&half), format!("{stands} {clean} then"), "{half}");
+    // What removes it is another thing where its journal can't be read, and where it isn't.
+    let journal = project.dir.path().canonicalize().unwrap().join(".state/builds").join(id);
+    std::fs::write(journal.join("journal.jsonl"), "garbage\n").unwrap();
+    let broken = project.done(&["destroy", id, "--yes"]);
+    let by_hand = "once nobody works on the build, remove it in vCenter";
+    let told = why(&broken);
+    assert!(told.contains("its journal can't be read") && told.contains(by_hand), "{broken}");
+    assert!(told.contains(&format!("{}` to forget the build", journal.display())), "{broken}");
+    std::fs::remove_dir_all(&journal).unwrap();
+    let elsewhere = project.done(&["destroy", id, "--yes"]);
+    let told = why(&elsewhere);
+    assert!(told.contains(&format!("its journal isn't here: {clean} where the build was begun (from ")), "{told}");
     assert!(project.machines().contains_key("other-half"));
     assert!(said(&project.done(&["destroy", ".", "--yes"])).contains("nothing here was made from"));
 }
@@ -339,6 +355,10 @@ fn steps_run_on_machines_that_exist(site: Site) {
     assert_eq!(plan["machines"].as_array().unwrap().len(), 2, "{plan:#}");
     let built = project.build(&[]);
     assert_eq!(project.versions(2), ["2", "2"]);
+    // They were there, and nobody has built them.
+    built.says("ran its steps on VM on-web-1");
+    assert_eq!(built.result_of("web[on-web-2]"), "ran", "{}", built.result);
+    assert!(!built.run.stderr().contains("built VM"), "{}", built.run);
     assert_eq!(project.read("on-web-2", "/root/name"), "on-web-2\n");
     assert_eq!(built.result["keys"]["web[on-web-1]"]["version"], 2, "{}", built.result);
     for method in
@@ -527,8 +547,19 @@ fn an_image_is_published_once_its_test_has_passed(site: Site) {
     assert_eq!(failed.run.code, Some(4), "{}", failed.run);
     assert_eq!((failed.result_of("image"), failed.result_of("test")), ("built".to_owned(), "failed".to_owned()));
     assert!(project.made().is_empty(), "{:?}", project.made());
+    // Before it has passed, nobody says that it is there.
+    failed.says("made what becomes template after-image once `test` has passed");
+    let all = failed.run.stderr();
+    assert!(!all.contains("built template") && !all.contains("published template"), "{}", failed.run);
+    let unpublished = |built: &common::project::Built| built.of("image")["unpublished"].clone();
+    assert_eq!(unpublished(&failed), serde_json::json!(["template after-image"]), "{}", failed.result);
     let first = project.build(&[]);
     assert_eq!((first.result_of("image"), first.result_of("test")), ("built".to_owned(), "built".to_owned()));
+    assert_eq!(unpublished(&first), Value::Null, "{}", first.result);
+    let all = first.run.stderr();
+    let at = |text: &str| all.find(text).unwrap_or_else(|| panic!("no {text:?} in {}", first.run));
+    let (made, tested) = (at("made what becomes template after-image"), at("built nothing that stays"));
+    assert!(made < tested && tested < at("published template after-image"), "{}", first.run);
     assert_eq!(project.made(), ["after-image"]);
     let published = project.moref("after-image");
     // It has passed: nothing is made, and nothing tested.

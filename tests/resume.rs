@@ -439,16 +439,98 @@ fn a_secret_key_that_no_journal_holds_isnt_shown_either() {
     assert!(resumed.stderr().contains("what it prints isn't shown: `one.t` may be in it"), "{resumed}");
     assert!(!resumed.to_string().contains("t0p-secret"), "{resumed}");
     assert_eq!(read(&site, dir.path(), "m-one", "/root/plain"), "t0p-secret\n");
-    // Neither on the screen nor anywhere else.
-    let mut files = vec![dir.path().to_owned()];
+    nowhere(dir.path(), "t0p-secret");
+}
+
+/// Neither on the screen nor anywhere else.
+fn nowhere(dir: &Path, secret: &str) {
+    let mut files = vec![dir.to_owned()];
     while let Some(path) = files.pop() {
         if path.is_dir() {
             files.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
         } else {
             let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
-            assert!(!text.contains("t0p-secret"), "{}: {text}", path.display());
+            assert!(!text.contains(secret), "{}: {text}", path.display());
         }
     }
+}
+
+/// Clones of a machine have what it has, and so have those that are given it or copy from it.
+#[test]
+fn what_a_machine_with_a_lost_secret_is_the_source_of_isnt_shown_either() {
+    let site = sandbox();
+    let text = "FROM linux AS one\nOUTPUT TEMPLATE c-one\nKEY t: secret FROM RUN printf 'cl0ne%ssecret' - | tee /root/t\n\
+                KEY line: secret = \"t=\" + t\n\
+                FROM one AS two\nOUTPUT TEMPLATE c-two\n\
+                RUN echo begun; until test -e /root/go; do sleep 0.1; done; cat /root/t\nRUN echo two; cat /root/t >&2\n\
+                FROM two AS three\nOUTPUT VM c-three\nRUN echo three; cat /root/t\nRUN --allow-failure cat /root/t; exit 3\n\
+                FROM linux AS four\nOUTPUT NONE\nCOPY --from=two /root/t /root/copied\nRUN cat /root/copied\n\
+                FROM linux AS five\nOUTPUT VM c-five\nRUN echo ${{ one.line }} > /root/t\n\
+                RUN echo begun; until test -e /root/go; do sleep 0.1; done; cat /root/t\n\
+                FROM linux AS six\nOUTPUT VM c-six\nRUN until test -e /root/go; do sleep 0.1; done; echo nobody-knows\n";
+    let dir = context(&[("VMWfile", text)]);
+    let running = common::Running::start(&mut site.with_state(dir.path(), &["build", "--progress", "plain"]));
+    // `two` and `five`, in whatever order.
+    running.wait_for("| begun", DEADLINE);
+    running.wait_for("| begun", DEADLINE);
+    running.signal("KILL");
+    running.finish(DEADLINE);
+    for machine in ["c-two", "c-five", "c-six"] {
+        succeeded(vmwbuild(&site, dir.path(), &["exec", machine, "--", "touch", "/root/go"]));
+    }
+    let args = ["resume", "--progress", "plain", "--events", "events.jsonl", "--report", "r.html"];
+    let resumed = succeeded(vmwbuild(&site, dir.path(), &args));
+    let told = resumed.stderr();
+    for machine in ["two  ", "three", "four ", "five "] {
+        let line = format!("{machine}  note: what it prints isn't shown: `one.t` may be in it");
+        assert!(told.contains(&line), "{machine}: {resumed}");
+    }
+    assert!(told.contains("| nobody-knows"), "{resumed}");
+    assert!(!resumed.to_string().contains("cl0ne-secret"), "{resumed}");
+    assert_eq!(read(&site, dir.path(), "c-three", "/root/t"), "cl0ne-secret");
+    nowhere(dir.path(), "cl0ne-secret");
+}
+
+/// Names of objects are another vCenter's own: what is called so there is somebody else's.
+#[test]
+fn a_build_is_not_gone_on_with_on_another_vcenter() {
+    let (site, other) = (sandbox(), sandbox());
+    let dir =
+        context(&[("VMWfile", "FROM linux AS one\nOUTPUT VM h-one\nRUN echo begun; sleep 60\nRUN touch /root/mine\n")]);
+    killed_once_begun(&site, dir.path());
+    // As many machines there, so that one has the name of the one here.
+    for name in ["their-1", "their-2", "their-3"] {
+        other.govc(&["vm.clone", "-vm", "linux", "-pool", "/DC0/host/DC0_C0/Resources", name]);
+    }
+    let before = other.vms();
+    let mut command = other.with_state(dir.path(), &["resume"]);
+    for (flag, name) in [
+        ("--vcenter", "VMWBUILD_VCENTER"),
+        ("--thumbprint", "VMWBUILD_THUMBPRINT"),
+        ("--username", "VMWBUILD_USERNAME"),
+    ] {
+        let given = command.get_envs().find(|(key, _)| *key == name).and_then(|(_, value)| value);
+        let given = given.unwrap().to_owned();
+        command.arg(flag).arg(given);
+    }
+    let resumed = run(&mut command, DEADLINE);
+    assert_eq!(resumed.code, Some(5), "{resumed}");
+    assert!(resumed.stderr().contains("was begun on another vCenter than the one at"), "{resumed}");
+    assert_eq!(other.vms(), before);
+    succeeded(vmwbuild(&site, dir.path(), &["clean", "--yes"]));
+}
+
+#[test]
+fn what_is_gone_before_it_is_cleaned_is_told() {
+    let site = sandbox();
+    let dir = context(&[("VMWfile", "FROM linux AS one\nOUTPUT VM g-one\nRUN echo begun; sleep 60\n")]);
+    killed_once_begun(&site, dir.path());
+    site.govc(&["vm.destroy", "g-one"]);
+    let cleaned = succeeded(vmwbuild(&site, dir.path(), &["clean", "--yes"]));
+    let told = format!("what the build {} has left is gone already", journal_id(dir.path()));
+    assert!(cleaned.stderr().contains(&told), "{cleaned}");
+    let again = succeeded(vmwbuild(&site, dir.path(), &["clean", "--yes"]));
+    assert!(again.stderr().contains("no build has left anything"), "{again}");
 }
 
 #[test]

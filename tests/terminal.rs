@@ -194,7 +194,7 @@ fn of_fifty_machines_those_that_run_are_shown_and_the_rest_is_counted() {
     });
     assert_eq!(shown.status.code(), Some(130), "{}", shown.screen.contents());
     let seen = seen.expect("eight run at once, and their output has a place");
-    let status = seen.iter().find(|l| l.contains("of 50 built")).unwrap_or_else(|| panic!("{seen:#?}"));
+    let status = seen.iter().find(|l| l.contains("of 50 done")).unwrap_or_else(|| panic!("{seen:#?}"));
     let shown = seen.iter().filter(|l| l.starts_with(['●', '○'])).count();
     let waiting: usize = status
         .split(", ")
@@ -214,7 +214,7 @@ fn a_terminal_may_be_resized_in_the_middle() {
     let (mut at, mut ticks) = (0, 0);
     let shown = build_with(text, (80, 24), &[], |screen, _| {
         // Each size is seen for a few frames.
-        if screen.contains("of 2 built") {
+        if screen.contains("of 2 done") {
             ticks += 1;
         }
         if ticks > 3 && at < sizes.len() {
@@ -236,7 +236,7 @@ fn a_terminal_may_be_resized_in_the_middle() {
     ] {
         assert_eq!(lines.iter().filter(|l| *l == wanted).count(), 1, "{wanted}: {lines:#?}");
     }
-    assert!(!lines.iter().any(|l| l.contains("of 2 built") || l.starts_with(['●', '○'])), "{lines:#?}");
+    assert!(!lines.iter().any(|l| l.contains("of 2 done") || l.starts_with(['●', '○'])), "{lines:#?}");
 }
 
 #[test]

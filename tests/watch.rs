@@ -318,6 +318,15 @@ fn the_budget_outlives_controllers() {
     // Who allows more has it at once.
     let generous = project.watch(&["--max-replacements", "9/1h", "--pause", "1s"]);
     wait(&generous, "watch: worker[1]: it is well");
+    // What is removed under its eyes it would make again.
+    let before = project.machines();
+    let refused = project.tool(&["destroy", ".", "--yes"]);
+    assert_eq!(refused.code, Some(5), "{refused}");
+    assert!(
+        refused.stderr().contains("is watched") && refused.stderr().contains("stop that `up --watch` first"),
+        "{refused}"
+    );
+    assert_eq!(project.machines(), before);
     end(generous);
     // With the platform goes what is remembered of it.
     project.done(&["destroy", ".", "--yes"]);

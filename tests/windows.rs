@@ -254,6 +254,27 @@ fn vcenter_customizes_a_guest_of_the_simulator() {
 fn vcenter_customizes_a_guest_of_the_sandbox() {
     let Some(site) = common::site::Site::here() else { return };
     customized(&site);
+    let inside = |vm: &str, command: &str| site.guest(vm, command).split_whitespace().collect::<Vec<_>>().join(" ");
+    let names = "cat /etc/resolv.conf";
+    assert_eq!(inside("app", names), "nameserver 10.1.2.2 search example.org");
+    assert!(inside("app", "ip route").starts_with("default via 10.1.2.1 dev eth0"), "{}", inside("app", "ip route"));
+    // The same of IPv6, over whatever the name servers were before.
+    let text = format!(
+        "FROM {} AS six\nOUTPUT VM six\n\
+         ADDRESS --method=customize fd00:1::7/64 GATEWAY fd00:1::1 DNS fd00:1::53 10.9.9.9 SEARCH a.example b.example\n\
+         RUN echo ready\n",
+        site.template()
+    );
+    site.built(context(&[("VMWfile", &text)]).path(), &[]);
+    assert_eq!(inside("six", names), "nameserver fd00:1::53 nameserver 10.9.9.9 search a.example b.example");
+    let addresses = inside("six", "ip -6 -o addr show dev eth0 scope global");
+    assert!(addresses.contains("fd00:1::7/64") && !addresses.contains("tentative"), "{addresses}");
+    assert!(
+        inside("six", "ip -6 route").contains("default via fd00:1::1 dev eth0"),
+        "{}",
+        inside("six", "ip -6 route")
+    );
+    assert_eq!(site.govc(&["object.collect", "-s", "/DC0/vm/six", "guest.ipAddress"]), "fd00:1::7\n");
     // By a specification that the server keeps.
     let text = format!(
         "SECRET pw\nFROM {} AS other\nOUTPUT VM other\nLOGIN root PASSWORD ${{{{ pw }}}}\n\

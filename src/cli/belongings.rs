@@ -9,11 +9,11 @@ use super::machine::{Refused, connected, failed, first};
 use super::table::table;
 use super::{args, codes, confirm, load, project, record, terminal};
 use crate::diagnostic::Diagnostic;
-use crate::engine::FailureClass;
 use crate::engine::belongings::{self, Owned};
-use crate::engine::journal;
+use crate::engine::journal::{self, Broken};
 use crate::engine::marks;
 use crate::engine::watch;
+use crate::engine::{self, FailureClass};
 use crate::source::Sources;
 use crate::vsphere::client::{Client, Endpoint};
 use crate::vsphere::wire::PowerState;
@@ -204,9 +204,10 @@ async fn sweep(client: &Client, which: &Which, options: &args::Destroy) -> Resul
         return Ok(Vec::new());
     }
     at_rest(&all)?;
+    unwatched(client, &all).await?;
     let (spared, mut removable): (Vec<Owned>, Vec<Owned>) = all.into_iter().partition(|o| o.spared.is_some());
     for one in &spared {
-        terminal::say(&format!("left alone: {}: {}", one.path, one.spared.as_deref().unwrap_or_default()));
+        terminal::say(&format!("left alone: {}: {}", one.path, why_spared(one)));
     }
     // What may share the disks of a template goes before it.
     removable.sort_by_key(|o| o.template);
@@ -228,6 +229,41 @@ async fn sweep(client: &Client, which: &Which, options: &args::Destroy) -> Resul
         let _ = watch::forget(client, &meant.identity).await;
     }
     Ok(problems)
+}
+
+/// Why one is left alone; what is half-made with what removes it, as far as its journal is here and can be read.
+fn why_spared(owned: &Owned) -> String {
+    let why = owned.spared.as_deref().unwrap_or_default();
+    if !is_half_made(owned) {
+        return why.to_owned();
+    }
+    let build = &owned.marks.build;
+    let store = record::store();
+    let look = |store: &journal::Store| store.look(build);
+    let clean = format!("`vmwbuild clean {build}` removes it");
+    let next = match store.as_ref().map_or(Err(Broken::Missing), look) {
+        Ok(_) | Err(Broken::Locked) => format!("{clean} then"),
+        Err(Broken::Newer(_)) => format!("{clean} then, by the vmwbuild that has begun the build or a newer one"),
+        Err(Broken::Missing) => {
+            let begun = match owned.marks.from.as_str() {
+                "" => String::new(),
+                from => format!(" (from {from})"),
+            };
+            format!(
+                "its journal isn't here: {clean} where the build was begun{begun}; if that journal is lost, remove it \
+                 in vCenter once nobody works on the build"
+            )
+        }
+        Err(Broken::Unreadable(_) | Broken::Io(_)) => {
+            let place = store.map_or_else(PathBuf::new, |store| store.root().join(build));
+            format!(
+                "its journal can't be read, and nothing here can tell which: once nobody works on the build, remove it \
+                 in vCenter, and `{}` to forget the build",
+                place.display()
+            )
+        }
+    };
+    format!("{why}; {next}")
 }
 
 /// Says which machines were made from a VMWfile somewhere else, where the name of a directory alone makes them this one's:
@@ -257,9 +293,9 @@ fn elsewhere(which: &Which, all: &[Owned]) {
 /// Refuses while a build that this user has begun still works on what would be removed.
 fn at_rest(all: &[Owned]) -> Result<(), Refused> {
     let Some(store) = record::store() else { return Ok(()) };
-    let runs = |build: &str| {
-        let kept = store.all().into_iter().find(|(name, _)| name == build).and_then(|(_, kept)| kept.ok());
-        kept.is_some_and(|kept| kept.standing == journal::Standing::Running)
+    let runs = |build: &str| match store.look(build) {
+        Ok(kept) => kept.standing == journal::Standing::Running,
+        Err(broken) => matches!(broken, Broken::Locked),
     };
     let mut builds: Vec<&str> = all.iter().map(|o| o.marks.build.as_str()).collect();
     builds.sort_unstable();
@@ -271,4 +307,20 @@ fn at_rest(all: &[Owned]) -> Result<(), Refused> {
             Err((2, Diagnostic::new(&codes::BAD_ARGUMENT, text).help("wait for its end, or stop it by Ctrl-C")))
         }
     }
+}
+
+/// Refuses while somebody watches a platform of which something would be removed: it would be made again at once.
+async fn unwatched(client: &Client, all: &[Owned]) -> Result<(), Refused> {
+    let mut files: Vec<&str> = all.iter().map(|o| o.marks.file.as_str()).filter(|file| !file.is_empty()).collect();
+    files.sort_unstable();
+    files.dedup();
+    for file in files {
+        // An account that may not look there may remove its machines all the same.
+        let Ok(Some(holder)) = watch::watched(client, file).await else { continue };
+        let problem = Diagnostic::new(&engine::codes::WATCHED_ELSEWHERE, format!("`{file}` is watched"))
+            .note(format!("by {}", holder.text))
+            .help("stop that `up --watch` first: it makes again what is removed; where it was killed, wait until its lease is over");
+        return Err((FailureClass::Vsphere.exit_code(), problem));
+    }
+    Ok(())
 }

@@ -158,8 +158,7 @@ pub(super) async fn sweep(
     let build = &header.build;
     let instance = client.about().instance_uuid.clone().unwrap_or_default();
     if let Some((server, _)) = past.server.as_ref().filter(|(_, begun_on)| *begun_on != instance) {
-        let text = format!("the build {build} was begun on another vCenter, {server}, than {}", client.address());
-        return Err((2, vec![Diagnostic::new(&engine::codes::NO_BUILD, text).help("give that one by `--vcenter`")]));
+        return Err((2, vec![elsewhere(build, server, client.address())]));
     }
     let mut removable: Vec<(&Left, Moref)> = Vec::new();
     let mut open = false;
@@ -200,9 +199,25 @@ pub(super) async fn sweep(
         return Err((FailureClass::Vsphere.exit_code(), problems));
     }
     if !open {
+        if paths.is_empty() {
+            terminal::say(&format!("what the build {build} has left is gone already"));
+        }
         end(journal);
     }
     Ok(())
+}
+
+/// The build was begun on another vCenter than the one that answers.
+fn elsewhere(build: &str, begun_on: &str, here: &str) -> Diagnostic {
+    let problem = |text: String| Diagnostic::new(&engine::codes::NO_BUILD, text);
+    if begun_on != here {
+        return problem(format!("the build {build} was begun on another vCenter, {begun_on}, than {here}"))
+            .help("give that one by `--vcenter`");
+    }
+    let place = record::store().map(|store| store.root().join(build));
+    let forget = place.map_or_else(String::new, |place| format!(": remove `{}` to forget the build", place.display()));
+    problem(format!("at {here} there is another vCenter now than the one that the build {build} was begun on"))
+        .help(format!("if that one is gone for good, so is what the build has left{forget}"))
 }
 
 /// The build is over, if it wasn't yet.
@@ -210,4 +225,20 @@ fn end(journal: &Journal) {
     // Nobody goes on with it: files that were on their way from one guest to another are of no use any more.
     journal.remove_files();
     journal.note(&Record::Ended { how: Ending::Cleaned, when: now(), left: Vec::new() });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::elsewhere;
+
+    #[test]
+    fn another_vcenter_at_the_same_address_is_told_from_one_elsewhere() {
+        let moved = elsewhere("b-1", "vc.example", "other.example");
+        assert_eq!(moved.message, "the build b-1 was begun on another vCenter, vc.example, than other.example");
+        let anew = elsewhere("b-1", "vc.example", "vc.example");
+        let text = "at vc.example there is another vCenter now than the one that the build b-1 was begun on";
+        assert_eq!(anew.message, text);
+        let help = anew.help.as_deref().unwrap_or_default();
+        assert!(help.starts_with("if that one is gone for good, so is what the build has left"), "{help}");
+    }
 }

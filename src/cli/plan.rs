@@ -156,6 +156,7 @@ async fn planned(
     };
     let mut found = plan::resolve(program, wishes, &inventory);
     library::lacking(&mut found, wishes);
+    library::ask(client, program, &mut found).await?;
     tags::look_up(client, program, wishes, &mut found).await?;
     let question = cache::Question {
         program,

@@ -135,8 +135,9 @@ pub(super) fn problem(build: &str, store: &Store, broken: Broken) -> Diagnostic 
         .help("use the vmwbuild that has begun the build, or a newer one"),
         Broken::Unreadable(why) => {
             journal(format!("the journal of the build `{build}` can't be read: {why}")).help(format!(
-                "what it has left in vCenter bears its mark: `vmwbuild ls` lists that, to be removed there by hand; \
-             remove `{place}/{build}` to forget the build"
+                "what it has left in vCenter bears its mark: `vmwbuild ls {build}` lists that, `vmwbuild destroy {build}` \
+                 removes what is finished of it; remove in vCenter what is half-made, and `{place}/{build}` to forget the \
+                 build"
             ))
         }
         Broken::Io(e) => journal(format!("the journal of the build `{build}` in `{place}` can't be used: {e}"))

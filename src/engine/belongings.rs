@@ -79,9 +79,7 @@ fn of(vm: &Moref, properties: &Properties, inventory: &Inventory) -> Option<Owne
     let build = &marks.build;
     let spared = match marks.standing {
         Standing::Finished => None,
-        Standing::HalfMade => Some(format!(
-            "the build {build} makes it still, or has left it half-made: `vmwbuild clean {build}` removes it then"
-        )),
+        Standing::HalfMade => Some(format!("the build {build} makes it still, or has left it half-made")),
         Standing::Checkpoint | Standing::Copy => return None,
     };
     let power: PowerState = properties.get("runtime.powerState").unwrap_or_default();

@@ -33,7 +33,7 @@ pub(super) async fn run(worker: &mut Worker) -> Result<(), Stop> {
     let machine = worker.machine();
     let resolved = shared.resolved.get(&worker.id).ok_or(Stop::Cancelled)?;
     match &resolved.deploys {
-        Some(Deploys::Item(item)) => return super::library::deploy(worker, resolved, item).await,
+        Some(Deploys::Item(of)) => return super::library::deploy(worker, resolved, of).await,
         Some(Deploys::Ova(ova)) => return super::ova::deploy(worker, resolved, ova).await,
         None => {}
     }

@@ -31,8 +31,8 @@ codes! {
          first, so that it can be gone on with and cleaned up after a crash; without it nothing is done. It is below \
          VMWBUILD_STATE_DIR, XDG_STATE_HOME/vmwbuild or ~/.local/state/vmwbuild.";
     NOT_RESUMABLE 651 "not-resumable"
-        "The build can't be gone on with: it has ended, its VMWfile or arguments are others now, or something that it \
-         needs is gone. `vmwbuild clean BUILD` removes what it has left; then build anew.";
+        "The build can't be gone on with: it has ended, its VMWfile or arguments are others now, another vCenter answers \
+         than its own, or something that it needs is gone. `vmwbuild clean BUILD` removes what it has left; then build anew.";
     BUILD_TIMED_OUT 653 "build-timed-out"
         "The whole build took longer than its `--timeout`. Its half-made machines are removed, unless `--on-error keep` \
          is given.";

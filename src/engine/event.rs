@@ -105,7 +105,8 @@ pub enum Event {
         /// One line.
         text: String,
     },
-    /// A template or VM has been made and has its name. What replaces another one has it at the build's end.
+    /// A template or VM has been made and has its name. What replaces another one, or waits for a test, has it at the
+    /// build's end.
     Made {
         /// By which machine.
         machine: MachineId,
@@ -161,6 +162,17 @@ pub struct Made {
     pub ip: Option<String>,
     /// Whether it was there already, and taken as it is.
     pub cached: bool,
+    /// Whether its machine has ended before: it was [`Later`] then.
+    pub late: bool,
+}
+
+/// What a machine that is done leaves, but doesn't yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Later {
+    /// "template `x`".
+    pub what: String,
+    /// When it does: "once `test` has passed".
+    pub when: String,
 }
 
 /// One machine's need of another.
@@ -247,14 +259,32 @@ pub enum Outcome {
 /// How a machine ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MachineResult {
-    /// What it left: "template `x`".
-    Built(String),
+    /// What it left ("template `x`"), and what it leaves later.
+    Built {
+        /// What has its name.
+        what: Vec<String>,
+        /// What hasn't.
+        later: Vec<Later>,
+    },
+    /// It was there before, and stays: its steps were run on it. "VM `x`".
+    Ran(String),
     /// Not made, since it is there already: "template `x`"; or since nothing that is made needs it.
     Cached(String),
     /// Why not, in a few words; the diagnostic says more.
     Failed(String),
     /// Not finished because something else failed or the build was interrupted.
     Cancelled,
+}
+
+/// What a machine that is built has come to, for the views that people read.
+pub fn built(what: &[String], later: &[Later]) -> String {
+    let has = match what.is_empty() {
+        true if later.is_empty() => Some("built nothing that stays".to_owned()),
+        true => None,
+        false => Some(format!("built {}", what.join(", "))),
+    };
+    let later = later.iter().map(|l| format!("made what becomes {} {}", l.what, l.when));
+    has.into_iter().chain(later).collect::<Vec<_>>().join("; ")
 }
 
 /// How a machine comes to be, by what [`Phase::Cloning`] says, for the views that people read.

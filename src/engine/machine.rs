@@ -10,7 +10,7 @@ use super::ledger::EntryId;
 use super::options::BuiltOutput;
 use super::sessions::Sessions;
 use super::shared::{Shared, Slot, Stop};
-use super::{ask, boot, cache, clone, existing, export, finish, hooks, kept, network, resume, steps};
+use super::{ask, boot, cache, clone, existing, export, finish, hooks, kept, network, publish, resume, steps};
 use crate::sema::order::Node;
 use crate::sema::program::{Attr, Machine};
 use crate::sema::value::Value;
@@ -53,19 +53,8 @@ pub(super) async fn run(shared: Arc<Shared>, id: MachineId) -> Result<Vec<BuiltO
         worker.sessions.abandon(&worker.shared, id, stays).await;
     }
     let outcome = match &result {
-        Ok(outputs) => {
-            // What replaces another one, or waits for a test, has its name only when everything is built.
-            let own = outputs.iter().filter(|o| !worker.shared.swaps.has(&o.moref));
-            own.for_each(|output| worker.shared.events.send(output.event()));
-            let names: Vec<String> = outputs.iter().map(|o| format!("{} {}", o.kind, o.name)).collect();
-            MachineResult::Built(if existing::is(worker.machine()) {
-                format!("VM {}", worker.machine().name)
-            } else if names.is_empty() {
-                "nothing that stays".to_owned()
-            } else {
-                names.join(", ")
-            })
-        }
+        Ok(_) if existing::is(worker.machine()) => MachineResult::Ran(format!("VM {}", worker.machine().name)),
+        Ok(outputs) => publish::told(&worker.shared, worker.machine(), outputs),
         Err(Stop::Failed(failed)) => MachineResult::Failed(worker.shared.events.masker.text(&failed.short)),
         Err(Stop::Cancelled) => MachineResult::Cancelled,
     };

@@ -42,6 +42,7 @@ mod standin;
 mod steps;
 pub mod sweep;
 pub mod tags;
+mod unknown;
 pub mod watch;
 
 pub use ask::{Answer, Look, Looked, Question};

@@ -160,14 +160,15 @@ pub struct BuiltOutput {
 }
 
 impl BuiltOutput {
-    /// What the views are told of it.
-    pub(super) fn event(&self) -> Event {
+    /// What the views are told of it; `late`: after its machine has ended.
+    pub(super) fn event(&self, late: bool) -> Event {
         let made = Made {
             kind: self.kind,
             name: self.name.clone(),
             moref: self.moref.clone(),
             ip: self.ip.clone(),
             cached: self.cached,
+            late,
         };
         Event::Made { machine: self.machine, made }
     }

@@ -1,14 +1,15 @@
 //! `OUTPUT --exists=replace`: once everything is built, the new machine takes the old one's name and the old one goes.
 //! `OUTPUT --after`: only then it gets its name at all.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
-use super::event::{MachineId, Node};
+use super::event::{Later, MachineId, MachineResult, Node};
 use super::ledger::{EntryId, State};
 use super::library;
 use super::options::BuiltOutput;
 use super::ova;
 use super::shared::{Shared, Stop};
+use crate::sema::program::{Exists, Machine};
 use crate::source::Span;
 use crate::vsphere::client::{Deadline, Error};
 use crate::vsphere::wire::Moref;
@@ -30,6 +31,8 @@ pub(super) struct Swap {
 #[derive(Default)]
 pub(super) struct Swaps {
     list: Mutex<Vec<Swap>>,
+    /// What is told of each once it is published.
+    outputs: Mutex<Vec<BuiltOutput>>,
 }
 
 impl Swaps {
@@ -37,13 +40,56 @@ impl Swaps {
         self.list.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(swap);
     }
 
-    /// Whether a machine is to replace another one.
-    pub(super) fn has(&self, moref: &str) -> bool {
-        self.list.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter().any(|swap| swap.new.value == moref)
+    /// The one by which a machine gets its name, if it hasn't one yet.
+    fn of(&self, moref: &str) -> Option<Swap> {
+        let list = self.list.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        list.iter().find(|swap| swap.new.value == moref).cloned()
+    }
+
+    fn outputs(&self) -> MutexGuard<'_, Vec<BuiltOutput>> {
+        self.outputs.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn all(&self) -> Vec<Swap> {
         self.list.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+/// How a machine that is done has ended: what it has left, and what it leaves when everything is built. The views are told of
+/// the former.
+pub(super) fn told(shared: &Shared, machine: &Machine, outputs: &[BuiltOutput]) -> MachineResult {
+    let (mut what, mut later) = (Vec::new(), Vec::new());
+    for output in outputs {
+        let named = format!("{} {}", output.kind, output.name);
+        let Some(swap) = shared.swaps.of(&output.moref) else {
+            shared.events.send(output.event(false));
+            what.push(named);
+            continue;
+        };
+        shared.swaps.outputs().push(output.clone());
+        later.push(Later { what: named, when: when(shared, &swap.after, swap.old.is_some()) });
+    }
+    if let Some(resolved) = shared.resolved.get(&machine.id) {
+        let items = resolved.items.iter().filter(|item| !item.is_kept());
+        later.extend(items.map(|item| Later {
+            what: format!("library item {}/{}", item.library_name, item.name),
+            when: when(shared, &item.after, false),
+        }));
+        let ovas = resolved.ovas.iter().filter(|ova| !ova.there || ova.exists != Exists::Keep);
+        later
+            .extend(ovas.map(|ova| Later { what: format!("OVA {}", ova.name), when: when(shared, &ova.after, false) }));
+    }
+    MachineResult::Built { what, later }
+}
+
+/// When something is published.
+fn when(shared: &Shared, after: &[MachineId], replaces: bool) -> String {
+    let labels: Vec<String> = after.iter().map(|id| format!("`{}`", shared.program.machine(*id).label)).collect();
+    let place = if replaces { "in the old one's place, " } else { "" };
+    match labels.as_slice() {
+        [] => format!("{place}at the build's end"),
+        [one] => format!("{place}once {one} has passed"),
+        _ => format!("{place}once {} have passed", labels.join(", ")),
     }
 }
 
@@ -97,6 +143,8 @@ async fn one(shared: &Shared, swap: &Swap) -> Result<(), Stop> {
         shared.ledger.rename(swap.entry, &swap.name);
     }
     shared.ledger.set(swap.entry, State::Published(swap.new.clone()));
+    let told = shared.swaps.outputs().iter().find(|output| output.moref == swap.new.value).map(|o| o.event(true));
+    told.into_iter().for_each(|event| shared.events.send(event));
     if let Some((old, _)) = old
         && let Err(error) = shared.client.destroy_vm(old, limit()).await
     {

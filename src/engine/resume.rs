@@ -2,7 +2,7 @@
 //! looked at before it is done again, and nothing that is finished is repeated but what must be (secret KEYs, which no
 //! journal holds).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use super::{boot, codes, finish};
 use crate::diagnostic::Diagnostic;
 use crate::sema::order::{self, Node, attr_name};
 use crate::sema::order_refs;
-use crate::sema::program::{Action, Attr, KeySource, Machine, MachineId, Program, Ref, Step, WaitWhat};
+use crate::sema::program::{Action, Attr, KeySource, Machine, Ref, Step, WaitWhat};
 use crate::sema::types::holds_secret;
 use crate::sema::value::Value;
 use crate::sema::value_parse::parse_key;
@@ -49,37 +49,16 @@ pub(super) fn inventory(found: Inventory, past: &Past) -> Inventory {
     found.as_if(ours, &names)
 }
 
-/// Secret keys, by the machines whose commands may print them.
-pub(super) type Secrets = HashMap<MachineId, Vec<(MachineId, String)>>;
-
-/// Those that earlier processes have captured: a machine's own, and those that its steps use.
-pub(super) fn secrets(program: &Program, past: &Past) -> Secrets {
-    let captured = |owner: MachineId, name: &str| {
-        let key = program.machine(owner).keys.get(name);
-        let step = key.filter(|key| holds_secret(&key.ty)).and_then(|key| key.step);
-        // What is computed from one is masked as soon as that is known.
-        let guest = |id| !matches!(program.step(id).action, Action::Key { from: KeySource::Value(_), .. });
-        step.is_some_and(|id| past.done.contains(&Node::Step(id)) && guest(id))
-    };
-    let mut all = Secrets::new();
-    if past.done.is_empty() {
-        return all;
-    }
-    for machine in &program.machines {
-        let mut keys: HashSet<(MachineId, String)> =
-            machine.keys.keys().map(|name| (machine.id, name.clone())).collect();
-        for step in &machine.steps {
-            order_refs::step(step, &mut |reference, _| {
-                if let Ref::Key(owner, name) = reference {
-                    keys.insert((*owner, name.clone()));
-                }
-            });
-        }
-        let mut keys: Vec<_> = keys.into_iter().filter(|(owner, name)| captured(*owner, name)).collect();
-        keys.sort();
-        all.insert(machine.id, keys);
-    }
-    all
+/// Another vCenter answers than the one that the build was begun on: what is known by its objects' names there may be anybody's
+/// here.
+pub(super) fn elsewhere(past: &Past, client: &Client, build: &str) -> Option<Diagnostic> {
+    let here = client.about().instance_uuid.clone().unwrap_or_default();
+    let (begun_on, _) = past.server.as_ref().filter(|(_, instance)| *instance != here)?;
+    let text = format!("the build `{build}` was begun on another vCenter than the one at {}", client.address());
+    let help = format!(
+        "give that one by `--vcenter`; if it is gone for good, `vmwbuild clean {build}` says how to forget the build"
+    );
+    Some(Diagnostic::new(&codes::NOT_RESUMABLE, text).note(format!("that one was at {begun_on}")).help(help))
 }
 
 /// Makes known what was known. The steps that must be run again aren't marked as done.

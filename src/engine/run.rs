@@ -32,6 +32,7 @@ use super::shared::{Events, Scratch, Shared, Stop, class_of, leaves};
 use super::specs;
 use super::standin::View;
 use super::tags;
+use super::unknown;
 use crate::diagnostic::Diagnostic;
 use crate::graph::{Dag, Why};
 use crate::plan;
@@ -72,13 +73,17 @@ pub async fn build(
             requests: requests(client),
         });
     };
-    let found = match heal::run(&program, &client, &options, &control, &events).await {
-        Err(refused) => Err(refused),
-        Ok(view) => tokio::select! {
+    let found = async {
+        if let Some(elsewhere) = resume::elsewhere(&past, &client, &options.build) {
+            return Err((FailureClass::Vsphere, vec![elsewhere]));
+        }
+        let view = heal::run(&program, &client, &options, &control, &events).await?;
+        tokio::select! {
             found = prepare(&program, &client, &options, view) => found,
             () = control.stop.cancelled() => Err((FailureClass::Interrupted, vec![interrupted()])),
-        },
+        }
     };
+    let found = found.await;
     let (found, assessment, tags) = match found {
         Ok(found) => found,
         Err((class, diagnostics)) => {
@@ -112,7 +117,7 @@ pub async fn build(
         resolved: found.machines,
         ledger: Ledger::new(past.entries.clone(), journal.clone()),
         journal,
-        past_secrets: resume::secrets(&program, &past),
+        past_secrets: unknown::secrets(&program, &past),
         past,
         swaps: Swaps::default(),
         cache: cache::State::new(assessment),
@@ -152,10 +157,6 @@ pub async fn build(
                 Err(before)
             }
         };
-    }
-    if let Ok(outputs) = &result {
-        let replaced = outputs.iter().filter(|o| shared.swaps.has(&o.moref));
-        replaced.for_each(|output| shared.events.send(output.event()));
     }
     let left = end(&shared, result.as_ref().err().map(|f| f.class)).await;
     finished(&shared.events, &shared.client, result.as_ref().err().map(|f| f.class));
@@ -228,6 +229,7 @@ async fn prepare(
     let mut found = plan::resolve(program, wishes, &inventory);
     view.name(program, &mut found, &options.build);
     library::lacking(&mut found, wishes);
+    library::ask(client, program, &mut found).await.map_err(failed)?;
     let mut tags = tags::look_up(client, program, wishes, &mut found).await.map_err(failed)?;
     let question = cache::Question {
         program,

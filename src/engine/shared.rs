@@ -47,7 +47,7 @@ pub(super) struct Shared {
     /// What earlier processes of this build have done.
     pub(super) past: Past,
     /// The secret keys that these have captured, by the machines whose commands may print them.
-    pub(super) past_secrets: super::resume::Secrets,
+    pub(super) past_secrets: super::unknown::Secrets,
     pub(super) swaps: super::publish::Swaps,
     /// What is there already.
     pub(super) cache: super::cache::State,

@@ -54,7 +54,8 @@ codes! {
         "A tag can't be a machine's: its category is for other kinds of objects, or allows one tag an object and the \
          machine would have two.";
     ITEM_MISFIT 719 "library-item-misfit"
-        "A content library or an item of it can't be used so: machines are made of items with an OVF or a VM template, \
+        "A content library or an item of it can't be used so: machines are made of items with an OVF or a VM template, an OVF \
+         has only the properties and configurations that vCenter tells of it, \
          OUTPUT LIBRARY leaves OVF items and, with `--type=template`, VM templates, and a subscribed library takes none.";
     OVA_UNUSABLE 728 "ova-unusable"
         "The file that a FROM names can't be used as an OVA: it isn't there, it is something else (a web server's error \

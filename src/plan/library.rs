@@ -55,6 +55,15 @@ pub(super) fn source<'a>(
     let misfit = |text: String, help: &str| {
         Err((Class::Operation, Diagnostic::new(&codes::ITEM_MISFIT, text).help(help.to_owned())))
     };
+    if item.kind == TEMPLATE {
+        let first = machine.ova.properties.first().map(|(_, _, span)| (*span, "property"));
+        let configured = machine.ova.configuration.as_ref().map(|_| (machine.span, "configuration"));
+        if let Some((span, flag)) = first.or(configured) {
+            let text = format!("the library item `{}` is a VM template: it has no {flag} to be set", item.name);
+            let help = format!("leave `--{flag}` out, or name an item with an OVF");
+            return Err((Class::Operation, Diagnostic::new(&codes::ITEM_MISFIT, text).primary(span, "").help(help)));
+        }
+    }
     match (item.kind.as_str(), &item.template) {
         (TEMPLATE, Some(template)) => match inventory.get(template) {
             Some(entity) => Ok(Source::Template(entity)),

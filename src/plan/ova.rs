@@ -107,7 +107,11 @@ pub(super) fn source(name: &str, machine: &Machine, ovas: &Ovas) -> Result<Arc<O
     Ok(file)
 }
 
-fn choices<'a>(diagnostic: Diagnostic, wanted: &str, all: impl Iterator<Item = &'a str> + Clone) -> Diagnostic {
+pub(super) fn choices<'a>(
+    diagnostic: Diagnostic,
+    wanted: &str,
+    all: impl Iterator<Item = &'a str> + Clone,
+) -> Diagnostic {
     let list: Vec<&str> = all.clone().collect();
     match (did_you_mean(wanted, all), list.as_slice()) {
         (Some(near), _) => diagnostic.help(format!("did you mean `{near}`?")),

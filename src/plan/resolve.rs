@@ -13,7 +13,8 @@ use crate::sema::program::{BY_POLICY, Exists, LIBRARY, Machine, MachineId, OVA, 
 use crate::source::Span;
 use crate::syntax::Keyword;
 use crate::vsphere::client::{
-    Class, DeviceChange, Entity, EntityKind, Error, Inventory, Library, LibraryItem, Placement, PlacementRequest,
+    Class, DeviceChange, Entity, EntityKind, Error, Inventory, Library, LibraryItem, OvfChosen, Placement,
+    PlacementRequest,
 };
 use crate::vsphere::wire::{Moref, NicBacking};
 
@@ -45,9 +46,18 @@ pub struct Resolved {
 #[derive(Clone, Debug)]
 pub enum Deploys {
     /// An OVF item of a content library.
-    Item(LibraryItem),
+    Item(Box<Deployed>),
     /// An OVA.
     Ova(Imported),
+}
+
+/// An OVF item that a machine is made of.
+#[derive(Clone, Debug)]
+pub struct Deployed {
+    /// The item.
+    pub item: LibraryItem,
+    /// What is chosen and set of it.
+    pub chosen: OvfChosen,
 }
 
 /// An OVA that a machine is made of.
@@ -153,7 +163,7 @@ impl Found {
     }
 
     /// Replicas fail alike: once is enough.
-    fn push(&mut self, problem: Problem) {
+    pub fn push(&mut self, problem: Problem) {
         let (message, place) = (&problem.diagnostic.message, &problem.diagnostic.primary);
         if !self.problems.iter().any(|p| p.diagnostic.message == *message && p.diagnostic.primary == *place) {
             self.problems.push(problem);
@@ -259,12 +269,11 @@ fn one(
             (entity.clone(), Some((entity.moref.clone(), entity.path.clone())))
         }
         Origin::Inventory { name, span } if name.starts_with(LIBRARY) => {
-            match super::library::source(name, machine, wishes, inventory)
-                .map_err(|(c, d)| (c, d.primary(*span, "")))?
-            {
+            match super::library::source(name, machine, wishes, inventory).map_err(placed(*span))? {
                 Source::Template(entity) => (entity.clone(), Some((entity.moref.clone(), name.clone()))),
                 Source::Item(item) => {
-                    deploys = Some(Deploys::Item(item));
+                    let chosen = super::properties::wished(machine);
+                    deploys = Some(Deploys::Item(Box::new(Deployed { item, chosen })));
                     (super::library::root(datacenter.as_ref(), inventory).map_err(|e| failed(&e, *span))?, None)
                 }
                 Source::Default(entity) => {
@@ -275,11 +284,7 @@ fn one(
             }
         }
         Origin::Inventory { name, span } if name.starts_with(OVA) => {
-            let placed = |(class, d): (Class, Diagnostic)| match d.primary {
-                Some(_) => (class, d),
-                None => (class, d.primary(*span, "")),
-            };
-            let file = super::ova::source(name, machine, wishes.ovas).map_err(placed)?;
+            let file = super::ova::source(name, machine, wishes.ovas).map_err(placed(*span))?;
             deploys = Some(Deploys::Ova(Imported { file, networks: Vec::new() }));
             let root = match inventory.vm(SANDBOX_DEFAULT, datacenter.as_ref()) {
                 // Nobody knows the places of a sandbox that comes and goes with the build.
@@ -382,6 +387,14 @@ pub(super) fn failed(error: &Error, span: Span) -> Failed {
     let diagnostic = error.diagnostic();
     let diagnostic = if diagnostic.primary.is_none() { diagnostic.primary(span, "") } else { diagnostic };
     (error.class(), diagnostic)
+}
+
+/// What is told of a place of its own stays there, all else is told of `span`.
+fn placed(span: Span) -> impl FnOnce(Failed) -> Failed {
+    move |(class, d)| match d.primary {
+        Some(_) => (class, d),
+        None => (class, d.primary(span, "")),
+    }
 }
 
 /// The placement instruction that an error is about, else the machine's FROM.

@@ -146,11 +146,18 @@ pub(super) fn outcome(outcome: &Outcome) -> (&'static str, Option<&str>) {
 /// How a machine ended: a word, and why.
 pub(super) fn machine_result(result: &MachineResult) -> (&'static str, Option<&str>) {
     match result {
-        MachineResult::Built(_) => ("built", None),
+        MachineResult::Built { .. } => ("built", None),
+        MachineResult::Ran(_) => ("ran", None),
         MachineResult::Cached(_) => ("cached", None),
         MachineResult::Failed(why) => ("failed", Some(why)),
         MachineResult::Cancelled => ("cancelled", None),
     }
+}
+
+/// What a machine has made that has no name yet; none: nothing to be said of.
+pub(super) fn unpublished(result: &MachineResult) -> Option<Vec<&str>> {
+    let MachineResult::Built { later, .. } = result else { return None };
+    (!later.is_empty()).then(|| later.iter().map(|l| l.what.as_str()).collect())
 }
 
 /// What was made.
@@ -277,6 +284,7 @@ impl<W: Write + Send> View for Json<W> {
                 let (word, reason) = machine_result(result);
                 let fields = json!({
                     "machine": self.label(*machine), "result": word, "reason": reason, "elapsed": seconds(*elapsed),
+                    "unpublished": unpublished(result),
                 });
                 self.line(at, "machine-finished", fields)
             }

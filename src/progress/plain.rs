@@ -10,7 +10,9 @@ use unicode_width::UnicodeWidthStr;
 use super::View;
 use super::ci::Ci;
 use super::text::{Lines, limit as most, parted, span};
-use crate::engine::event::{Event, MachineId, MachineInfo, MachineResult, Outcome, Phase, StepId, Stream, begun_from};
+use crate::engine::event::{
+    Event, MachineId, MachineInfo, MachineResult, Outcome, Phase, StepId, Stream, begun_from, built,
+};
 
 /// How much of a step's output is held back for its group; more makes a group by itself. Also how much is held while
 /// somebody else writes.
@@ -276,6 +278,9 @@ impl<W: Write + Send> View for Plain<W> {
                 let further = self.further.entry(*machine).or_insert(Further { percent: 0, told: at, new: false });
                 (further.percent, further.new) = (*percent, true);
             }
+            Event::Made { machine, made } if made.late => {
+                self.line(at, Some(*machine), &format!("published {} {}", made.kind, made.name))?;
+            }
             Event::Key { .. } | Event::Made { .. } => {}
             Event::Waiting { machine, what, limit, .. } => {
                 let limit = limit.map_or_else(String::new, |l| format!(" (at most {})", most(l)));
@@ -311,7 +316,13 @@ impl<W: Write + Send> View for Plain<W> {
                     self.groups.remove(&step);
                 }
                 let text = match result {
-                    MachineResult::Built(what) => format!("built {what} in {}", span(*elapsed)),
+                    MachineResult::Built { what, later } if later.is_empty() => {
+                        format!("{} in {}", built(what, later), span(*elapsed))
+                    }
+                    MachineResult::Built { what, later } => {
+                        format!("done in {}: {}", span(*elapsed), built(what, later))
+                    }
+                    MachineResult::Ran(what) => format!("ran its steps on {what} in {}", span(*elapsed)),
                     MachineResult::Cached(what) => format!("CACHED {what}"),
                     MachineResult::Failed(why) => format!("FAILED: {why}"),
                     MachineResult::Cancelled => "cancelled".to_owned(),

@@ -282,6 +282,11 @@ impl Record {
             Event::Made { machine, made } => {
                 if let Some(record) = self.machine(*machine) {
                     record.made.push(made.clone());
+                    if let Some(MachineResult::Built { what, later }) = record.result.as_mut().filter(|_| made.late) {
+                        let named = format!("{} {}", made.kind, made.name);
+                        later.retain(|l| l.what != named);
+                        what.push(named);
+                    }
                 }
             }
             Event::MachineFinished { machine, result, elapsed } => {

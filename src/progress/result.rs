@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::json::{finding, machine_result, made, outcome, rfc3339, seconds, tool};
+use super::json::{finding, machine_result, made, outcome, rfc3339, seconds, tool, unpublished};
 use super::record::{MachineRecord, Record, StepRecord};
 use super::{Verdict, path};
 
@@ -58,6 +58,7 @@ fn machine(record: &MachineRecord) -> Value {
         "leaves": record.info.leaves,
         "result": word,
         "reason": reason,
+        "unpublished": record.result.as_ref().and_then(unpublished),
         "elapsed": seconds(record.elapsed),
         "steps": steps,
     }))

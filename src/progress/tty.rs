@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::View;
 use super::screen::{Line, Look, Screen};
 use super::text::{OpenLines, columns, limit, parted, span, wrap};
-use crate::engine::event::{Event, MachineId, MachineInfo, MachineResult, Outcome, Phase, StepId, begun_from};
+use crate::engine::event::{Event, MachineId, MachineInfo, MachineResult, Outcome, Phase, StepId, begun_from, built};
 
 /// How many lines of a running command's output are shown: where several run, and where one does.
 const TAIL: usize = 4;
@@ -69,7 +69,7 @@ enum State {
     Step(StepId),
     /// Why, and how long it took.
     Failed(String, Duration),
-    /// Whether it was built.
+    /// Whether it is done.
     Over(bool),
 }
 
@@ -221,8 +221,7 @@ impl<W: Write + Send> Tty<W> {
     /// The last line: how far all of them are, and who isn't shown.
     fn status(&self, at: Duration, width: usize, hidden: &[Rank]) -> Line {
         let count = |wanted: &dyn Fn(&State) -> bool| self.machines.iter().filter(|r| wanted(&r.state)).count();
-        let mut parts =
-            vec![format!("{} of {} built", count(&|s| matches!(s, State::Over(true))), self.machines.len())];
+        let mut parts = vec![format!("{} of {} done", count(&|s| matches!(s, State::Over(true))), self.machines.len())];
         let failed = count(&|s| matches!(s, State::Failed(..)));
         let pending = count(&|s| matches!(s, State::Pending));
         let waiting = hidden.iter().filter(|rank| **rank >= Rank::Waits).count();
@@ -415,9 +414,13 @@ impl<W: Write + Send> View for Tty<W> {
             }
             Event::MachineFinished { machine, result, elapsed } => {
                 match result {
-                    MachineResult::Built(what) => {
+                    MachineResult::Built { what, later } => {
                         self.enter(*machine, at, State::Over(true));
-                        self.keep(GOOD, Some(*machine), format!("built {what}"), span(*elapsed), true);
+                        self.keep(GOOD, Some(*machine), built(what, later), span(*elapsed), true);
+                    }
+                    MachineResult::Ran(what) => {
+                        self.enter(*machine, at, State::Over(true));
+                        self.keep(GOOD, Some(*machine), format!("ran its steps on {what}"), span(*elapsed), true);
                     }
                     MachineResult::Cached(what) => {
                         self.enter(*machine, at, State::Over(true));
@@ -433,6 +436,9 @@ impl<W: Write + Send> View for Tty<W> {
                         }
                     }
                 }
+            }
+            Event::Made { machine, made } if made.late => {
+                self.keep(GOOD, Some(*machine), format!("published {} {}", made.kind, made.name), String::new(), true);
             }
             // Whoever watches has no terminal.
             Event::Key { .. } | Event::Made { .. } | Event::Watch { .. } => {}

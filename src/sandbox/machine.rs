@@ -97,6 +97,29 @@ pub(super) struct Config {
     pub extra: Vec<(String, String)>,
     pub devices: Vec<Element>,
     pub traits: Traits,
+    /// What whoever deploys it as an OVF may set.
+    pub properties: Vec<Property>,
+}
+
+/// A property of an OVF that a machine was made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Property {
+    pub class: String,
+    pub id: String,
+    pub instance: String,
+    pub kind: String,
+    pub configurable: bool,
+    /// What it is set to, or is without.
+    pub value: String,
+}
+
+impl Property {
+    /// With its class and instance: `class.id.instance`.
+    pub fn key(&self) -> String {
+        let parts = [&self.class, &self.id, &self.instance];
+        parts.into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect::<Vec<_>>().join(".")
+    }
 }
 
 /// Settings of the virtual hardware that nothing here depends on.
@@ -181,6 +204,7 @@ impl Vm {
                 extra: Vec::new(),
                 devices: Vec::new(),
                 traits: Traits::default(),
+                properties: Vec::new(),
             },
             labels: Vec::new(),
             version: 1,

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Error;
 use super::guests::{LayerId, LayerInfo, Parent};
 use super::inventory::{Body, Inventory};
-use super::machine::{Config, Disk, Power, Reported, Snapshot, Traits, Vm};
+use super::machine::{Config, Disk, Power, Property, Reported, Snapshot, Traits, Vm};
 use super::rest::{Facts, Holds, Item, Library};
 use super::server::Server;
 use super::tls::Kept as KeptIdentity;
@@ -117,6 +117,8 @@ struct KeptConfig {
     devices: Vec<String>,
     #[serde(default)]
     traits: Traits,
+    #[serde(default)]
+    properties: Vec<Property>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -316,6 +318,7 @@ fn of_config(config: &Config) -> KeptConfig {
         // What came by XML can be written as XML.
         devices: config.devices.iter().filter_map(|d| d.to_xml().ok()).collect(),
         traits: config.traits.clone(),
+        properties: config.properties.clone(),
     }
 }
 
@@ -435,6 +438,7 @@ fn to_config(kept: &KeptConfig) -> Config {
         extra: kept.extra.clone(),
         devices: kept.devices.iter().filter_map(device).collect(),
         traits: kept.traits.clone(),
+        properties: kept.properties.clone(),
     }
 }
 

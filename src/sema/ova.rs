@@ -1,4 +1,4 @@
-//! `FROM ova:FILE|URL`: where the file is, and what is said beside it. What is said beside `library:` is a part of that.
+//! `FROM ova:FILE|URL`: where the file is, and what is said beside it. Most of that may be said beside `library:` too.
 
 use super::check::Checker;
 use super::codes;
@@ -87,7 +87,7 @@ pub(super) fn source(name: &str, from: &Instruction, span: Span, problems: &mut 
 }
 
 impl Checker<'_> {
-    /// The flags of a FROM of an OVA; of an item of a library one of them.
+    /// The flags of a FROM of an OVA, or of an item of a library.
     pub(super) fn ova(
         &self,
         id: MachineId,
@@ -98,27 +98,29 @@ impl Checker<'_> {
         let is_one = matches!(origin, Some(Origin::Inventory { name, .. }) if name.starts_with(OVA));
         // A source that isn't known, or wrong, may be one.
         let unknown = origin.is_none() || matches!(origin, Some(Origin::Inventory { name, .. }) if name.is_empty());
+        let library = matches!(origin, Some(Origin::Inventory { name, .. }) if name.starts_with(LIBRARY));
         if !is_one {
-            let library = matches!(origin, Some(Origin::Inventory { name, .. }) if name.starts_with(LIBRARY));
             for flag in from.flags.iter().filter(|f| !unknown && FLAGS.contains(&f.name.node.as_str())) {
                 let also = match flag.name.node.as_str() {
-                    "accept-eula" if library => continue,
-                    "accept-eula" => " and `FROM library:`",
-                    _ => "",
+                    "disks" => "",
+                    _ if library => continue,
+                    _ => " and `FROM library:`",
                 };
                 let text = format!("`--{}` means something for `FROM ova:`{also} only", flag.name.node);
                 problems.push(Diagnostic::at(&codes::FLAG_WITHOUT_EFFECT, flag.span, text).help("leave it out"));
             }
-            return Ova { accepts: library && from.flag("accept-eula").is_some(), ..Ova::default() };
+            if !library {
+                return Ova::default();
+            }
         }
         let place = Place::Stage { machine: id, line: 0, moment: Moment::Before("a flag of a FROM") };
         let mut ova = Ova {
             configuration: self.flag_text(from, "configuration", "the configuration of an OVA", place, problems),
             accepts: from.flag("accept-eula").is_some(),
             disks: match self.flag_word(from, "disks", place, problems).as_deref() {
-                Some("thin") => Some(Disks::Thin),
-                Some("thick") => Some(Disks::Thick),
-                Some("eager") => Some(Disks::Eager),
+                Some("thin") if is_one => Some(Disks::Thin),
+                Some("thick") if is_one => Some(Disks::Thick),
+                Some("eager") if is_one => Some(Disks::Eager),
                 _ => None,
             },
             properties: Vec::new(),

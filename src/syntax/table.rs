@@ -110,8 +110,16 @@ static FROM_FLAGS: &[FlagInfo] = &[
     flag("linked", FlagValue::None, "a linked clone, on a snapshot of the source"),
     flag("snapshot", Value("NAME"), "clone from this snapshot of the source"),
     flag("os", OneOf(&["unix", "windows"]), "what the guest is; unix if not given"),
-    flag("property", Value("KEY=VALUE"), "a property of an OVA's descriptor; may be repeated"),
-    flag("configuration", Value("ID"), "which configuration of an OVA's descriptor; its default if not given"),
+    flag(
+        "property",
+        Value("KEY=VALUE"),
+        "a property of an OVA's descriptor, or of an OVF in a library; may be repeated",
+    ),
+    flag(
+        "configuration",
+        Value("ID"),
+        "which configuration of an OVA's descriptor, or of an OVF in a library; its default if not given",
+    ),
     flag("disks", OneOf(&["thin", "thick", "eager"]), "how an OVA's disks are made; as vCenter likes if not given"),
     flag("accept-eula", FlagValue::None, "accept the licence agreements in an OVA, or in an OVF of a library"),
 ];

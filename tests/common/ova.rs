@@ -33,6 +33,20 @@ pub const OVF: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 </Envelope>
 "#;
 
+/// [`OVF`] with properties to be set, and configurations.
+pub fn app() -> String {
+    let options = "<DeploymentOptionSection><Info>sizes</Info>\
+        <Configuration ovf:id=\"small\"><Label>s</Label><Description>s</Description></Configuration>\
+        <Configuration ovf:id=\"large\"><Label>l</Label><Description>l</Description></Configuration>\
+        </DeploymentOptionSection>\n  <VirtualSystem ";
+    let properties = "<Info>a machine</Info><ProductSection><Info>p</Info>\
+        <Property ovf:key=\"hostname\" ovf:type=\"string\" ovf:qualifiers=\"MinLen(1), MaxLen(8)\" ovf:userConfigurable=\"true\"/>\
+        <Property ovf:key=\"port\" ovf:type=\"uint16\" ovf:userConfigurable=\"true\" ovf:value=\"80\"/>\
+        <Property ovf:key=\"size\" ovf:type=\"string\" ovf:qualifiers=\"ValueMap{&quot;s&quot;, &quot;l&quot;}\" ovf:userConfigurable=\"true\" ovf:value=\"s\"/>\
+        <Property ovf:key=\"fixed\" ovf:type=\"string\" ovf:value=\"as it is\"/></ProductSection>";
+    OVF.replace("<VirtualSystem ", options).replace("<Info>a machine</Info>", properties)
+}
+
 /// A stream-optimized disk of 1 GiB without any blocks: its header and its description.
 pub fn disk() -> Vec<u8> {
     let mut disk = b"KDMV".to_vec();

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 use super::shared::{Connection, Profile, Removal};
 
 #[derive(Args, Debug)]
 pub(crate) struct Ls {
     /// Only what this VMWfile (or the one in this directory), or the build of this id, has made
-    #[arg(value_name = "CONTEXT|BUILD")]
+    #[arg(value_name = "CONTEXT|BUILD", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) what: Option<String>,
 
     /// The VMWfile, if it isn't CONTEXT/VMWfile, as it was given to `build`
@@ -30,7 +31,11 @@ pub(crate) struct Ls {
 #[derive(Args, Debug)]
 pub(crate) struct Destroy {
     /// What this VMWfile (or the one in this directory), or the build of this id, has made
-    #[arg(value_name = "CONTEXT|BUILD", required_unless_present = "file")]
+    #[arg(
+        value_name = "CONTEXT|BUILD",
+        required_unless_present = "file",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
     pub(crate) what: Option<String>,
 
     /// The VMWfile, if it isn't CONTEXT/VMWfile, as it was given to `build`

@@ -81,10 +81,10 @@ pub(super) async fn take(
                 }
                 // The age of its last sign of life is another one each time.
                 let key = holder.text.split(';').next().unwrap_or_default().to_owned();
-                let word = if holder.lives { "waits" } else { "seems dead: its lock is taken over soon" };
-                let text = match holder.lives {
-                    true => format!("{word} for the lock of {file}, held by {}", holder.text),
-                    false => format!("{} {word}", holder.text),
+                let text = match (holder.lives, holder.known) {
+                    (true, _) => format!("waits for the lock of {file}, held by {}", holder.text),
+                    (false, true) => format!("{} seems dead: its lock is taken over soon", holder.text),
+                    (false, false) => format!("waits for the lock of {file}, which somebody else is taking"),
                 };
                 say("waits", &format!("{key} {}", holder.lives), &text);
                 pause = PAUSES.0;

@@ -181,7 +181,8 @@ fn sources(question: &Question<'_>, read: &HashMap<Moref, Properties>) -> BTreeM
     let identity = |machine: &Machine| {
         let resolved = question.found.machines.get(&machine.id)?;
         match &resolved.deploys {
-            Some(Deploys::Item(item)) => {
+            Some(Deploys::Item(of)) => {
+                let item = &of.item;
                 return Some((machine.id, format!("library item {} {}", item.id, item.content_version)));
             }
             Some(Deploys::Ova(ova)) => return Some((machine.id, format!("OVA {}", ova.file.identity.as_ref()?))),

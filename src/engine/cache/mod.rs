@@ -266,7 +266,7 @@ pub(super) fn asked(shared: &Shared, id: MachineId) -> Option<Moref> {
 pub(super) fn taken(shared: &Shared, id: MachineId, elapsed: Duration) -> Option<Vec<BuiltOutput>> {
     let known = shared.cache.known(id).filter(|k| !k.verdict.is_made())?;
     let outputs = known.there.as_ref().map(|t| t.outputs.clone()).unwrap_or_default();
-    outputs.iter().for_each(|output| shared.events.send(output.event()));
+    outputs.iter().for_each(|output| shared.events.send(output.event(false)));
     let names: Vec<String> = outputs.iter().map(|o| format!("{} {}", o.kind, o.name)).collect();
     let what = if names.is_empty() { "nothing needs it".to_owned() } else { names.join(", ") };
     let result = MachineResult::Cached(what);

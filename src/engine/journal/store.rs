@@ -99,8 +99,12 @@ impl Store {
         lock(&file)?;
         let mut line = serde_json::to_vec(header).map_err(io::Error::from)?;
         line.push(b'\n');
-        io::Write::write_all(&mut file, &line)?;
-        file.sync_all()?;
+        if let Err(e) = io::Write::write_all(&mut file, &line).and_then(|()| file.sync_all()) {
+            // Nothing has begun: nobody needs to ask what this build has left.
+            drop(file);
+            let _ = std::fs::remove_dir_all(&directory);
+            return Err(e.into());
+        }
         // The names are to last as the content does.
         if let Ok(directory) = File::open(&directory) {
             let _ = directory.sync_all();
@@ -136,7 +140,8 @@ impl Store {
             Err(TryLockError::WouldBlock) => true,
             Err(TryLockError::Error(error)) => return Err(Broken::Io(error)),
         };
-        let (header, past, _) = read(&file)?;
+        // Of one that is worked on and can't be read, it is known at least that it is worked on.
+        let (header, past, _) = read(&file).map_err(|broken| if running { Broken::Locked } else { broken })?;
         use super::Ending;
         let standing = match (running, past.ended) {
             (true, _) => Standing::Running,
@@ -323,6 +328,10 @@ mod tests {
         let path = store.root().join("b-1").join(NAME);
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"is\":\"go\n{}\n").unwrap();
         assert!(matches!(store.open("b-1"), Err(Broken::Unreadable(why)) if why.starts_with("line 2")));
+        // Who works on it hides that: it is worked on.
+        let works = File::open(&path).unwrap();
+        works.lock().unwrap();
+        assert!(matches!(store.look("b-1"), Err(Broken::Locked)));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Content libraries: items that machines are deployed from, and items that are left.
 
+use std::collections::HashMap;
+
 use super::clone::{passing_name, target};
 use super::event::Phase;
 use super::journal::{Past, Record};
@@ -8,9 +10,9 @@ use super::machine::Worker;
 use super::options::BuiltOutput;
 use super::shared::{Shared, Stop};
 use super::{hardware, resume};
-use crate::plan::{self, Found, Resolved, ResolvedItem, Wishes, made_by};
+use crate::plan::{self, Deployed, Deploys, Found, Problem, Resolved, ResolvedItem, Wishes, made_by};
 use crate::sema::program::{Machine, Program};
-use crate::vsphere::client::{Client, Deadline, Error, Libraries, LibraryItem, NewItem};
+use crate::vsphere::client::{Class, Client, Deadline, Error, Libraries, LibraryItem, NewItem, OvfChoices};
 use crate::vsphere::wire::Moref;
 
 mod template;
@@ -60,13 +62,44 @@ pub fn lacking(found: &mut Found, wishes: Wishes<'_>) {
     found.notes.extend(notes);
 }
 
+/// Holds what is chosen and set of OVF items to what vCenter tells of them.
+///
+/// # Errors
+/// It tells nothing, and something is set.
+pub async fn ask(client: &Client, program: &Program, found: &mut Found) -> Result<(), Error> {
+    let mut known: HashMap<String, OvfChoices> = HashMap::new();
+    for machine in &program.machines {
+        let Some(resolved) = found.machines.get_mut(&machine.id) else { continue };
+        let Some(Deploys::Item(of)) = &mut resolved.deploys else { continue };
+        let choices = match known.get(&of.item.id) {
+            Some(choices) => choices.clone(),
+            None => {
+                let set = machine.ova.configuration.is_some() || !machine.ova.properties.is_empty();
+                match client.ovf_choices(&of.item, &resolved.placement).await {
+                    Ok(choices) => choices,
+                    Err(error) if set => return Err(error),
+                    // Whoever sets nothing needs nothing to be told.
+                    Err(_) => continue,
+                }
+            }
+        };
+        known.insert(of.item.id.clone(), choices.clone());
+        match plan::chosen(machine, &of.item, &choices) {
+            Ok(chosen) => of.chosen = chosen,
+            Err(diagnostic) => found.push(Problem { class: Class::Operation, diagnostic, machine: machine.id }),
+        }
+    }
+    found.problems.sort_by_key(|p| p.machine);
+    Ok(())
+}
+
 /// Deploys the item that a machine is made of. It has a passing name first, that tells whose it is: a deployed machine
 /// bears no mark.
-pub(super) async fn deploy(worker: &mut Worker, resolved: &Resolved, item: &LibraryItem) -> Result<(), Stop> {
+pub(super) async fn deploy(worker: &mut Worker, resolved: &Resolved, of: &Deployed) -> Result<(), Stop> {
     let shared = std::sync::Arc::clone(&worker.shared);
     let machine = shared.program.machine(worker.id);
-    worker.phase(Phase::Cloning { from: format!("library item {}", item.name) });
-    let (vm, entry) = deployed(&shared, machine, resolved, item).await?;
+    worker.phase(Phase::Cloning { from: format!("library item {}", of.item.name) });
+    let (vm, entry) = deployed(&shared, machine, resolved, of).await?;
     worker.vm = Some((vm.clone(), entry));
     let failed = |e: &Error, doing: &str| Stop::vsphere(e, machine.span, doing);
     let changes = super::clone::changes(&shared, machine)?;
@@ -88,7 +121,7 @@ async fn deployed(
     shared: &Shared,
     machine: &Machine,
     resolved: &Resolved,
-    item: &LibraryItem,
+    of: &Deployed,
 ) -> Result<(Moref, EntryId), Stop> {
     let placement = target(shared, machine, resolved).1;
     if let Some((entry, begun)) = shared.ledger.of(machine.id, 0)
@@ -100,7 +133,7 @@ async fn deployed(
     let entry = Entry::new(machine, placement.pool.clone(), &name, &placement);
     let entry = shared.ledger.begin(entry).await.map_err(|e| Stop::journal(&e))?;
     // Not interruptible: a request that is under way makes a machine, and its reply says which.
-    let error = match shared.client.deploy(item, &name, &placement, machine.ova.accepts, limit(shared)).await {
+    let error = match shared.client.deploy(&of.item, &name, &placement, &of.chosen, limit(shared)).await {
         Ok(vm) => {
             shared.ledger.set(entry, State::Made(vm.clone()));
             return Ok((vm, entry));
@@ -160,7 +193,7 @@ pub(super) async fn publish(shared: &Shared) -> Result<Vec<BuiltOutput>, Stop> {
             });
         }
     }
-    built.iter().for_each(|output| shared.events.send(output.event()));
+    built.iter().for_each(|output| shared.events.send(output.event(true)));
     Ok(built)
 }
 

@@ -60,7 +60,7 @@ pub(in crate::engine) async fn publish(shared: &Shared) -> Result<Vec<BuiltOutpu
                 ip: None,
                 cached: false,
             };
-            shared.events.send(output.event());
+            shared.events.send(output.event(true));
             built.push(output);
         }
     }

@@ -39,6 +39,9 @@ const BUILDS: usize = 8;
 /// How many replacements a holder names at most: the newest.
 const SPENT: usize = 64;
 
+/// When to look again at one that hasn't said anything yet.
+const JUST: Duration = Duration::from_secs(1);
+
 /// What a holder says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Said {
@@ -109,6 +112,8 @@ pub struct Holder {
     pub text: String,
     /// Whether it gave a sign of life within its lease.
     pub lives: bool,
+    /// Whether it has said who it is: one that is only just taking the lock hasn't.
+    pub known: bool,
     /// When it is worth looking again.
     pub again: Duration,
 }
@@ -185,7 +190,7 @@ impl Contender {
             return Ok(Attempt::Held(lock, before));
         }
         let text = "somebody who was quicker, again and again".to_owned();
-        Ok(Attempt::By(Holder { text, lives: true, again: self.claim.lease / 3 }))
+        Ok(Attempt::By(Holder { text, lives: true, known: true, again: self.claim.lease / 3 }))
     }
 
     /// Who is there: all are dead, each with what it has said; or one that isn't.
@@ -266,6 +271,26 @@ pub async fn forget(client: &Client, file: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Who watches a platform, by a sign of life that counts still; None: nobody.
+///
+/// # Errors
+/// vCenter can't tell.
+pub async fn watched(client: &Client, file: &str) -> Result<Option<Holder>, Error> {
+    let claim = Claim { file: file.to_owned(), who: String::new(), lease: Duration::default() };
+    let all = client.attributes_like(&claim.prefix()).await?;
+    if all.is_empty() {
+        return Ok(None);
+    }
+    let values = client.root_attributes().await?;
+    let now = client.current_time().await?;
+    let living = |key: &i32| {
+        let said: Option<Said> = values.get(key).and_then(|value| serde_json::from_str(value).ok());
+        let seen = Seen { said: said.as_ref(), own: Duration::ZERO, now, unchanged: Duration::ZERO };
+        seen.lives().then(|| seen.holder())
+    };
+    Ok(all.iter().find_map(|(_, key)| living(key)))
+}
+
 /// What is known of a holder at one moment.
 struct Seen<'a> {
     said: Option<&'a Said>,
@@ -312,9 +337,15 @@ impl Seen<'_> {
                 format!("{}, since {}; its last sign of life is {}s old", said.who, said.since, age.as_secs())
             }
         };
-        // A dead one is watched until it is certain; a living one's next beat is waited for.
-        let again = if self.lives() { lease / 3 } else { (lease / 2).saturating_sub(self.unchanged) };
-        Holder { text, lives: self.lives(), again: again.max(Duration::from_millis(100)) }
+        // A dead one is watched until it is certain; a living one's next beat is waited for; one that has only just come has
+        // said who it is in a moment, or is gone again.
+        let again = match (self.said.is_some(), self.lives()) {
+            (false, _) => JUST.min(lease / 3),
+            (true, true) => lease / 3,
+            (true, false) => (lease / 2).saturating_sub(self.unchanged),
+        };
+        let again = again.max(Duration::from_millis(100));
+        Holder { text, lives: self.lives(), known: self.said.is_some(), again }
     }
 }
 
@@ -476,6 +507,17 @@ mod tests {
         // Who says nothing counts for as long as we would.
         assert!(!dead(None, 29));
         assert!(dead(None, 30));
+    }
+
+    #[test]
+    fn one_that_has_only_just_come_is_looked_at_again_soon() {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let lease = Duration::from_secs(90);
+        let new = Seen { said: None, own: lease, now, unchanged: Duration::ZERO }.holder();
+        assert!(!new.known && new.again == JUST, "{new:?}");
+        let said = Said { beat: now.format(&Rfc3339).unwrap(), lease: 90, ..Said::default() };
+        let living = Seen { said: Some(&said), own: lease, now, unchanged: Duration::ZERO }.holder();
+        assert!(living.known && living.lives && living.again == lease / 3, "{living:?}");
     }
 
     #[test]

@@ -29,7 +29,7 @@ use crate::vsphere::client::{Client, Error, Signs};
 use crate::vsphere::wire::Moref;
 
 pub use judge::{Decision, Fact, Held, Judge, Rules};
-pub use lock::{Attempt, Claim, Contender, Holder, Lock, PREFIX, forget};
+pub use lock::{Attempt, Claim, Contender, Holder, Lock, PREFIX, forget, watched};
 
 /// How often everything is looked for anew, though vCenter has told of no change: machines that came back, leftovers.
 const SURVEY: Duration = Duration::from_secs(300);

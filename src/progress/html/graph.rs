@@ -84,7 +84,7 @@ fn cards(record: &Record, critical: &[Part]) -> (Vec<Card>, Vec<usize>) {
         let count = counts.get(&group).copied().unwrap_or(1);
         let on_path = critical.iter().any(|p| p.machine == index);
         let mark = match &machine.result {
-            Some(MachineResult::Built(_) | MachineResult::Cached(_)) => "ok",
+            Some(MachineResult::Built { .. } | MachineResult::Ran(_) | MachineResult::Cached(_)) => "ok",
             Some(MachineResult::Failed(_)) => "bad",
             Some(MachineResult::Cancelled) | None => "soft",
         };

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::super::record::{MachineRecord, Output, Record, StepRecord};
 use super::super::text::span as time;
 use super::esc;
-use crate::engine::event::{MachineResult, Outcome, Stream};
+use crate::engine::event::{Later, MachineResult, Outcome, Stream};
 
 /// The section.
 pub(super) fn write(out: &mut String, record: &Record) {
@@ -19,7 +19,8 @@ pub(super) fn write(out: &mut String, record: &Record) {
 
 fn one(out: &mut String, machine: &MachineRecord, few: bool) {
     let (mark, said) = match &machine.result {
-        Some(MachineResult::Built(what)) => ("ok", what.clone()),
+        Some(MachineResult::Built { what, later }) => ("ok", left(what, later)),
+        Some(MachineResult::Ran(what)) => ("ok", format!("its steps were run on {what}")),
         Some(MachineResult::Cached(what)) => ("ok", format!("CACHED: {what}")),
         Some(MachineResult::Failed(why)) => ("bad", why.clone()),
         Some(MachineResult::Cancelled) => ("soft", "cancelled".to_owned()),
@@ -47,6 +48,13 @@ fn one(out: &mut String, machine: &MachineRecord, few: bool) {
         }
     }
     out.push_str("</ol>\n</details>\n");
+}
+
+/// What a machine that is built has left, at the build's end.
+fn left(what: &[String], later: &[Later]) -> String {
+    let open = later.iter().map(|l| format!("{} (not published)", l.what));
+    let all: Vec<String> = what.iter().cloned().chain(open).collect();
+    if all.is_empty() { "nothing that stays".to_owned() } else { all.join(", ") }
 }
 
 /// A step's line: mark, number, note and text, how it ended, how long it took.

@@ -159,21 +159,60 @@ fn script(spec: &Element, name: &str) -> String {
     }
     for (at, map) in spec.children_named("nicSettingMap").enumerate() {
         let Some(adapter) = map.child("adapter") else { continue };
-        let address = adapter.child("ip").and_then(|ip| ip.child_text("ipAddress")).map(|ip| {
+        let v4 = adapter.child("ip").and_then(|ip| ip.child_text("ipAddress")).map(|ip| {
             let mask: std::net::Ipv4Addr =
                 adapter.child_text("subnetMask").and_then(|m| m.parse().ok()).unwrap_or([255; 4].into());
             format!("{ip}/{}", u32::from(mask).count_ones())
         });
-        let v6 = adapter.child("ipV6Spec").and_then(|spec| spec.child("ip"));
-        let v6 = v6.and_then(|ip| Some(format!("{}/{}", ip.child_text("ipAddress")?, ip.child_text("subnetMask")?)));
-        let Some(address) = address.or(v6) else { continue };
-        out.push_str(&format!(
-            "ip addr flush dev eth{at} scope global\nip addr add {address} dev eth{at}\nip link set eth{at} up\n",
-            address = quote(&address)
-        ));
-        if let Some(gateway) = adapter.child_text("gateway") {
-            out.push_str(&format!("ip route replace default via {} dev eth{at}\n", quote(gateway)));
+        let v6 = adapter.child("ipV6Spec");
+        let fixed = v6.into_iter().flat_map(|v6| v6.children_named("ip"));
+        let fixed =
+            fixed.filter_map(|ip| Some(format!("{}/{}", ip.child_text("ipAddress")?, ip.child_text("subnetMask")?)));
+        // There is nobody else with that address: nobody needs to look for one.
+        let fixed: Vec<String> = fixed.map(|address| format!("{} dev eth{at} nodad", quote(&address))).collect();
+        if v4.is_none() && fixed.is_empty() {
+            continue;
+        }
+        out.push_str(&format!("ip addr flush dev eth{at} scope global\nip link set eth{at} up\n"));
+        let v4 = v4.iter().map(|address| format!("{} dev eth{at}", quote(address)));
+        v4.chain(fixed).for_each(|address| out.push_str(&format!("ip addr add {address}\n")));
+        let gateways = [("-4", Some(adapter)), ("-6", v6)];
+        for (family, gateway) in gateways.map(|(family, of)| (family, of.and_then(|of| of.child_text("gateway")))) {
+            let Some(gateway) = gateway else { continue };
+            out.push_str(&format!("ip {family} route replace default via {} dev eth{at}\n", quote(gateway)));
         }
     }
+    if user.is_none() {
+        out.push_str(&names(spec, quote));
+    }
     out
+}
+
+/// The name servers and the search list, for a shell in a guest of Linux: of all adapters together.
+fn names(spec: &Element, quote: impl Fn(&str) -> String) -> String {
+    let global = spec.child("globalIPSettings");
+    let adapters = || spec.children_named("nicSettingMap").filter_map(|map| map.child("adapter"));
+    let all = |name: &'static str, own: &'static str| {
+        let global = global.into_iter().flat_map(move |global| global.children_named(name));
+        let adapters = adapters().flat_map(move |adapter| adapter.children_named(own));
+        let mut all: Vec<&str> = Vec::new();
+        for text in global.chain(adapters).map(|element| element.text.trim()).filter(|text| !text.is_empty()) {
+            if !all.contains(&text) {
+                all.push(text);
+            }
+        }
+        all
+    };
+    let mut lines: Vec<String> =
+        all("dnsServerList", "dnsServerList").iter().map(|server| format!("nameserver {server}")).collect();
+    let domains = all("dnsSuffixList", "dnsDomain");
+    if !domains.is_empty() {
+        lines.push(format!("search {}", domains.join(" ")));
+    }
+    if lines.is_empty() {
+        return String::new();
+    }
+    // A link leads to what some service writes anew, which doesn't know of this.
+    let file = "/etc/resolv.conf";
+    format!("test ! -L {file} || rm -f {file}\nprintf '%s\\n' {} >{file}\n", quote(&lines.join("\n")))
 }

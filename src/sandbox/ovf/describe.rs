@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::FORMAT;
 use super::lease::layers_disk;
 use crate::sandbox::faults::{Answer, invalid_argument};
-use crate::sandbox::machine::Vm;
+use crate::sandbox::machine::{Property, Vm};
 use crate::sandbox::server::{Call, Server};
 use crate::vsphere::wire::{
     CreateDescriptor, Element, Field, NIC_KINDS, OvfCreateDescriptorParams, OvfCreateDescriptorResult,
@@ -132,8 +132,55 @@ fn written(
         let network = quoted(&network(nic));
         items.add("Network adapter", 10, &[("Connection", &network), ("ResourceSubType", &kind)])?;
     }
-    items.out.push_str("    </VirtualHardwareSection>\n  </VirtualSystem>\n</Envelope>\n");
+    items.out.push_str("    </VirtualHardwareSection>\n");
+    for property in &vm.config.properties {
+        products(&mut items.out, property)?;
+    }
+    items.out.push_str("  </VirtualSystem>\n</Envelope>\n");
     Ok(items.out)
+}
+
+/// A property that may be set, in a section of its own: what it is by its class and instance stands there.
+fn products(out: &mut String, property: &Property) -> std::fmt::Result {
+    let part = |name: &str, text: &str| match text {
+        "" => String::new(),
+        text => format!(" ovf:{name}=\"{}\"", quoted(text)),
+    };
+    let (kind, qualifiers) = typed(&property.kind);
+    let password = if property.kind.starts_with("password") { " ovf:password=\"true\"" } else { "" };
+    writeln!(
+        out,
+        "    <ProductSection{}{}><Info>What may be set</Info><Property{}{}{} ovf:userConfigurable=\"{}\"{password}{}/>\
+         </ProductSection>",
+        part("class", &property.class),
+        part("instance", &property.instance),
+        part("key", &property.id),
+        part("type", kind),
+        part("qualifiers", &qualifiers),
+        property.configurable,
+        part("value", &property.value),
+    )
+}
+
+/// A property's type and qualifiers, of what vSphere calls it.
+fn typed(kind: &str) -> (&str, String) {
+    let within = |open: char, close: char| kind.split_once(open)?.1.strip_suffix(close);
+    let word = kind.split(['(', '[']).next().unwrap_or_default();
+    match (word, within('[', ']'), within('(', ')').and_then(|range| range.split_once(".."))) {
+        ("string", Some(map), _) => ("string", format!("ValueMap{{{map}}}")),
+        ("string" | "password", None, Some((low, high))) => {
+            let bound = |name: &str, n: &str| (!n.is_empty()).then(|| format!("{name}({n})"));
+            let both = [bound("MinLen", low), bound("MaxLen", high)];
+            ("string", both.into_iter().flatten().collect::<Vec<_>>().join(", "))
+        }
+        ("password", ..) => ("string", String::new()),
+        ("int", _, Some(("0", "255"))) => ("uint8", String::new()),
+        ("int", _, Some(("0", "65535"))) => ("uint16", String::new()),
+        ("int", _, Some(("0", _))) => ("uint32", String::new()),
+        ("int", ..) => ("sint32", String::new()),
+        ("real", ..) => ("real32", String::new()),
+        _ => (kind, String::new()),
+    }
 }
 
 /// The resource type of a controller, and its subtype.
@@ -170,5 +217,51 @@ impl Items {
         }
         self.out.push_str("</Item>\n");
         Ok(self.next)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may
+mod tests {
+    use super::*;
+    use crate::vsphere::wire::Envelope;
+
+    #[test]
+    fn properties_are_read_as_they_were_written() {
+        let kinds = [
+            "string",
+            "string(1..8)",
+            "string(2..)",
+            "string[\"a\", \"b & c\"]",
+            "password",
+            "password(8..)",
+            "boolean",
+            "int",
+            "int(0..255)",
+            "int(0..65535)",
+            "int(0..)",
+            "real",
+            "ip",
+        ];
+        let own = |kind: &str| Property {
+            class: "org.example".to_owned(),
+            id: "it's".to_owned(),
+            kind: kind.to_owned(),
+            configurable: true,
+            value: "<\"&\">".to_owned(),
+            ..Property::default()
+        };
+        let mut out = "<Envelope xmlns:ovf=\"o\"><VirtualSystem>".to_owned();
+        for kind in kinds {
+            products(&mut out, &own(kind)).unwrap();
+        }
+        out.push_str("</VirtualSystem></Envelope>");
+        let read = Envelope::parse(out.as_bytes()).unwrap().system.unwrap().properties;
+        for (kind, read) in kinds.into_iter().zip(&read) {
+            let Property { class, id, instance, .. } = own(kind);
+            assert_eq!((&read.class, &read.id, &read.instance, &*read.kind), (&class, &id, &instance, kind));
+            assert!(read.configurable && read.key == "org.example.it's" && read.default == Some(own(kind).value));
+        }
+        assert_eq!(read.len(), kinds.len());
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::FORMAT;
 use crate::sandbox::faults::{Answer, invalid_argument};
+use crate::sandbox::machine::Property;
 use crate::sandbox::server::{Call, Server};
 use crate::vsphere::wire::{
     Any, CreateImportSpec, DeviceOperation, Element, Envelope, Fault, Field, HardwareItem, Moref, OptionValue,
@@ -64,11 +65,12 @@ pub(super) fn spec(server: &Server, call: &Call) -> Answer<Element> {
             ),
         }
     }
-    properties(params, system, &mut config, &mut reading.out.error);
+    let properties = properties(params, system, &mut config, &mut reading.out.error);
     let Out { devices, files, warning, error } = reading.out;
     config.device_change = devices;
     let import = Element::new("importSpec").typed("VirtualMachineImportSpec");
-    let import = import.with(config.to_element("configSpec")).with(request.resource_pool.to_element("resPoolEntity"));
+    let config = config.to_element("configSpec").with(properties);
+    let import = import.with(config).with(request.resource_pool.to_element("resPoolEntity"));
     let import_spec = Some(import).filter(|_| error.is_empty());
     call.answer(&OvfCreateImportSpecResult { import_spec, file_item: files, warning, error })
 }
@@ -98,13 +100,14 @@ fn attached(inventory: &crate::sandbox::inventory::Inventory, network: &Moref) -
     }
 }
 
-/// What is set goes to the guest as an OVF environment on real servers; here it is kept where one can look.
+/// What is set goes to the guest as an OVF environment on real servers; here it is kept where one can look. All of them, for
+/// the machine that is made.
 fn properties(
     params: &OvfCreateImportSpecParams,
     system: &VirtualSystem,
     config: &mut VirtualMachineConfigSpec,
     errors: &mut Vec<Fault>,
-) {
+) -> Element {
     for given in &params.property_mapping {
         match system.properties.iter().find(|p| p.key == given.key) {
             Some(property) if property.configurable => config
@@ -114,6 +117,43 @@ fn properties(
             None => errors.push(Fault::new("OvfProperty", format!("There is no property {}.", given.key))),
         }
     }
+    let mut vapp = Element::new("vAppConfig").typed("VmConfigSpec");
+    for (number, property) in (0i32..).zip(&system.properties) {
+        let given = params.property_mapping.iter().find(|given| given.key == property.key);
+        let value = given.map(|given| given.value.as_str()).or(property.default.as_deref()).unwrap_or_default();
+        let mut info = Element::new("info");
+        number.write("key", &mut info);
+        for (name, text) in [
+            ("classId", property.class.as_str()),
+            ("instanceId", &property.instance),
+            ("id", &property.id),
+            ("type", &property.kind),
+        ] {
+            info.children.push(Element::text(name, text));
+        }
+        property.configurable.write("userConfigurable", &mut info);
+        info.children.push(Element::text("value", value));
+        vapp.children.push(Element::new("property").with(Element::text("operation", "add")).with(info));
+    }
+    vapp
+}
+
+/// The properties that an import spec's configuration has.
+pub(super) fn properties_of(config: &Element) -> Vec<Property> {
+    let all = config.child("vAppConfig").into_iter().flat_map(|vapp| vapp.children_named("property"));
+    let of = |property: &Element| {
+        let info = property.child("info")?;
+        let text = |name: &str| info.child_text(name).unwrap_or_default().to_owned();
+        Some(Property {
+            class: text("classId"),
+            id: text("id"),
+            instance: text("instanceId"),
+            kind: text("type"),
+            configurable: text("userConfigurable") == "true",
+            value: text("value"),
+        })
+    };
+    all.filter_map(of).collect()
 }
 
 #[derive(Default)]

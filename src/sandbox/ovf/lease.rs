@@ -12,7 +12,7 @@ use crate::sandbox::faults::{
 };
 use crate::sandbox::guests::{Head, Parent};
 use crate::sandbox::inventory::Body;
-use crate::sandbox::machine::{self, Disk, Power, Vm};
+use crate::sandbox::machine::{self, Disk, Power, Property, Vm};
 use crate::sandbox::server::{Call, Server};
 use crate::sandbox::{DEFAULT_TEMPLATE, model};
 use crate::vsphere::wire::{
@@ -168,6 +168,7 @@ pub(super) fn import(server: &Arc<Server>, call: &Call) -> Answer<Element> {
         return Err(invalid_argument("spec"));
     }
     let config = spec.child("configSpec").ok_or_else(|| invalid_argument("spec.configSpec"))?;
+    let properties = super::import::properties_of(config);
     let config = VirtualMachineConfigSpec::from_element(config).map_err(|e| crate::sandbox::faults::malformed(&e))?;
     if let Some(folder) = &folder
         && !matches!(&server.lock().inventory.node(folder)?.body, Body::Folder(kinds) if kinds.contains(&"VirtualMachine"))
@@ -181,7 +182,7 @@ pub(super) fn import(server: &Arc<Server>, call: &Call) -> Answer<Element> {
         own.pause(own.config.clone_delay).await;
         let made = match fail {
             Some(fault) => Err(fault),
-            None => make(&own, &config, &pool, folder, host, &lease),
+            None => make(&own, (&config, properties), &pool, folder, host, &lease),
         };
         match made {
             Ok((vm, files)) => own.lease_ready(&lease, &vm, &reached, files),
@@ -196,7 +197,7 @@ type Files = Vec<(HttpNfcLeaseDeviceUrl, LeaseFile)>;
 /// Makes the machine that a lease is about.
 fn make(
     server: &Server,
-    config: &VirtualMachineConfigSpec,
+    (config, properties): (&VirtualMachineConfigSpec, Vec<Property>),
     pool: &Moref,
     folder: Option<Moref>,
     host: Option<Moref>,
@@ -218,6 +219,7 @@ fn make(
     vm.config.devices = devices;
     crate::sandbox::operations::apply(&mut vm, config)?;
     vm.config.devices = machine::cloned(&vm.config.devices, number);
+    vm.config.properties = properties;
     if let Some(version) = config.version.as_deref().and_then(|v| v.strip_prefix("vmx-")).and_then(|v| v.parse().ok()) {
         vm.config.traits.version = version;
     }

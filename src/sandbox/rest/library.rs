@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Call, Refusal, value};
 use crate::sandbox::inventory::Inventory;
-use crate::sandbox::machine::{Config, Disk, Power, Vm};
+use crate::sandbox::machine::{Config, Disk, Power, Property, Vm};
 use crate::sandbox::pbm;
 use crate::sandbox::server::{Server, State};
 use crate::sandbox::tasks::Kind;
@@ -97,6 +97,28 @@ struct Deployment {
     name: Option<String>,
     default_datastore_id: Option<String>,
     storage_profile_id: Option<String>,
+    #[serde(default)]
+    additional_parameters: Vec<Parameters>,
+}
+
+/// What is chosen and set of an OVF.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Parameters {
+    #[serde(rename = "type")]
+    kind: String,
+    selected_key: String,
+    properties: Vec<Given>,
+}
+
+/// A property that is set.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Given {
+    class_id: String,
+    id: String,
+    instance_id: String,
+    value: String,
 }
 
 #[derive(Deserialize)]
@@ -378,13 +400,52 @@ fn failed(message: &str) -> Value {
 async fn deploy(server: &Arc<Server>, call: &Call, id: &str) -> Answer<Value> {
     let place: Place = call.read("target")?;
     if call.action.as_deref() == Some("filter") {
-        let name = item(&mut server.lock().libraries, id)?.facts.name.clone();
-        return value(json!({ "name": name, "networks": [], "storage_groups": [], "EULAs": [] }));
+        let mut state = server.lock();
+        let item = item(&mut state.libraries, id)?;
+        return value(json!({
+            "name": item.facts.name, "networks": [], "storage_groups": [], "EULAs": [],
+            "additional_params": parameters(item),
+        }));
     }
     let spec: Deployment = call.read("deployment_spec")?;
     let pool = Moref::new("ResourcePool", &place.resource_pool_id);
     let (own, id) = (server.clone(), id.to_owned());
     as_task(server, "ResourcePool.ImportVAppLRO", &pool, async move { deployed(&own, &id, place, spec).await }).await
+}
+
+/// What may be chosen and set of an item. What is captured has one configuration, and that has no name.
+fn parameters(item: &Item) -> Value {
+    let Holds::Machine(vm) = &item.holds else { return json!([]) };
+    let own = |p: &Property| {
+        json!({
+            "class_id": p.class, "id": p.id, "instance_id": p.instance, "type": p.kind, "value": p.value,
+            "ui_optional": false, "category": "", "label": "", "description": "",
+        })
+    };
+    let all: Vec<Value> = vm.config.properties.iter().filter(|p| p.configurable).map(own).collect();
+    json!([
+        { "@class": "com.vmware.vcenter.ovf.deployment_option_params", "type": "DeploymentOptionParams",
+          "deployment_options": [] },
+        { "@class": "com.vmware.vcenter.ovf.property_params", "type": "PropertyParams", "properties": all },
+    ])
+}
+
+/// Sets what is given, where an imported machine has it too; what can't be set, in words.
+fn set(config: &mut Config, all: &[Parameters]) -> Result<(), String> {
+    let chosen = all.iter().find(|p| p.kind == "DeploymentOptionParams" && !p.selected_key.is_empty());
+    if let Some(Parameters { selected_key, .. }) = chosen {
+        return Err(format!("The OVF has no deployment option {selected_key}."));
+    }
+    for given in all.iter().filter(|p| p.kind == "PropertyParams").flat_map(|p| &p.properties) {
+        let is = |p: &&mut Property| {
+            (&p.class, &p.id, &p.instance) == (&given.class_id, &given.id, &given.instance_id) && p.configurable
+        };
+        let property = config.properties.iter_mut().find(is);
+        let property = property.ok_or_else(|| format!("The OVF has no property {} that can be set.", given.id))?;
+        property.value.clone_from(&given.value);
+        config.extra.push((format!("ovf.{}", property.key()), given.value.clone()));
+    }
+    Ok(())
 }
 
 /// Does something as a task about an object, which whoever has lost the answer can see.
@@ -433,12 +494,16 @@ async fn deployed(server: &Arc<Server>, id: &str, place: Place, spec: Deployment
         Ok(name) => name,
         Err(fault) => return Ok(failed(&fault.to_string())),
     };
+    let mut config = original.config.clone();
+    if let Err(why) = set(&mut config, &spec.additional_parameters) {
+        return Ok(failed(&why));
+    }
     let number = state.inventory.number();
     let named = spec.default_datastore_id.map(|id| Moref::new("Datastore", id));
     let datastore = named.unwrap_or_else(|| original.datastore.clone());
     let mut vm = Vm::new(host, Some(pool), datastore, original.disk.base.clone(), crate::sandbox::now());
     let devices = crate::sandbox::machine::cloned(&original.config.devices, number);
-    vm.config = Config { devices, ..original.config.clone() };
+    vm.config = Config { devices, ..config };
     vm.reported.id.clone_from(&original.reported.id);
     vm.reported.full_name.clone_from(&original.reported.full_name);
     let vm = state.inventory.add_vm(&folder, &name, vm);

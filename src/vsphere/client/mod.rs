@@ -55,7 +55,7 @@ pub use policies::{Fit, Policies};
 pub use probe::{Certificate, probe};
 pub use properties::Properties;
 pub use record::{Exchange, Heard, Recorder};
-pub use rest::{Category, Libraries, Library, LibraryItem, NewItem, Tag, Tagging};
+pub use rest::{Category, ItemProperty, Libraries, Library, LibraryItem, NewItem, OvfChoices, OvfChosen, Tag, Tagging};
 pub use session::{Client, Reached, Requests};
 pub use signs::Signs;
 pub use task::Progress;

@@ -89,6 +89,14 @@ pub struct HardwareItem {
 pub struct OvfProperty {
     /// With its class and instance: `class.key.instance`.
     pub key: String,
+    /// Its parts.
+    pub class: String,
+    /// See `class`.
+    pub id: String,
+    /// See `class`.
+    pub instance: String,
+    /// What it takes, as vSphere writes it: `string(1..)`, `boolean`, `int(0..65535)`.
+    pub kind: String,
     /// Whether it may be set at all.
     pub configurable: bool,
     /// What it is without.
@@ -189,10 +197,35 @@ fn properties(product: &Element) -> impl Iterator<Item = OvfProperty> {
         let parts = [class, Some(own), instance];
         OvfProperty {
             key: parts.into_iter().flatten().collect::<Vec<_>>().join("."),
+            class: class.unwrap_or_default().to_owned(),
+            id: own.to_owned(),
+            instance: instance.unwrap_or_default().to_owned(),
+            kind: kind(property),
             configurable: matches!(property.attribute("userConfigurable"), Some("true" | "1")),
             default: property.attribute("value").map(str::to_owned),
         }
     })
+}
+
+/// What a property takes: its type and its qualifiers, as vSphere writes both.
+fn kind(property: &Element) -> String {
+    let own = property.attribute("type").unwrap_or("string").trim();
+    let qualifiers = property.attribute("qualifiers").unwrap_or_default();
+    let of =
+        |name: &str| Some(qualifiers.split_once(name)?.1.trim_start().strip_prefix('(')?.split_once(')')?.0.trim());
+    let map = qualifiers.split_once("ValueMap").and_then(|(_, rest)| rest.split_once('{')?.1.split_once('}'));
+    let word = if property.attribute("password") == Some("true") { "password" } else { "string" };
+    match (own, map, of("MinLen"), of("MaxLen")) {
+        ("string", Some((map, _)), ..) => format!("string[{map}]"),
+        ("string", None, None, None) => word.to_owned(),
+        ("string", None, low, high) => format!("{word}({}..{})", low.unwrap_or_default(), high.unwrap_or_default()),
+        ("uint8", ..) => "int(0..255)".to_owned(),
+        ("uint16", ..) => "int(0..65535)".to_owned(),
+        ("uint32" | "uint64", ..) => "int(0..)".to_owned(),
+        (own, ..) if own.starts_with("sint") || own == "int" => "int".to_owned(),
+        (own, ..) if own.starts_with("real") => "real".to_owned(),
+        (own, ..) => own.to_owned(),
+    }
 }
 
 /// `capacity`, in the units that are told: `byte * 2^30`.

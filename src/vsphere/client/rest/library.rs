@@ -20,6 +20,10 @@ const ITEM: &str = "/com/vmware/content/library/item";
 const OVF: &str = "/com/vmware/vcenter/ovf/library-item";
 const TEMPLATE: &str = "/vcenter/vm-template/library-items";
 
+/// The types of what an OVF lets one choose and set.
+const OPTION: &str = "DeploymentOptionParams";
+const PROPERTIES: &str = "PropertyParams";
+
 /// A content library.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Library {
@@ -75,6 +79,75 @@ pub struct NewItem<'a> {
     pub name: &'a str,
     /// A text for people.
     pub about: &'a str,
+}
+
+/// What an OVF item lets one choose and set, as far as the server tells.
+#[derive(Clone, Debug, Default)]
+pub struct OvfChoices {
+    /// Its configurations; None: nothing is told of them.
+    pub configurations: Option<Vec<String>>,
+    /// What may be set; None: nothing is told of it.
+    pub properties: Option<Vec<ItemProperty>>,
+}
+
+/// Something that whoever deploys an OVF item may set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ItemProperty {
+    /// What tells it from others of its id, where that is needed.
+    pub class_id: Option<String>,
+    /// What it is called within its class.
+    pub id: String,
+    /// See `class_id`.
+    pub instance_id: Option<String>,
+    /// `string(1..)`, `boolean`, `int(0..65535)`, `ip` and others.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Whether it may stay without a value.
+    pub ui_optional: Option<bool>,
+    /// What it is without.
+    pub value: Option<String>,
+}
+
+impl ItemProperty {
+    /// With its class and instance, as in a descriptor: `class.id.instance`.
+    pub fn key(&self) -> String {
+        let parts = [self.class_id.as_deref(), Some(self.id.as_str()), self.instance_id.as_deref()];
+        parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".")
+    }
+}
+
+/// What is chosen and set where an OVF item is deployed.
+#[derive(Clone, Debug, Default)]
+pub struct OvfChosen {
+    /// Whether its licences are accepted.
+    pub accepts: bool,
+    /// Which configuration; None: its default.
+    pub configuration: Option<String>,
+    /// What is set.
+    pub properties: Vec<(ItemProperty, String)>,
+}
+
+impl OvfChosen {
+    /// `additional_parameters`; none where nothing is chosen.
+    fn parameters(&self) -> Option<Vec<Value>> {
+        let option = self.configuration.iter().map(|key| {
+            json!({ "@class": "com.vmware.vcenter.ovf.deployment_option_params", "type": OPTION, "selected_key": key })
+        });
+        let set = self.properties.iter().map(|(property, value)| {
+            let part = |part: &Option<String>| part.clone().filter(|part| !part.is_empty());
+            without_nulls(json!({
+                "id": property.id, "value": value,
+                "class_id": part(&property.class_id), "instance_id": part(&property.instance_id),
+            }))
+        });
+        let set: Vec<Value> = set.collect();
+        let set = (!set.is_empty()).then(
+            || json!({ "@class": "com.vmware.vcenter.ovf.property_params", "type": PROPERTIES, "properties": set }),
+        );
+        let all: Vec<Value> = option.chain(set).collect();
+        (!all.is_empty()).then_some(all)
+    }
 }
 
 /// What is known of libraries and items that somebody asked for.
@@ -233,22 +306,29 @@ impl Client {
         Ok(named.map(|vm| Moref::new("VirtualMachine", vm)))
     }
 
-    /// Makes a virtual machine of an OVF item, whose licences are accepted or not. It has the item's devices, and is off.
+    /// What an OVF item lets one choose and set, where it is to be deployed.
+    pub async fn ovf_choices(&self, item: &LibraryItem, place: &Placement) -> Result<OvfChoices> {
+        let what = format!("read what the library item `{}` lets one set", item.name);
+        let body = without_nulls(json!({ "target": ovf_target(place) }));
+        let ask = Ask::post(what, format!("{OVF}/id:{}", item.id), body).action("filter").again();
+        Ok(told(self.rest::<Option<Value>>(&ask).await?.unwrap_or_default()))
+    }
+
+    /// Makes a virtual machine of an OVF item. It has the item's devices, and is off.
     pub async fn deploy(
         &self,
         item: &LibraryItem,
         name: &str,
         place: &Placement,
-        accepts: bool,
+        chosen: &OvfChosen,
         deadline: Deadline,
     ) -> Result<Moref> {
-        let host = place.host.as_ref().map(|host| host.value.as_str());
         let body = json!({
             "deployment_spec": {
-                "name": name, "accept_all_EULA": accepts, "default_datastore_id": place.datastore.value,
-                "storage_profile_id": place.policy,
+                "name": name, "accept_all_EULA": chosen.accepts, "default_datastore_id": place.datastore.value,
+                "storage_profile_id": place.policy, "additional_parameters": chosen.parameters(),
             },
-            "target": { "resource_pool_id": place.pool.value, "folder_id": place.folder.value, "host_id": host },
+            "target": ovf_target(place),
         });
         let what = format!("deploy the library item `{}`", item.name);
         let ask = Ask::post(&what, format!("{OVF}/id:{}", item.id), without_nulls(body));
@@ -361,6 +441,28 @@ impl Client {
         let spec = json!({ "create_spec": { "name": name, "type": "LOCAL", "storage_backings": storage } });
         let id = self.rest(&Ask::post(format!("make the content library `{name}`"), LOCAL, spec)).await?;
         Ok(Library { id, name: name.to_owned(), kind: "LOCAL".to_owned() })
+    }
+}
+
+/// Where an OVF item is deployed.
+fn ovf_target(place: &Placement) -> Value {
+    let host = place.host.as_ref().map(|host| host.value.as_str());
+    json!({ "resource_pool_id": place.pool.value, "folder_id": place.folder.value, "host_id": host })
+}
+
+/// What a server tells of what may be chosen and set. One that tells nothing at all has left it open; one that tells of other
+/// things has said that there is nothing of these.
+fn told(summary: Value) -> OvfChoices {
+    let Some(Value::Array(all)) = summary.get("additional_params") else { return OvfChoices::default() };
+    let list = |kind: &str, field: &str| -> Vec<Value> {
+        let of = all.iter().filter(|p| p.get("type").and_then(Value::as_str) == Some(kind));
+        of.filter_map(|p| p.get(field)?.as_array()).flatten().cloned().collect()
+    };
+    let key = |option: &Value| option.get("key").and_then(Value::as_str).map(str::to_owned);
+    let properties = list(PROPERTIES, "properties").into_iter().filter_map(|p| serde_json::from_value(p).ok());
+    OvfChoices {
+        configurations: Some(list(OPTION, "deployment_options").iter().filter_map(key).collect()),
+        properties: Some(properties.collect()),
     }
 }
 

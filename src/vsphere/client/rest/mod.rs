@@ -22,7 +22,7 @@ use crate::vsphere::wire::Fault;
 mod library;
 mod tags;
 
-pub use library::{Libraries, Library, LibraryItem, NewItem};
+pub use library::{ItemProperty, Libraries, Library, LibraryItem, NewItem, OvfChoices, OvfChosen};
 pub(super) use tags::missing;
 pub use tags::{Category, Tag, Tagging};
 
