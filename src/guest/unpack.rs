@@ -141,7 +141,11 @@ fn unpack(archive: &mut Archive<impl Read>, wanted: &[Wanted], scratch: &Path) -
         match entry.unpack_in(scratch) {
             Ok(true) => {}
             Ok(false) => return Err(refused("which leads out of what was asked for")),
-            Err(e) if is_ours(&e) => return Err(local(scratch.parent().unwrap_or(scratch), &e.kind().into())),
+            Err(e) if is_ours(&e) => {
+                let path = scratch.parent().unwrap_or(scratch).display().to_string();
+                let detail = std::error::Error::source(&e).map_or_else(|| e.to_string(), ToString::to_string);
+                return Err(Error::Local { path, detail });
+            }
             Err(e) => return Err(broken(&e)),
         }
         #[cfg(unix)]
