@@ -32,7 +32,7 @@ use super::shared::{Events, Scratch, Shared, Stop, class_of, leaves};
 use super::specs;
 use super::standin::View;
 use super::tags;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, text};
 use crate::graph::{Dag, Why};
 use crate::plan;
 use crate::sema::program::Program;
@@ -299,7 +299,7 @@ async fn machines(shared: &Arc<Shared>) -> Result<Vec<BuiltOutput>, Failure> {
     if let Some(limit) = limit.filter(|_| late) {
         let mut failure = failures(shared, stops);
         failure.class = FailureClass::Deadline;
-        let text = format!("the build was stopped after {limit:?}, as `--timeout` says");
+        let text = format!("the build was stopped after {}, as `--timeout` says", text::limit(limit));
         failure.diagnostics.insert(0, Diagnostic::new(&codes::BUILD_TIMED_OUT, text).help("allow more time"));
         return Err(failure);
     }
