@@ -42,7 +42,8 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "guest",
             ],
         ),
-        ("progress", &["engine::event"]),
+        // Of diagnostics only how they say things.
+        ("progress", &["diagnostic", "engine::event"]),
         ("sandbox", &["diagnostic", "vsphere::wire"]),
     ])
 }

@@ -321,7 +321,7 @@ async fn a_guest_that_stays_busy_is_waited_for_until_the_deadline() {
             guest.run_batch(&[guest::Job::sh(0, "true")], &mut |_| ()).await.map(drop)
         };
         let error = ran.await.expect_err("it is busy").to_string();
-        assert!(error.starts_with("the guest did not answer for 2 s: "), "{fault}: {error}");
+        assert!(error.starts_with("the guest did not answer for 2s: "), "{fault}: {error}");
         client.logout().await.unwrap();
         sandbox.stop().await;
     }
@@ -359,7 +359,7 @@ async fn a_guest_that_is_slow_to_shut_down_is_told() {
     let dir = context(&[("VMWfile", format!("FROM linux AS app\nOUTPUT TEMPLATE app\n{stays}"))]);
     let done = built(&sandbox, dir.path(), &["build", "--shutdown-timeout", "1s"]).await;
     assert_eq!(done.code, Some(0), "{done}");
-    let note = "app  note: the guest hadn't shut down after 1 s and was powered off: what it was still writing is lost; \
+    let note = "app  note: the guest hadn't shut down after 1s and was powered off: what it was still writing is lost; \
                 --shutdown-timeout gives it more time";
     assert!(done.stderr().contains(note), "{done}");
     sandbox.stop().await;

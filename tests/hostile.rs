@@ -59,6 +59,7 @@ fn pipes_and_devices_are_no_files() {
         ("csv", "FROM linux AS a FOR r IN FILE fifo\nOUTPUT VM ${{ r.n }}\n"),
         ("copy", &format!("{STAGE}COPY fifo /x\n")),
         ("tree", &format!("{STAGE}COPY sub /x\n")),
+        ("every", &format!("{STAGE}COPY su* /x\n")),
         ("render", &format!("{STAGE}COPY --render endless /x\n")),
         ("secret", &format!("SECRET pw\n{STAGE}RUN echo ${{{{ pw }}}}\n")),
         ("plain", STAGE),
@@ -69,7 +70,7 @@ fn pipes_and_devices_are_no_files() {
     }
     symlink("/dev/zero", dir.path().join("endless")).unwrap();
     let words = "a device, socket or named pipe";
-    for file in ["fifo", "endless", "include", "zero", "csv", "render"] {
+    for file in ["fifo", "endless", "include", "zero", "csv", "copy", "tree", "every", "render"] {
         refused(dir.path(), &["lint", file], 1, words);
     }
     for args in ["fifo", "endless"] {

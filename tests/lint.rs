@@ -470,3 +470,24 @@ fn a_copy_of_what_vmwignore_holds_back_is_found() {
         assert!(found.iter().any(|l| l.contains(place) && l.contains(message)), "{place} {message}: {out}");
     }
 }
+
+/// What a COPY can't send is told as what isn't there is: before anything is contacted, and with its place.
+#[test]
+fn what_cannot_be_sent_is_told_early() {
+    let dir = project(&[
+        ("VMWfile", "FROM Debian AS web FOR i IN 1..3\nOUTPUT VM web${{ i }}\nCOPY site /srv/\nCOPY pipe /x\n"),
+        ("ignored.vmwfile", "FROM Debian AS web\nOUTPUT VM web\nCOPY held /srv/\n"),
+        ("site/index.html", ""),
+        ("site/deep/below/x", ""),
+        ("held/x", ""),
+        (".vmwignore", "held/run\n*.sock\n"),
+    ]);
+    for pipe in ["site/deep/below/one", "site/two", "site/held.sock", "pipe", "held/run"] {
+        assert!(Command::new("mkfifo").arg(dir.path().join(pipe)).status().unwrap().success());
+    }
+    let (code, out, text) = run(dir.path(), &["lint", "--color", "never", "VMWfile"]);
+    assert_eq!(code, 1, "{out}{text}");
+    insta::assert_snapshot!("unsendable", text.replace(&dir.path().display().to_string(), "DIR"));
+    let (code, out, text) = run(dir.path(), &["lint", "ignored.vmwfile"]);
+    assert_eq!(code, 0, "{out}{text}");
+}

@@ -213,3 +213,22 @@ fn journals_that_cannot_be_looked_into_are_told() {
         no_journal(directory.path(), args, "can't look into");
     }
 }
+
+#[test]
+fn no_time_at_all_is_no_deadline() {
+    let dir = project(&[("VMWfile", ORDER)]);
+    for (command, flag) in [
+        ("build", "--timeout"),
+        ("build", "--boot-timeout"),
+        ("up", "--shutdown-timeout"),
+        ("resume", "--timeout"),
+        ("resume", "--boot-timeout"),
+        ("resume", "--shutdown-timeout"),
+    ] {
+        let mut vmwbuild = Command::new(env!("CARGO_BIN_EXE_vmwbuild"));
+        let done = vmwbuild.current_dir(dir.path()).args([command, flag, "0s"]).output().expect("it runs");
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(2), "{command} {flag}: {said}");
+        assert!(said.contains(&format!("invalid value '0s' for '{flag} <DURATION>': it can't be zero")), "{said}");
+    }
+}

@@ -209,7 +209,7 @@ fn one_look_knows_machines_whose_host_is_lost_too() {
     // One that comes back in time has lived all the time: it is waited for, and not a moment longer than it needs.
     answers(false);
     let running = Running::start(&mut args(&["--grace", "1h"]));
-    wait(&running, &format!("`worker[1]` may be dead: its host {host} is silent; it is given 3600s"));
+    wait(&running, &format!("`worker[1]` may be dead: its host {host} is silent; it is given 1h"));
     answers(true);
     let run = running.finish(DEADLINE);
     assert_eq!(run.code, Some(0), "{run}");

@@ -11,7 +11,7 @@ use super::build::{self, CONNECT, World};
 use super::report::json::finding;
 use super::vcenter::Book;
 use super::{args, codes, machine, names, plan, project, selftest, settings, terminal};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, text};
 use crate::engine::class_of;
 use crate::plan::Host;
 use crate::source::Sources;
@@ -365,10 +365,11 @@ async fn clock(client: &Client, report: &mut Report) {
     let Ok(theirs) = OffsetDateTime::parse(&text, &Rfc3339) else { return };
     let apart: time::Duration = theirs - (before + took / 2_i32);
     let apart = apart.whole_seconds();
+    let by = text::limit(Duration::from_secs(apart.unsigned_abs()));
     let facts = match apart {
         -1..=1 => "the clocks agree".to_owned(),
-        n if n > 0 => format!("the server's clock is {n} s ahead"),
-        n => format!("the server's clock is {} s behind", -n),
+        2.. => format!("the server's clock is {by} ahead"),
+        _ => format!("the server's clock is {by} behind"),
     };
     let verdict = if apart.abs() > SKEW { Verdict::Doubtful } else { Verdict::Good };
     report.step("clock", verdict, vec![facts], None);

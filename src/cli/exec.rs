@@ -145,10 +145,12 @@ fn work(options: &args::Exec) -> Result<Work, Diagnostic> {
     job.workdir = options.workdir.clone();
     job.run_as = options.user.clone().map(RunAs::new);
     if let Some(text) = &options.timeout {
-        let timeout = literal::duration(text);
-        job.timeout = Some(timeout.ok_or_else(|| {
-            bad(format!("`--timeout {text}` is no duration"), "write it like `90s`, `10m` or `1h30m`")
-        })?);
+        let wrong = |why: &str| bad(format!("`--timeout {text}` {why}"), "write it like `90s`, `10m` or `1h30m`");
+        let timeout = literal::duration(text).ok_or_else(|| wrong("is no duration"))?;
+        if timeout.is_zero() {
+            return Err(wrong("leaves no time for the command"));
+        }
+        job.timeout = Some(timeout);
     }
     Ok(Work { job, command: options.command.clone(), detach: options.detach, input: None })
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{args, arguments, codes, project, shellcheck, terminal};
 use crate::diagnostic::{Diagnostic, Problems, Severity, did_you_mean};
 use crate::lint;
+use crate::sema::context;
 use crate::sema::existing::Selected;
 use crate::sema::program::Program;
 use crate::sema::{Files, Inputs, Purpose};
@@ -40,6 +41,10 @@ impl Files for Disk {
         below(path, &mut out)?;
         out.sort();
         Ok(out)
+    }
+
+    fn unsendable(&self, context: &Path, source: &Path) -> Vec<PathBuf> {
+        context::unsendable(context, source)
     }
 }
 
@@ -199,6 +204,10 @@ impl Files for Buffered<'_> {
 
     fn walk(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
         Disk.walk(path)
+    }
+
+    fn unsendable(&self, context: &Path, source: &Path) -> Vec<PathBuf> {
+        Disk.unsendable(context, source)
     }
 }
 

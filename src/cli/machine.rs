@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::build::{self, CONNECT, World};
 use super::{args, codes, project, settings, terminal};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, text};
 use crate::engine::{FailureClass, class_of};
 use crate::guest::{self, Guest};
 use crate::vsphere::client::{self, Client, Endpoint, Entity};
@@ -181,7 +181,7 @@ pub(super) async fn part(guest: &Guest, vm: &str) {
     let why = match tokio::time::timeout(PARTING, parting).await {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("the guest didn't answer within {} s", PARTING.as_secs()),
+        Err(_) => format!("the guest didn't answer within {}", text::limit(PARTING)),
     };
     let what = "the command may go on, and a directory `.vmwbuild-*` may stay in the account's home directory";
     terminal::say(&format!("warning: in {vm} {what}: {why}"));

@@ -8,6 +8,7 @@ mod excerpt;
 mod near;
 mod render;
 mod secret;
+pub(crate) mod text;
 
 pub(crate) use codes_macro::codes;
 pub use near::did_you_mean;

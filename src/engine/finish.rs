@@ -14,6 +14,7 @@ use super::options::BuiltOutput;
 use super::resume;
 use super::shared::{Shared, Stop};
 use super::steps::snapshot;
+use crate::diagnostic::text;
 use crate::plan::ResolvedOutput;
 use crate::sema::order;
 use crate::sema::program::{Machine, Origin, Output};
@@ -169,9 +170,9 @@ pub(super) async fn shut_down(shared: &Shared, machine: MachineId, vm: &Moref, s
         ShutDown::ByItself => {}
         ShutDown::TooSlow => {
             let text = format!(
-                "the guest hadn't shut down after {} s and was powered off: what it was still writing is lost; \
+                "the guest hadn't shut down after {} and was powered off: what it was still writing is lost; \
                  --shutdown-timeout gives it more time",
-                allowed.as_secs_f32()
+                text::limit(allowed)
             );
             shared.events.note(Some(machine), &text);
         }

@@ -21,7 +21,7 @@ use super::options::{Built, Control, Failure, FailureClass, OnError, Options};
 use super::shared::{Events, class_of};
 use super::standin::{self, View};
 use super::{cache, codes};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, text};
 use crate::sema::program::{
     Action, GuestContext, Hardware, Invocation, Machine, MachineId, Origin, Output, Program, Step, StepId, StepOptions,
 };
@@ -256,7 +256,7 @@ async fn lost(
     let of = |vm: &Moref| there.iter().find(|one| one.owned.vm == *vm).map(|one| one.machine);
     let waits = |vm: &Moref, why: &str| {
         if let Some(machine) = of(vm).filter(|_| !grace.is_zero()) {
-            events.note(None, &format!("`{}` may be dead: {why}; it is given {grace:?}", machine.label));
+            events.note(None, &format!("`{}` may be dead: {why}; it is given {}", machine.label, text::limit(grace)));
         }
     };
     let lost = life::lost_until(client, &vms, tokio::time::Instant::now() + grace, waits).await?;
@@ -273,7 +273,7 @@ async fn silent(client: &Client, one: &There<'_>) -> Result<Option<String>, Erro
     match guest_ready(client, &one.owned.vm, Deadline::after(SILENCE)).await {
         Ok(_) => Ok(None),
         Err(e) if class_of(e.class()) == FailureClass::Deadline => {
-            Ok(Some(format!("its VMware Tools haven't answered for {SILENCE:?}")))
+            Ok(Some(format!("its VMware Tools haven't answered for {}", text::limit(SILENCE))))
         }
         Err(e) if e.is_fault("ManagedObjectNotFound") => Ok(None),
         Err(e) => Err(e),

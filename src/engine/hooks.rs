@@ -13,6 +13,7 @@ use super::options::OnError;
 use super::sessions::{self, Sessions};
 use super::shared::{Shared, Stop};
 use super::steps::{self, snapshot};
+use crate::diagnostic::text;
 use crate::sema::program::{Hook, HookAction};
 use crate::vsphere::client::Deadline;
 
@@ -47,7 +48,7 @@ pub(super) async fn run(worker: &mut Worker, stop: &Stop) {
                 Ok(Ok(text)) => text,
                 Ok(Err(Stop::Failed(failed))) => format!("not done: {}", failed.diagnostic.message),
                 Ok(Err(Stop::Cancelled)) => "not done: the build was stopped".to_owned(),
-                Err(_) => format!("not done within {limit:?}"),
+                Err(_) => format!("not done within {}", text::limit(limit)),
             },
             () = shared.control.leave.cancelled() => return,
         };

@@ -33,7 +33,7 @@ use super::specs;
 use super::standin::View;
 use super::tags;
 use super::unknown;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, text};
 use crate::graph::{Dag, Why};
 use crate::plan;
 use crate::sema::program::Program;
@@ -301,7 +301,7 @@ async fn machines(shared: &Arc<Shared>) -> Result<Vec<BuiltOutput>, Failure> {
     if let Some(limit) = limit.filter(|_| late) {
         let mut failure = failures(shared, stops);
         failure.class = FailureClass::Deadline;
-        let text = format!("the build was stopped after {limit:?}, as `--timeout` says");
+        let text = format!("the build was stopped after {}, as `--timeout` says", text::limit(limit));
         failure.diagnostics.insert(0, Diagnostic::new(&codes::BUILD_TIMED_OUT, text).help("allow more time"));
         return Err(failure);
     }

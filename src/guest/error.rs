@@ -6,7 +6,7 @@ use thiserror::Error as ThisError;
 
 use super::codes;
 use super::noway::NoWay;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, text};
 use crate::vsphere::client;
 
 /// The result of a guest operation.
@@ -49,7 +49,7 @@ pub enum Error {
         before: String,
     },
     /// The first program never reported.
-    #[error("the guest took a command, but gave no sign of it within {} s", waited.as_secs())]
+    #[error("the guest took a command, but gave no sign of it within {}", text::limit(*waited))]
     Silent {
         /// How long was waited.
         waited: Duration,
@@ -118,13 +118,13 @@ pub enum Error {
         detail: String,
     },
     /// Processes are left although they were killed.
-    #[error("processes of the command are still there {} s after SIGKILL", waited.as_secs())]
+    #[error("processes of the command are still there {} after SIGKILL", text::limit(*waited))]
     Unkillable {
         /// How long was waited.
         waited: Duration,
     },
     /// The guest didn't answer for longer than was allowed.
-    #[error("the guest did not answer for {} s: {detail}", waited.as_secs())]
+    #[error("the guest did not answer for {}: {detail}", text::limit(*waited))]
     Unavailable {
         /// How long.
         waited: Duration,
@@ -213,7 +213,7 @@ impl Error {
             diagnostic = diagnostic.note(format!("the server says: {detail}"));
             if !tried.is_zero() {
                 diagnostic =
-                    diagnostic.note(format!("tried for {} s, since the guest had just booted", tried.as_secs()));
+                    diagnostic.note(format!("tried for {}, since the guest had just booted", text::limit(*tried)));
             }
         }
         diagnostic

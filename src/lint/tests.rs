@@ -320,3 +320,31 @@ fn a_name_that_is_written_wrongly_is_used() {
         assert!(found.iter().any(|d| d.code.name == "unused-arg"), "{}", said(&found, &sources));
     }
 }
+
+/// Whose braces are ours, and whose aren't.
+#[test]
+fn braces_of_other_tools_are_left_alone() {
+    let places = |text: &str| -> Vec<String> {
+        let (found, sources) = linted(text, &Config::default());
+        let ours = found.iter().filter(|d| d.code.name == "braces-without-dollar");
+        ours.map(|d| sources.slice(d.primary.as_ref().expect("a place").span).to_owned()).collect()
+    };
+    let head = "ARG port: int = 80\nARG names = \"x\"\nSECRET pw\nFROM Debian AS db\nOUTPUT VM db\nKEY token FROM RUN cat /t\n\
+                FROM Debian AS web FOR i IN 1..2\nOUTPUT VM web${{ i }}\n";
+    for (line, wanted) in [
+        ("RUN echo {{ port }} '{{names}}' {{ i }} {{ pw }}\n", &["{{ port }}", "{{names}}", "{{ i }}", "{{ pw }}"][..]),
+        ("RUN echo {{ db.token }} {{ db.ip }} $${{ port }} ${{ port }}\n", &["{{ db.token }}", "{{ db.ip }}"]),
+        ("RUN [\"echo\", \"{{ port }}\"]\n", &["{{ port }}"]),
+        ("RUN <<EOF\necho '{{ port }}'\nEOF\n", &["{{ port }}"]),
+        ("COPY <<EOF /x\nlisten {{ port }}\nEOF\n", &["{{ port }}"]),
+        // A Go template, Jinja, mustache, what isn't declared, what takes nothing.
+        ("RUN docker ps --format '{{.Names}} {{ .port }} {{json .}}'\n", &[]),
+        ("COPY <<EOF /x\n{% if port %}listen {{ port }}{% endif %}\nEOF\n", &[]),
+        ("COPY <<EOF /x\nlisten {{ port }} {{ server_name }}\nEOF\n", &[]),
+        ("RUN echo {{{ port }}} {{ port | upper }} {{ token }} {{ web.token }}\n", &[]),
+        ("RUN <<'EOF'\necho {{ port }}\nEOF\n", &[]),
+        ("RUN echo {{ port\n", &[]),
+    ] {
+        assert_eq!(places(&format!("{head}{line}")), wanted, "{line}");
+    }
+}

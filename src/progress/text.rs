@@ -1,7 +1,6 @@
-//! Guest output and times, made fit for a line on a terminal.
+//! Guest output, made fit for a line on a terminal.
 
-use std::time::Duration;
-
+pub(crate) use crate::diagnostic::text::{limit, span};
 use crate::engine::event::Stream;
 
 /// Splits a command's output into lines and shows each as a terminal would: a carriage return starts the line
@@ -216,28 +215,6 @@ pub(crate) fn parted(text: &str) -> (&str, Vec<String>) {
     (first, quoted)
 }
 
-/// A time span in the fewest words: `0.4s`, `12.3s`, `3m05s`, `1h02m`.
-pub(crate) fn span(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match seconds {
-        0..=59 => format!("{:.1}s", (time.as_secs_f64() * 10.0).floor() / 10.0),
-        60..=3599 => format!("{}m{:02}s", seconds / 60, seconds % 60),
-        _ => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
-    }
-}
-
-/// A deadline: as [`span`], without what is zero: `10m`, `1h`, `90s` as `1m30s`.
-pub(crate) fn limit(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, _) => span(time).replace(".0s", "s"),
-        (0, minutes, 0) => format!("{minutes}m"),
-        (0, minutes, rest) => format!("{minutes}m{rest:02}s"),
-        (hours, 0, _) => format!("{hours}h"),
-        (hours, minutes, _) => format!("{hours}h{minutes:02}m"),
-    }
-}
-
 /// The columns that a character takes, rather too many than too few: terminals disagree on emoji.
 pub(crate) fn width_of(c: char) -> usize {
     use unicode_width::UnicodeWidthChar;
@@ -341,22 +318,6 @@ mod tests {
         assert_eq!(parted("one"), ("one", vec![]));
         let quoted = ["all", " 20%", "", "red"].map(str::to_owned).to_vec();
         assert_eq!(parted("exit code 1\nall\n 10%\r 20%\n\n\x1b[31mred\x1b[0m"), ("exit code 1", quoted));
-    }
-
-    #[test]
-    fn spans_are_short() {
-        let cases = [(49, "0.0s"), (12_390, "12.3s"), (59_990, "59.9s"), (185_000, "3m05s"), (3_720_000, "1h02m")];
-        for (millis, text) in cases {
-            assert_eq!(span(Duration::from_millis(millis)), text);
-        }
-    }
-
-    #[test]
-    fn limits_are_shorter() {
-        let cases = [(500, "0.5s"), (90_000, "1m30s"), (20_000, "20s"), (600_000, "10m"), (3_600_000, "1h")];
-        for (millis, text) in cases {
-            assert_eq!(limit(Duration::from_millis(millis)), text);
-        }
     }
 
     #[test]

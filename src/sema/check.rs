@@ -390,6 +390,8 @@ pub(super) struct Checker<'a> {
     pub selectors: Vec<super::existing::Selector>,
     /// Files that `COPY --render` reads, parsed; None: not text.
     pub rendered: HashMap<PathBuf, Option<Rc<Text>>>,
+    /// What of each source of a COPY can't be sent: each is looked at once, however many machines get it.
+    pub unsendable: HashMap<PathBuf, Vec<PathBuf>>,
 }
 
 impl<'a> Checker<'a> {
@@ -422,6 +424,7 @@ impl<'a> Checker<'a> {
             seen: HashSet::new(),
             selectors: Vec::new(),
             rendered: HashMap::new(),
+            unsendable: HashMap::new(),
         };
         checker.declare(layout, live, problems);
         checker.globals(layout, problems);

@@ -253,7 +253,8 @@ codes! {
     /// A file that COPY doesn't find.
     COPY_NOT_FOUND = 621 "copy-not-found" Error
     about "The sources of a COPY are relative to the context, the directory that the build is given; nothing there has \
-           this name. It is looked for before the build begins, so that an hour of steps does not end in a slip."
+           this name, or what has it is, or has below it, a device, socket or named pipe, which can't be sent. It is looked \
+           for before the build begins, so that an hour of steps does not end in a slip."
     wrong "FROM debian-12 AS web\nCOPY ap.conf /etc/app.conf\n"
     right "FROM debian-12 AS web\nCOPY app.conf /etc/app.conf\n";
 }

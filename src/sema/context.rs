@@ -28,6 +28,40 @@ impl Ignored {
     }
 }
 
+/// What of a COPY's source can't be sent: the named pipes, sockets and devices that it is or has below it, relative to the
+/// context and in order. Links below a directory go over as links; what can't be looked into, the step tells.
+pub fn unsendable(root: &Path, relative: &Path) -> Vec<PathBuf> {
+    let full = root.join(relative);
+    let mut out = Vec::new();
+    match std::fs::metadata(&full) {
+        Ok(meta) if meta.is_dir() => below(&full, relative, &Ignored::of(root), &mut out),
+        Ok(meta) if meta.is_file() => {}
+        Ok(_) => out.push(relative.to_path_buf()),
+        Err(_) => {}
+    }
+    out.sort();
+    out
+}
+
+fn below(full: &Path, relative: &Path, ignored: &Ignored, out: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(full).into_iter().flatten().flatten() {
+        let Ok(kind) = entry.file_type() else { continue };
+        // Most are files: nothing more is asked about them.
+        if kind.is_file() || kind.is_symlink() {
+            continue;
+        }
+        let relative = relative.join(entry.file_name());
+        if ignored.holds_back(&relative, kind.is_dir()) {
+            continue;
+        }
+        if kind.is_dir() {
+            below(&entry.path(), &relative, ignored, out);
+        } else {
+            out.push(relative);
+        }
+    }
+}
+
 /// A path below the context; None when it climbs out of it. `/x` is `x` of the context, as in a Dockerfile.
 pub fn inside(path: &str) -> Option<PathBuf> {
     let mut out = PathBuf::new();

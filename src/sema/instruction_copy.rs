@@ -52,6 +52,10 @@ impl Checker<'_> {
         for source in sources {
             match self.copy_source(source, instruction, from, place, problems) {
                 Some((mut sources, mut found)) => {
+                    // With --render all of them are read now, and what is no file is told then.
+                    if let (CopySource::Path(text), None) = (source, render) {
+                        failed |= found.iter().any(|path| !self.sendable(path, text.span, problems));
+                    }
                     out.append(&mut sources);
                     paths.append(&mut found);
                 }
@@ -164,6 +168,31 @@ impl Checker<'_> {
         }
         problems.push(diagnostic);
         None
+    }
+
+    /// Whether all of a source, which is there, can be sent; what can't is told.
+    fn sendable(&mut self, source: &Path, span: Span, problems: &mut Problems) -> bool {
+        let (files, context) = (self.files, &self.inputs.context);
+        let source = normalize(source);
+        let odd = self.unsendable.entry(source.clone()).or_insert_with(|| files.unsendable(context, &source));
+        let Some(first) = odd.first() else { return true };
+        let others = match odd.len() {
+            1 => String::new(),
+            2 => ", and so is another one".to_owned(),
+            n => format!(", and so are {} others", n - 1),
+        };
+        let shown = slashes(first);
+        let message = format!("`{shown}` can't be copied: it is a device, socket or named pipe, not a file{others}");
+        let help = match *first == source {
+            true => "copy a file or a directory",
+            false => "remove it, or leave it out by a line in `.vmwignore`",
+        };
+        problems.push(
+            Diagnostic::at(&codes::COPY_NOT_FOUND, span, message)
+                .note(format!("the context is {}", context.display()))
+                .help(help),
+        );
+        false
     }
 
     /// What a pattern with `*`, `?` or `[…]` means: names are matched part by part.

@@ -29,7 +29,7 @@ mod instruction_step;
 mod key;
 mod machine;
 mod machine_output;
-mod names;
+pub(crate) mod names;
 mod names_scope;
 pub mod order;
 pub mod order_refs;
@@ -76,6 +76,11 @@ pub trait Files {
     fn is_dir(&self, path: &Path) -> std::io::Result<bool>;
     /// All files below a directory (or the file itself), sorted, symbolic links not followed.
     fn walk(&self, path: &Path) -> std::io::Result<Vec<PathBuf>>;
+    /// What of a COPY's source can't be sent, being neither file nor directory nor link: see [`context::unsendable`]. Nothing,
+    /// where nobody looks.
+    fn unsendable(&self, _context: &Path, _source: &Path) -> Vec<PathBuf> {
+        Vec::new()
+    }
 }
 
 /// What the check is for.

@@ -1,20 +1,19 @@
 //! Guest commands: shell text with its holes classified, and the text that is run in the end.
 
-use crate::diagnostic::{Diagnostic, Problems, Severity};
+use crate::diagnostic::{Diagnostic, Problems};
 use crate::shell::{self, Context, Dialect, Hole, HoleKind};
 use crate::source::Span;
 use crate::syntax::ast::{Command, Heredoc, Text, Type};
-use crate::syntax::codes::GO_TEMPLATE;
 
 use super::codes_values as codes;
 use super::eval::{Env, EvalError, eval};
-use super::expr::{Resolved, Scope};
+use super::expr::Scope;
 use super::expr_check::{Mark, check_hole};
 use super::program::{Invocation, Os, Script, ScriptHole};
+use super::script_exec;
 use super::script_text::ScriptText;
 use super::template::Rendered;
 use super::value::Value;
-use super::{names, script_exec};
 
 /// The interpreter that reads shell text.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,7 +113,6 @@ fn check_script(
     scope: &dyn Scope,
     problems: &mut Problems,
 ) -> Option<Script> {
-    foreign_braces(&text, scope, problems);
     let Some(dialect) = shell.dialect else {
         return check_foreign(text, shell, errexit, scope, problems);
     };
@@ -192,24 +190,6 @@ fn check_script(
         return None;
     }
     Some(script)
-}
-
-/// `{{ name }}` of something that has a value: what templates of other tools look like. The guest's shell would read
-/// it as it stands.
-fn foreign_braces(text: &ScriptText<'_>, scope: &dyn Scope, problems: &mut Problems) {
-    for (at, _) in text.text.match_indices("{{") {
-        let (before, rest) = text.text.split_at(at);
-        let Some(end) = rest.find("}}").filter(|_| !before.ends_with('$')) else { continue };
-        let name = rest.get(2..end).unwrap_or_default().trim().trim_start_matches('.');
-        let span = text.span_of(at..at + end + 2);
-        if names::is_name(name) && matches!(scope.resolve(name, span), Ok(Resolved::Value { .. })) {
-            problems.push(
-                Diagnostic::at(&GO_TEMPLATE, span, format!("`{{{{ {name} }}}}` is text for the guest's shell"))
-                    .severity(Severity::Warning)
-                    .help(format!("for the value of `{name}` write `${{{{ {name} }}}}`")),
-            );
-        }
-    }
 }
 
 fn report_refusals(refusals: &[shell::Refusal], text: &ScriptText<'_>, scope: &dyn Scope, problems: &mut Problems) {

@@ -139,7 +139,7 @@ pub(crate) struct Build {
     pub(crate) on_error: OnError,
 
     /// Stop the build after this time, and do with its machines what --on-error says
-    #[arg(long, value_name = "DURATION", value_parser = duration, env = "VMWBUILD_TIMEOUT")]
+    #[arg(long, value_name = "DURATION", value_parser = limit, env = "VMWBUILD_TIMEOUT")]
     pub(crate) timeout: Option<Duration>,
 
     #[command(flatten)]
@@ -188,12 +188,12 @@ impl Default for Clones {
 #[derive(Args, Debug, Clone)]
 pub(crate) struct Waits {
     /// How long a machine may take until its guest answers: booting, and vCenter's customization
-    #[arg(long = "boot-timeout", value_name = "DURATION", default_value = "10m", value_parser = duration,
+    #[arg(long = "boot-timeout", value_name = "DURATION", default_value = "10m", value_parser = limit,
         env = "VMWBUILD_BOOT_TIMEOUT")]
     pub(crate) boot: Duration,
 
     /// How long a guest may take to shut down; then it is powered off
-    #[arg(long = "shutdown-timeout", value_name = "DURATION", default_value = "5m", value_parser = duration,
+    #[arg(long = "shutdown-timeout", value_name = "DURATION", default_value = "5m", value_parser = limit,
         env = "VMWBUILD_SHUTDOWN_TIMEOUT")]
     pub(crate) shutdown: Duration,
 }
@@ -240,15 +240,15 @@ pub(crate) struct Resume {
     pub(crate) parallel: Option<u16>,
 
     /// Stop the build after this time, and clean up
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = limit)]
     pub(crate) timeout: Option<Duration>,
 
     /// How long a machine may take until its guest answers; else as the build was begun
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = limit)]
     pub(crate) boot_timeout: Option<Duration>,
 
     /// How long a guest may take to shut down; else as the build was begun
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = limit)]
     pub(crate) shutdown_timeout: Option<Duration>,
 
     #[command(flatten)]
@@ -289,6 +289,12 @@ pub(crate) struct Clean {
 /// A time span of a flag.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     crate::syntax::literal::duration(text).ok_or_else(|| "write it like `90s`, `10m` or `1h30m`".to_owned())
+}
+
+/// How long something may take: nothing is done within no time.
+fn limit(text: &str) -> Result<Duration, String> {
+    let limit = duration(text)?;
+    if limit.is_zero() { Err("it can't be zero".to_owned()) } else { Ok(limit) }
 }
 
 /// `--progress`.

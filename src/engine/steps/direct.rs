@@ -16,7 +16,7 @@ use super::super::sessions::{self, Sessions};
 use super::super::shared::{Shared, Stop};
 use super::outcome::{Ended, finished, told, verb};
 use super::{checkpoint, copy, job, snapshot, wait};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, text};
 use crate::guest::fetched_into;
 use crate::sema::order::Node;
 use crate::sema::program::{Action, GuestContext, KeySource, Machine, Ref, Step, StepId, Template};
@@ -89,7 +89,7 @@ async fn attempts(worker: &mut Worker, machine: &Machine, step: &Step) -> Result
 }
 
 fn timed_out(machine: &Machine, step: &Step, limit: Duration) -> Stop {
-    let message = format!("`{}` in `{}` took longer than {limit:?}", verb(step), machine.label);
+    let message = format!("`{}` in `{}` took longer than {}", verb(step), machine.label, text::limit(limit));
     let diagnostic = Diagnostic::new(&codes::STEP_TIMED_OUT, message)
         .primary(step.span, "")
         .help("allow more time with `--timeout`");
@@ -209,7 +209,8 @@ pub(in crate::engine) async fn restart(worker: &mut Worker, why: Restart<'_>) ->
     };
     let waited = shared.interruptible(tokio::time::timeout(limit, back)).await?;
     if waited.is_err() {
-        let message = format!("`{}` did not come back within {limit:?}", shared.program.machine(worker.id).label);
+        let message =
+            format!("`{}` did not come back within {}", shared.program.machine(worker.id).label, text::limit(limit));
         let diagnostic = Diagnostic::new(&codes::WAIT_TIMED_OUT, message)
             .primary(why.span, "restarted here")
             .help("allow more time with `REBOOT --timeout=20m`, and look at the machine's console");

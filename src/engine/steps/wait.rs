@@ -11,7 +11,7 @@ use super::super::options::FailureClass;
 use super::super::sessions::{self, Sessions};
 use super::super::shared::Stop;
 use super::job;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, text};
 use crate::guest::{Body, Job};
 use crate::sema::program::{Machine, Step, WaitWhat};
 use crate::vsphere::client::{Deadline, Error, GuestState};
@@ -124,7 +124,7 @@ fn late(machine: &Machine, step: &Step, what: &str, limit: Duration) -> Stop {
 }
 
 fn late_because(machine: &Machine, step: &Step, what: &str, limit: Duration, why: Option<&str>) -> Stop {
-    let message = format!("`{}` waited {limit:?} for {what}, in vain", machine.label);
+    let message = format!("`{}` waited {} for {what}, in vain", machine.label, text::limit(limit));
     let diagnostic = Diagnostic::new(&codes::WAIT_TIMED_OUT, message)
         .primary(step.span, "")
         .help("allow more time with `--timeout`, or look why it doesn't come true");

@@ -28,6 +28,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::cache::Sink;
+use crate::diagnostic::text;
 use crate::vsphere::client::{Client, Error};
 
 /// How the names of the attributes begin.
@@ -334,7 +335,12 @@ impl Seen<'_> {
             None => "somebody who hasn't said who it is".to_owned(),
             Some(said) => {
                 let age = self.age().unwrap_or_default();
-                format!("{}, since {}; its last sign of life is {}s old", said.who, said.since, age.as_secs())
+                format!(
+                    "{}, since {}; its last sign of life is {} old",
+                    said.who,
+                    said.since,
+                    text::limit(Duration::from_secs(age.as_secs()))
+                )
             }
         };
         // A dead one is watched until it is certain; a living one's next beat is waited for; one that has only just come has

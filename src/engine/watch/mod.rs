@@ -22,7 +22,7 @@ use super::marks::Standing;
 use super::options::{Control, FailureClass, Options};
 use super::shared::class_of;
 use super::standin;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, text};
 use crate::sema::program::{Machine, Program};
 use crate::syntax::ast::OutputKind;
 use crate::vsphere::client::{Client, Error, Signs};
@@ -149,7 +149,7 @@ impl Watch {
             (self.not_before, self.pause) = (None, PAUSES.0);
         } else {
             (self.not_before, self.wanted) = (Some(Instant::now() + self.pause), true);
-            let text = format!("the next attempt is in {:?} at the earliest", self.pause);
+            let text = format!("the next attempt is in {} at the earliest", text::limit(self.pause));
             self.pause = (self.pause * 2).min(PAUSES.1);
             self.tell("waits", None, &text);
         }
@@ -396,10 +396,10 @@ impl Watch {
                 Held::Budget(until) => (
                     "budget",
                     format!(
-                        "it is dead ({why}) and isn't replaced: {} replacements within {:?} are used up; again in {}; \
+                        "it is dead ({why}) and isn't replaced: {} replacements within {} are used up; again in {}; \
                          find out what kills machines, or allow more by `--max-replacements`",
                         rules.replacements,
-                        rules.window,
+                        text::limit(rules.window),
                         within(until)
                     ),
                 ),

@@ -2,6 +2,7 @@
 
 mod apt_for_people;
 mod background_job;
+mod braces_without_dollar;
 mod caches_in_template;
 mod cd_lost;
 mod copies_held_back;
@@ -56,6 +57,7 @@ pub(super) static ALL: &[&Rule] = &[
     &no_dns::RULE,
     &from_scratch::RULE,
     &copies_held_back::RULE,
+    &braces_without_dollar::RULE,
     &needs_terminal::RULE,
     &upgrades_tools::RULE,
     &kernel_without_reboot::RULE,
@@ -103,6 +105,7 @@ pub static CODES: &[&Code] = &[
     &no_dns::CODE,
     &from_scratch::CODE,
     &copies_held_back::CODE,
+    &braces_without_dollar::CODE,
     &needs_terminal::CODE,
     &upgrades_tools::CODE,
     &kernel_without_reboot::CODE,

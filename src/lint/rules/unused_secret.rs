@@ -1,5 +1,6 @@
 //! SECRETs that nothing uses.
 
+use super::braces_without_dollar;
 use crate::diagnostic::did_you_mean;
 use crate::lint::rule::*;
 use crate::syntax::ast::ExprKind;
@@ -33,6 +34,8 @@ pub(super) fn named<'a>(cx: &Cx<'a>) -> HashSet<&'a str> {
             }
         });
     }
+    // Here too the name is meant, and told by a lint of its own.
+    named.extend(braces_without_dollar::found(cx).into_iter().filter_map(|found| found.name.split('.').next()));
     if cx.instructions().any(|i| i.flag("render").is_some()) {
         named.extend(cx.instructions().filter_map(|i| match &i.body {
             Body::Arg { name, .. } | Body::Secret { name, .. } => Some(name.node.as_str()),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error as ThisError;
 
+use crate::diagnostic::text;
 use crate::vsphere::wire::{Fault, Moref};
 
 /// The result of a call.
@@ -211,7 +212,7 @@ pub enum Error {
         connection: Option<Box<Error>>,
     },
     /// What takes as long as it takes has got no further.
-    #[error("{what} got no further for {} s", silence.as_secs_f32())]
+    #[error("{what} got no further for {}", text::limit(*silence))]
     Stalled {
         /// What, and where it stands.
         what: String,
@@ -243,7 +244,7 @@ pub enum Error {
         connection: Option<Box<Error>>,
     },
     /// A deadline passed.
-    #[error("{what} took longer than {} s", allowed.as_secs_f32())]
+    #[error("{what} took longer than {}", text::limit(*allowed))]
     Timeout {
         /// What was awaited.
         what: String,

@@ -11,6 +11,7 @@ use tokio_rustls::TlsConnector;
 use super::endpoint::{Deadline, Thumbprint, Trust};
 use super::error::{ConnectKind, Error, Result, TlsKind};
 use super::tls::Verifier;
+use crate::diagnostic::text;
 
 /// What a server showed, and was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub async fn probe(
 ) -> Result<Option<Certificate>> {
     let address = format!("{host}:{port}");
     let failed = |kind, detail: String| Error::Connect { address: address.clone(), kind, detail, lost_reply: false };
-    let late = || failed(ConnectKind::TimedOut, format!("no answer in {} s", deadline.allowed().as_secs()));
+    let late = || failed(ConnectKind::TimedOut, format!("no answer in {}", text::limit(deadline.allowed())));
     let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let found = tokio::time::timeout_at(deadline.instant(), tokio::net::lookup_host((bare.as_str(), port))).await;
     let found: Vec<SocketAddr> = match found {

@@ -20,6 +20,7 @@ use super::record::{Exchange, Heard};
 use super::transfer::Hosts;
 use super::versions;
 use super::watch::Idle;
+use crate::diagnostic::text;
 use crate::vsphere::wire::xml::PBM;
 use crate::vsphere::wire::{
     AboutInfo, CurrentTime, Element, Limits, Login, Logout, Method, Moref, Reply, RetrieveServiceContent, Service,
@@ -115,7 +116,7 @@ fn silent(error: Error, address: String) -> Error {
         Error::Timeout { allowed, .. } => Error::Connect {
             address,
             kind: ConnectKind::TimedOut,
-            detail: format!("connecting took longer than {} s", allowed.as_secs_f32()),
+            detail: format!("connecting took longer than {}", text::limit(allowed)),
             lost_reply: false,
         },
         other => other,

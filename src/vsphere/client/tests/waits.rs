@@ -236,7 +236,7 @@ async fn a_task_takes_as_long_as_it_gets_further() {
     let patience = || Deadline::after(Duration::from_secs(2));
     client.wait_task(&task, "clone `x`", patience()).await.expect("it gets further all the time");
     let error = client.wait_task(&task, "clone `x`", patience()).await.expect_err("it stands still");
-    assert_eq!(error.to_string(), "clone `x`, at 20%, got no further for 2 s");
+    assert_eq!(error.to_string(), "clone `x`, at 20%, got no further for 2s");
     client.logout().await.expect("an orderly end");
     assert_eq!(server.count("CancelTask"), 1);
 }
