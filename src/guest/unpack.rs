@@ -143,7 +143,9 @@ fn unpack(archive: &mut Archive<impl Read>, wanted: &[Wanted], scratch: &Path) -
             Ok(false) => return Err(refused("which leads out of what was asked for")),
             Err(e) if is_ours(&e) => {
                 let path = scratch.parent().unwrap_or(scratch).display().to_string();
-                let detail = std::error::Error::source(&e).map_or_else(|| e.to_string(), ToString::to_string);
+                // What is around it speaks of passing names.
+                let chain = std::iter::successors(std::error::Error::source(&e), |inner| inner.source());
+                let detail = chain.last().map_or_else(|| e.to_string(), ToString::to_string);
                 return Err(Error::Local { path, detail });
             }
             Err(e) => return Err(broken(&e)),
