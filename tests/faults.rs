@@ -477,3 +477,42 @@ fn without_guests_the_server_runs_and_the_first_operation_in_one_says_so() {
     let done = build("FROM linux AS app\nOUTPUT VM --off app\nCPU 3\n");
     assert_eq!((done.code, done.stdout().as_str()), (Some(0), "VM app\n"), "{done}");
 }
+
+/// A name that shows what stands after it in another order could look like another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_show_no_terminal_another_order() {
+    let sandbox = Sandbox::start(config()).await.unwrap();
+    let file = "ARG name\nFROM linux AS app\nOUTPUT VM ${{ name }}\nRUN true\nFROM linux AS more FOR i IN ${{ [name, \"b\"] }}\n\
+                OUTPUT NONE\nRUN echo ${{ i }}\n";
+    let dir = context(&[("VMWfile", file)]);
+    let name = "name=web\u{202e}1\u{2066}\u{200f}\u{61c}";
+    let mut all = String::new();
+    for args in [
+        &["plan", "--arg", name][..],
+        &["build", "--arg", name, "--progress", "plain"],
+        // It is there already: an error that names it.
+        &["build", "--arg", name, "--progress", "plain", "--no-cache"],
+        &["plan", "--arg", name],
+        &["builds"],
+        &["ls"],
+        &["graph", "--arg", name],
+        &["graph", "--arg", name, "--format", "mermaid"],
+        &["graph", "--arg", name, "--format", "svg"],
+        &["show", "--arg", name],
+        &["destroy", "--yes", "."],
+    ] {
+        let mut command = vmwbuild(dir.path());
+        command.args(args).args(["--color", "never"]);
+        command.env("VMWBUILD_VCENTER", sandbox.url()).env("VMWBUILD_USERNAME", sandbox.username());
+        command.env("VMWBUILD_THUMBPRINT", sandbox.thumbprint()).env("VMWBUILD_PASSWORD", sandbox.password());
+        command.env("VMWBUILD_STATE_DIR", dir.path().join(".state\u{202e}"));
+        command.env("VMWBUILD_LOGIN", "root:guest-password");
+        let done = tokio::task::spawn_blocking(move || run(&mut command, Duration::from_secs(60))).await.unwrap();
+        let said = done.stdout() + &done.stderr();
+        assert!(!said.contains(['\u{202e}', '\u{2066}', '\u{200f}', '\u{61c}']), "{args:?}: {said:?}");
+        all += &format!("{args:?} -> {:?}\n{said}\n", done.code);
+    }
+    assert!(all.contains("there is already a VM `/DC0/vm/web\\u{202e}1\\u{2066}\\u{200f}"), "{all}");
+    assert!(all.matches("web\\u{202e}1\\u{2066}").count() > 15, "{all}");
+    sandbox.stop().await;
+}

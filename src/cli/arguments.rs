@@ -5,7 +5,7 @@ use std::path::Path;
 use indexmap::IndexMap;
 
 use super::codes;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, abridged};
 
 /// name → (text, origin), as the check wants them.
 pub(crate) type Values = IndexMap<String, (String, String)>;
@@ -87,7 +87,7 @@ fn lines(text: &str) -> Result<Vec<(String, String)>, String> {
             continue;
         }
         let Some((name, value)) = line.split_once('=') else {
-            return Err(format!("line {} is no `name = value`: {line}", number + 1));
+            return Err(format!("line {} is no `name = value`: {}", number + 1, abridged(line, 0).0));
         };
         let (name, value) = (name.trim(), value.trim());
         let within = |q| value.strip_prefix(q).and_then(|v| v.strip_suffix(q));
@@ -121,6 +121,24 @@ mod tests {
         let got = collect(&[json, toml], &[], std::iter::empty()).unwrap();
         let got: Vec<_> = got.iter().map(|(n, (v, _))| format!("{n}={v}")).collect();
         assert_eq!(got, ["n=3", "t=x", "l=[1,2]", "yes=true"]);
+    }
+
+    #[test]
+    fn a_long_line_is_not_shown_wholly() {
+        let dir = tempfile::tempdir().unwrap();
+        let (lines, toml) = (dir.path().join("a.args"), dir.path().join("b.toml"));
+        let long = "long ".repeat(10_000);
+        std::fs::write(&lines, &long).unwrap();
+        std::fs::write(&toml, format!("a = 1\nb = [\"{long}\", \"x\" \"y\", \"{long}\"]\n")).unwrap();
+        let said = |file| collect(&[file], &[], std::iter::empty()).unwrap_err().remove(0).message;
+        let (lines, toml) = (said(lines), said(toml));
+        assert!(
+            lines.ends_with("line 1 is no `name = value`: long long long long long long long long  ... "),
+            "{lines}"
+        );
+        assert!(toml.len() < 600 && toml.contains("line 2, column ") && toml.contains("\"x\" \"y\""), "{toml}");
+        let (quoted, mark) = (toml.lines().nth(2).unwrap(), toml.lines().nth(3).unwrap());
+        assert_eq!(mark.find('^'), quoted.find("\"y\""), "{toml}");
     }
 
     #[test]

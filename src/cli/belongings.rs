@@ -37,7 +37,7 @@ pub(crate) fn ls(options: &args::Ls, color: args::When, verbose: u8) -> u8 {
             } else if owned.is_empty() {
                 terminal::say("no build has made anything here");
             } else {
-                terminal::print(&text(&owned));
+                terminal::tell(&text(&owned));
             }
             0
         }
@@ -219,7 +219,7 @@ async fn sweep(client: &Client, which: &Which, options: &args::Destroy) -> Resul
     let mut problems = Vec::new();
     for one in &removable {
         match belongings::remove(client, one).await {
-            Ok(None) => terminal::print(&format!("removed {}\n", one.path)),
+            Ok(None) => terminal::tell(&format!("removed {}\n", one.path)),
             Ok(Some(why)) => terminal::say(&format!("left alone: {}: {why}", one.path)),
             Err(e) => problems.push(e.diagnostic().note(format!("{} is still there", one.path))),
         }

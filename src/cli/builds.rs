@@ -33,10 +33,10 @@ pub(crate) fn run(options: &args::Builds) -> u8 {
     }
     for (build, kept) in all {
         match kept {
-            Ok(kept) => terminal::print(&line(&kept)),
+            Ok(kept) => terminal::tell(&line(&kept)),
             Err(e) => {
                 let why = record::problem(&build, &store, e).message;
-                terminal::print(&format!("{build}  {:<11}  {why}\n", "unreadable"));
+                terminal::tell(&format!("{build}  {:<11}  {why}\n", "unreadable"));
             }
         }
     }

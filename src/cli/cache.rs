@@ -61,7 +61,7 @@ fn ls(options: &args::CacheLs, verbose: u8) -> Done {
     } else if held.is_empty() {
         terminal::say("the cache is empty");
     } else {
-        terminal::print(&text(&held));
+        terminal::tell(&text(&held));
     }
     Ok(Some(Vec::new()))
 }
@@ -163,7 +163,7 @@ async fn sweep(client: &Client, options: &args::CachePrune) -> Result<Vec<Diagno
         match cache::remove(client, one).await {
             Ok(None) => {
                 freed = freed.saturating_add(one.size);
-                terminal::print(&format!("removed {}\n", one.path));
+                terminal::tell(&format!("removed {}\n", one.path));
             }
             Ok(Some(why)) => terminal::say(&format!("left alone: {}: {why}", one.path)),
             Err(e) => problems.push(e.diagnostic().note(format!("{} is still there", one.path))),

@@ -61,7 +61,7 @@ fn forget(store: &Store, age: std::time::Duration, dry_run: bool) -> Result<(), 
     for kept in store.over().filter(old) {
         let build = &kept.header.build;
         if dry_run {
-            terminal::print(&format!("would forget {build} of {}\n", kept.header.date));
+            terminal::tell(&format!("would forget {build} of {}\n", kept.header.date));
             continue;
         }
         match store.forget(&kept) {
@@ -185,13 +185,13 @@ pub(super) async fn sweep(
     let mut problems = Vec::new();
     for item in &items {
         match sweep::remove_item(client, journal, item).await {
-            Ok(()) => terminal::print(&format!("removed {}\n", shown(item))),
+            Ok(()) => terminal::tell(&format!("removed {}\n", shown(item))),
             Err(e) => problems.push(e.diagnostic().note(format!("{} is still there", shown(item)))),
         }
     }
     for (one, vm) in &removable {
         match sweep::remove(client, journal, one, vm).await {
-            Ok(()) => terminal::print(&format!("removed {}\n", one.path())),
+            Ok(()) => terminal::tell(&format!("removed {}\n", one.path())),
             Err(e) => problems.push(e.diagnostic().note(format!("{} is still there", one.path()))),
         }
     }

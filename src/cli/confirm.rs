@@ -13,7 +13,7 @@ use crate::engine::FailureClass;
 /// There is nobody to ask (`refusal` says what isn't done then), or the answer is no.
 pub(super) fn removal(paths: &[String], options: &args::Removal, refusal: &str) -> Result<bool, Refused> {
     if options.dry_run {
-        paths.iter().for_each(|path| terminal::print(&format!("would remove {path}\n")));
+        paths.iter().for_each(|path| terminal::tell(&format!("would remove {path}\n")));
         return Ok(false);
     }
     if options.yes || paths.is_empty() {

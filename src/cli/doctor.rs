@@ -81,8 +81,8 @@ impl Report {
             };
             let mut lines = facts.iter();
             let first = lines.next().map(String::as_str).unwrap_or_default();
-            terminal::print(&format!("{word:<7} {name:<12} {first}\n"));
-            lines.for_each(|line| terminal::print(&format!("{:21}{line}\n", "")));
+            terminal::tell(&format!("{word:<7} {name:<12} {first}\n"));
+            lines.for_each(|line| terminal::tell(&format!("{:21}{line}\n", "")));
             if let Some(problem) = &problem {
                 terminal::show([problem], &Sources::new(), self.color);
             }

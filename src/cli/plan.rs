@@ -84,7 +84,7 @@ pub(crate) fn run(options: &args::Plan, color: args::When, verbose: u8) -> u8 {
     }
     let told = plan.problems.iter().map(|p| &p.diagnostic).chain(&plan.warnings);
     terminal::show(told, &sources, color);
-    terminal::print(&text(&plan, &server, &program, engine.parallel));
+    terminal::tell(&text(&plan, &server, &program, engine.parallel));
     code
 }
 

@@ -18,7 +18,7 @@ pub(crate) fn run(options: &args::Show, color: args::When) -> u8 {
         // Strings and numbers can always be written.
         serde_json::to_string_pretty(&outline).unwrap_or_default() + "\n"
     } else {
-        show::text(&outline)
+        crate::diagnostic::text::shown(&show::text(&outline))
     };
     graph::write(&text, options.output.as_deref(), color)
 }

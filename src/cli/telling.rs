@@ -185,7 +185,7 @@ impl Telling {
             let ip = output.ip.as_deref();
             match self.progress {
                 Progress::Json => {}
-                Progress::Quiet => terminal::print(&format!(
+                Progress::Quiet => terminal::tell(&format!(
                     "{}\t{}\t{}\t{}\n",
                     output.kind,
                     output.name,
@@ -195,7 +195,7 @@ impl Telling {
                 Progress::Auto | Progress::Tty | Progress::Plain => {
                     let ip = ip.map_or_else(String::new, |ip| format!("  {ip}"));
                     let cached = if output.cached { "  (cached)" } else { "" };
-                    terminal::print(&format!("{} {}{ip}{cached}\n", output.kind, output.name));
+                    terminal::tell(&format!("{} {}{ip}{cached}\n", output.kind, output.name));
                 }
             }
         }

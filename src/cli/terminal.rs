@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::args::When;
 use super::codes;
+use crate::diagnostic::text::shown;
 use crate::diagnostic::{Diagnostic, Severity, Style, render};
 use crate::guest::Stream;
 use crate::source::Sources;
@@ -90,9 +91,9 @@ pub(crate) fn err(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// One line on standard error.
+/// One line on standard error, for people: names that stand in it command no terminal.
 pub(crate) fn say(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", shown(text));
 }
 
 /// What went wrong first with standard output.
@@ -156,6 +157,11 @@ const READER_GONE: u8 = 141;
 pub(crate) fn print(text: &str) {
     // A failure is remembered.
     let _ = Output.write_all(text.as_bytes()).and_then(|()| Output.flush());
+}
+
+/// Lines on standard output, for people: names that stand in them command no terminal.
+pub(crate) fn tell(text: &str) {
+    print(&shown(text));
 }
 
 /// What a guest's command printed, byte for byte.

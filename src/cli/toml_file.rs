@@ -1,8 +1,9 @@
 //! TOML that people write: what is wrong with it, told without the passwords that stand in it.
 
 use serde::de::DeserializeOwned;
+use unicode_width::UnicodeWidthStr as _;
 
-use crate::diagnostic::blanked;
+use crate::diagnostic::{abridged, blanked};
 use crate::lint::secrets;
 use crate::source::Sources;
 
@@ -10,12 +11,32 @@ use crate::source::Sources;
 pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     toml::from_str(text).map_err(|error| match toml::from_str::<T>(&without_secrets(text)) {
         // The same error, of a text that has asterisks in their places.
-        Err(same) if same.span() == error.span() => same.to_string().trim_end().to_owned(),
+        Err(same) if same.span() == error.span() => told(&same, &without_secrets(text)),
         Err(_) | Ok(_) => {
             let line = error.span().map(|s| text.get(..s.start).unwrap_or_default().matches('\n').count() + 1);
             line.map_or_else(|| "it isn't TOML".to_owned(), |line| format!("line {line} isn't what belongs there"))
         }
     })
+}
+
+/// What the error says, a long line abridged in it.
+fn told(error: &toml::de::Error, text: &str) -> String {
+    let whole = error.to_string().trim_end().to_owned();
+    let Some(at) = error.span().map(|s| s.start) else { return whole };
+    let before = text.get(..at).unwrap_or_default();
+    let start = before.rfind('\n').map_or(0, |end| end + 1);
+    let line = text.get(start..).unwrap_or_default().lines().next().unwrap_or_default();
+    let (short, place) = abridged(line, at - start);
+    if short == line {
+        return whole;
+    }
+    let number = (before.matches('\n').count() + 1).to_string();
+    let column = before.get(start..).unwrap_or_default().chars().count() + 1;
+    let (blank, mark) = (" ".repeat(number.len()), " ".repeat(short.get(..place).unwrap_or_default().width()));
+    format!(
+        "TOML parse error at line {number}, column {column}\n{blank} |\n{number} | {short}\n{blank} | {mark}^\n{}",
+        error.message()
+    )
 }
 
 fn without_secrets(text: &str) -> String {

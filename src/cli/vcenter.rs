@@ -247,7 +247,7 @@ pub(crate) fn run(options: &args::Vcenter, color: args::When) -> u8 {
             if book.list.is_empty() {
                 terminal::say("there are no saved connections: `vmwbuild vcenter add NAME URL` saves one");
             }
-            terminal::print(&listed(&book));
+            terminal::tell(&listed(&book));
             Ok(())
         }
         args::VcenterCommand::Rm { name } => removed(book, name),

@@ -6,6 +6,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::Label;
 use super::secret::blanked;
+use super::text::{commands, shown};
 use crate::source::Sources;
 
 /// Lines longer than this many bytes are abridged: nobody reads more, and miette can't draw more than 65,535 columns.
@@ -109,6 +110,23 @@ impl Excerpt {
     }
 }
 
+/// One line of a file for a message, and where a byte of it is then: a long one is abridged, but for its beginning and what
+/// stands around that byte.
+pub(crate) fn abridged(line: &str, at: usize) -> (String, usize) {
+    const MOST: usize = 200;
+    let (mut out, mut done, mut place) = (String::new(), 0, at);
+    for (from, to) in gaps(line, &[at], MOST) {
+        out.push_str(line.get(done..from).unwrap_or_default());
+        out.push_str(GAP);
+        if to <= at {
+            place = (place + GAP.len()).saturating_sub(to - from);
+        }
+        done = to;
+    }
+    out.push_str(line.get(done..).unwrap_or_default());
+    (out, place)
+}
+
 /// What of `text` is left out of lines longer than that many bytes when `ends` are pointed at.
 fn gaps(text: &str, ends: &[usize], longest: usize) -> Vec<(usize, usize)> {
     // Three pieces and two gaps fit beside each other, with a word between.
@@ -144,12 +162,6 @@ fn gaps(text: &str, ends: &[usize], longest: usize) -> Vec<(usize, usize)> {
     gaps
 }
 
-/// Whether a terminal would obey the character, or show what follows in another order.
-fn commands(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
-}
-
 /// `text` of the same length in bytes, without what commands a terminal.
 fn plain(text: &str) -> String {
     text.chars()
@@ -163,19 +175,6 @@ fn plain(text: &str) -> String {
             },
         })
         .collect()
-}
-
-/// A message for a terminal: what would command it is spelled out. Messages hold what servers and guests say.
-pub(super) fn shown(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if commands(c) && !matches!(c, '\n' | '\t') {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -193,6 +192,15 @@ mod tests {
         let span = Span { source: id, start: start as u32, end: end as u32 };
         let found = Diagnostic::at(&CODE, span, "here \u{1b}[2J it is");
         render(&found, &sources, Style::plain())
+    }
+
+    #[test]
+    fn a_long_line_in_a_message_is_abridged() {
+        assert_eq!(abridged("short = = 1", 8), ("short = = 1".to_owned(), 8));
+        let long = format!("{}HERE{}", "a".repeat(5000), "b".repeat(5000));
+        let (line, at) = abridged(&long, 5000);
+        assert_eq!(line, format!("{} ... {}HERE{} ... ", "a".repeat(40), "a".repeat(40), "b".repeat(36)));
+        assert_eq!(line.get(at..at + 4), Some("HERE"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod secret;
 pub(crate) mod text;
 
 pub(crate) use codes_macro::codes;
+pub(crate) use excerpt::abridged;
 pub use near::did_you_mean;
 pub use render::{Style, render, render_all};
 pub use secret::{blanked, without_secrets};

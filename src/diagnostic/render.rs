@@ -6,7 +6,8 @@ use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, S
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::excerpt::{Excerpt, Lines, shown};
+use super::excerpt::{Excerpt, Lines};
+use super::text::shown;
 use super::{Diagnostic, Label, Severity, without_secrets};
 use crate::source::Sources;
 

@@ -1,4 +1,4 @@
-//! How time spans are said, the same in messages as in the progress views.
+//! How time spans and what others have named are said, the same in messages as in the progress views.
 
 use std::time::Duration;
 
@@ -25,9 +25,50 @@ pub(crate) fn limit(time: Duration) -> String {
     }
 }
 
+/// Whether a terminal would obey the character, or show what follows in another order.
+pub(crate) fn commands(c: char) -> bool {
+    c.is_control() || reorders(c)
+}
+
+/// Whether what stands after the character is shown in another order: a name with it could look like another one.
+pub(crate) fn reorders(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
+}
+
+/// Lines for a terminal, which may quote a VMWfile, a server or a guest: what would command it is spelled out.
+pub(crate) fn shown(text: &str) -> String {
+    spelled(text, |c| commands(c) && !matches!(c, '\n' | '\t'))
+}
+
+/// The same of one line: no line ends either.
+pub(crate) fn visible(text: &str) -> String {
+    spelled(text, commands)
+}
+
+fn spelled(text: &str, which: impl Fn(char) -> bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if which(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_command_no_terminal() {
+        for c in "\u{202a}\u{202e}\u{2066}\u{2069}\u{200e}\u{200f}\u{61c}\u{1b}\r".chars() {
+            let text = format!("web{c}1\n\té");
+            assert_eq!(shown(&text), format!("web{}1\n\té", c.escape_default()));
+            assert_eq!(visible(&text), format!("web{}1\\n\\té", c.escape_default()));
+        }
+    }
 
     #[test]
     fn spans_are_short() {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::diagnostic::text;
+
 use super::view::{Arrow, Grain, Kind, Shape, View, shortened};
 
 /// How many characters of a step are shown.
@@ -73,7 +75,7 @@ fn line(arrow: &Arrow) -> String {
 /// A DOT string: only `"` and `\` mean something in it, and line ends are written `\n`.
 fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
-    for c in text.chars() {
+    for c in text::shown(text).chars() {
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::diagnostic::text::shown;
+
 use super::view::{Grain, Kind, Shape, View, shortened};
 
 /// How many characters of a step are shown.
@@ -58,7 +60,7 @@ fn class(out: &mut String, view: &View, name: &str, which: impl Fn(&Shape) -> bo
 /// written by its number.
 fn text(text: &str) -> String {
     let mut out = String::new();
-    for c in text.chars() {
+    for c in shown(text).chars() {
         match c {
             '"' | '#' | '<' | '>' | '&' | '`' | '\\' | '*' | '_' | '~' | '{' | '}' | '[' | ']' | '|' | '$' | ';' => {
                 let _ = write!(out, "#{};", u32::from(c));

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
+use crate::diagnostic::text::shown;
+
 use super::layout::{Layout, Route, head_lines, layout};
 use super::view::{Grain, Kind, View};
 
@@ -178,7 +180,7 @@ fn boxes(out: &mut String, view: &View, drawing: &Layout) {
 /// Text as XML takes it: control characters can't stand in it at all.
 fn text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in shown(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),

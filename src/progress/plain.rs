@@ -100,8 +100,8 @@ impl<W: Write + Send> Plain<W> {
     }
 
     fn format(&self, at: Duration, machine: Option<MachineId>, text: &str) -> String {
-        let label =
-            machine.and_then(|m| self.machines.iter().find(|i| i.id == m)).map_or("", |info| info.label.as_str());
+        let label = machine.and_then(|m| self.machines.iter().find(|i| i.id == m));
+        let label = label.map_or_else(String::new, |info| super::text::visible(&info.label));
         let pad = self.width.saturating_sub(label.width());
         let tenths = at.as_millis() / 100;
         let text = super::text::visible(text);
@@ -253,7 +253,7 @@ impl<W: Write + Send> View for Plain<W> {
         }
         match event {
             Event::Started { build, machines, .. } => {
-                self.width = machines.iter().map(|m| m.label.width()).max().unwrap_or(0);
+                self.width = machines.iter().map(|m| super::text::visible(&m.label).width()).max().unwrap_or(0);
                 self.machines = machines.clone();
                 let count = machines.len();
                 let plural = if count == 1 { "" } else { "s" };

@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 
-use super::text::{columns, fit, width_of};
+use super::text::{columns, fit, reorders, width_of};
 
 /// What a terminal can show.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +69,7 @@ impl Line {
 pub(super) fn printable(text: &str, unicode: bool) -> String {
     let shown = |c: char| match c {
         c if c.is_control() => Some(' '),
+        c if reorders(c) => Some(if unicode { char::REPLACEMENT_CHARACTER } else { '?' }),
         c if c.is_ascii() || unicode => Some(c),
         '…' => Some('~'),
         // What takes no place on the screen takes none here.

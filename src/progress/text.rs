@@ -1,6 +1,6 @@
 //! Guest output, made fit for a line on a terminal.
 
-pub(crate) use crate::diagnostic::text::{limit, span};
+pub(crate) use crate::diagnostic::text::{limit, reorders, span, visible};
 use crate::engine::event::Stream;
 
 /// Splits a command's output into lines and shows each as a terminal would: a carriage return starts the line
@@ -187,23 +187,11 @@ fn shown(line: &[u8]) -> String {
                 _ => {}
             },
             // Invisible characters that reorder text would let a guest write misleading lines.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}' => {}
-            c if c.is_control() => {}
+            c if c.is_control() || reorders(c) => {}
             c => cells.put(c),
         }
     }
     cells.cells.into_iter().collect()
-}
-
-/// One line of ours, which may quote a VMWfile, a server or a guest: what would command the terminal is made visible.
-pub(crate) fn visible(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => char::REPLACEMENT_CHARACTER,
-            c if c.is_control() => char::REPLACEMENT_CHARACTER,
-            c => c,
-        })
-        .collect()
 }
 
 /// A note's first line, and what it quotes of a guest below that, each line as a terminal would show it.
