@@ -1,4 +1,4 @@
-//! Files to and from a guest, as tar archives.
+//! Files to and from a guest: as tar archives, or one that is large as it is.
 
 use std::fs;
 use std::io::{self, Read as _};
