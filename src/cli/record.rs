@@ -206,7 +206,7 @@ pub(super) fn header(
         settings: Settings {
             parallel: engine.parallel,
             clones: Some((engine.clones.in_all, engine.clones.per_host)),
-            waits: Some((flags.waits.boot.as_secs(), flags.waits.shutdown.as_secs())),
+            waits: Some((flags.waits.boot.as_secs().max(1), flags.waits.shutdown.as_secs().max(1))),
             on_error: name_of(flags.on_error),
             channel: name_of(flags.guest_channel),
             no_cache: flags.no_cache,
