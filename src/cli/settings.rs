@@ -239,6 +239,13 @@ pub(crate) fn placement(flags: &args::Placement, env: Env<'_>, defaults: &Defaul
 /// The guest account from flags and variables.
 pub(crate) fn login(flags: &args::GuestLogin, env: Env<'_>) -> Result<LoginDefaults, Diagnostic> {
     let command_line = match &flags.login {
+        // It isn't repeated: what stands behind the colon is a password.
+        Some(user) if user.contains(':') => {
+            let text = "`--login` takes a user's name alone, without a password behind a colon";
+            let help = "whoever is on this machine sees what stands in a command line: give the password by \
+                        `--login-password-file FILE`, or both by `VMWBUILD_LOGIN=user:password`";
+            return Err(Diagnostic::new(&codes::BAD_ARGUMENT, text).help(help));
+        }
         Some(user) => {
             let password = match (&flags.login_password_file, env("VMWBUILD_LOGIN_PASSWORD_FILE")) {
                 (Some(path), _) => Some(read_secret(path, "the guest password")?),
@@ -295,6 +302,14 @@ mod tests {
     fn a_missing_vcenter_says_what_to_do() {
         let error = connect(&args::Connection::default(), &with(&[])).err();
         assert_eq!(error.map(|d| d.code.name), Some("no-vcenter"));
+    }
+
+    #[test]
+    fn a_password_in_a_flag_is_refused_and_not_repeated() {
+        let flags = args::GuestLogin { login: Some("root:s3cret".into()), login_password_file: None };
+        let refused = login(&flags, &with(&[])).expect_err("a password");
+        assert_eq!(refused.code.name, "bad-flag-value");
+        assert!(!format!("{refused:?}").contains("s3cret"), "{refused:?}");
     }
 
     #[test]
