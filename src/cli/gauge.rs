@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::terminal;
-use crate::guest::OnMoved;
+use crate::guest::{OnMoved, percent};
 
 /// What is done sooner needs no line.
 const SOON: Duration = Duration::from_millis(700);
@@ -18,7 +18,7 @@ pub(super) struct Gauge(Arc<Mutex<State>>);
 struct State {
     what: &'static str,
     begun: Instant,
-    shown: Option<u64>,
+    shown: Option<u8>,
     over: bool,
 }
 
@@ -39,7 +39,7 @@ impl Gauge {
 
 impl State {
     fn tell(&mut self, moved: u64, total: u64) {
-        let percent = moved.saturating_mul(100).checked_div(total).unwrap_or_default().min(100);
+        let percent = percent(moved, total);
         if self.over || self.shown == Some(percent) || self.begun.elapsed() < SOON {
             return;
         }

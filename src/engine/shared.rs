@@ -276,8 +276,7 @@ impl Events {
     pub(super) fn moved(&self, machine: MachineId) -> OnMoved {
         let (sender, told) = (self.sender.downgrade(), AtomicU8::new(0));
         Arc::new(move |moved, total| {
-            let percent = moved.saturating_mul(100).checked_div(total).unwrap_or_default().min(100);
-            let percent = u8::try_from(percent).unwrap_or(100);
+            let percent = guest::percent(moved, total);
             if told.swap(percent, Ordering::Relaxed) != percent
                 && let Some(sender) = sender.upgrade()
             {

@@ -29,6 +29,12 @@ pub(super) struct Placed<'a> {
 /// What sizes in an archive are rounded up to.
 pub(super) const BLOCK: u64 = 512;
 
+/// How much of all that is, in hundredths.
+pub fn percent(moved: u64, total: u64) -> u8 {
+    let percent = moved.saturating_mul(100).checked_div(total).unwrap_or_default().min(100);
+    u8::try_from(percent).unwrap_or(100)
+}
+
 /// One entry with what its header says. It is as it was when it was looked at, whatever becomes of its file meanwhile.
 struct Item {
     entry: CopyEntry,

@@ -58,7 +58,7 @@ mod unpack;
 mod windows;
 mod wire;
 
-pub use archive::OnMoved;
+pub use archive::{OnMoved, percent};
 pub use batch::Batch;
 pub use error::{Error, Result};
 pub use job::{

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::manifest::Digester;
-use super::{output_path, silence};
+use super::{SILENCE, output_path};
 use crate::diagnostic::Diagnostic;
 use crate::engine::codes;
 use crate::engine::event::Node;
@@ -19,7 +19,7 @@ use crate::engine::shared::{Shared, Stop};
 use crate::guest::OnMoved;
 use crate::plan::ResolvedOva;
 use crate::sema::program::{Exists, Machine};
-use crate::vsphere::client::{Deadline, Error, Lease};
+use crate::vsphere::client::{Deadline, Error, Lease, stands_still};
 use crate::vsphere::wire::{Moref, OvfFile};
 
 /// Writes what the machines of this build leave as files.
@@ -170,7 +170,9 @@ impl Leaving<'_> {
             tokio::select! {
                 fetched = self.fetch((&lease, &what), stem, scratch, (&done, total)) => fetched,
                 error = client.keep_lease(&lease, &what, &done, total) => Err(self.failed(&error)),
-                () = silence(&done) => Err(self.failed(&Error::Timeout { what: what.clone(), allowed: super::SILENCE })),
+                _ = stands_still(&done, SILENCE) => {
+                    Err(self.failed(&Error::Stalled { what: what.clone(), silence: SILENCE }))
+                }
             }
         });
         let fetched = fetched.await??;

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::manifest::{Digester, Manifest};
 use super::read::{Entry as File, Reader};
-use super::{digester_for, is_descriptor, is_manifest, open, silence, unusable};
+use super::{SILENCE, digester_for, is_descriptor, is_manifest, open, unusable};
 use crate::diagnostic::Diagnostic;
 use crate::engine::clone::{changes, target};
 use crate::engine::event::Phase;
@@ -22,7 +22,7 @@ use crate::engine::{hardware, marks, resume};
 use crate::guest::OnMoved;
 use crate::plan::{Imported, OvaFile, Resolved, codes};
 use crate::sema::program::{Disks, Machine};
-use crate::vsphere::client::{Deadline, Error, ImportRequest, Lease, mark_import};
+use crate::vsphere::client::{Deadline, Error, ImportRequest, Lease, mark_import, stands_still};
 use crate::vsphere::wire::{Any, Fault, HttpNfcLeaseDeviceUrl, Moref, OptionValue, OvfFileItem};
 
 /// How many pieces of a disk wait to be sent.
@@ -181,7 +181,7 @@ async fn under_lease(
         tokio::select! {
             sent = sending.all(ova, items) => sent,
             error = shared.client.keep_lease(&lease, &what, &done, total) => Err(doing(&error)),
-            () = silence(&done) => {
+            _ = stands_still(&done, SILENCE) => {
                 Err(failed(machine, unusable(format!("no byte of `{}` could be sent for minutes", ova.name))))
             }
         }

@@ -200,19 +200,6 @@ async fn open(client: &Client, ova: &OvaFile, context: &Path) -> Result<Reader, 
 /// What there was nothing of for so long is given up.
 const SILENCE: std::time::Duration = std::time::Duration::from_secs(600);
 
-/// Ends when nothing was done for too long.
-async fn silence(done: &std::sync::atomic::AtomicU64) {
-    let mut before = None;
-    loop {
-        let now = done.load(std::sync::atomic::Ordering::Relaxed);
-        if before == Some(now) {
-            return;
-        }
-        before = Some(now);
-        tokio::time::sleep(SILENCE).await;
-    }
-}
-
 fn digester_for(manifest: Option<&Manifest>, name: &str) -> Digester {
     manifest.map_or_else(Digester::all, |manifest| manifest.digester(name))
 }

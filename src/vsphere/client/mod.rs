@@ -59,7 +59,7 @@ pub use rest::{Category, ItemProperty, Libraries, Library, LibraryItem, NewItem,
 pub use session::{Client, Reached, Requests};
 pub use signs::Signs;
 pub use task::Progress;
-pub use transfer::{Content, Download, Source};
+pub use transfer::{Content, Download, Source, stands_still};
 pub use vm::{CloneRequest, HardwareChange, ShutDown, VmState};
 pub use watch::Watcher;
 pub use web::WebFile;

@@ -125,17 +125,22 @@ impl Write for Sender<'_> {
 /// Awaits a transfer for as long as it goes on: large files take their time. It is given up when nothing of it was taken
 /// for so long.
 async fn going_on<T>(going: &Going, silence: Duration, path: &str, work: impl Future<Output = T>) -> Result<T> {
-    let mut work = std::pin::pin!(work);
-    let mut before = 0;
+    tokio::select! {
+        done = work => Ok(done),
+        taken = stands_still(&going.taken, silence) => Err(stalled(path, taken, silence)),
+    }
+}
+
+/// Ends when a count has not changed for so long, and at most for twice as long; what it is then.
+pub async fn stands_still(count: &AtomicU64, silence: Duration) -> u64 {
+    let mut before = None;
     loop {
-        if let Ok(done) = tokio::time::timeout(silence, &mut work).await {
-            return Ok(done);
+        let now = count.load(Ordering::Relaxed);
+        if before == Some(now) {
+            return now;
         }
-        let now = going.taken.load(Ordering::Relaxed);
-        if now == before {
-            return Err(stalled(path, now, silence));
-        }
-        before = now;
+        before = Some(now);
+        tokio::time::sleep(silence).await;
     }
 }
 
